@@ -1,0 +1,37 @@
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Some samples of a data set, stacked along the first dimension. */
+export interface Batch {
+  /** Number of samples. */
+  size: number;
+  /** Model inputs by name; [size, ...]. */
+  inputs: Record<string, Tensor>;
+  /** Class index per sample, where the data has labels. */
+  labels?: Int32Array;
+}
+
+/**
+ * Samples by index, so that shuffling, holding out, resuming and limiting need no support of the format.
+ * Everything (resize, crop, normalisation, layout) is already applied to what `read` returns.
+ */
+export interface Dataset {
+  readonly name: string;
+  /** Number of samples. */
+  readonly length: number;
+  readonly hasLabels: boolean;
+  /** Largest label plus one, where there are labels and it is known. */
+  readonly classes?: number;
+  /** Reads the samples of the given indices, in their order. Throws a UserError on NaN, Inf or a bad label. */
+  read(indices: ArrayLike<number>, options?: { augment?: AugmentOptions }): Promise<Batch>;
+  /** What was read and how it was preprocessed, for the report. JSON-able. */
+  describe(): Record<string, unknown>;
+}
+
+/** Train-time augmentation of images, drawn from `seed` and each sample's position in the call. */
+export interface AugmentOptions {
+  /** Mirror left-right with probability one half. */
+  flip: boolean;
+  /** Pad by this many pixels on each side (with the value of a black pixel) and crop back at random; 0 for none. */
+  crop: number;
+  seed: number;
+}

@@ -1,0 +1,96 @@
+/**
+ * Diagnostics. A {@link UserError} is something the user can act on: what happened, where, what to do.
+ * Anything else that escapes is a bug and is reported as internal. One factory per code, sorted.
+ */
+
+/** Exit codes of the command line, by kind of failure; documented in `efqat --help`. */
+export const exitCodes = {
+  ok: 0,
+  internal: 1,
+  usage: 2,
+  input: 3,
+  environment: 4,
+  verification: 5,
+  interrupted: 130,
+} as const;
+
+export type ErrorKind = Exclude<keyof typeof exitCodes, "ok">;
+
+/** An error with a remedy. `where` names the node, tensor, file or option; `hint` says what to do. */
+export class UserError extends Error {
+  readonly code: string;
+  readonly kind: ErrorKind;
+  readonly where: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(
+    code: string,
+    kind: ErrorKind,
+    what: string,
+    details: { where?: string | undefined; hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(what, details.cause === undefined ? {} : { cause: details.cause });
+    this.name = "UserError";
+    this.code = code;
+    this.kind = kind;
+    this.where = details.where;
+    this.hint = details.hint;
+  }
+
+  /** The one-paragraph form that the command line prints. */
+  toParagraph(): string {
+    const where = this.where === undefined ? "" : ` (${this.where})`;
+    const hint = this.hint === undefined ? "" : ` ${this.hint}`;
+    return `${this.message}${where}.${hint}`;
+  }
+}
+
+/** A broken invariant of our own: a bug, never the user's fault. */
+export class InternalError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(`internal: ${message}`, options);
+    this.name = "InternalError";
+  }
+}
+
+/** Bad data handed in by the user: samples, labels, shapes. */
+export function dataError(code: string, what: string, where?: string, hint?: string): UserError {
+  return new UserError(`data/${code}`, "input", what, { where, hint });
+}
+
+/** Something the machine lacks: a provider, disk space, a permission. */
+export function environmentError(
+  code: string,
+  what: string,
+  where?: string,
+  hint?: string,
+  cause?: unknown,
+): UserError {
+  return new UserError(`environment/${code}`, "environment", what, { where, hint, cause });
+}
+
+/** A model file or graph that cannot be used: not ONNX, truncated, cyclic, NaN in weights, path outside the folder. */
+export function modelError(
+  code: string,
+  what: string,
+  where?: string,
+  hint?: string,
+  cause?: unknown,
+): UserError {
+  return new UserError(`model/${code}`, "input", what, { where, hint, cause });
+}
+
+/** An operator or a feature of the graph that a stage cannot handle. */
+export function unsupportedError(code: string, what: string, where?: string, hint?: string): UserError {
+  return new UserError(`unsupported/${code}`, "input", what, { where, hint });
+}
+
+/** A wrong option value. */
+export function usageError(code: string, what: string, where?: string, hint?: string): UserError {
+  return new UserError(`usage/${code}`, "usage", what, { where, hint });
+}
+
+/** The result was produced but does not hold what it promises (agreement of the exported file, say). */
+export function verificationError(code: string, what: string, where?: string, hint?: string): UserError {
+  return new UserError(`verification/${code}`, "verification", what, { where, hint });
+}

@@ -1,0 +1,95 @@
+import { tensorOfBytes, type Tensor } from "../tensor/tensor.ts";
+import { attributesOf, type AttributeInput } from "./attributes.ts";
+import { usedNames } from "./graph.ts";
+import type { Graph, Node } from "./model.ts";
+
+/** Attributes and placement of an emitted node. */
+export interface EmitOptions {
+  attributes?: Readonly<Record<string, AttributeInput | undefined>>;
+  domain?: string;
+  /** Names of the outputs; made up from the prefix and the operator where missing. */
+  outputs?: readonly string[];
+  /** How many outputs the node has (default 1). */
+  outputCount?: number;
+  /** Name of the node; made up where missing. */
+  name?: string;
+}
+
+/**
+ * Appends nodes and constants to a graph under fresh, readable, deterministic names. Constants of equal type,
+ * shape and bytes are shared when small.
+ */
+export class Emitter {
+  readonly graph: Graph;
+  /** Put before every made-up name, for example the forward node a gradient belongs to. */
+  prefix = "";
+  readonly #used: Set<string>;
+  readonly #next = new Map<string, number>();
+  readonly #constants = new Map<string, string>();
+
+  constructor(graph: Graph) {
+    this.graph = graph;
+    this.#used = usedNames(graph);
+  }
+
+  /** A name that nothing in the graph has: `hint` itself, or `hint` with a number. */
+  fresh(hint: string): string {
+    let name = hint;
+    while (this.#used.has(name)) {
+      const count = (this.#next.get(hint) ?? 0) + 1;
+      this.#next.set(hint, count);
+      name = `${hint}_${count}`;
+    }
+    this.#used.add(name);
+    return name;
+  }
+
+  /** Appends a node and returns the names of its outputs. */
+  node(opType: string, inputs: readonly string[], options: EmitOptions = {}): string[] {
+    const base = this.prefix === "" ? opType : `${this.prefix}/${opType}`;
+    const name = this.fresh(options.name ?? base);
+    const count = options.outputs?.length ?? options.outputCount ?? 1;
+    const outputs = Array.from(
+      { length: count },
+      (_, i) => options.outputs?.[i] ?? this.fresh(`${name}:${i}`),
+    );
+    for (const output of outputs) this.#used.add(output);
+    const node: Node = {
+      name,
+      opType,
+      domain: options.domain ?? "",
+      overload: "",
+      inputs: [...inputs],
+      outputs,
+      attributes: attributesOf(options.attributes ?? {}),
+      docString: "",
+      metadata: new Map(),
+    };
+    this.graph.nodes.push(node);
+    return outputs;
+  }
+
+  /** Appends a node with one output and returns that output's name. */
+  op(
+    opType: string,
+    inputs: readonly string[],
+    attributes: EmitOptions["attributes"] = {},
+    options: EmitOptions = {},
+  ): string {
+    return this.node(opType, inputs, { ...options, attributes })[0] as string;
+  }
+
+  /** A constant; equal small constants (up to 1 KiB) share one initializer. */
+  constant(tensor: Tensor, hint = "constant"): string {
+    const key =
+      tensor.bytes.byteLength > 1024
+        ? undefined
+        : `${tensor.dtype}[${tensor.dims.join()}]${Buffer.from(tensor.bytes).toString("latin1")}`;
+    const known = key === undefined ? undefined : this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.fresh(hint);
+    this.graph.initializers.set(name, tensorOfBytes(tensor.dtype, tensor.dims, tensor.bytes));
+    if (key !== undefined) this.#constants.set(key, name);
+    return name;
+  }
+}

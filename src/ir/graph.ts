@@ -1,0 +1,180 @@
+import type { DataType } from "../tensor/data-type.ts";
+import { subgraphsOf } from "./attributes.ts";
+import type { Dim, FunctionDef, Graph, Model, Node, TensorValueType, Value, ValueType } from "./model.ts";
+
+/** An empty graph. */
+export function createGraph(name: string): Graph {
+  return {
+    name,
+    docString: "",
+    nodes: [],
+    inputs: [],
+    outputs: [],
+    initializers: new Map(),
+    initializerInfo: new Map(),
+    sparseInitializers: [],
+    valueInfo: new Map(),
+    quantizationAnnotations: [],
+    metadata: new Map(),
+  };
+}
+
+/** A model around `graph`, produced by us. IR 8 goes with opset 13..18, IR 10 with 21. */
+export function createModel(
+  graph: Graph,
+  opset: number,
+  extraOpsets: Iterable<[string, number]> = [],
+): Model {
+  return {
+    irVersion: opset >= 21 ? 10 : opset >= 19 ? 9 : 8,
+    producerName: "efqat",
+    producerVersion: "",
+    domain: "",
+    modelVersion: 0,
+    docString: "",
+    opsets: new Map([["", opset], ...extraOpsets]),
+    graph,
+    metadata: new Map(),
+    functions: [],
+  };
+}
+
+export function tensorType(dtype: DataType, shape: readonly Dim[] | undefined): TensorValueType {
+  return { kind: "tensor", dtype, shape: shape === undefined ? undefined : [...shape] };
+}
+
+export function createValue(name: string, dtype: DataType, shape: readonly Dim[] | undefined): Value {
+  return { name, type: tensorType(dtype, shape) };
+}
+
+/**
+ * A copy that passes may edit: lists and maps are new, nodes are new, tensors and attribute values are shared.
+ * Subgraphs are copied too.
+ */
+export function cloneModel(model: Model): Model {
+  return {
+    ...model,
+    opsets: new Map(model.opsets),
+    metadata: new Map(model.metadata),
+    functions: model.functions.map(cloneFunction),
+    graph: cloneGraph(model.graph),
+  };
+}
+
+export function cloneGraph(graph: Graph): Graph {
+  return {
+    ...graph,
+    nodes: graph.nodes.map(cloneNode),
+    inputs: graph.inputs.map((value) => ({ ...value })),
+    outputs: graph.outputs.map((value) => ({ ...value })),
+    initializers: new Map(graph.initializers),
+    initializerInfo: new Map(graph.initializerInfo),
+    sparseInitializers: [...graph.sparseInitializers],
+    valueInfo: new Map(graph.valueInfo),
+    quantizationAnnotations: [...graph.quantizationAnnotations],
+    metadata: new Map(graph.metadata),
+  };
+}
+
+export function cloneNode(node: Node): Node {
+  const attributes = new Map(node.attributes);
+  for (const [name, attribute] of attributes) {
+    if (attribute.type === "graph")
+      attributes.set(name, { ...attribute, value: cloneGraph(attribute.value) });
+    if (attribute.type === "graphs")
+      attributes.set(name, { ...attribute, value: attribute.value.map(cloneGraph) });
+  }
+  return {
+    ...node,
+    inputs: [...node.inputs],
+    outputs: [...node.outputs],
+    attributes,
+    metadata: new Map(node.metadata),
+  };
+}
+
+function cloneFunction(definition: FunctionDef): FunctionDef {
+  return { ...definition, nodes: definition.nodes.map(cloneNode) };
+}
+
+/** Who makes and who reads each value of one graph. Uses inside subgraphs count as uses by the node that holds them. */
+export interface GraphIndex {
+  /** The node whose output the value is. */
+  producer: Map<string, Node>;
+  /** Reading nodes, in graph order; a node that reads a value twice is listed twice. */
+  consumers: Map<string, Node[]>;
+  /** Names of the graph's outputs. */
+  outputs: Set<string>;
+  /** Names of the graph's inputs. */
+  inputs: Set<string>;
+}
+
+export function indexGraph(graph: Graph): GraphIndex {
+  const producer = new Map<string, Node>();
+  const consumers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const output of node.outputs) if (output !== "") producer.set(output, node);
+    for (const name of readNames(node)) {
+      const list = consumers.get(name);
+      if (list) list.push(node);
+      else consumers.set(name, [node]);
+    }
+  }
+  return {
+    producer,
+    consumers,
+    outputs: new Set(graph.outputs.map((value) => value.name)),
+    inputs: new Set(graph.inputs.map((value) => value.name)),
+  };
+}
+
+/** Names a node reads: its inputs, and what its subgraphs take from outside. */
+export function readNames(node: Node): string[] {
+  const names = node.inputs.filter((name) => name !== "");
+  for (const graph of subgraphsOf(node)) names.push(...outerNames(graph));
+  return names;
+}
+
+/** Names that a subgraph reads but does not define. */
+export function outerNames(graph: Graph): Set<string> {
+  const own = new Set<string>([
+    ...graph.inputs.map((value) => value.name),
+    ...graph.initializers.keys(),
+    ...graph.sparseInitializers.map((tensor) => tensor.name),
+    ...graph.nodes.flatMap((node) => node.outputs),
+  ]);
+  const outer = new Set<string>();
+  for (const node of graph.nodes) for (const name of readNames(node)) if (!own.has(name)) outer.add(name);
+  for (const output of graph.outputs) if (!own.has(output.name)) outer.add(output.name);
+  return outer;
+}
+
+/** The known type of a value: inputs, outputs, value info, initializers, in this order. */
+export function typeOf(graph: Graph, name: string): ValueType | undefined {
+  const value =
+    graph.valueInfo.get(name) ??
+    graph.inputs.find((input) => input.name === name) ??
+    graph.outputs.find((output) => output.name === name);
+  if (value?.type !== undefined) return value.type;
+  const tensor = graph.initializers.get(name);
+  return tensor === undefined ? undefined : tensorType(tensor.dtype, tensor.dims);
+}
+
+/** The shape of a value when every dimension is a known number. */
+export function staticShape(graph: Graph, name: string): number[] | undefined {
+  const type = typeOf(graph, name);
+  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
+  return type.shape.every((dim): dim is number => typeof dim === "number") ? type.shape : undefined;
+}
+
+/** Every name in use in a graph and its subgraphs: values, and nodes. */
+export function usedNames(graph: Graph): Set<string> {
+  const names = new Set<string>([...graph.initializers.keys(), ...graph.valueInfo.keys()]);
+  for (const value of [...graph.inputs, ...graph.outputs]) names.add(value.name);
+  for (const node of graph.nodes) {
+    names.add(node.name);
+    for (const name of [...node.inputs, ...node.outputs]) names.add(name);
+    for (const subgraph of subgraphsOf(node)) for (const name of usedNames(subgraph)) names.add(name);
+  }
+  return names;
+}

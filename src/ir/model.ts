@@ -1,0 +1,148 @@
+import type { DataType } from "../tensor/data-type.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/**
+ * The intermediate representation: ONNX's own structure as plain data, without protobuf. Values are
+ * identified by name within a graph, as in ONNX; "" stands for an absent optional input or output.
+ * Passes take a model and return a new one; they never change what they were given (see clone.ts).
+ * `unknownFields` keeps protobuf fields that this version does not know, byte for byte.
+ */
+export interface Model {
+  irVersion: number;
+  producerName: string;
+  producerVersion: string;
+  domain: string;
+  modelVersion: number;
+  docString: string;
+  /** Operator set versions by domain; "" is the default ONNX domain ("ai.onnx" is read as ""). */
+  opsets: Map<string, number>;
+  graph: Graph;
+  metadata: Map<string, string>;
+  functions: FunctionDef[];
+  /** Decoded but otherwise untouched parts (training info, device configurations), as protobuf bytes by field number. */
+  unknownFields?: Uint8Array[];
+}
+
+export interface Graph {
+  name: string;
+  docString: string;
+  nodes: Node[];
+  inputs: Value[];
+  outputs: Value[];
+  /** Constants by value name. A name may also be a graph input (a default that callers can override). */
+  initializers: Map<string, Tensor>;
+  /** Facts about initializers that are not their values (doc string, metadata), by name. */
+  initializerInfo: Map<string, TensorInfo>;
+  sparseInitializers: SparseTensor[];
+  /** Known types of inner values by name; inputs and outputs carry their own. */
+  valueInfo: Map<string, Value>;
+  quantizationAnnotations: QuantizationAnnotation[];
+  metadata: Map<string, string>;
+  unknownFields?: Uint8Array[];
+}
+
+export interface Value {
+  name: string;
+  type: ValueType | undefined;
+  docString?: string;
+  metadata?: Map<string, string>;
+  unknownFields?: Uint8Array[];
+}
+
+/** A dimension: a size, a symbol, or undefined where nothing is known. */
+export type Dim = number | string | undefined;
+
+export interface TensorValueType {
+  kind: "tensor" | "sparse";
+  dtype: DataType;
+  /** undefined: rank unknown. */
+  shape: Dim[] | undefined;
+  /** Denotations of dimensions (rare), by index; and of the type. */
+  dimDenotations?: Map<number, string>;
+  denotation?: string;
+}
+export interface ContainerValueType {
+  kind: "sequence" | "optional" | "map";
+  element: ValueType | undefined;
+  /** Key type of a map. */
+  key?: DataType;
+  denotation?: string;
+}
+export interface OpaqueValueType {
+  kind: "opaque";
+  domain: string;
+  name: string;
+  denotation?: string;
+}
+export type ValueType = TensorValueType | ContainerValueType | OpaqueValueType;
+
+export interface TensorInfo {
+  docString?: string;
+  metadata?: Map<string, string>;
+  unknownFields?: Uint8Array[];
+}
+
+export interface SparseTensor {
+  name: string;
+  values: Tensor;
+  indices: Tensor;
+  dims: number[];
+}
+
+export interface QuantizationAnnotation {
+  tensorName: string;
+  /** Roles ("SCALE_TENSOR", "ZERO_POINT_TENSOR") to value names. */
+  parameters: Map<string, string>;
+}
+
+export interface Node {
+  /** May be empty in source models; `nameNodes` gives every node a unique one. */
+  name: string;
+  opType: string;
+  /** "" is the default ONNX domain. */
+  domain: string;
+  overload: string;
+  inputs: string[];
+  outputs: string[];
+  attributes: Map<string, Attribute>;
+  docString: string;
+  metadata: Map<string, string>;
+  unknownFields?: Uint8Array[];
+}
+
+export type AttributeValue =
+  | { type: "float"; value: number }
+  | { type: "int"; value: bigint }
+  | { type: "string"; value: Uint8Array }
+  | { type: "tensor"; value: Tensor; info?: TensorInfo & { name?: string } }
+  | { type: "graph"; value: Graph }
+  | { type: "sparse"; value: SparseTensor }
+  | { type: "type"; value: ValueType | undefined }
+  | { type: "floats"; value: number[] }
+  | { type: "ints"; value: bigint[] }
+  | { type: "strings"; value: Uint8Array[] }
+  | { type: "tensors"; value: { tensor: Tensor; info?: TensorInfo & { name?: string } }[] }
+  | { type: "graphs"; value: Graph[] }
+  | { type: "sparses"; value: SparseTensor[] }
+  | { type: "types"; value: (ValueType | undefined)[] }
+  /** Inside a function: the value comes from the caller's attribute of name `ref`; `declared` is its ONNX type code. */
+  | { type: "ref"; ref: string; declared: number };
+
+export type Attribute = AttributeValue & { docString?: string; unknownFields?: Uint8Array[] };
+
+export interface FunctionDef {
+  name: string;
+  domain: string;
+  overload: string;
+  docString: string;
+  inputs: string[];
+  outputs: string[];
+  /** Attribute names without, and with, a default. */
+  attributeNames: string[];
+  attributeDefaults: Map<string, Attribute>;
+  nodes: Node[];
+  opsets: Map<string, number>;
+  valueInfo: Map<string, Value>;
+  metadata: Map<string, string>;
+  unknownFields?: Uint8Array[];
+}

@@ -1,0 +1,88 @@
+/**
+ * What quantization decides (the plan) and what it holds (the state). Both are plain data: the plan knows no
+ * numbers of a run, the state is what is trained and deployed.
+ */
+
+/** Bits of a quantized tensor. */
+export type Bits = 8 | 4;
+
+/** One activation quantizer: the tensors listed share scale and zero point. */
+export interface ActivationPlan {
+  /** Name of the quantizer: that of its first tensor. */
+  name: string;
+  /** Value names in the prepared model; those after the first only carry the first one's values through. */
+  tensors: string[];
+  bits: Bits;
+  signed: boolean;
+  symmetric: boolean;
+  /** A range known without data (Softmax, Sigmoid, HardSigmoid outputs). */
+  fixedRange?: readonly [number, number];
+  /** The zero point stays at qmin because a Relu or Clip was dropped in its favour, or the range is fixed. */
+  fixedZeroPoint: boolean;
+  /** Scale and zero point may train (false for model inputs, whose range is known). */
+  trainable: boolean;
+}
+
+/** One quantized weight, per output channel, symmetric. */
+export interface WeightPlan {
+  /** Initializer name in the prepared model. */
+  name: string;
+  /** Names of the nodes that read it, all of the same operator. */
+  nodes: string[];
+  op: string;
+  axis: number;
+  bits: Bits;
+}
+
+/** A bias stored as int32 with scale s_x * s_w in the deployed model; float while training. */
+export interface BiasPlan {
+  /** Initializer name in the prepared model. */
+  name: string;
+  node: string;
+  /** Name of the activation quantizer of the node's data input. */
+  activation: string;
+  /** Name of the quantized weight. */
+  weight: string;
+}
+
+export interface QuantizationPlan {
+  activations: ActivationPlan[];
+  weights: WeightPlan[];
+  biases: BiasPlan[];
+  /** Relu and Clip nodes that a quantizer's own saturation replaces. */
+  dropped: { node: string; op: string; reason: string }[];
+  /** Every node left in float, and why. */
+  float: { node: string; op: string; reason: string }[];
+}
+
+/** Values of a weight quantizer: codes in [qmin, qmax], one positive scale per row along `axis`. */
+export interface QuantizedWeight extends WeightPlan {
+  shape: number[];
+  qmin: number;
+  qmax: number;
+  /** The integer codes, of the weight's shape, one byte each also at 4 bits. */
+  codes: Int8Array;
+  /** One scale per row. */
+  scale: Float32Array;
+}
+
+/** Values of an activation quantizer. The zero point is an integer at rest and may be fractional while it trains. */
+export interface QuantizedActivation extends ActivationPlan {
+  qmin: number;
+  qmax: number;
+  scale: number;
+  zeroPoint: number;
+}
+
+export interface QuantizationState {
+  weights: Map<string, QuantizedWeight>;
+  activations: Map<string, QuantizedActivation>;
+  biases: BiasPlan[];
+}
+
+/** Smallest and largest code. Symmetric 8-bit codes leave out -128 so that negation is exact. */
+export function codeRange(bits: Bits, signed: boolean, symmetric: boolean): { qmin: number; qmax: number } {
+  if (!signed) return { qmin: 0, qmax: 2 ** bits - 1 };
+  const half = 2 ** (bits - 1);
+  return { qmin: symmetric && bits === 8 ? 1 - half : -half, qmax: half - 1 };
+}
