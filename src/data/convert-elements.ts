@@ -1,0 +1,73 @@
+import { dataError } from "../errors.ts";
+import type { DataType } from "../tensor/data-type.ts";
+import { type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
+
+const integers = new Set<DataType>([
+  "int8",
+  "uint8",
+  "int16",
+  "uint16",
+  "int32",
+  "uint32",
+  "int64",
+  "uint64",
+]);
+
+/**
+ * A tensor of the type a model input wants: float64 and float16 become float32, integers become floats or
+ * other integers whose range holds them. Refuses what would lose more than float precision.
+ */
+export function convertElements(tensor: Tensor, dtype: DataType, where: string): Tensor {
+  if (tensor.dtype === dtype) return tensor;
+  const values = readValues(tensor);
+  if (values !== undefined && dtype === "float32")
+    return tensorOf("float32", tensor.dims, Float32Array.from(values));
+  if (values !== undefined && integers.has(tensor.dtype)) {
+    if (dtype === "int64") return tensorOf("int64", tensor.dims, BigInt64Array.from(values, BigInt));
+    if (dtype === "int32" && values.every((value) => value === (value | 0))) {
+      return tensorOf("int32", tensor.dims, Int32Array.from(values));
+    }
+  }
+  throw dataError(
+    "dtype",
+    `The data are ${tensor.dtype} where the model takes ${dtype}`,
+    where,
+    `Write the array as ${dtype}.`,
+  );
+}
+
+function readValues(tensor: Tensor): (ArrayLike<number> & number[]) | undefined {
+  switch (tensor.dtype) {
+    case "int64":
+    case "uint64":
+      return Array.from(viewAs(tensor, tensor.dtype), Number);
+    case "float16":
+      return Array.from(viewAs(tensor, "float16"), float16ToNumber);
+    case "float32":
+    case "float64":
+    case "int8":
+    case "uint8":
+    case "int16":
+    case "uint16":
+    case "int32":
+    case "uint32":
+      return Array.from(viewAs(tensor, tensor.dtype));
+    default:
+      return undefined;
+  }
+}
+
+/** The value of an IEEE 754 half-precision bit pattern. */
+function float16ToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** A copy of the tensor's bytes as floats to change in place. */
+export function copyOfFloats(tensor: Tensor): Float32Array {
+  return viewAs(tensorOfBytes("float32", tensor.dims, tensor.bytes.slice()), "float32");
+}

@@ -1,0 +1,128 @@
+import { readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { dataError } from "../../errors.ts";
+import { type ByteSource, openBytes, unreadable } from "../byte-source.ts";
+import type { ImageSource, RawImage } from "../image.ts";
+import type { DataSpec } from "../spec.ts";
+
+/** Header of an IDX file: dimensions and where the bytes begin. Source: the MNIST pages, "the IDX file format". */
+interface IdxHeader {
+  dims: number[];
+  offset: number;
+}
+
+const prefixes = { train: ["train"], test: ["t10k", "test"] } as const;
+
+/** The images file of `split` in a folder with the four standard names (dash or dot before "idx", .gz or not). */
+export async function findIdxImages(folder: string, split: "train" | "test"): Promise<string | undefined> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    throw unreadable(folder, error);
+  });
+  const wanted = prefixes[split].flatMap((prefix) =>
+    ["-images-idx3-ubyte", "-images.idx3-ubyte"].flatMap((stem) => [
+      `${prefix}${stem}`,
+      `${prefix}${stem}.gz`,
+    ]),
+  );
+  const found = wanted.find((name) => names.includes(name));
+  return found === undefined ? undefined : join(folder, found);
+}
+
+/** Opens IDX images and their labels (beside them under the matching name, or `spec.labels`). */
+export async function openIdx(path: string, spec: DataSpec): Promise<ImageSource> {
+  const file = await openBytes(path);
+  const { dims, offset } = await readHeader(file);
+  const [count = 0, height = 0, width = 0] = dims;
+  if (dims.length !== 3) {
+    throw dataError(
+      "idx",
+      `IDX images have three dimensions (count, height, width); this file has ${dims.length}`,
+      path,
+      "Give the images file as --data and the labels file as --labels.",
+    );
+  }
+  const labels = await openLabels(path, spec);
+  const size = height * width;
+  return {
+    name: basename(path),
+    length: count,
+    channels: 1,
+    labels,
+    where: (index) => `${path}, image ${index}`,
+    describe: () => ({ format: "IDX", path, split: spec.split ?? "train" }),
+    async read(indices, channels): Promise<RawImage[]> {
+      const rows = await file.readRows(
+        indices.map((index) => offset + index * size),
+        size,
+      );
+      return indices.map((_, row) => ({
+        height,
+        width,
+        channels,
+        pixels: spread(rows.subarray(row * size, (row + 1) * size), channels),
+      }));
+    },
+  };
+}
+
+/** Reads an IDX file of one dimension as labels. */
+export async function readIdxLabels(path: string): Promise<Int32Array> {
+  const file = await openBytes(path);
+  const { dims, offset } = await readHeader(file);
+  if (dims.length !== 1)
+    throw dataError("idx", `IDX labels have one dimension; this file has ${dims.length}`, path);
+  return Int32Array.from(await file.readRows([offset], dims[0] as number));
+}
+
+async function openLabels(path: string, spec: DataSpec): Promise<Int32Array | undefined> {
+  if (spec.labels === "none") return undefined;
+  if (spec.labels !== undefined) return readIdxLabels(spec.labels);
+  const name = basename(path).replace("images", "labels").replace("idx3", "idx1");
+  const names = await readdir(dirname(path));
+  const plain = name.replace(/\.gz$/, "");
+  const found = [name, plain, `${plain}.gz`].find((candidate) => names.includes(candidate));
+  if (found === undefined || name === basename(path)) return undefined;
+  return readIdxLabels(join(dirname(path), found));
+}
+
+async function readHeader(file: ByteSource): Promise<IdxHeader> {
+  const start = await file.readRows([0], Math.min(file.size, 4 + 4 * 255));
+  const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
+  const rank = start[3] ?? 0;
+  const offset = 4 + 4 * rank;
+  if (start.length < 4 || view.getUint16(0) !== 0 || rank === 0 || start.length < offset) {
+    throw dataError(
+      "idx",
+      "This is not an IDX file",
+      file.path,
+      "IDX files begin with two zero bytes, a type and a rank.",
+    );
+  }
+  if (start[2] !== 8) {
+    throw dataError(
+      "idx",
+      `IDX elements of type 0x${start[2]?.toString(16)} are not read, only unsigned bytes`,
+      file.path,
+      "Convert the file to .npy.",
+    );
+  }
+  const dims = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
+  const expected = offset + dims.reduce((product, dim) => product * dim, 1);
+  if (file.size < expected) {
+    throw dataError(
+      "truncated",
+      `The file ends after ${file.size} of ${expected} bytes`,
+      file.path,
+      "Download it again.",
+    );
+  }
+  return { dims, offset };
+}
+
+/** Grey pixels as they are, or repeated for three channels. */
+function spread(pixels: Uint8Array, channels: 1 | 3): Uint8Array {
+  if (channels === 1) return pixels;
+  const repeated = new Uint8Array(pixels.length * 3);
+  pixels.forEach((pixel, index) => repeated.fill(pixel, index * 3, index * 3 + 3));
+  return repeated;
+}

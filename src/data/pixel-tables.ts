@@ -1,0 +1,20 @@
+import { usageError } from "../errors.ts";
+
+/** One value per channel out of one value or one per channel. */
+export function perChannel(values: readonly number[], channels: number, option: string): number[] {
+  if (values.length === channels) return [...values];
+  if (values.length === 1) return Array.from({ length: channels }, () => values[0] as number);
+  throw usageError(
+    "channels",
+    `There are ${values.length} values for ${channels} channel${channels === 1 ? "" : "s"}`,
+    option,
+    "Give one value, or one per channel separated by commas.",
+  );
+}
+
+/** For each channel, what every pixel value 0..255 becomes: (pixel / 255 - mean) / std. */
+export function pixelTables(mean: readonly number[], std: readonly number[]): Float32Array[] {
+  return mean.map((channelMean, channel) =>
+    Float32Array.from({ length: 256 }, (_, pixel) => (pixel / 255 - channelMean) / (std[channel] as number)),
+  );
+}

@@ -1,0 +1,49 @@
+import { z } from "zod";
+import { usageError } from "../errors.ts";
+
+const extent = z.number().int().positive();
+/** One number (square, or the shorter side for resize) or [height, width]. */
+const size = z.union([extent, z.tuple([extent, extent])]);
+
+/**
+ * Where samples come from and how they become model inputs. Plain JSON, so that it can be kept in a report
+ * and a child process can open the same data again.
+ */
+export const dataSpecSchema = z.strictObject({
+  /** IDX file or folder, .npy, .npz, folder of class folders, or JavaScript module. */
+  path: z.string().min(1),
+  /** Which part, where the data come in parts (IDX folders, image folders with train/ and test/). Default "train". */
+  split: z.enum(["train", "test"]).optional(),
+  /** "none" ignores labels; else a file of labels (IDX or .npy). Default: the labels that come with the data. */
+  labels: z.string().min(1).optional(),
+  /** Number of classes the model tells apart: labels must lie in [0, classes). */
+  classes: extent.optional(),
+  /** Subtracted from each channel after pixels are scaled to [0, 1]; one number or one per channel. */
+  mean: z.array(z.number()).min(1).optional(),
+  /** Divides each channel after `mean` is subtracted; one number or one per channel. */
+  std: z.array(z.number().positive()).min(1).optional(),
+  /** Resize images (bilinear): a number is the new shorter side, a pair the exact height and width. */
+  resize: size.optional(),
+  /** Cut the centre out after resizing. */
+  crop: size.optional(),
+  /** Layout of the model's image input; derived from its shape when that is unambiguous. */
+  layout: z.enum(["nchw", "nhwc"]).optional(),
+  /** Use this many samples, evenly spread over the data. Default: all. */
+  samples: extent.optional(),
+});
+
+export type DataSpec = z.infer<typeof dataSpecSchema>;
+
+/** Checks a spec from outside; throws a usage error that names the field. */
+export function parseDataSpec(value: unknown): DataSpec {
+  const parsed = dataSpecSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join(".") ?? "";
+  throw usageError(
+    "data-spec",
+    `The data specification is wrong at "${field}": ${issue?.message ?? "not an object"}`,
+    `data.${field}`,
+    "See docs/data.md for the fields.",
+  );
+}

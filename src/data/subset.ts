@@ -1,0 +1,58 @@
+import { dataError, usageError } from "../errors.ts";
+import type { Dataset } from "./dataset.ts";
+import { shuffledIndices } from "./random.ts";
+
+/** The samples of `dataset` at `indices`, as a data set of their own. */
+export function subset(dataset: Dataset, indices: Uint32Array, note: Record<string, unknown>): Dataset {
+  return {
+    name: dataset.name,
+    length: indices.length,
+    hasLabels: dataset.hasLabels,
+    ...(dataset.classes === undefined ? {} : { classes: dataset.classes }),
+    read: (chosen, options) =>
+      dataset.read(
+        Uint32Array.from(chosen, (index) => indices[index] as number),
+        options,
+      ),
+    describe: () => ({ ...dataset.describe(), ...note, samples: indices.length }),
+  };
+}
+
+/** `samples` samples evenly spread over the data set; all of them when it has no more. */
+export function limitSamples(dataset: Dataset, samples: number): Dataset {
+  if (samples >= dataset.length) return dataset;
+  const indices = Uint32Array.from({ length: samples }, (_, index) =>
+    Math.floor((index * dataset.length) / samples),
+  );
+  return subset(dataset, indices, { available: dataset.length });
+}
+
+/**
+ * Holds samples out for validation: `val` below 1 is a fraction, from 1 a count. The choice depends on the
+ * seed alone; both parts keep the order of the data.
+ */
+export function splitDataset(
+  dataset: Dataset,
+  options: { val: number; seed: number },
+): { train: Dataset; validation: Dataset } {
+  const { val, seed } = options;
+  if (!(val >= 0) || !Number.isFinite(val) || (val >= 1 && !Number.isInteger(val))) {
+    throw usageError("val", `The held-out part must be a fraction or a count, not ${val}`, "--val");
+  }
+  const count = val < 1 ? Math.round(val * dataset.length) : val;
+  if (count >= dataset.length) {
+    throw dataError(
+      "too-small",
+      `Cannot hold out ${count} of ${dataset.length} samples`,
+      dataset.name,
+      "Hold out fewer with --val, or give more data.",
+    );
+  }
+  const order = shuffledIndices(dataset.length, seed);
+  const held = order.slice(0, count).sort();
+  const kept = order.slice(count).sort();
+  return {
+    train: subset(dataset, kept, { part: "training", seed }),
+    validation: subset(dataset, held, { part: "held out", seed }),
+  };
+}
