@@ -5,9 +5,11 @@ import type { Tensor } from "../tensor/tensor.ts";
  * The intermediate representation: ONNX's own structure as plain data, without protobuf. Values are
  * identified by name within a graph, as in ONNX; "" stands for an absent optional input or output.
  * Passes take a model and return a new one; they never change what they were given (see clone.ts).
- * `unknownFields` keeps protobuf fields that this version does not know, byte for byte.
+ * `unknownFields` keeps protobuf fields that this version does not know, byte for byte. `explicitDefaults` names
+ * ONNX fields that the file spelled out although they hold their default (an empty string, say), so that a model
+ * written back equals the one read; whoever makes an object leaves it out.
  */
-export interface Model {
+export interface Model extends Encoded {
   irVersion: number;
   producerName: string;
   producerVersion: string;
@@ -19,11 +21,17 @@ export interface Model {
   graph: Graph;
   metadata: Map<string, string>;
   functions: FunctionDef[];
-  /** Decoded but otherwise untouched parts (training info, device configurations), as protobuf bytes by field number. */
+  /** Besides unknown fields: training info and device configurations, untouched, as the bytes of their fields. */
   unknownFields?: Uint8Array[];
 }
 
-export interface Graph {
+/** What an object keeps of its encoding, beyond its meaning. */
+export interface Encoded {
+  unknownFields?: Uint8Array[];
+  explicitDefaults?: readonly string[];
+}
+
+export interface Graph extends Encoded {
   name: string;
   docString: string;
   nodes: Node[];
@@ -38,21 +46,19 @@ export interface Graph {
   valueInfo: Map<string, Value>;
   quantizationAnnotations: QuantizationAnnotation[];
   metadata: Map<string, string>;
-  unknownFields?: Uint8Array[];
 }
 
-export interface Value {
+export interface Value extends Encoded {
   name: string;
   type: ValueType | undefined;
   docString?: string;
   metadata?: Map<string, string>;
-  unknownFields?: Uint8Array[];
 }
 
 /** A dimension: a size, a symbol, or undefined where nothing is known. */
 export type Dim = number | string | undefined;
 
-export interface TensorValueType {
+export interface TensorValueType extends Encoded {
   kind: "tensor" | "sparse";
   dtype: DataType;
   /** undefined: rank unknown. */
@@ -61,41 +67,48 @@ export interface TensorValueType {
   dimDenotations?: Map<number, string>;
   denotation?: string;
 }
-export interface ContainerValueType {
+export interface ContainerValueType extends Encoded {
   kind: "sequence" | "optional" | "map";
   element: ValueType | undefined;
   /** Key type of a map. */
   key?: DataType;
   denotation?: string;
 }
-export interface OpaqueValueType {
+export interface OpaqueValueType extends Encoded {
   kind: "opaque";
   domain: string;
   name: string;
   denotation?: string;
 }
-export type ValueType = TensorValueType | ContainerValueType | OpaqueValueType;
+/** A type whose element type or kind the file leaves open; kept as the bytes of its TypeProto. */
+export interface UntypedValueType {
+  kind: "untyped";
+  encoded: Uint8Array;
+}
+export type ValueType = TensorValueType | ContainerValueType | OpaqueValueType | UntypedValueType;
 
-export interface TensorInfo {
+export interface TensorInfo extends Encoded {
   docString?: string;
   metadata?: Map<string, string>;
-  unknownFields?: Uint8Array[];
 }
 
-export interface SparseTensor {
+/** Values at the places that `indices` names: [n] linear positions, or [n, rank] coordinates. */
+export interface SparseTensor extends Encoded {
   name: string;
   values: Tensor;
   indices: Tensor;
   dims: number[];
+  valuesInfo?: TensorInfo;
+  indicesInfo?: TensorInfo & { name?: string };
 }
 
-export interface QuantizationAnnotation {
+export interface QuantizationAnnotation extends Encoded {
   tensorName: string;
   /** Roles ("SCALE_TENSOR", "ZERO_POINT_TENSOR") to value names. */
   parameters: Map<string, string>;
 }
 
-export interface Node {
+export interface Node extends Encoded {
   /** May be empty in source models; `nameNodes` gives every node a unique one. */
   name: string;
   opType: string;
@@ -107,7 +120,6 @@ export interface Node {
   attributes: Map<string, Attribute>;
   docString: string;
   metadata: Map<string, string>;
-  unknownFields?: Uint8Array[];
 }
 
 export type AttributeValue =
@@ -128,9 +140,9 @@ export type AttributeValue =
   /** Inside a function: the value comes from the caller's attribute of name `ref`; `declared` is its ONNX type code. */
   | { type: "ref"; ref: string; declared: number };
 
-export type Attribute = AttributeValue & { docString?: string; unknownFields?: Uint8Array[] };
+export type Attribute = AttributeValue & { docString?: string } & Encoded;
 
-export interface FunctionDef {
+export interface FunctionDef extends Encoded {
   name: string;
   domain: string;
   overload: string;
@@ -144,5 +156,4 @@ export interface FunctionDef {
   opsets: Map<string, number>;
   valueInfo: Map<string, Value>;
   metadata: Map<string, string>;
-  unknownFields?: Uint8Array[];
 }

@@ -1,0 +1,91 @@
+/**
+ * Writes src/onnx/proto/ from proto/onnx.proto: onnx.js (encoders and decoders, by pbjs) and schema.ts
+ * (the same messages as TypeScript interfaces, and their field numbers). Run: npm run generate:proto
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import protobuf from "protobufjs";
+import { pbjs } from "protobufjs-cli";
+
+const proto = fileURLToPath(new URL("../proto/onnx.proto", import.meta.url));
+const folder = new URL("../src/onnx/proto/", import.meta.url);
+const banner = "// Generated from proto/onnx.proto by scripts/generate-proto.ts; do not edit.\n";
+
+const pbjsOptions = [
+  ...["-t", "static-module", "-w", "esm", "--es6", "-r", "efqat", "--force-long", "--no-comments"],
+  ...["--no-create", "--no-verify", "--no-convert", "--no-delimited", "--no-typeurl", "--no-service"],
+];
+
+function generateCodec(): Promise<string> {
+  return new Promise((resolve, reject) => {
+    pbjs.main([...pbjsOptions, proto], (error, output) => {
+      if (error || output === undefined) reject(error ?? new Error("pbjs wrote nothing"));
+      else resolve(banner + output);
+    });
+  });
+}
+
+const scalarTypes: Record<string, string> = {
+  string: "string",
+  bytes: "Uint8Array",
+  float: "number",
+  double: "number",
+  int32: "number",
+  int64: "Int64",
+  uint64: "Int64",
+};
+
+/** "TypeProto.Tensor" as a TypeScript name: TypeProto_Tensor. */
+const typeName = (type: protobuf.Type): string => type.fullName.replace(/^\.onnx\./, "").replaceAll(".", "_");
+
+function fieldType(field: protobuf.Field): string {
+  field.resolve();
+  const single =
+    field.resolvedType instanceof protobuf.Type
+      ? typeName(field.resolvedType)
+      : field.resolvedType instanceof protobuf.Enum
+        ? "number"
+        : scalarTypes[field.type];
+  if (single === undefined) throw new Error(`no TypeScript type for ${field.fullName}: ${field.type}`);
+  return field.repeated ? `${single}[]` : single;
+}
+
+function messagesOf(namespace: protobuf.NamespaceBase): protobuf.Type[] {
+  return namespace.nestedArray.flatMap((nested) =>
+    nested instanceof protobuf.Type ? [nested, ...messagesOf(nested)] : [],
+  );
+}
+
+function describeInterface(type: protobuf.Type): string {
+  const fields = type.fieldsArray.map((field) => `  ${field.name}?: ${fieldType(field)};\n`).join("");
+  return `export interface ${typeName(type)} {\n${fields}  $unknowns?: Uint8Array[];\n}\n`;
+}
+
+async function generateSchema(): Promise<string> {
+  const { root } = protobuf.parse(await readFile(proto, "utf8"));
+  const messages = messagesOf(root.lookup("onnx") as protobuf.Namespace);
+  const codecs = messages.map((type) => {
+    const path = type.fullName.replace(/^\.onnx\./, "");
+    return `  ${typeName(type)}: onnx.${path} as unknown as Codec<${typeName(type)}>,\n`;
+  });
+  const numbers = messages.map((type) => {
+    const ids = type.fieldsArray.map((field) => field.id).sort((a, b) => a - b);
+    return `  ${typeName(type)}: [${ids.join(", ")}],\n`;
+  });
+  return [
+    banner,
+    'import type { Reader, Writer } from "protobufjs";\nimport { onnx } from "./onnx.js";\n\n',
+    "/** A 64-bit integer as two halves of 32 bits. */\n",
+    "export interface Int64 {\n  low: number;\n  high: number;\n  unsigned: boolean;\n}\n\n",
+    "export interface Codec<T> {\n  encode(message: T, writer?: Writer): Writer;\n",
+    "  decode(reader: Reader | Uint8Array, length?: number): T;\n}\n\n",
+    messages.map(describeInterface).join("\n"),
+    `\nexport const codecs = {\n${codecs.join("")}};\n`,
+    "\n/** Numbers of the fields that each message has. */\n",
+    `export const fieldNumbers = {\n${numbers.join("")}} as const;\n\n`,
+    "export type MessageName = keyof typeof fieldNumbers;\n",
+  ].join("");
+}
+
+await writeFile(new URL("onnx.js", folder), await generateCodec());
+await writeFile(new URL("schema.ts", folder), await generateSchema());

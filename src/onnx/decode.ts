@@ -1,0 +1,109 @@
+import { Reader } from "protobufjs/minimal.js";
+import type { Model } from "../ir/model.ts";
+import { decodeEntries } from "./decode-tensor.ts";
+import { decodeFunction, decodeGraph, decodeOpsets } from "./decode-graph.ts";
+import { codecs, type ModelProto } from "./proto/schema.ts";
+import { decodeError, encodedPart, plainView, safeNumberOf, type Source } from "./wire.ts";
+
+/** Where the bytes come from; both may be left out when the model has no external data. */
+export interface DecodeOptions {
+  /** Folder that external data files lie in. */
+  directory?: string;
+  /** File name for messages. */
+  file?: string;
+}
+
+/**
+ * Decodes an ONNX model. Weights are views into `bytes`, which must not change while the model is in use;
+ * external data is checked now and read on first use. Throws model/* errors that name the place.
+ */
+export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
+  const message = decodeMessage(bytes, options);
+  if (!message.graph) {
+    const hint = "Give the path of an .onnx file that holds a model.";
+    throw decodeError(options, "not-onnx", "The file is not an ONNX model: it holds no graph", "", hint);
+  }
+  const { opsets, explicitDefaults } = decodeOpsets(message.opsetImport, options, "opset imports");
+  const fields = ["producerName", "producerVersion", "domain", "docString"] as const;
+  const encoded = encodedPart("ModelProto", message, fields, options, "");
+  const spelled = [...(encoded.explicitDefaults ?? []), ...explicitDefaults, ...zeroVersions(message)];
+  const unknownFields = [...untouchedFields(message), ...(encoded.unknownFields ?? [])];
+  return {
+    irVersion: message.irVersion === undefined ? 0 : (safeNumberOf(message.irVersion) ?? 0),
+    producerName: message.producerName ?? "",
+    producerVersion: message.producerVersion ?? "",
+    domain: message.domain ?? "",
+    modelVersion: message.modelVersion === undefined ? 0 : (safeNumberOf(message.modelVersion) ?? 0),
+    docString: message.docString ?? "",
+    opsets,
+    graph: decodeGraph(message.graph, options, ""),
+    metadata: decodeEntries(message.metadataProps),
+    functions: (message.functions ?? []).map((definition) => decodeFunction(definition, options)),
+    ...(spelled.length > 0 ? { explicitDefaults: spelled } : {}),
+    ...(unknownFields.length > 0 ? { unknownFields } : {}),
+  };
+}
+
+/** Versions that the file gives as 0. */
+function zeroVersions(message: ModelProto): string[] {
+  return (["irVersion", "modelVersion"] as const).filter((field) => {
+    const value = message[field];
+    return Object.hasOwn(message, field) && value !== undefined && value.low === 0 && value.high === 0;
+  });
+}
+
+/** Parts that nothing here looks into, as bytes; also a model version that no JavaScript number can hold. */
+function untouchedFields(message: ModelProto): Uint8Array[] {
+  const parts: ModelProto[] = [];
+  if (message.trainingInfo?.length) parts.push({ trainingInfo: message.trainingInfo });
+  if (message.configuration?.length) parts.push({ configuration: message.configuration });
+  if (message.modelVersion !== undefined && safeNumberOf(message.modelVersion) === undefined)
+    parts.push({ modelVersion: message.modelVersion });
+  return parts.map((part) => plainView(codecs.ModelProto.encode(part).finish()));
+}
+
+function decodeMessage(bytes: Uint8Array, source: Source): ModelProto {
+  if (bytes.byteLength === 0)
+    throw decodeError(
+      source,
+      "empty",
+      "The file is empty",
+      "",
+      "Give the path of an .onnx file that holds a model.",
+    );
+  const reader = Reader.create(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  reader.discardUnknown = false;
+  try {
+    return codecs.ModelProto.decode(reader);
+  } catch (cause) {
+    throw explainFailure(bytes, source, cause);
+  }
+}
+
+const otherFormats: readonly [name: string, offset: number, signature: string][] = [
+  ["a zip archive (a PyTorch checkpoint or .npz, perhaps)", 0, "PK\x03\x04"],
+  ["ONNX Runtime's own .ort format", 4, "ORTM"],
+  ["a TensorFlow Lite model", 4, "TFL3"],
+  ["an HDF5 file (Keras, perhaps)", 0, "\x89HDF"],
+  ["a GGUF file", 0, "GGUF"],
+  ["a gzip file", 0, "\x1f\x8b"],
+  ["a Git LFS pointer, not the file itself", 0, "version https://git-lfs"],
+  ["an HTML page", 0, "<"],
+  ["JSON text", 0, "{"],
+];
+
+function explainFailure(bytes: Uint8Array, source: Source, cause: unknown) {
+  const head = Buffer.from(bytes.subarray(0, 32)).toString("latin1");
+  const other = otherFormats.find(([, offset, signature]) => head.startsWith(signature, offset));
+  if (other) {
+    const hint = "Export the model to ONNX and give the path of the .onnx file.";
+    return decodeError(source, "not-onnx", `The file is not an ONNX model but ${other[0]}`, "", hint);
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  if (reason === "max depth exceeded") {
+    const what = "Graphs are nested too deep (more than 100 messages within each other)";
+    return decodeError(source, "nesting", what, "", "Flatten the model's If, Loop and Scan bodies.");
+  }
+  const what = `The file is not an ONNX model, or it is truncated or damaged (${reason})`;
+  return decodeError(source, "not-onnx", what, "", "Export or download the model again.");
+}
