@@ -1,7 +1,10 @@
 import * as ort from "onnxruntime-node";
-import { environmentError, modelError } from "../errors.ts";
+import { InternalError, modelError } from "../errors.ts";
 import { type DataType, dataTypes } from "../tensor/data-type.ts";
-import { type Tensor, tensorOf, type ViewableType, viewAs } from "../tensor/tensor.ts";
+import { type Tensor, tensorOf, tensorOfBytes, type ViewableType, viewAs } from "../tensor/tensor.ts";
+import { describeRuntimeError, providerFailure, requireProvider } from "./providers.ts";
+
+export { availableProviders, runtimeVersion } from "./providers.ts";
 
 /** How a session is created. Everything has ONNX Runtime's default unless given. */
 export interface SessionOptions {
@@ -18,9 +21,13 @@ export interface SessionOptions {
   arena?: boolean;
 }
 
-/** Type and shape of a model input or output as the runtime sees it; symbolic dimensions are strings. */
+/**
+ * Type and shape of a model input or output as the runtime sees it; symbolic dimensions are strings, and ""
+ * where the runtime knows nothing. Sequences, maps and optionals have `tensor` false, and no meaning in the rest.
+ */
 export interface PortType {
   name: string;
+  tensor: boolean;
   dtype: DataType;
   shape: (number | string)[];
 }
@@ -41,6 +48,8 @@ export class Session {
   static async create(model: Uint8Array | string, options: SessionOptions = {}): Promise<Session> {
     const provider = options.provider ?? "cpu";
     requireProvider(provider);
+    // Errors come back as exceptions; without this the runtime prints them to stderr as well.
+    ort.env.logLevel = "fatal";
     try {
       const native = sessionOptions(provider, options);
       const session =
@@ -49,12 +58,15 @@ export class Session {
           : await ort.InferenceSession.create(model, native);
       return new Session(session);
     } catch (error) {
-      throw modelError(
-        "runtime-load",
-        `ONNX Runtime could not load the model: ${messageOf(error)}`,
-        typeof model === "string" ? model : undefined,
-        "Check that the file is complete and that its operators and opset are known to ONNX Runtime.",
-        error,
+      throw (
+        providerFailure(provider, error) ??
+        modelError(
+          "runtime-load",
+          `ONNX Runtime could not load the model: ${describeRuntimeError(error)}`,
+          typeof model === "string" ? model : undefined,
+          "Check that the file is complete and that its operators and opset are known to ONNX Runtime.",
+          error,
+        )
       );
     }
   }
@@ -66,12 +78,27 @@ export class Session {
   ): Promise<Record<string, Tensor>> {
     const native: Record<string, ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(feeds)) native[name] = toRuntime(tensor);
-    const results = await (fetches === undefined
-      ? this.#session.run(native)
-      : this.#session.run(native, fetches));
+    const results = await this.#runNative(native, fetches);
     const outputs: Record<string, Tensor> = {};
     for (const [name, value] of Object.entries(results)) outputs[name] = fromRuntime(value as ort.Tensor);
     return outputs;
+  }
+
+  async #runNative(
+    feeds: Record<string, ort.Tensor>,
+    fetches: readonly string[] | undefined,
+  ): Promise<ort.InferenceSession.OnnxValueMapType> {
+    try {
+      return await (fetches === undefined ? this.#session.run(feeds) : this.#session.run(feeds, fetches));
+    } catch (error) {
+      throw modelError(
+        "runtime-run",
+        `ONNX Runtime could not run the model: ${describeRuntimeError(error)}`,
+        undefined,
+        "Check that the inputs have the names, types and shapes that the model asks for.",
+        error,
+      );
+    }
   }
 
   async release(): Promise<void> {
@@ -79,34 +106,11 @@ export class Session {
   }
 }
 
-/** Execution providers that the installed runtime carries. */
-export function availableProviders(): string[] {
-  return ort.listSupportedBackends().map((backend) => backend.name);
-}
-
-/** Version of the installed ONNX Runtime. */
-export function runtimeVersion(): string {
-  return ort.env.versions.node ?? ort.env.versions.common;
-}
-
-function requireProvider(provider: string): void {
-  const available = availableProviders();
-  if (available.includes(provider)) return;
-  throw environmentError(
-    "provider",
-    `The execution provider "${provider}" is not in the installed ONNX Runtime, which has: ${available.join(", ")}`,
-    "--provider",
-    provider === "cuda"
-      ? "On Linux x64, reinstall with ONNXRUNTIME_NODE_INSTALL unset so that onnxruntime-node fetches its CUDA libraries, or use --provider cpu."
-      : "Choose one of the providers listed, or use --provider cpu.",
-  );
-}
-
 function sessionOptions(provider: string, options: SessionOptions): ort.InferenceSession.SessionOptions {
   const native: ort.InferenceSession.SessionOptions = {
     executionProviders: provider === "cpu" ? ["cpu"] : [provider, "cpu"],
     graphOptimizationLevel: options.optimization ?? "all",
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
   };
   if (options.threads !== undefined) native.intraOpNumThreads = options.threads;
   if (options.optimizedModelPath !== undefined) native.optimizedModelFilePath = options.optimizedModelPath;
@@ -131,21 +135,22 @@ function nestEntries(entries: Readonly<Record<string, string>>): Record<string, 
 }
 
 function portType(port: ort.InferenceSession.ValueMetadata): PortType {
-  if (!port.isTensor) return { name: port.name, dtype: "float32", shape: [] };
-  return { name: port.name, dtype: port.type as DataType, shape: [...port.shape] };
+  if (!port.isTensor) return { name: port.name, tensor: false, dtype: "float32", shape: [] };
+  return { name: port.name, tensor: true, dtype: port.type as DataType, shape: [...port.shape] };
 }
 
 function toRuntime(tensor: Tensor): ort.Tensor {
   if (tensor.dtype === "string") {
     return new ort.Tensor(
       "string",
-      (tensor.strings ?? []).map((bytes) => Buffer.from(bytes).toString()),
+      (tensor.strings ?? []).map((bytes) => new TextDecoder().decode(bytes)),
       tensor.dims,
     );
   }
-  if (tensor.dtype === "bool") return new ort.Tensor("bool", viewAs(tensor, "bool"), tensor.dims);
-  const data = viewAs(tensor, tensor.dtype as ViewableType);
-  return new ort.Tensor(tensor.dtype as "float32", data as Float32Array, tensor.dims);
+  const { dtype, dims } = tensor;
+  // 4-bit tensors travel packed, two elements per byte.
+  if (dtype === "int4" || dtype === "uint4") return new ort.Tensor(dtype as "uint8", tensor.bytes, dims);
+  return new ort.Tensor(dtype as "float32", viewAs(tensor, dtype as ViewableType) as Float32Array, dims);
 }
 
 function fromRuntime(value: ort.Tensor): Tensor {
@@ -153,10 +158,10 @@ function fromRuntime(value: ort.Tensor): Tensor {
     const strings = (value.data as string[]).map((text) => new TextEncoder().encode(text));
     return { dtype: "string", dims: value.dims, bytes: new Uint8Array(0), strings };
   }
-  if (!(value.type in dataTypes)) throw new TypeError(`runtime tensor type ${value.type}`);
+  if (!(value.type in dataTypes)) throw new InternalError(`runtime tensor of type ${value.type}`);
+  if (value.type === "int4" || value.type === "uint4") {
+    const { buffer, byteOffset, byteLength } = value.data as Uint8Array;
+    return tensorOfBytes(value.type, value.dims, new Uint8Array(buffer, byteOffset, byteLength));
+  }
   return tensorOf(value.type as "float32", value.dims, value.data as Float32Array);
-}
-
-function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0] as string;
 }

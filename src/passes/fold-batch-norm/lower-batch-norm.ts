@@ -1,0 +1,45 @@
+import { Emitter } from "../../ir/emit.ts";
+import { cloneModel, createGraph, tensorType, typeOf } from "../../ir/graph.ts";
+import type { Graph, Node } from "../../ir/model.ts";
+import { floats } from "../../tensor/tensor.ts";
+import { replaceNode } from "../edit-graph.ts";
+import { definePass } from "../define-pass.ts";
+import { type Affine, affineOf, isBatchNorm } from "./batch-norm.ts";
+
+/** Turns a BatchNormalization that no layer could take into  y = x * scale + shift,  per channel (axis 1). */
+export const lowerBatchNorm = definePass({
+  name: "lower-batch-norm",
+  run(model, context) {
+    if (!model.graph.nodes.some(isBatchNorm)) return model;
+    const result = cloneModel(model);
+    const { graph } = result;
+    let changed = false;
+    for (const node of graph.nodes.filter(isBatchNorm)) {
+      const affine = affineOf(graph, node);
+      const reason = typeof affine === "string" ? affine : lower(graph, node, affine);
+      if (reason === undefined) changed = true;
+      else context.refuse(node, reason);
+    }
+    return changed ? result : model;
+  },
+});
+
+function lower(graph: Graph, norm: Node, { scale, shift }: Affine): string | undefined {
+  const type = typeOf(graph, norm.inputs[0] as string);
+  if (type?.kind !== "tensor" || type.shape === undefined) return "the rank of its input is unknown";
+  const dims = [scale.length, ...type.shape.slice(2).map(() => 1)];
+  const names = new Emitter(graph);
+  const [gamma, beta] = [names.fresh(`${norm.name}.scale`), names.fresh(`${norm.name}.shift`)];
+  graph.initializers.set(gamma, floats(scale, dims));
+  graph.initializers.set(beta, floats(shift, dims));
+  const product = names.fresh(`${norm.name}.scaled`);
+  const replacement = new Emitter(createGraph(""));
+  replacement.node("Mul", [norm.inputs[0] as string, gamma], {
+    name: names.fresh(`${norm.name}/Mul`),
+    outputs: [product],
+  });
+  replacement.node("Add", [product, beta], { name: norm.name, outputs: [norm.outputs[0] as string] });
+  replaceNode(graph, norm, replacement.graph.nodes);
+  graph.valueInfo.set(product, { name: product, type: tensorType(type.dtype, type.shape) });
+  return undefined;
+}

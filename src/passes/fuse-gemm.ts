@@ -1,0 +1,61 @@
+import { cloneModel, typeOf } from "../ir/graph.ts";
+import type { Graph, Node } from "../ir/model.ts";
+import { countUses, dropStaleInfo, removeNode } from "./edit-graph.ts";
+import { definePass } from "./define-pass.ts";
+
+/**
+ * MatMul of two matrices followed by Add of a constant bias per column becomes one Gemm. The Gemm keeps the
+ * MatMul's name and takes over the Add's output.
+ */
+export const fuseGemm = definePass({
+  name: "fuse-gemm",
+  run(model, context) {
+    if (!model.graph.nodes.some(isMatMul)) return model;
+    const result = cloneModel(model);
+    const { graph } = result;
+    let changed = false;
+    for (const node of graph.nodes.filter(isMatMul)) {
+      const reason = fuse(graph, node);
+      if (reason === undefined) changed = true;
+      else context.refuse(node, reason);
+    }
+    if (!changed) return model;
+    dropStaleInfo(graph);
+    return result;
+  },
+});
+
+function isMatMul(node: Node): boolean {
+  return node.opType === "MatMul" && node.domain === "";
+}
+
+function fuse(graph: Graph, matMul: Node): string | undefined {
+  const product = matMul.outputs[0] as string;
+  const add = graph.nodes.find((node) => node.inputs.includes(product));
+  if (add?.opType !== "Add" || add.domain !== "") return "no Add comes after it";
+  if (countUses(graph).get(product) !== 1) return "its product is read elsewhere";
+  const [left, right] = matMul.inputs.map((name) => tensorShape(graph, name));
+  if (left?.length !== 2 || right?.length !== 2) return "its operands are not matrices";
+  if (dtypeOf(graph, product) !== "float32") return "it is not float32";
+  const bias = add.inputs[0] === product ? add.inputs[1] : add.inputs[0];
+  const dims = graph.initializers.get(bias ?? "")?.dims;
+  const columns = dims?.at(-1);
+  const perColumn =
+    columns !== undefined && columns === right[1] && dims?.slice(0, -1).every((dim) => dim === 1) === true;
+  if (!perColumn || (dims?.length ?? 0) > 2) return `the Add "${add.name}" adds no constant per column`;
+  removeNode(graph, add);
+  matMul.opType = "Gemm";
+  matMul.inputs = [...matMul.inputs, bias as string];
+  matMul.outputs = [...add.outputs];
+  return undefined;
+}
+
+function tensorShape(graph: Graph, name: string): readonly unknown[] | undefined {
+  const type = typeOf(graph, name);
+  return type?.kind === "tensor" ? type.shape : undefined;
+}
+
+function dtypeOf(graph: Graph, name: string): string | undefined {
+  const type = typeOf(graph, name);
+  return type?.kind === "tensor" ? type.dtype : undefined;
+}

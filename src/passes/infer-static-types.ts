@@ -1,0 +1,93 @@
+import { subgraphsOf } from "../ir/attributes.ts";
+import { readNames, tensorType } from "../ir/graph.ts";
+import type { Dim, Graph, Model, Node, TensorValueType, Value } from "../ir/model.ts";
+import { withSession } from "../runtime/open-model.ts";
+import type { PortType } from "../runtime/session.ts";
+import { probeModel, zeroFeeds } from "./probe-model.ts";
+
+/** Operators whose output shapes depend on the values of their inputs, not only on shapes. */
+const valueShaped = new Set([
+  "Compress",
+  "NonMaxSuppression",
+  "NonZero",
+  "Optional",
+  "OptionalGetElement",
+  "SequenceAt",
+  "SplitToSequence",
+  "StringSplit",
+  "TfIdfVectorizer",
+  "Unique",
+]);
+
+/**
+ * Types of all inner values when every input shape is static. ONNX Runtime infers what it can without running;
+ * the rest (shapes computed from shapes) comes from one run on zeros, which asks for those values only. Values
+ * behind an operator whose output shape depends on data keep what is known without running.
+ */
+export async function inferStaticTypes(
+  model: Model,
+  inputs: readonly Value[],
+): Promise<Map<string, TensorValueType>> {
+  const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
+  const ports = names.length === 0 ? [] : await declaredTypes(model, inputs, names);
+  const types = new Map<string, TensorValueType>();
+  for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port));
+  const unstable = valuesOfUnstableShape(model.graph);
+  const open = [...types].filter(([name, type]) => !isStatic(type) && !unstable.has(name));
+  if (open.length === 0) return types;
+  const shapes = await measuredShapes(
+    model,
+    inputs,
+    open.map(([name]) => name),
+  );
+  for (const [name, type] of open) types.set(name, tensorType(type.dtype, shapes.get(name) ?? type.shape));
+  return types;
+}
+
+async function declaredTypes(
+  model: Model,
+  inputs: readonly Value[],
+  names: readonly string[],
+): Promise<readonly PortType[]> {
+  const probe = probeModel(model, inputs, names);
+  return withSession(
+    probe.model,
+    { optimization: "disabled", threads: 1 },
+    async (session) => session.outputs,
+  );
+}
+
+async function measuredShapes(
+  model: Model,
+  inputs: readonly Value[],
+  names: readonly string[],
+): Promise<Map<string, readonly number[]>> {
+  const probe = probeModel(model, inputs, names);
+  const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(probe.fed) };
+  return withSession(probe.model, { optimization: "disabled" }, async (session) => {
+    const outputs = await session.run(feeds);
+    return new Map(Object.entries(outputs).map(([name, tensor]) => [name, tensor.dims]));
+  });
+}
+
+function typeOfPort(port: PortType): TensorValueType {
+  const shape = port.shape.map((dim): Dim => (typeof dim === "number" ? dim : undefined));
+  return tensorType(port.dtype, shape);
+}
+
+function isStatic(type: TensorValueType): boolean {
+  return type.shape?.every((dim) => typeof dim === "number") ?? false;
+}
+
+function valuesOfUnstableShape(graph: Graph): Set<string> {
+  const unstable = new Set<string>();
+  for (const node of graph.nodes) {
+    if (!hasUnstableShape(node) && !readNames(node).some((name) => unstable.has(name))) continue;
+    for (const output of node.outputs) unstable.add(output);
+  }
+  return unstable;
+}
+
+function hasUnstableShape(node: Node): boolean {
+  return (node.domain === "" && valueShaped.has(node.opType)) || subgraphsOf(node).length > 0;
+}

@@ -1,0 +1,71 @@
+import { intOf } from "../ir/attributes.ts";
+import { cloneModel, typeOf } from "../ir/graph.ts";
+import type { Dim, Graph, Node } from "../ir/model.ts";
+import { toNumbers } from "../tensor/tensor.ts";
+import { bypassNode, dropStaleInfo } from "./edit-graph.ts";
+import { definePass } from "./define-pass.ts";
+
+const reshapes = new Set(["Flatten", "Reshape", "Squeeze", "Unsqueeze"]);
+
+/**
+ * Shortens chains of Reshape, Flatten, Squeeze and Unsqueeze. They all keep the elements in order, so a chain
+ * that comes back to a shape it had is nothing, and a Reshape to a given shape can read the chain's start.
+ */
+export const mergeReshapes = definePass({
+  name: "merge-reshapes",
+  run(model, context) {
+    const result = cloneModel(model);
+    const { graph } = result;
+    let changed = false;
+    for (const node of [...graph.nodes]) {
+      if (!isReshape(node)) continue;
+      const sources = chainBefore(graph, node);
+      const same = sources.find((name) => sameShape(graph, name, node.outputs[0] as string));
+      if (same !== undefined) {
+        const reason = bypassNode(graph, node, same, node.outputs[0] as string);
+        if (reason === undefined) changed = true;
+        else context.refuse(node, reason);
+      } else if (sources.length > 1 && hasOwnTarget(graph, node)) {
+        node.inputs[0] = sources.at(-1) as string;
+        changed = true;
+      }
+    }
+    if (!changed) return model;
+    dropStaleInfo(graph);
+    return result;
+  },
+});
+
+function isReshape(node: Node): boolean {
+  return node.domain === "" && reshapes.has(node.opType);
+}
+
+/** The values that the chain ending in `node` started from: its input, that one's source, and so on. */
+function chainBefore(graph: Graph, node: Node): string[] {
+  const sources: string[] = [];
+  for (let at: Node | undefined = node; at !== undefined && isReshape(at);) {
+    const source: string = at.inputs[0] as string;
+    sources.push(source);
+    at = graph.nodes.find((other) => other.outputs.includes(source));
+  }
+  return sources;
+}
+
+/** Whether a Reshape's target says nothing about the shape of its input. */
+function hasOwnTarget(graph: Graph, node: Node): boolean {
+  if (node.opType !== "Reshape" || intOf(node, "allowzero", 0) !== 0) return false;
+  const target = graph.initializers.get(node.inputs[1] ?? "");
+  return target !== undefined && !toNumbers(target).includes(0);
+}
+
+function sameShape(graph: Graph, a: string, b: string): boolean {
+  const left = shapeOf(graph, a);
+  const right = shapeOf(graph, b);
+  if (left === undefined || right?.length !== left.length) return false;
+  return left.every((dim, i) => dim !== undefined && dim !== "" && dim === right[i]);
+}
+
+function shapeOf(graph: Graph, name: string): readonly Dim[] | undefined {
+  const type = typeOf(graph, name);
+  return type?.kind === "tensor" ? type.shape : undefined;
+}

@@ -1,0 +1,33 @@
+import { cloneModel } from "../ir/graph.ts";
+import { subgraphsOf } from "../ir/attributes.ts";
+import type { Graph, Model } from "../ir/model.ts";
+import { definePass } from "./define-pass.ts";
+
+/** Gives every node, also in subgraphs, a name of its own: its old one where that is free, else operator and number. */
+export const nameNodes = definePass({
+  name: "name-nodes",
+  run(model: Model): Model {
+    const names = allNodes(model.graph).map((node) => node.name);
+    if (names.every((name) => name !== "") && new Set(names).size === names.length) return model;
+    const result = cloneModel(model);
+    const wanted = new Set(names);
+    const taken = new Set<string>();
+    for (const node of allNodes(result.graph)) {
+      if (node.name === "" || taken.has(node.name)) node.name = freeName(node.name || node.opType, wanted);
+      taken.add(node.name);
+    }
+    return result;
+  },
+});
+
+function allNodes(graph: Graph): Graph["nodes"] {
+  return graph.nodes.flatMap((node) => [node, ...subgraphsOf(node).flatMap(allNodes)]);
+}
+
+function freeName(base: string, used: Set<string>): string {
+  let number = 0;
+  while (used.has(`${base}_${number}`)) number++;
+  const name = `${base}_${number}`;
+  used.add(name);
+  return name;
+}

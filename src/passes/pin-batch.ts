@@ -1,0 +1,60 @@
+import { modelError } from "../errors.ts";
+import { cloneModel } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
+import { bindBatch, requiredInputs } from "./bind-inputs.ts";
+import { definePass, type Pass } from "./define-pass.ts";
+import { eliminateNoOps } from "./eliminate-no-ops.ts";
+import { foldConstants } from "./fold-constants.ts";
+import { runPasses, type PipelineOptions } from "./pipeline.ts";
+import { recordTypes } from "./record-types.ts";
+import { removeUnused } from "./remove-unused.ts";
+import { resolveShapes } from "./resolve-shapes.ts";
+
+/**
+ * The model with every shape static at batch size `batch`: open first dimensions of the inputs become `batch`,
+ * what is computed from shapes becomes constant, value info is complete. Values that remain keep their names.
+ */
+export async function pinBatch(model: Model, batch: number, options: PipelineOptions = {}): Promise<Model> {
+  const pinned = await runPasses(
+    model,
+    [
+      bindInputs(batch),
+      recordTypes(),
+      resolveShapes,
+      foldConstants,
+      eliminateNoOps,
+      removeUnused,
+      recordTypes(),
+    ],
+    options,
+  );
+  requireStaticShapes(pinned);
+  return pinned;
+}
+
+function bindInputs(batch: number): Pass {
+  return definePass({
+    name: "pin-batch",
+    run(model) {
+      const result = cloneModel(model);
+      result.graph.inputs = bindBatch(requiredInputs(result.graph), batch);
+      result.graph.valueInfo.clear();
+      for (const output of result.graph.outputs)
+        if (output.type?.kind === "tensor") output.type = { ...output.type, shape: undefined };
+      return result;
+    },
+  });
+}
+
+function requireStaticShapes({ graph }: Model): void {
+  for (const { name, type } of [...graph.valueInfo.values(), ...graph.outputs]) {
+    if (type?.kind !== "tensor" || type.shape?.every((dim) => typeof dim === "number") === true) continue;
+    const node = graph.nodes.find((candidate) => candidate.outputs.includes(name));
+    throw modelError(
+      "data-dependent-shape",
+      `The shape of "${name}" depends on the values of the inputs`,
+      node === undefined ? undefined : `${node.opType} "${node.name}"`,
+      "Only networks whose shapes follow from the input shapes can be trained; export the part without this node.",
+    );
+  }
+}

@@ -1,0 +1,54 @@
+import type { Model } from "../ir/model.ts";
+import type { InputShapes } from "./bind-inputs.ts";
+import { checkSource } from "./check-source.ts";
+import type { Pass } from "./define-pass.ts";
+import { eliminateNoOps } from "./eliminate-no-ops.ts";
+import { extractConstants } from "./extract-constants.ts";
+import { fixDefaults } from "./fix-defaults.ts";
+import { foldBatchNorm } from "./fold-batch-norm/fold-batch-norm.ts";
+import { lowerBatchNorm } from "./fold-batch-norm/lower-batch-norm.ts";
+import { foldConstants } from "./fold-constants.ts";
+import { fuseGemm } from "./fuse-gemm.ts";
+import { mergeReshapes } from "./merge-reshapes.ts";
+import { nameNodes } from "./name-nodes.ts";
+import { runPasses, type PipelineOptions } from "./pipeline.ts";
+import { recordTypes } from "./record-types.ts";
+import { removeUnused } from "./remove-unused.ts";
+import { resolveShapes } from "./resolve-shapes.ts";
+import { setInputShapes } from "./set-input-shapes.ts";
+
+export interface PrepareOptions extends PipelineOptions {
+  /** Shapes of inputs, by name; -1 leaves a dimension as the model has it. */
+  inputShapes?: InputShapes | undefined;
+}
+
+/**
+ * Makes a model ready for quantization without changing what it computes: constants and BatchNormalization
+ * folded, identities gone, opset at least 13, nodes uniquely named, and the type of every value known. The first
+ * dimension of inputs stays open where it was. Throws a UserError that names the pass, the place and the remedy.
+ */
+export async function prepareModel(model: Model, options: PrepareOptions = {}): Promise<Model> {
+  return runPasses(model, preparationPasses(options.inputShapes), options);
+}
+
+/** The passes of {@link prepareModel}, in order. */
+export function preparationPasses(inputShapes?: InputShapes): Pass[] {
+  return [
+    nameNodes,
+    fixDefaults,
+    checkSource,
+    setInputShapes(inputShapes),
+    extractConstants,
+    recordTypes(),
+    resolveShapes,
+    foldConstants,
+    eliminateNoOps,
+    mergeReshapes,
+    fuseGemm,
+    foldBatchNorm,
+    lowerBatchNorm,
+    removeUnused,
+    nameNodes,
+    recordTypes(),
+  ];
+}

@@ -1,0 +1,50 @@
+import { createGraph, tensorType } from "../ir/graph.ts";
+import type { Graph, Model, Value } from "../ir/model.ts";
+import { byteLength } from "../tensor/data-type.ts";
+import { elementCount, type Tensor, tensorOfBytes } from "../tensor/tensor.ts";
+
+/**
+ * A probe is a model whose inner values are graph outputs by name alone, so that ONNX Runtime tells their types
+ * or values. Constants above this many bytes become inputs of the probe: shapes never depend on them, and
+ * encoding them would be most of the work.
+ */
+const largestConstant = 4096;
+
+export interface Probe {
+  model: Model;
+  /** Constants that became inputs. */
+  fed: Map<string, Tensor>;
+}
+
+/** A probe of `names`, with graph inputs `inputs`. Other outputs and all declared inner types are left out. */
+export function probeModel(model: Model, inputs: readonly Value[], names: readonly string[]): Probe {
+  const fed = new Map<string, Tensor>();
+  const graph: Graph = { ...createGraph(model.graph.name), nodes: model.graph.nodes };
+  graph.sparseInitializers = model.graph.sparseInitializers;
+  for (const [name, tensor] of model.graph.initializers) {
+    if (tensor.dtype !== "float32" || tensor.bytes.byteLength <= largestConstant)
+      graph.initializers.set(name, tensor);
+    else fed.set(name, tensor);
+  }
+  const weights = [...fed].map(([name, { dtype, dims }]) => ({ name, type: tensorType(dtype, dims) }));
+  graph.inputs = [...inputs, ...weights];
+  graph.outputs = names.map((name) => ({ name, type: undefined }));
+  return { model: { ...model, irVersion: Math.max(model.irVersion, 8), graph }, fed };
+}
+
+/** Zeros for every input, whose shapes must be static; an empty string for each element of string tensors. */
+export function zeroFeeds(inputs: readonly Value[]): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const { name, type } of inputs) {
+    if (type?.kind !== "tensor" || type.shape === undefined) continue;
+    const dims = type.shape.map((dim) => (typeof dim === "number" ? dim : 1));
+    const count = elementCount(dims);
+    if (type.dtype === "string") {
+      const strings = Array.from({ length: count }, () => new Uint8Array(0));
+      feeds[name] = { dtype: "string", dims, bytes: new Uint8Array(0), strings };
+    } else {
+      feeds[name] = tensorOfBytes(type.dtype, dims, new Uint8Array(byteLength(type.dtype, count)));
+    }
+  }
+  return feeds;
+}

@@ -1,0 +1,69 @@
+import { intOf } from "../ir/attributes.ts";
+import { cloneModel, staticShape, typeOf } from "../ir/graph.ts";
+import type { Graph, Node } from "../ir/model.ts";
+import { elementCount, ints } from "../tensor/tensor.ts";
+import { Emitter } from "../ir/emit.ts";
+import { dropStaleInfo, removeNode } from "./edit-graph.ts";
+import { definePass } from "./define-pass.ts";
+
+/**
+ * Uses recorded types to make constants of what is computed from shapes: Shape and Size of values whose
+ * dimensions are known, and the target of a Reshape whose result has at most one open dimension.
+ */
+export const resolveShapes = definePass({
+  name: "resolve-shapes",
+  run(model) {
+    const result = cloneModel(model);
+    const { graph } = result;
+    const emit = new Emitter(graph);
+    let changed = false;
+    for (const node of [...graph.nodes]) {
+      if (node.domain !== "") continue;
+      if (node.opType === "Shape" || node.opType === "Size") changed = resolveShape(graph, node) || changed;
+      if (node.opType === "Reshape") changed = resolveReshape(graph, node, emit) || changed;
+    }
+    if (!changed) return model;
+    dropStaleInfo(graph);
+    return result;
+  },
+});
+
+function resolveShape(graph: Graph, node: Node): boolean {
+  const output = node.outputs[0] as string;
+  if (graph.outputs.some((value) => value.name === output)) return false;
+  const shape = shapeSlice(graph, node);
+  if (shape === undefined) return false;
+  graph.initializers.set(output, node.opType === "Size" ? ints([elementCount(shape)], []) : ints(shape));
+  removeNode(graph, node);
+  return true;
+}
+
+/** The dimensions that a Shape or Size node takes, when all of them are known. */
+function shapeSlice(graph: Graph, node: Node): number[] | undefined {
+  const type = typeOf(graph, node.inputs[0] as string);
+  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
+  const end = node.opType === "Shape" ? intOf(node, "end") : undefined;
+  const dims = type.shape.slice(node.opType === "Shape" ? intOf(node, "start", 0) : 0, end);
+  return dims.every((dim): dim is number => typeof dim === "number") ? dims : undefined;
+}
+
+function resolveReshape(graph: Graph, node: Node, emit: Emitter): boolean {
+  const [, target = ""] = node.inputs;
+  if (graph.initializers.has(target)) return false;
+  const output = node.outputs[0] as string;
+  const shape = reshapeTarget(graph, output);
+  if (shape === undefined) return false;
+  node.inputs[1] = emit.constant(ints(shape), `${output}.shape`);
+  node.attributes.delete("allowzero");
+  return true;
+}
+
+function reshapeTarget(graph: Graph, output: string): number[] | undefined {
+  const fixed = staticShape(graph, output);
+  if (fixed !== undefined) return fixed.includes(0) ? undefined : fixed;
+  const type = typeOf(graph, output);
+  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
+  const target = type.shape.map((dim) => (typeof dim === "number" ? dim : -1));
+  const open = target.filter((dim) => dim === -1).length;
+  return open === 1 && !target.includes(0) ? target : undefined;
+}

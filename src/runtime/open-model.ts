@@ -1,0 +1,57 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Model } from "../ir/model.ts";
+import { encodeModel, saveModel } from "../onnx/index.ts";
+import { Session, type SessionOptions } from "./session.ts";
+
+/** What one protobuf message can hold, with room for everything that is not weights. */
+const largestMessage = 2 ** 31 - 2 ** 26;
+
+/** What a session can be made of: a graph, encoded bytes, or the path of a file. */
+export type ModelSource = Model | Uint8Array | string;
+
+/** Opens a session, hands it to `work`, and releases it however `work` ends. */
+export async function withSession<T>(
+  model: ModelSource,
+  options: SessionOptions,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await openSession(model, options);
+  try {
+    return await work(session);
+  } finally {
+    await session.release();
+  }
+}
+
+/**
+ * Opens a session on a graph, bytes or a file. A graph whose weights do not fit into one protobuf message
+ * (2 GB) goes through a temporary file with external data, removed once it is loaded. Release the session.
+ */
+export async function openSession(model: ModelSource, options: SessionOptions = {}): Promise<Session> {
+  if (typeof model === "string" || model instanceof Uint8Array) return Session.create(model, options);
+  if (weightBytes(model) < largestMessage) return Session.create(encodeModel(model), options);
+  return withTemporaryDirectory(async (directory) => {
+    const path = join(directory, "model.onnx");
+    await saveModel(model, path);
+    return Session.create(path, options);
+  });
+}
+
+/** Runs `work` with a fresh directory that is gone afterwards. */
+export async function withTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), "efqat-"));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Bytes of a model's initializers. */
+export function weightBytes(model: Model): number {
+  let total = 0;
+  for (const tensor of model.graph.initializers.values()) total += tensor.bytes.byteLength;
+  return total;
+}

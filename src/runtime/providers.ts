@@ -1,0 +1,48 @@
+import * as ort from "onnxruntime-node";
+import { environmentError, type UserError } from "../errors.ts";
+
+/** Execution providers that the installed runtime was built with; their libraries may still be missing. */
+export function availableProviders(): string[] {
+  return ort.listSupportedBackends().map((backend) => backend.name);
+}
+
+/** Version of the installed ONNX Runtime. */
+export function runtimeVersion(): string {
+  return ort.env.versions.node ?? ort.env.versions.common;
+}
+
+/** Throws environment/provider when the installed runtime was built without `provider`. */
+export function requireProvider(provider: string): void {
+  const available = availableProviders();
+  if (available.includes(provider)) return;
+  throw environmentError(
+    "provider",
+    `The execution provider "${provider}" is not in the installed ONNX Runtime, which has: ${available.join(", ")}`,
+    "--provider",
+    "Choose one of the providers listed, or use --provider cpu.",
+  );
+}
+
+const missingLibrary = /AppendExecutionProvider|Failed to load (shared )?library|adapter|No device|driver/i;
+
+/** The error to throw when creating a session failed because `provider` cannot start here; else undefined. */
+export function providerFailure(provider: string, error: unknown): UserError | undefined {
+  const message = describeRuntimeError(error);
+  if (provider === "cpu" || !missingLibrary.test(message)) return undefined;
+  return environmentError(
+    "provider",
+    `The execution provider "${provider}" cannot start: ${message}`,
+    "--provider",
+    provider === "cuda" || provider === "tensorrt"
+      ? "On Linux x64, reinstall onnxruntime-node with ONNXRUNTIME_NODE_INSTALL unset so that it fetches its CUDA libraries, and check the driver; or use --provider cpu."
+      : "Check that the machine has a device and a driver for it, or use --provider cpu.",
+    error,
+  );
+}
+
+/** The first line of what ONNX Runtime says, without its source locations. */
+export function describeRuntimeError(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const line = text.split("\n").find((part) => part.trim() !== "") ?? "no message";
+  return line.replace(/\/onnxruntime_src\/\S+:\d+ /g, "").trim();
+}
