@@ -19,8 +19,17 @@ export interface ActivationPlan {
   fixedRange?: readonly [number, number];
   /** The zero point stays at qmin because a Relu or Clip was dropped in its favour, or the range is fixed. */
   fixedZeroPoint: boolean;
-  /** Scale and zero point may train (false for model inputs, whose range is known). */
+  /** Scale and zero point may train (false for model inputs and constants, whose range is known). */
   trainable: boolean;
+  /** The value whose range sets the parameters, where it is not the first tensor (a Relu dropped behind a MaxPool). */
+  observed?: string;
+  /** The quantizer belongs to a constant: its range is read from the initializer. */
+  constant?: true;
+  /**
+   * Float bounds of a Relu or Clip in front of the quantizer that its own saturation does not always reproduce. The
+   * training form keeps that node; the deployed form clips the codes instead (exact, as quantizing is monotone).
+   */
+  saturation?: { min: number; max: number };
 }
 
 /** One quantized weight, per output channel, symmetric. */
@@ -38,6 +47,7 @@ export interface WeightPlan {
 export interface BiasPlan {
   /** Initializer name in the prepared model. */
   name: string;
+  /** The node that reads the bias: the weighted node, or the Add behind a MatMul. */
   node: string;
   /** Name of the activation quantizer of the node's data input. */
   activation: string;
@@ -49,8 +59,11 @@ export interface QuantizationPlan {
   activations: ActivationPlan[];
   weights: WeightPlan[];
   biases: BiasPlan[];
-  /** Relu and Clip nodes that a quantizer's own saturation replaces. */
-  dropped: { node: string; op: string; reason: string }[];
+  /**
+   * Relu and Clip nodes that a quantizer replaces: in both forms where the saturation of its codes is the same
+   * function, otherwise (form "deploy") by bounds on the codes, and training keeps the node.
+   */
+  dropped: { node: string; op: string; reason: string; form: "both" | "deploy" }[];
   /** Every node left in float, and why. */
   float: { node: string; op: string; reason: string }[];
 }
@@ -64,6 +77,8 @@ export interface QuantizedWeight extends WeightPlan {
   codes: Int8Array;
   /** One scale per row. */
   scale: Float32Array;
+  /** Rows whose scale was enlarged so that an int32 bias can hold its value. */
+  enlargedRows: number[];
 }
 
 /** Values of an activation quantizer. The zero point is an integer at rest and may be fractional while it trains. */

@@ -1,0 +1,113 @@
+import { usageError } from "../errors.ts";
+import { readNames, typeOf } from "../ir/graph.ts";
+import type { Node } from "../ir/model.ts";
+import { floatReason } from "./rules/float-operators.ts";
+import { type Annotation, type IntegerAnnotation, type RuleContext, stayFloat } from "./rules/rule.ts";
+import { ruleOf } from "./rules/table.ts";
+
+export type Annotations = Map<Node, Annotation>;
+
+/** What every node asks for, before its neighbours are looked at. */
+export function annotateNodes(context: RuleContext): Annotations {
+  checkExclusions(context);
+  const annotations: Annotations = new Map();
+  for (const node of context.graph.nodes) annotations.set(node, annotateNode(node, context));
+  refuseSharedWeights(annotations, context);
+  for (const annotation of annotations.values()) {
+    if (annotation.kind !== "integer") continue;
+    for (const node of annotation.absorbs ?? []) annotations.set(node, { kind: "none" });
+  }
+  return annotations;
+}
+
+function annotateNode(node: Node, context: RuleContext): Annotation {
+  const { excludeNodes, excludeOps } = context.options;
+  if (![...readNames(node), ...node.outputs].some((name) => mayBeFloat(name, context)))
+    return { kind: "none" };
+  if (excludeOps.includes(node.opType)) return stayFloat(`operator ${node.opType} is excluded by option`);
+  if (excludeNodes.includes(node.name)) return stayFloat("the node is excluded by option");
+  const rule = node.domain === "" ? ruleOf(node.opType) : undefined;
+  if (rule === undefined) return stayFloat(floatReason(node.opType, node.domain));
+  const annotation = rule(node, context);
+  const wrong = touchedTensors(annotation).find((name) => dtypeOf(name, context) !== "float32");
+  if (wrong === undefined) return annotation;
+  const dtype = dtypeOf(wrong, context);
+  return dtype === undefined
+    ? stayFloat(`the type of "${wrong}" is not known`)
+    : stayFloat(`"${wrong}" is ${dtype}; only float32 is quantized`);
+}
+
+function touchedTensors(annotation: Annotation): string[] {
+  switch (annotation.kind) {
+    case "integer":
+      return [
+        ...annotation.inputs,
+        ...annotation.outputs,
+        ...(annotation.weight ? [annotation.weight.name] : []),
+        ...(annotation.bias ? [annotation.bias.name] : []),
+      ];
+    case "carry":
+      return [annotation.input, ...annotation.outputs];
+    case "saturate":
+      return [annotation.input, annotation.output];
+    default:
+      return [];
+  }
+}
+
+function dtypeOf(name: string, { graph }: RuleContext): string | undefined {
+  const type = typeOf(graph, name);
+  return type?.kind === "tensor" ? type.dtype : undefined;
+}
+
+/** Unknown types count: a node of unknown types must be reported, not passed over. */
+function mayBeFloat(name: string, context: RuleContext): boolean {
+  if (name === "") return false;
+  const dtype = dtypeOf(name, context);
+  return dtype === undefined || dtype.startsWith("float") || dtype === "bfloat16";
+}
+
+/** A weight has one set of codes: all its readers must be weighted nodes of one operator that agree on the axis. */
+function refuseSharedWeights(annotations: Annotations, { index }: RuleContext): void {
+  for (const [node, annotation] of annotations) {
+    if (annotation.kind !== "integer" || annotation.weight === undefined) continue;
+    const { name, axis } = annotation.weight;
+    const agrees = (reader: Node): boolean => {
+      const other = annotations.get(reader);
+      return (
+        other?.kind === "integer" &&
+        reader.opType === node.opType &&
+        other.weight?.name === name &&
+        other.weight.axis === axis &&
+        !other.inputs.includes(name)
+      );
+    };
+    const stranger = (index.consumers.get(name) ?? []).find((reader) => !agrees(reader));
+    if (stranger === undefined && !index.outputs.has(name)) continue;
+    const reader =
+      stranger === undefined ? "the graph's output" : `node "${stranger.name}" (${stranger.opType})`;
+    annotations.set(node, stayFloat(`its weight "${name}" is also read by ${reader} in another way`));
+  }
+}
+
+function checkExclusions({ graph, options }: RuleContext): void {
+  const names = new Set(graph.nodes.map((node) => node.name));
+  const unknown = options.excludeNodes.filter((name) => !names.has(name));
+  if (unknown.length === 0) return;
+  throw usageError(
+    "exclude-nodes",
+    `No node of the model is called ${unknown.map((name) => `"${name}"`).join(", ")}`,
+    "excludeNodes",
+    "Run `efqat inspect MODEL` for the names after preparation.",
+  );
+}
+
+/** The weighted annotation of a node, if it is one. */
+export function weightedOf(
+  annotations: Annotations,
+  node: Node,
+): (IntegerAnnotation & { weight: { name: string; axis: number } }) | undefined {
+  const annotation = annotations.get(node);
+  if (annotation?.kind !== "integer" || annotation.weight === undefined) return undefined;
+  return { ...annotation, weight: annotation.weight };
+}

@@ -1,0 +1,31 @@
+import { readNames } from "../ir/graph.ts";
+import type { Node } from "../ir/model.ts";
+import { weightPortOf } from "../ops/weighted.ts";
+import type { RuleContext } from "./rules/rule.ts";
+import type { Bits } from "./types.ts";
+
+/** Weighted nodes that no other comes before (or behind): the ones that see the input, or write the result. */
+export function findFirstAndLast({ graph, index }: RuleContext): Set<Node> {
+  const isWeighted = (node: Node): boolean => {
+    const port = weightPortOf(node);
+    return port !== undefined && graph.initializers.has(node.inputs[port.weight] ?? "");
+  };
+  const before = new Set<Node>();
+  for (const node of graph.nodes) {
+    const producers = readNames(node).map((name) => index.producer.get(name));
+    if (producers.some((other) => other !== undefined && (isWeighted(other) || before.has(other))))
+      before.add(node);
+  }
+  const behind = new Set<Node>();
+  for (const node of [...graph.nodes].reverse()) {
+    const readers = node.outputs.flatMap((name) => index.consumers.get(name) ?? []);
+    if (readers.some((other) => isWeighted(other) || behind.has(other))) behind.add(node);
+  }
+  return new Set(graph.nodes.filter((node) => isWeighted(node) && !(before.has(node) && behind.has(node))));
+}
+
+/** Bits of a quantizer that several readers share: the widest that one of them asks for. */
+export function widest(requests: readonly Bits[], fallback: Bits): Bits {
+  if (requests.length === 0) return fallback;
+  return requests.includes(8) ? 8 : 4;
+}

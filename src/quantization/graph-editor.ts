@@ -1,0 +1,82 @@
+import { modelError } from "../errors.ts";
+import { attributesOf, type AttributeInput, subgraphsOf } from "../ir/attributes.ts";
+import { cloneModel, createValue, typeOf, usedNames } from "../ir/graph.ts";
+import type { Dim, Graph, Model, Node } from "../ir/model.ts";
+import type { DataType } from "../tensor/data-type.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** A copy of a model under edit: names of new values are claimed, so that a clash is an error and not a miswiring. */
+export interface GraphEditor {
+  model: Model;
+  graph: Graph;
+  used: Set<string>;
+  /** Constants of ours that several places share, by name. */
+  shared: Set<string>;
+}
+
+export function editModel(model: Model): GraphEditor {
+  const copy = cloneModel(model);
+  return { model: copy, graph: copy.graph, used: usedNames(copy.graph), shared: new Set() };
+}
+
+/** Reserves a name for a new value or node. */
+export function claim({ used }: GraphEditor, name: string): string {
+  if (used.has(name))
+    throw modelError(
+      "name-clash",
+      `The name "${name}", which quantization needs, is taken in the model`,
+      `value or node "${name}"`,
+      "Rename it in the source model.",
+    );
+  used.add(name);
+  return name;
+}
+
+/** Adds an initializer under a new name. */
+export function addConstant(editor: GraphEditor, name: string, tensor: Tensor): string {
+  editor.graph.initializers.set(claim(editor, name), tensor);
+  return name;
+}
+
+/** Adds an initializer that several places may ask for, once. */
+export function sharedConstant(editor: GraphEditor, name: string, tensor: Tensor): string {
+  if (editor.shared.has(name)) return name;
+  editor.shared.add(name);
+  return addConstant(editor, name, tensor);
+}
+
+/** A node of the default domain with one output; records the output's type when the shape is known. */
+export function makeNode(
+  editor: GraphEditor,
+  opType: string,
+  inputs: string[],
+  output: { name: string; dtype: DataType; shape: readonly Dim[] | undefined },
+  options: { name: string; attributes?: Readonly<Record<string, AttributeInput>> },
+): Node {
+  const { name, dtype, shape } = output;
+  if (shape !== undefined && !editor.graph.outputs.some((value) => value.name === name))
+    editor.graph.valueInfo.set(name, createValue(name, dtype, shape));
+  return {
+    name: claim(editor, options.name),
+    opType,
+    domain: "",
+    overload: "",
+    inputs,
+    outputs: [name],
+    attributes: attributesOf(options.attributes ?? {}),
+    docString: "",
+    metadata: new Map(),
+  };
+}
+
+/** The shape of a tensor value as far as it is known. */
+export function shapeOf(graph: Graph, name: string): Dim[] | undefined {
+  const type = typeOf(graph, name);
+  return type?.kind === "tensor" ? type.shape : undefined;
+}
+
+/** Replaces the names that a node and its subgraphs read. */
+export function renameReads(node: Node, rename: (name: string, node: Node) => string): void {
+  node.inputs = node.inputs.map((name) => rename(name, node));
+  for (const graph of subgraphsOf(node)) for (const inner of graph.nodes) renameReads(inner, rename);
+}

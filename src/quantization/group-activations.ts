@@ -1,0 +1,109 @@
+import type { Node } from "../ir/model.ts";
+import { widest } from "./assign-bits.ts";
+import type { Dropped, Placement } from "./place.ts";
+import { fixedRangeOf } from "./rules/float-operators.ts";
+import type { RuleContext } from "./rules/rule.ts";
+import type { ActivationPlan, Bits } from "./types.ts";
+
+export interface ActivationGroups {
+  activations: ActivationPlan[];
+  /** Quantizer name by value name. */
+  quantizerOf: Map<string, string>;
+}
+
+/** One quantizer per quantized value, shared along carry nodes. `edges`: weighted nodes that read 8 bits. */
+export function groupActivations(
+  placement: Placement,
+  context: RuleContext,
+  edges: ReadonlySet<Node>,
+): ActivationGroups {
+  const { graph } = context;
+  const { nodes, dropped, quantized } = placement;
+  const active = [...dropped.values()].filter(({ node }) => nodes.get(node)?.kind === "saturate");
+  const renamed = new Map(active.map(({ node }) => [node.inputs[0] as string, node.outputs[0] as string]));
+  const byTensor = new Map<string, ActivationPlan>();
+  const activations: ActivationPlan[] = [];
+  const start = (value: string, facts: Partial<ActivationPlan>): void => {
+    const name = renamed.get(value) ?? value;
+    if (!quantized.has(value) && !quantized.has(name)) return;
+    const plan = newQuantizer(
+      name,
+      context,
+      facts,
+      active.find(({ root }) => root === value),
+    );
+    byTensor.set(name, plan);
+    activations.push(plan);
+  };
+  for (const input of graph.inputs) start(input.name, { trainable: false });
+  for (const [node, annotation] of nodes) {
+    if (annotation.kind === "integer") {
+      for (const input of annotation.inputs)
+        if (graph.initializers.has(input) && !byTensor.has(input))
+          start(input, { trainable: false, constant: true });
+      for (const output of annotation.outputs) start(output, fixedRange(node));
+    } else if (annotation.kind === "float") {
+      for (const output of node.outputs) if (output !== "") start(output, fixedRange(node));
+    } else if (annotation.kind === "carry") {
+      const plan = byTensor.get(annotation.input);
+      for (const output of annotation.outputs) {
+        const name = renamed.get(output) ?? output;
+        if (plan === undefined || !(quantized.has(output) || quantized.has(name))) continue;
+        plan.tensors.push(name);
+        byTensor.set(name, plan);
+      }
+    }
+  }
+  assignBits(placement, context, edges, activations, byTensor);
+  return { activations, quantizerOf: new Map([...byTensor].map(([tensor, plan]) => [tensor, plan.name])) };
+}
+
+function newQuantizer(
+  name: string,
+  { options }: RuleContext,
+  facts: Partial<ActivationPlan>,
+  dropped: Dropped | undefined,
+): ActivationPlan {
+  const symmetric = options.symmetricActivations;
+  const plan: ActivationPlan = {
+    name,
+    tensors: [name],
+    bits: 8,
+    signed: options.signedActivations,
+    symmetric,
+    fixedZeroPoint:
+      symmetric || facts.fixedRange !== undefined || (dropped !== undefined && dropped.min >= 0),
+    trainable: true,
+    ...facts,
+  };
+  if (dropped === undefined) return plan;
+  const output = dropped.node.outputs[0] as string;
+  if (output !== name) plan.observed = output;
+  if (!dropped.free) plan.saturation = { min: dropped.min, max: dropped.max };
+  return plan;
+}
+
+function fixedRange(node: Node): Partial<ActivationPlan> {
+  const range = fixedRangeOf(node.opType);
+  return range === undefined ? {} : { fixedRange: range };
+}
+
+/** `abits` where a weighted node (or a MatMul of activations) reads, 8 where a first or last one does. */
+function assignBits(
+  { nodes }: Placement,
+  { options }: RuleContext,
+  edges: ReadonlySet<Node>,
+  activations: ActivationPlan[],
+  byTensor: Map<string, ActivationPlan>,
+): void {
+  const requests = new Map<ActivationPlan, Bits[]>(activations.map((plan) => [plan, []]));
+  for (const [node, annotation] of nodes) {
+    if (annotation.kind !== "integer" || !annotation.eager) continue;
+    for (const input of annotation.inputs) {
+      const plan = byTensor.get(input);
+      if (plan !== undefined) requests.get(plan)?.push(edges.has(node) ? 8 : options.abits);
+    }
+  }
+  const fallback = options.otherActivations === "8" ? 8 : options.abits;
+  for (const [plan, bits] of requests) plan.bits = widest(bits, fallback);
+}

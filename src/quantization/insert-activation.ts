@@ -1,0 +1,113 @@
+import type { GraphIndex } from "../ir/graph.ts";
+import type { Node } from "../ir/model.ts";
+import { codeOf } from "../tensor/affine.ts";
+import type { DataType } from "../tensor/data-type.ts";
+import { scalar, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
+import { claim, makeNode, shapeOf, sharedConstant } from "./graph-editor.ts";
+import type { Insertion } from "./insert.ts";
+import { formatOf } from "./parameters.ts";
+import { packInt4 } from "./pack-int4.ts";
+import type { QuantizedActivation } from "./types.ts";
+
+/** Whether the dequantized value takes over the name: T is a graph output, which must be what the readers see. */
+export function writesDequantized(tensor: string, { outputs, producer }: GraphIndex): boolean {
+  return outputs.has(tensor) && producer.has(tensor);
+}
+
+/** The quantizer of one value: QuantizeLinear, bounds on the codes where they need any, DequantizeLinear. */
+export function insertActivation(
+  insertion: Insertion,
+  activation: QuantizedActivation,
+  tensor: string,
+  index: GraphIndex,
+): Node[] {
+  const { graph } = insertion;
+  const shape = shapeOf(graph, tensor);
+  const bounds = codeBounds(activation, insertion);
+  const dtype = codeType(activation, bounds, insertion);
+  const parameters = insertParameters(insertion, activation, dtype);
+  const dequantized = { name: `${tensor}.dq`, dtype: "float32" as DataType, shape };
+  let source = tensor;
+  if (writesDequantized(tensor, index)) {
+    source = claim(insertion, `${tensor}.float`);
+    dequantized.name = tensor;
+    const producer = index.producer.get(tensor) as Node;
+    producer.outputs = producer.outputs.map((name) => (name === tensor ? source : name));
+  }
+  const codes = { name: claim(insertion, `${tensor}.codes`), dtype, shape };
+  const nodes: Node[] = [];
+  if (activation.constant && insertion.form === "deploy") {
+    graph.initializers.set(
+      codes.name,
+      encodeConstant(graph.initializers.get(tensor) as Tensor, activation, dtype),
+    );
+    graph.initializers.delete(tensor);
+  } else {
+    const wide =
+      bounds === undefined ? codes : { ...codes, name: claim(insertion, `${tensor}.codes.unbounded`) };
+    nodes.push(
+      makeNode(insertion, "QuantizeLinear", [source, ...parameters], wide, { name: `${tensor}.quantize` }),
+    );
+    if (bounds !== undefined) {
+      const limits = bounds.map((bound) => boundConstant(insertion, dtype, bound));
+      nodes.push(makeNode(insertion, "Clip", [wide.name, ...limits], codes, { name: `${tensor}.clip` }));
+    }
+  }
+  const name = `${tensor}.dequantize`;
+  return [
+    ...nodes,
+    makeNode(insertion, "DequantizeLinear", [codes.name, ...parameters], dequantized, { name }),
+  ];
+}
+
+/** Bounds on the codes that the code type does not bring: 4 bits in a byte, and a Relu or Clip put into the codes. */
+function codeBounds(activation: QuantizedActivation, { form }: Insertion): [number, number] | undefined {
+  let { qmin, qmax } = activation;
+  const { saturation, signed, symmetric } = activation;
+  if (form === "deploy" && saturation !== undefined) {
+    const format = { ...formatOf(activation), qmin, qmax, symmetric };
+    if (saturation.min > -Infinity) qmin = codeOf(saturation.min, activation, format);
+    if (saturation.max < Infinity) qmax = codeOf(saturation.max, activation, format);
+  }
+  const full = signed ? [-128, 127] : [0, 255];
+  return qmin === full[0] && qmax === full[1] ? undefined : [qmin, qmax];
+}
+
+/** UINT4/INT4 where asked for and the type's own limits are the bounds; a byte otherwise. */
+function codeType(
+  activation: QuantizedActivation,
+  bounds: [number, number] | undefined,
+  { form, int4 }: Insertion,
+): DataType {
+  const own = bounds?.[0] === activation.qmin && bounds[1] === activation.qmax;
+  if (form === "deploy" && int4 === "initializer" && activation.bits === 4 && own)
+    return activation.signed ? "int4" : "uint4";
+  return activation.signed ? "int8" : "uint8";
+}
+
+/** `A.scale` and the zero point, once per quantizer and code type. */
+function insertParameters(insertion: Insertion, activation: QuantizedActivation, dtype: DataType): string[] {
+  const { name, scale, zeroPoint } = activation;
+  const suffix = insertion.form === "train" ? "zero_point.codes" : "zero_point";
+  return [
+    sharedConstant(insertion, `${name}.scale`, scalar(scale)),
+    sharedConstant(insertion, `${name}.${suffix}`, codeTensor(dtype, [], [zeroPoint])),
+  ];
+}
+
+function boundConstant(insertion: Insertion, dtype: DataType, bound: number): string {
+  return sharedConstant(insertion, `codes.${dtype}.${bound}`, codeTensor(dtype, [], [bound]));
+}
+
+function encodeConstant(tensor: Tensor, activation: QuantizedActivation, dtype: DataType): Tensor {
+  const format = { qmin: activation.qmin, qmax: activation.qmax, symmetric: activation.symmetric };
+  const codes = Array.from(viewAs(tensor, "float32"), (value) => codeOf(value, activation, format));
+  return codeTensor(dtype, tensor.dims, codes);
+}
+
+function codeTensor(dtype: DataType, dims: readonly number[], codes: ArrayLike<number>): Tensor {
+  if (dtype === "uint4" || dtype === "int4") return tensorOfBytes(dtype, dims, packInt4(codes));
+  return dtype === "int8"
+    ? tensorOf("int8", dims, Int8Array.from(codes))
+    : tensorOf("uint8", dims, Uint8Array.from(codes));
+}

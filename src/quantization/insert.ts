@@ -1,0 +1,130 @@
+import { InternalError } from "../errors.ts";
+import { indexGraph } from "../ir/graph.ts";
+import type { Model, Node } from "../ir/model.ts";
+import { claim, editModel, type GraphEditor, renameReads } from "./graph-editor.ts";
+import { insertActivation, writesDequantized } from "./insert-activation.ts";
+import { insertBias, insertWeight, removeUnreadBiases } from "./insert-constants.ts";
+import type { ActivationPlan, QuantizationPlan, QuantizationState } from "./types.ts";
+
+export interface InsertOptions {
+  /**
+   * "train": what autodiff differentiates: weights as codes and scale, one fake quantizer per activation quantizer,
+   * biases in float. "deploy": what ONNX Runtime fuses: a quantizer at every shared value too, int32 biases, zero
+   * points everywhere.
+   */
+  form: "train" | "deploy";
+  /** 4-bit codes of the deployed form: in int8 (integer kernels run) or as INT4/UINT4 (opset 21; smallest file). */
+  int4?: "container" | "initializer";
+}
+
+/** The state of an insertion in progress. */
+export interface Insertion extends GraphEditor {
+  plan: QuantizationPlan;
+  state: QuantizationState;
+  form: "train" | "deploy";
+  int4: "container" | "initializer";
+}
+
+/**
+ * The prepared model with its quantizers in place. Value names of the source stay; new ones derive from them: weight
+ * W is dequantized from `W.codes` and `W.scale`, activation T is quantized with `T.scale` to `T.codes` and read as
+ * `T.dq`. Zero points must be integers. The given model is not changed.
+ * @throws UserError when the model already has a value of one of the new names.
+ */
+export function insertQuantizers(
+  model: Model,
+  plan: QuantizationPlan,
+  state: QuantizationState,
+  options: InsertOptions,
+): Model {
+  const opset = model.opsets.get("") ?? 0;
+  const { form, int4 = "container" } = options;
+  const needed = form === "deploy" && int4 === "initializer" ? 21 : 13;
+  if (opset < needed)
+    throw new InternalError(`opset ${opset} is below ${needed}: prepare the model for it first`);
+  const insertion: Insertion = { ...editModel(model), plan, state, form, int4 };
+  dropNodes(insertion);
+  const before = new Map<Node, Node[]>();
+  const after = new Map<Node, Node[]>();
+  const start: Node[] = [];
+  rewireReads(insertion);
+  insertWeights(insertion, before);
+  if (form === "deploy") insertBiases(insertion, before);
+  insertActivations(insertion, start, after);
+  const { graph } = insertion;
+  graph.nodes = [
+    ...start,
+    ...graph.nodes.flatMap((node) => [...(before.get(node) ?? []), node, ...(after.get(node) ?? [])]),
+  ];
+  return insertion.model;
+}
+
+/** Removes the nodes that quantizers replace; what fed them takes over the name of their output. */
+function dropNodes({ graph, plan, form }: Insertion): void {
+  const dropped = new Set(
+    plan.dropped.filter((entry) => entry.form === "both" || form === "deploy").map((entry) => entry.node),
+  );
+  const renamed = new Map<string, string>();
+  for (const node of graph.nodes)
+    if (dropped.has(node.name)) renamed.set(node.inputs[0] as string, node.outputs[0] as string);
+  graph.nodes = graph.nodes.filter((node) => !dropped.has(node.name));
+  for (const node of graph.nodes) node.outputs = node.outputs.map((name) => renamed.get(name) ?? name);
+  for (const name of renamed.keys()) graph.valueInfo.delete(name);
+}
+
+/** Values at which this form puts a quantizer: all of a group where deployed, the first while training. */
+function quantizedTensors(plan: ActivationPlan, form: Insertion["form"]): string[] {
+  return form === "deploy" ? plan.tensors : plan.tensors.slice(0, 1);
+}
+
+/** Readers of quantized values read `T.dq`; where T is a graph output, its producer writes `T.float` and DQ writes T. */
+function rewireReads(insertion: Insertion): void {
+  const { graph, plan, form } = insertion;
+  const index = indexGraph(graph);
+  const target = new Map<string, string>();
+  for (const activation of plan.activations)
+    for (const tensor of quantizedTensors(activation, form)) {
+      if (writesDequantized(tensor, index)) continue;
+      target.set(tensor, claim(insertion, `${tensor}.dq`));
+    }
+  const biases = new Set(plan.biases.map((bias) => JSON.stringify([bias.node, bias.name])));
+  const rename = (name: string, node: Node): string =>
+    biases.has(JSON.stringify([node.name, name])) ? name : (target.get(name) ?? name);
+  for (const node of graph.nodes) renameReads(node, rename);
+}
+
+function insertWeights(insertion: Insertion, before: Map<Node, Node[]>): void {
+  const { graph, state } = insertion;
+  for (const weight of state.weights.values()) {
+    const reader = graph.nodes.find((node) => weight.nodes.includes(node.name));
+    if (reader === undefined) throw new InternalError(`no reader of weight "${weight.name}"`);
+    append(before, reader, [insertWeight(insertion, weight)]);
+  }
+}
+
+function insertBiases(insertion: Insertion, before: Map<Node, Node[]>): void {
+  const nodes = new Map(insertion.graph.nodes.map((node) => [node.name, node]));
+  for (const bias of insertion.plan.biases) {
+    const reader = nodes.get(bias.node);
+    if (reader === undefined) throw new InternalError(`no node "${bias.node}" for bias "${bias.name}"`);
+    append(before, reader, [insertBias(insertion, bias, reader)]);
+  }
+  removeUnreadBiases(insertion);
+}
+
+function insertActivations(insertion: Insertion, start: Node[], after: Map<Node, Node[]>): void {
+  const index = indexGraph(insertion.graph);
+  for (const activation of insertion.state.activations.values())
+    for (const tensor of quantizedTensors(activation, insertion.form)) {
+      const nodes = insertActivation(insertion, activation, tensor, index);
+      const producer = index.producer.get(tensor);
+      if (producer === undefined) start.push(...nodes);
+      else append(after, producer, nodes);
+    }
+}
+
+function append(lists: Map<Node, Node[]>, node: Node, added: Node[]): void {
+  const list = lists.get(node);
+  if (list === undefined) lists.set(node, added);
+  else list.push(...added);
+}

@@ -1,0 +1,169 @@
+import type { Node } from "../ir/model.ts";
+import type { Annotations } from "./annotate.ts";
+import { type Annotation, type RuleContext, soleReader, stayFloat } from "./rules/rule.ts";
+
+/** A Relu or Clip that a quantizer replaces. */
+export interface Dropped {
+  node: Node;
+  /** The value that is quantized in its place (the node's input, or the root of the carry chain before it). */
+  root: string;
+  min: number;
+  max: number;
+  /** True when the codes' own saturation always is the same function. */
+  free: boolean;
+}
+
+export interface Placement {
+  /** What every node became: refused candidates are "float" with the reason. */
+  nodes: Annotations;
+  /** Dropped nodes by the name of their output. */
+  dropped: Map<string, Dropped>;
+  /** Values that need a quantizer, or share one through carry nodes. */
+  quantized: Set<string>;
+}
+
+/**
+ * Decides which nodes run on integers. Starts from all candidates and removes, until nothing changes, those that
+ * gain nothing: no integer at their inputs, or nobody who wants integers of their output.
+ */
+export function placeQuantizers(annotations: Annotations, context: RuleContext): Placement {
+  const nodes: Annotations = new Map(annotations);
+  for (;;) {
+    const dropped = findDropped(nodes, context);
+    const available = findAvailable(nodes, dropped, context);
+    const wanted = findWanted(nodes, dropped);
+    const quantized = findQuantized(nodes, dropped, wanted, context);
+    let changed = false;
+    for (const [node, annotation] of nodes) {
+      const reason = refusal(annotation, { available, wanted, quantized, dropped });
+      if (reason === undefined) continue;
+      nodes.set(node, stayFloat(reason));
+      changed = true;
+    }
+    if (!changed) return { nodes, dropped, quantized };
+  }
+}
+
+/** Relus and Clips whose effect can move into the quantizer of the value before them. */
+function findDropped(nodes: Annotations, context: RuleContext): Map<string, Dropped> {
+  const dropped = new Map<string, Dropped>();
+  for (const [node, annotation] of nodes) {
+    if (annotation.kind !== "saturate") continue;
+    const { input, output, min, max } = annotation;
+    const free = min === 0 && max === Infinity && !context.options.symmetricActivations;
+    const root = rootOf(input, nodes, context, free);
+    if (root !== undefined) dropped.set(output, { node, root, min, max, free });
+  }
+  return dropped;
+}
+
+/**
+ * The value to quantize in place of a saturating node's output: its input, or, where the quantizer's saturation
+ * is all that is needed, the start of the chain of carry nodes before it (moving codes and clipping them commute).
+ */
+function rootOf(input: string, nodes: Annotations, context: RuleContext, free: boolean): string | undefined {
+  let value = input;
+  for (;;) {
+    const producer = context.index.producer.get(value);
+    if (producer === undefined || soleReader(value, context) === undefined) return undefined;
+    const annotation = nodes.get(producer);
+    if (annotation?.kind === "saturate") return undefined;
+    if (annotation?.kind !== "carry") return annotation?.kind === "float" ? input : value;
+    if (!free || annotation.outputs.length !== 1) return undefined;
+    value = annotation.input;
+  }
+}
+
+/** Values that are codes wherever their readers want codes: results of integer nodes, and model inputs. */
+function findAvailable(
+  nodes: Annotations,
+  dropped: Map<string, Dropped>,
+  { graph }: RuleContext,
+): Set<string> {
+  const available = new Set(graph.inputs.map((input) => input.name));
+  for (const [node, annotation] of nodes) {
+    if (annotation.kind === "integer") for (const output of annotation.outputs) available.add(output);
+    else if (annotation.kind === "carry" && available.has(annotation.input))
+      for (const output of annotation.outputs) available.add(output);
+    else if (annotation.kind === "saturate" && available.has(annotation.input)) {
+      const output = node.outputs[0] as string;
+      if (dropped.has(output)) available.add(output);
+    }
+  }
+  return available;
+}
+
+/** Values that an integer node reads, directly or through carry nodes and dropped ones. */
+function findWanted(nodes: Annotations, dropped: Map<string, Dropped>): Set<string> {
+  const wanted = new Set<string>();
+  for (const annotation of [...nodes.values()].reverse()) {
+    if (annotation.kind === "integer") for (const input of annotation.inputs) wanted.add(input);
+    else if (annotation.kind === "carry" && annotation.outputs.some((name) => wanted.has(name)))
+      wanted.add(annotation.input);
+    else if (
+      annotation.kind === "saturate" &&
+      wanted.has(annotation.output) &&
+      dropped.has(annotation.output)
+    )
+      wanted.add(annotation.input);
+  }
+  return wanted;
+}
+
+/** Values with a quantizer, own or shared: wanted as codes, or written by a kernel that must write codes. */
+function findQuantized(
+  nodes: Annotations,
+  dropped: Map<string, Dropped>,
+  wanted: Set<string>,
+  { graph }: RuleContext,
+): Set<string> {
+  const quantized = new Set<string>();
+  for (const input of graph.inputs) if (wanted.has(input.name)) quantized.add(input.name);
+  for (const [node, annotation] of nodes) {
+    if (annotation.kind === "integer") {
+      for (const input of annotation.inputs) if (graph.initializers.has(input)) quantized.add(input);
+      for (const output of annotation.outputs)
+        if (annotation.outputRequired || wanted.has(output)) quantized.add(output);
+    } else if (annotation.kind === "saturate") {
+      const root = dropped.get(annotation.output)?.root;
+      if (root !== undefined && quantized.has(root)) quantized.add(annotation.output);
+    } else if (annotation.kind !== "none") {
+      for (const output of node.outputs) if (wanted.has(output)) quantized.add(output);
+    }
+  }
+  return quantized;
+}
+
+interface Facts {
+  available: Set<string>;
+  wanted: Set<string>;
+  quantized: Set<string>;
+  dropped: Map<string, Dropped>;
+}
+
+/** Why a candidate does not become an integer node after all, or undefined when it does. */
+function refusal(
+  annotation: Annotation,
+  { available, wanted, quantized, dropped }: Facts,
+): string | undefined {
+  switch (annotation.kind) {
+    case "integer":
+      if (annotation.eager) return undefined;
+      if (!annotation.inputs.some((name) => available.has(name)))
+        return "everything it reads is float: an integer kernel would only add QuantizeLinear nodes";
+      return annotation.outputs.some((name) => wanted.has(name))
+        ? undefined
+        : "everything that reads its output is float: an integer kernel would only add a QuantizeLinear";
+    case "carry":
+      if (!available.has(annotation.input)) return "what it moves is float";
+      return annotation.outputs.some((name) => wanted.has(name))
+        ? undefined
+        : "what it moves is read as float";
+    case "saturate":
+      if (!dropped.has(annotation.output))
+        return "its input is a model input, has other readers or moves through other nodes, so no quantizer can stand for it";
+      return quantized.has(annotation.output) ? undefined : "its output is read as float";
+    default:
+      return undefined;
+  }
+}

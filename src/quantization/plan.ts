@@ -1,0 +1,88 @@
+import { unsupportedError } from "../errors.ts";
+import { indexGraph } from "../ir/graph.ts";
+import type { Model, Node } from "../ir/model.ts";
+import { annotateNodes } from "./annotate.ts";
+import { findFirstAndLast } from "./assign-bits.ts";
+import { groupActivations } from "./group-activations.ts";
+import { type PlanOptions, resolvePlanOptions } from "./options.ts";
+import { type Placement, placeQuantizers } from "./place.ts";
+import type { IntegerAnnotation, RuleContext } from "./rules/rule.ts";
+import type { BiasPlan, Bits, QuantizationPlan, WeightPlan } from "./types.ts";
+
+/**
+ * Decides what is quantized in a prepared model and how: which values get quantizers, which share one, which Relu
+ * and Clip nodes a quantizer replaces, which weights and biases become integers, and why every other node stays
+ * float. Reads structure and types only, no values. Throws a UserError for a model that is quantized already, for
+ * unknown excluded nodes, and for option values outside the choices.
+ */
+export function planQuantization(model: Model, options: PlanOptions = {}): QuantizationPlan {
+  const { graph } = model;
+  refuseQuantizedModel(model);
+  const context: RuleContext = { graph, index: indexGraph(graph), options: resolvePlanOptions(options) };
+  const placement = placeQuantizers(annotateNodes(context), context);
+  const edges = context.options.firstLast === "8" ? findFirstAndLast(context) : new Set<Node>();
+  const { activations, quantizerOf } = groupActivations(placement, context, edges);
+  const weights = new Map<string, WeightPlan>();
+  const biases: BiasPlan[] = [];
+  for (const [node, annotation] of placement.nodes) {
+    if (annotation.kind !== "integer" || annotation.weight === undefined) continue;
+    const weight = weights.get(annotation.weight.name);
+    if (weight === undefined) {
+      const bits: Bits = edges.has(node) ? 8 : context.options.wbits;
+      weights.set(annotation.weight.name, {
+        ...annotation.weight,
+        nodes: [node.name],
+        op: node.opType,
+        bits,
+      });
+    } else {
+      weight.nodes.push(node.name);
+      if (edges.has(node)) weight.bits = 8;
+    }
+    const bias = planBias(annotation, quantizerOf);
+    if (bias !== undefined) biases.push(bias);
+  }
+  return { activations, weights: [...weights.values()], biases, ...listNodes(placement) };
+}
+
+function planBias(annotation: IntegerAnnotation, quantizerOf: Map<string, string>): BiasPlan | undefined {
+  const { bias, weight, inputs } = annotation;
+  const activation = quantizerOf.get(inputs[0] as string);
+  if (bias === undefined || weight === undefined || activation === undefined) return undefined;
+  return { ...bias, activation, weight: weight.name };
+}
+
+function listNodes({ nodes, dropped }: Placement): Pick<QuantizationPlan, "dropped" | "float"> {
+  const lists: Pick<QuantizationPlan, "dropped" | "float"> = { dropped: [], float: [] };
+  for (const [node, annotation] of nodes) {
+    const entry = { node: node.name, op: node.opType };
+    if (annotation.kind === "float") lists.float.push({ ...entry, reason: annotation.reason });
+    if (annotation.kind !== "saturate") continue;
+    const free = dropped.get(annotation.output)?.free === true;
+    lists.dropped.push({
+      ...entry,
+      form: free ? "both" : "deploy",
+      reason: free
+        ? "the quantizer of its output saturates at zero"
+        : "bounds on the codes of its output do the same",
+    });
+  }
+  return lists;
+}
+
+const quantizedOperators = new Set(["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"]);
+
+function refuseQuantizedModel({ graph }: Model): void {
+  const found = graph.nodes.find(
+    (node) =>
+      quantizedOperators.has(node.opType) ||
+      /^(QLinear|QGemm|QAttention|ConvInteger|MatMulInteger)/.test(node.opType),
+  );
+  if (found === undefined) return;
+  throw unsupportedError(
+    "already-quantized",
+    `The model is quantized already: it holds a ${found.opType}`,
+    `node "${found.name}"`,
+    "Start from the float model that it was made from.",
+  );
+}
