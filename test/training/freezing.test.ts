@@ -1,0 +1,117 @@
+import { expect, test } from "vitest";
+import { ints, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
+import { importanceMetrics } from "../../src/training/freezing/importance.ts";
+import { type Candidate, selectionModes } from "../../src/training/freezing/modes.ts";
+import { type FreezableWeight, refreshRows } from "../../src/training/freezing/refresh.ts";
+import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
+import { thawRow } from "../../src/training/freezing/thaw.ts";
+import { stateTensor, type TrainingState } from "../../src/training/state.ts";
+
+const candidate = (name: string, importance: number[], rowSize: number): Candidate => ({
+  name,
+  importance: Float64Array.from(importance),
+  rowSize,
+});
+const candidates = [
+  candidate("a", [1, 5, 3, 2], 2),
+  candidate("b", [10, 0.5], 4),
+  candidate("c", [4, 4, 4], 10),
+];
+
+test("cwpl takes the top rows of every weight", () => {
+  expect(selectionModes.cwpl(candidates, 0.5)).toEqual([[1, 2], [0], [0, 1]]);
+});
+
+test("cwpn takes the top rows of the whole network", () => {
+  expect(selectionModes.cwpn(candidates, 5 / 9)).toEqual([[1], [0], [0, 1, 2]]);
+});
+
+test("lwpn takes whole weights of the best mean while they fit", () => {
+  // means: a 2.75, b 5.25, c 4; sizes 8, 8, 30 of 46
+  expect(selectionModes.lwpn(candidates, 16 / 46)).toEqual([[0, 1, 2, 3], [0, 1], []]);
+  expect(selectionModes.lwpn(candidates, 38 / 46)).toEqual([[], [0, 1], [0, 1, 2]]);
+});
+
+test.each(["cwpl", "cwpn", "lwpn"] as const)("%s takes nothing at 0 and everything at 1", (mode) => {
+  expect(selectionModes[mode](candidates, 0)).toEqual([[], [], []]);
+  expect(selectionModes[mode](candidates, 1)).toEqual([
+    [0, 1, 2, 3],
+    [0, 1],
+    [0, 1, 2],
+  ]);
+});
+
+test("magnitude is the mean absolute dequantized value per row, along any axis", () => {
+  const weight = { shape: [2, 3], codes: Int8Array.of(1, -2, 3, -4, 5, -6) };
+  const scale = Float32Array.of(0.5, 2, 1);
+  expect([...importanceMetrics.magnitude({ ...weight, axis: 0, scale })]).toEqual([1, 10]);
+  expect([...importanceMetrics.magnitude({ ...weight, axis: 1, scale })]).toEqual([1.25, 7, 4.5]);
+});
+
+test("rows scatter to where they were gathered from", () => {
+  const weight = Int8Array.from({ length: 24 }, (_, index) => index);
+  const rows = BigInt64Array.of(2n, 0n);
+  const taken = gatherRows(weight, [2, 3, 4], 1, rows);
+  expect([...taken.subarray(0, 8)]).toEqual([8, 9, 10, 11, 20, 21, 22, 23]);
+  const target = new Int8Array(24).fill(-1);
+  scatterRows(target, [2, 3, 4], 1, rows, taken);
+  expect([...target]).toEqual([...weight].map((value) => (value % 12 >= 4 && value % 12 < 8 ? -1 : value)));
+});
+
+test("a thawed element starts from its float value when that still has its code, else from the code", () => {
+  const latent = new Float32Array(5);
+  thawRow(
+    {
+      shape: [1, 5],
+      axis: 0,
+      qmin: -8,
+      qmax: 7,
+      codes: Int8Array.of(3, 3, 7, -8, 2),
+      scale: Float32Array.of(0.5),
+      float: Float32Array.of(1.6, 1.2, 9, -4.1, 1.25),
+    },
+    0,
+    latent,
+    0,
+  );
+  // 1.6/0.5 -> 3; 1.2/0.5 -> 2, not 3; 9 saturates at 7; -4.1/.5 -> -8, clamped to -4; 1.25/.5 = 2.5 -> 2
+  expect([...latent]).toEqual([Math.fround(1.6), 1.5, 3.5, -4, 1.25]);
+});
+
+const weight: FreezableWeight = {
+  ...{ name: "W", shape: [4, 2], axis: 0, qmin: -127, qmax: 127 },
+  ...{ codes: "W.codes", scale: "W.scale", rows: "W.rows", latent: "W.latent" },
+  slots: [
+    { name: "W.exp_avg", perElement: true },
+    { name: "W.steps", perElement: false },
+  ],
+};
+
+test("refresh keeps the state of rows that stay and clears that of rows that start", () => {
+  const state: TrainingState = new Map([
+    ["W.codes", tensorOf("int8", [4, 2], Int8Array.of(1, 1, 9, 9, 8, 8, 2, 2))],
+    ["W.scale", tensorOf("float32", [4], Float32Array.of(1, 1, 1, 1))],
+    ["W.rows", ints([1, 3])],
+    ["W.latent", tensorOf("float32", [2, 2], Float32Array.of(9.25, 8.75, 2, 2))],
+    ["W.exp_avg", tensorOf("float32", [2, 2], Float32Array.of(1, 2, 3, 4))],
+    ["W.steps", tensorOf("float32", [2], Float32Array.of(7, 7))],
+  ]);
+  const options = { mode: "cwpl", ratio: 0.5, importance: "magnitude" } as const;
+  expect(refreshRows(state, [weight], options, new Map())).toEqual({ trained: 2, started: 1 });
+  const floats = (name: string): number[] => [...viewAs(stateTensor(state, name), "float32")];
+  expect([...viewAs(stateTensor(state, "W.rows"), "int64")]).toEqual([1n, 2n]);
+  expect(floats("W.latent")).toEqual([9.25, 8.75, 8, 8]);
+  expect(floats("W.exp_avg")).toEqual([1, 2, 0, 0]);
+  expect(floats("W.steps")).toEqual([7, 0]);
+});
+
+test("refresh to no rows leaves empty tensors", () => {
+  const state: TrainingState = new Map([
+    ["W.codes", tensorOf("int8", [4, 2], new Int8Array(8))],
+    ["W.scale", tensorOf("float32", [4], new Float32Array(4).fill(1))],
+  ]);
+  const options = { mode: "cwpl", ratio: 0, importance: "magnitude" } as const;
+  refreshRows(state, [weight], options, new Map());
+  expect(stateTensor(state, "W.latent").dims).toEqual([0, 2]);
+  expect(stateTensor(state, "W.steps").dims).toEqual([0]);
+});
