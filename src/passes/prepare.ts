@@ -12,6 +12,8 @@ import { fuseGemm } from "./fuse-gemm.ts";
 import { mergeReshapes } from "./merge-reshapes.ts";
 import { nameNodes } from "./name-nodes.ts";
 import { runPasses, type PipelineOptions } from "./pipeline.ts";
+import { optimizeBasic } from "./optimize-basic/optimize-basic.ts";
+import { raiseOpset } from "./raise-opset/raise-opset.ts";
 import { recordTypes } from "./record-types.ts";
 import { removeUnused } from "./remove-unused.ts";
 import { resolveShapes } from "./resolve-shapes.ts";
@@ -40,11 +42,16 @@ export function preparationPasses(inputShapes?: InputShapes): Pass[] {
     setInputShapes(inputShapes),
     extractConstants,
     recordTypes(),
+    raiseOpset(13),
+    recordTypes(),
     resolveShapes,
     foldConstants,
     eliminateNoOps,
     mergeReshapes,
     fuseGemm,
+    foldBatchNorm,
+    optimizeBasic,
+    recordTypes(),
     foldBatchNorm,
     lowerBatchNorm,
     removeUnused,

@@ -80,7 +80,7 @@ export class Session {
     for (const [name, tensor] of Object.entries(feeds)) native[name] = toRuntime(tensor);
     const results = await this.#runNative(native, fetches);
     const outputs: Record<string, Tensor> = {};
-    for (const [name, value] of Object.entries(results)) outputs[name] = fromRuntime(value as ort.Tensor);
+    for (const [name, value] of Object.entries(results)) outputs[name] = fromRuntime(value);
     return outputs;
   }
 
@@ -136,7 +136,7 @@ function nestEntries(entries: Readonly<Record<string, string>>): Record<string, 
 
 function portType(port: ort.InferenceSession.ValueMetadata): PortType {
   if (!port.isTensor) return { name: port.name, tensor: false, dtype: "float32", shape: [] };
-  return { name: port.name, tensor: true, dtype: port.type as DataType, shape: [...port.shape] };
+  return { name: port.name, tensor: true, dtype: port.type, shape: [...port.shape] };
 }
 
 function toRuntime(tensor: Tensor): ort.Tensor {

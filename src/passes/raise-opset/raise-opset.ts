@@ -1,0 +1,122 @@
+import { unsupportedError } from "../../errors.ts";
+import { subgraphsOf } from "../../ir/attributes.ts";
+import { Emitter } from "../../ir/emit.ts";
+import { cloneModel, createGraph, typeOf } from "../../ir/graph.ts";
+import type { Graph, Node, TensorValueType } from "../../ir/model.ts";
+import { definePass, type Pass } from "../define-pass.ts";
+import { dropStaleInfo } from "../edit-graph.ts";
+import type { RaiseContext } from "./rule.ts";
+import { raiseRules } from "./rules.ts";
+
+/** Opsets that the rules cover: models below the first are refused, raising ends at the second. */
+export const raiseRange = { lowest: 7, highest: 21 } as const;
+
+/**
+ * Raises the default domain's opset to at least `target` (at most 21), rewriting nodes whose operators changed
+ * on the way; subgraphs too, model-local functions keep their own opset. Recorded types help: Softmax needs
+ * ranks. All nodes that cannot be raised are named in one unsupported/opset error.
+ */
+export function raiseOpset(target: number): Pass {
+  return definePass({
+    name: "raise-opset",
+    precondition: () =>
+      target > raiseRange.highest ? `opset ${target} is above ${raiseRange.highest}` : undefined,
+    run(model, { logger }) {
+      const current = model.opsets.get("");
+      if (current === undefined || current >= target) return model;
+      if (current < raiseRange.lowest) throw tooOld(current);
+      const result = cloneModel(model);
+      const failures = raiseGraph(result.graph, current, target, () => undefined);
+      if (failures.length > 0) throw cannotRaise(current, target, failures);
+      result.opsets.set("", target);
+      result.irVersion = Math.max(model.irVersion, irVersionFor(target));
+      dropStaleInfo(result.graph);
+      logger.info(`opset raised from ${current} to ${target}`);
+      return result;
+    },
+  });
+}
+
+/** The first IR version whose files may use `opset`. */
+export function irVersionFor(opset: number): number {
+  return opset >= 21 ? 10 : opset >= 19 ? 9 : 8;
+}
+
+type TypeLookup = (name: string) => TensorValueType | undefined;
+
+function raiseGraph(graph: Graph, from: number, to: number, outer: TypeLookup): string[] {
+  const lookup: TypeLookup = (name) => {
+    const type = typeOf(graph, name);
+    return type?.kind === "tensor" ? type : outer(name);
+  };
+  const failures = graph.nodes.flatMap(subgraphsOf).flatMap((inner) => raiseGraph(inner, from, to, lookup));
+  const context = createRaiseContext(graph, lookup);
+  for (let version = from + 1; version <= to; version++) {
+    for (const node of [...graph.nodes]) {
+      const rule = node.domain === "" ? ruleFor(node.opType, version) : undefined;
+      const reason = rule?.(node, context);
+      if (reason !== undefined) failures.push(`${node.opType} "${node.name}" at opset ${version}: ${reason}`);
+    }
+  }
+  return failures;
+}
+
+function ruleFor(
+  opType: string,
+  version: number,
+): ((node: Node, context: RaiseContext) => string | undefined) | undefined {
+  return Object.hasOwn(raiseRules, opType) ? raiseRules[opType]?.[version] : undefined;
+}
+
+function createRaiseContext(graph: Graph, lookup: TypeLookup): RaiseContext {
+  const emit = new Emitter(graph);
+  const make = (
+    node: Node,
+    opType: string,
+    inputs: readonly string[],
+    attributes: Record<string, number>,
+    output: string,
+  ): Node => {
+    const made = new Emitter(createGraph(""));
+    made.node(opType, inputs, { attributes, outputs: [output], name: emit.fresh(`${node.name}/${opType}`) });
+    return made.graph.nodes[0] as Node;
+  };
+  return {
+    graph,
+    emit,
+    typeOf: (name) => (name === undefined ? undefined : lookup(name)),
+    insertBefore(node, opType, inputs, attributes = {}) {
+      const output = emit.fresh(`${node.outputs[0]}.${opType.toLowerCase()}`);
+      graph.nodes.splice(graph.nodes.indexOf(node), 0, make(node, opType, inputs, attributes, output));
+      return output;
+    },
+    insertAfter(node, opType, extraInputs) {
+      const output = node.outputs[0] as string;
+      const inner = emit.fresh(`${output}.inner`);
+      node.outputs[0] = inner;
+      graph.nodes.splice(
+        graph.nodes.indexOf(node) + 1,
+        0,
+        make(node, opType, [inner, ...extraInputs], {}, output),
+      );
+    },
+  };
+}
+
+function tooOld(opset: number): Error {
+  return unsupportedError(
+    "opset",
+    `The model uses opset ${opset}; opsets below ${raiseRange.lowest} are not supported`,
+    undefined,
+    "Export it again with a newer exporter (opset 13 or later).",
+  );
+}
+
+function cannotRaise(from: number, to: number, failures: readonly string[]): Error {
+  return unsupportedError(
+    "opset",
+    `The model uses opset ${from} and cannot be raised to ${to}: ${failures.join("; ")}`,
+    undefined,
+    `Export it again with opset ${to} or later.`,
+  );
+}
