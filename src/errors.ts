@@ -69,6 +69,14 @@ export function environmentError(
   return new UserError(`environment/${code}`, "environment", what, { where, hint, cause });
 }
 
+/** A training run that was asked to stop, with a checkpoint in `directory`. */
+export function interruptedError(steps: number, directory: string): UserError {
+  return new UserError("interrupted/training", "interrupted", `Training was interrupted after ${steps} steps`, {
+    where: directory,
+    hint: "Go on from the checkpoint there with --resume.",
+  });
+}
+
 /** A model file or graph that cannot be used: not ONNX, truncated, cyclic, NaN in weights, path outside the folder. */
 export function modelError(
   code: string,

@@ -40,7 +40,7 @@ export function scatterRows<T extends Elements>(
     const row = Number(rows[k]);
     for (let o = 0; o < outer; o++) {
       const from = (k * outer + o) * inner;
-      target.set(source.subarray(from, from + inner) as never, (o * total + row) * inner);
+      target.set(source.subarray(from, from + inner), (o * total + row) * inner);
     }
   }
 }
@@ -58,7 +58,7 @@ export function gatherRows<T extends Elements>(
     const row = Number(rows[k]);
     for (let o = 0; o < outer; o++) {
       const from = (o * total + row) * inner;
-      result.set(weight.subarray(from, from + inner) as never, (k * outer + o) * inner);
+      result.set(weight.subarray(from, from + inner), (k * outer + o) * inner);
     }
   }
   return result;

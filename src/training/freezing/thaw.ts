@@ -1,3 +1,4 @@
+import { roundHalfEven } from "../../tensor/affine.ts";
 import { rowLayoutOf } from "./rows.ts";
 
 /** A weight's codes and scales, and the float weight it was made from where that is known. */
@@ -36,11 +37,4 @@ export function thawRow(source: ThawSource, row: number, target: Float32Array, s
 /** clip(round_half_even(value / scale), qmin, qmax), in float32 as ONNX does it. */
 function encode(value: number, scale: number, qmin: number, qmax: number): number {
   return Math.min(Math.max(roundHalfEven(Math.fround(value / scale)), qmin), qmax);
-}
-
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
 }

@@ -1,0 +1,138 @@
+import { usageError } from "../errors.ts";
+import { cloneModel } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
+import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
+import { collectParameters, collectUntrainable, type FloatParameter } from "./artifact/collect-parameters.ts";
+import { describeActivation, describeOptimizer, describePort, describeWeights } from "./artifact/describe.ts";
+import { buildEvalModel } from "./artifact/eval-model.ts";
+import { countTrainingFlops } from "./artifact/count-flops.ts";
+import { activationNames, buildForwardModel } from "./artifact/forward-model.ts";
+import { encodePlan } from "./artifact/plan.ts";
+import { initialState } from "./artifact/initial-state.ts";
+import type { Manifest } from "./artifact/manifest.ts";
+import { buildTrainingModel, trainsZeroPoint } from "./artifact/training-model.ts";
+import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
+import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
+import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
+import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/options.ts";
+import type { TrainingState } from "./state.ts";
+
+export { readArtifact, writeArtifact } from "./artifact/files.ts";
+export type { Manifest } from "./artifact/manifest.ts";
+
+/** A training artifact in memory; {@link writeArtifact} stores it as a directory. */
+export interface Artifact {
+  manifest: Manifest;
+  trainingModel: Model;
+  evalModel: Model;
+  optimizerModel: Model;
+  /** The prepared float model. */
+  floatModel: Model;
+  checkpoint: TrainingState;
+}
+
+export interface BuildArtifactOptions {
+  /** The prepared float model. */
+  model: Model;
+  plan: QuantizationPlan;
+  state: QuantizationState;
+  /** Samples per step, fixed in the training graph. */
+  batch: number;
+  loss: LossOptions;
+  optimizer?: Partial<OptimizerOptions>;
+  /** Which rows train first; the trainer may choose otherwise. */
+  freezing?: Partial<Pick<FreezingOptions, "mode" | "ratio" | "importance">>;
+  /** The file that the model came from. */
+  source: { file: string; sha256: string };
+  /** Use operators of the default ONNX domain only. */
+  portable?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface LossOptions {
+  kind: LossKind;
+  hasLabels: boolean;
+  /** Share of distillation from the float model in the `auto` loss with labels, 0 to 1. */
+  distill?: number;
+}
+
+export const defaultDistill = 0.5;
+
+/**
+ * Builds the training, evaluation and optimizer graphs of a quantized model, and the state they start from.
+ * Throws a UserError that names every node on the gradients' way that cannot be differentiated.
+ */
+export async function buildArtifact(options: BuildArtifactOptions): Promise<Artifact> {
+  const { model, plan, state, batch } = options;
+  requireBatch(batch);
+  const loss = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
+  const forward = buildForwardModel(model, plan, state, loss);
+  const parameters = collectParameters(forward.model.graph, plan);
+  options.signal?.throwIfAborted();
+  const training = await buildTrainingModel(forward.model, state, parameters, {
+    batch,
+    portable: options.portable ?? false,
+  });
+  const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
+  const opset = training.model.opsets.get("") ?? 13;
+  const optimizer = buildOptimizer(state, parameters, optimizerOptions, opset);
+  const freezing = { ...defaultFreezingOptions, ...options.freezing };
+  const manifest: Manifest = {
+    formatVersion: 1,
+    sourceModel: options.source,
+    opset,
+    usesContribOps: training.usesContribOps,
+    batch,
+    forward: "float",
+    sessionConfig: { "session.disable_quant_qdq": "1" },
+    inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
+    outputs: model.graph.outputs.map(describePort),
+    loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
+    targets: forward.targets,
+    weights: describeWeights(state, optimizer),
+    activations: Array.from(state.activations.values(), describeActivation),
+    parameters: parameters.map((parameter) => ({
+      ...parameter,
+      input: parameter.name,
+      grad: `${parameter.name}.grad`,
+    })),
+    frozen: [],
+    untrainable: collectUntrainable(model.graph, plan),
+    optimizer: describeOptimizer(optimizer, optimizerOptions),
+    flops: countTrainingFlops(training.forwardGraph, state),
+    freezing: { mode: freezing.mode, ratio: freezing.ratio, importance: freezing.importance },
+    quantization: encodePlan(plan),
+  };
+  return {
+    manifest,
+    trainingModel: training.model,
+    evalModel: buildEvalModel(forward.model, state, parameters),
+    optimizerModel: optimizer.model,
+    floatModel: cloneModel(model),
+    checkpoint: initialState(model.graph, state, manifest, freezing),
+  };
+}
+
+function buildOptimizer(
+  state: QuantizationState,
+  parameters: readonly FloatParameter[],
+  options: OptimizerOptions,
+  opset: number,
+): OptimizerModel {
+  const activations = [...state.activations.values()].filter(({ trainable }) => trainable);
+  const targets = {
+    weights: [...state.weights.values()],
+    parameters,
+    activations: activations.map((activation) => {
+      const { scale, zeroPoint } = activationNames(activation.name);
+      const { qmin, qmax } = activation;
+      return { scale, zeroPoint: trainsZeroPoint(activation) ? zeroPoint : undefined, qmin, qmax };
+    }),
+  };
+  return buildOptimizerModel(targets, options, opset);
+}
+
+function requireBatch(batch: number): void {
+  if (Number.isInteger(batch) && batch > 0) return;
+  throw usageError("batch", `The batch size must be a positive integer, not ${batch}`, "--batch");
+}

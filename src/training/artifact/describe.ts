@@ -1,0 +1,53 @@
+import { InternalError } from "../../errors.ts";
+import type { Dim, Value } from "../../ir/model.ts";
+import type { QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
+import type { OptimizerModel } from "../optimizers/build-optimizer-model.ts";
+import type { OptimizerOptions } from "../optimizers/options.ts";
+import { weightNames } from "../optimizers/straight-through.ts";
+import { activationNames } from "./forward-model.ts";
+import type { Manifest, ManifestActivation, ManifestWeight } from "./manifest.ts";
+import { trainsZeroPoint } from "./training-model.ts";
+
+/** A graph input or output of the source model as the manifest lists it. */
+export function describePort(value: Value): Manifest["inputs"][number] {
+  if (value.type?.kind !== "tensor") throw new InternalError(`value "${value.name}" has no tensor type`);
+  const shape = (value.type.shape ?? []).map((dim: Dim, axis) => dim ?? `${value.name}.${axis}`);
+  return { name: value.name, type: value.type.dtype, shape };
+}
+
+export function describeWeights(state: QuantizationState, optimizer: OptimizerModel): ManifestWeight[] {
+  return Array.from(state.weights.values(), (weight) => {
+    const { name, nodes, op, shape, axis, bits, qmin, qmax } = weight;
+    const { codes, scale, rows, latent, grad, scaleGrad } = weightNames(name);
+    return {
+      ...{ name, node: nodes[0] ?? name, nodes, op, shape, axis, bits, qmin, qmax },
+      ...{ codes, scale, rows, latent, grad, scaleGrad },
+      slots: optimizer.rowSlots.get(name) ?? [],
+    };
+  });
+}
+
+export function describeActivation(activation: QuantizedActivation): ManifestActivation {
+  const { name, tensors, bits, qmin, qmax, trainable } = activation;
+  const { scale, zeroPoint } = activationNames(name);
+  return {
+    ...{ name, tensor: tensors[0] ?? name, bits, qmin, qmax, scale, zeroPoint },
+    scaleGrad: trainable ? `${scale}.grad` : null,
+    zeroPointGrad: trainsZeroPoint(activation) ? `${zeroPoint}.grad` : null,
+  };
+}
+
+export function describeOptimizer(
+  optimizer: OptimizerModel,
+  options: OptimizerOptions,
+): Manifest["optimizer"] {
+  const { kind, nesterov } = options;
+  const weights = kind === "sgd" ? { kind, nesterov } : { kind };
+  return {
+    weights,
+    quantization: { kind: "adam", scales: "log", zeroPoints: "linear" },
+    inputs: optimizer.inputs,
+    outputs: optimizer.outputs,
+    vectors: optimizer.vectors,
+  };
+}

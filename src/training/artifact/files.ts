@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { environmentError, modelError } from "../../errors.ts";
+import { loadModel, saveModel, writeFileAtomically } from "../../onnx/index.ts";
+import type { Artifact } from "../artifact.ts";
+import { loadSafetensors, saveSafetensors } from "../checkpoint/files.ts";
+import { artifactFiles, type Manifest, parseManifest } from "./manifest.ts";
+
+/**
+ * Stores an artifact as a directory, which is made when missing. The manifest comes last, so that a directory
+ * with a manifest is complete. Throws a UserError when the disk is full or the folder may not be written.
+ */
+export async function writeArtifact(artifact: Artifact, directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw environmentError(
+      "write",
+      `The folder cannot be made: ${error instanceof Error ? error.message : String(error)}`,
+      directory,
+      "Choose another folder.",
+      error,
+    );
+  });
+  const at = (name: string): string => join(directory, name);
+  await saveModel(artifact.trainingModel, at(artifactFiles.trainingModel));
+  await saveModel(artifact.evalModel, at(artifactFiles.evalModel));
+  await saveModel(artifact.optimizerModel, at(artifactFiles.optimizerModel));
+  await saveModel(artifact.floatModel, at(artifactFiles.floatModel));
+  await saveSafetensors(at(artifactFiles.checkpoint), {
+    tensors: artifact.checkpoint,
+    metadata: { formatVersion: "1" },
+  });
+  const text = `${JSON.stringify(artifact.manifest, undefined, 1)}\n`;
+  await writeFileAtomically(at(artifactFiles.manifest), async (handle) => handle.writeFile(text));
+}
+
+/** Reads an artifact directory back. Throws a UserError that names the file that is missing or wrong. */
+export async function readArtifact(directory: string): Promise<Artifact> {
+  const at = (name: string): string => join(directory, name);
+  const manifest = await readManifest(directory);
+  const { tensors } = await loadSafetensors(at(artifactFiles.checkpoint));
+  return {
+    manifest,
+    trainingModel: await loadModel(at(artifactFiles.trainingModel)),
+    evalModel: await loadModel(at(artifactFiles.evalModel)),
+    optimizerModel: await loadModel(at(artifactFiles.optimizerModel)),
+    floatModel: await loadModel(at(artifactFiles.floatModel)),
+    checkpoint: tensors,
+  };
+}
+
+/** Reads and checks `manifest.json` of an artifact directory. */
+export async function readManifest(directory: string): Promise<Manifest> {
+  const path = join(directory, artifactFiles.manifest);
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    throw modelError(
+      "artifact-missing",
+      "The folder is not a training artifact: its manifest cannot be read",
+      path,
+      "Give a folder made by `efqat artifact`, and check that it was written to the end.",
+      error,
+    );
+  });
+  return parseManifest(text, path);
+}
+
+/** SHA-256 of a file, as hexadecimal digits. */
+export async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  hash.update(await readFile(path));
+  return hash.digest("hex");
+}

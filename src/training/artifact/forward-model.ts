@@ -1,0 +1,59 @@
+import { modelError } from "../../errors.ts";
+import { cloneModel, usedNames } from "../../ir/graph.ts";
+import type { Graph, Model } from "../../ir/model.ts";
+import { insertQuantizers } from "../../quantization/insert.ts";
+import type { QuantizationPlan, QuantizationState } from "../../quantization/types.ts";
+import { attachLoss, type Loss } from "../losses/attach-loss.ts";
+import type { LossTarget } from "../losses/ports.ts";
+import { weightNames } from "../optimizers/straight-through.ts";
+import type { FloatParameter } from "./collect-parameters.ts";
+import { openInitializers, type OpenZeroPoint } from "./open-parameters.ts";
+
+/** Names of an activation quantizer's tensors in the graphs and the checkpoint. */
+export const activationNames = (activation: string) => ({
+  scale: `${activation}.scale`,
+  zeroPoint: `${activation}.zero_point`,
+  zeroPointCodes: `${activation}.zero_point.codes`,
+});
+
+/** The quantized model in its training form with the loss appended as a value named `loss`. */
+export function buildForwardModel(
+  model: Model,
+  plan: QuantizationPlan,
+  state: QuantizationState,
+  loss: Loss,
+): { model: Model; targets: LossTarget[] } {
+  const forward = cloneModel(insertQuantizers(model, plan, state, { form: "train", int4: "container" }));
+  if (usedNames(forward.graph).has("loss")) {
+    throw modelError(
+      "reserved-name",
+      'The model has a value or node named "loss", the name of the training graph\'s own output',
+      "loss",
+      "Rename it when exporting the model.",
+    );
+  }
+  return { model: forward, targets: attachLoss(forward.graph, loss) };
+}
+
+/** Makes codes, scales, zero points and float parameters inputs of a forward graph, in place; zero points still as integers. */
+export function openForward(
+  graph: Graph,
+  state: QuantizationState,
+  parameters: readonly FloatParameter[],
+): void {
+  const weights = Array.from(state.weights.keys(), weightNames);
+  const activations = Array.from(state.activations.keys(), activationNames);
+  openInitializers(graph, [
+    ...weights.flatMap(({ codes, scale }) => [codes, scale]),
+    ...activations.flatMap(({ scale, zeroPointCodes }) => [scale, zeroPointCodes]),
+    ...parameters.map(({ name }) => name),
+  ]);
+}
+
+/** The zero points of all activation quantizers, for `openZeroPoints`. */
+export function zeroPointsOf(state: QuantizationState): OpenZeroPoint[] {
+  return Array.from(state.activations.values(), ({ name, qmin, qmax }) => {
+    const { zeroPoint, zeroPointCodes } = activationNames(name);
+    return { input: zeroPoint, codes: zeroPointCodes, qmin, qmax };
+  });
+}

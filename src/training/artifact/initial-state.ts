@@ -1,0 +1,47 @@
+import type { Graph } from "../../ir/model.ts";
+import type { QuantizationState } from "../../quantization/types.ts";
+import { scalar, tensorOf, viewAs } from "../../tensor/tensor.ts";
+import { type FreezingOptions, refreshRows } from "../freezing/refresh.ts";
+import { weightNames } from "../optimizers/straight-through.ts";
+import { type TrainingState, zeros } from "../state.ts";
+import { activationNames } from "./forward-model.ts";
+import type { Manifest } from "./manifest.ts";
+
+/** The state before the first step: quantized as given, rows chosen, optimizer state zero. Shares no memory with its sources. */
+export function initialState(
+  graph: Graph,
+  quantization: QuantizationState,
+  manifest: Manifest,
+  freezing: Pick<FreezingOptions, "mode" | "ratio" | "importance">,
+): TrainingState {
+  const state: TrainingState = new Map();
+  for (const { name, shape, axis, codes, scale } of quantization.weights.values()) {
+    const names = weightNames(name);
+    state.set(names.codes, tensorOf("int8", shape, codes.slice()));
+    state.set(names.scale, tensorOf("float32", [shape[axis] as number], scale.slice()));
+  }
+  for (const { name, scale, zeroPoint } of quantization.activations.values()) {
+    const names = activationNames(name);
+    state.set(names.scale, scalar(scale));
+    state.set(names.zeroPoint, scalar(zeroPoint));
+  }
+  for (const { name, shape } of manifest.parameters) {
+    const values = viewAs(graph.initializers.get(name) as never, "float32");
+    state.set(name, tensorOf("float32", shape, Float32Array.from(values)));
+  }
+  refreshRows(state, manifest.weights, freezing, floatWeights(graph, manifest));
+  for (const { name, role, shape } of manifest.optimizer.inputs) {
+    if (role === "state" && !state.has(name)) state.set(name, zeros(shape as number[]));
+  }
+  return state;
+}
+
+/** The float weights that quantized ones were made from, by name. */
+export function floatWeights(graph: Graph, manifest: Pick<Manifest, "weights">): Map<string, Float32Array> {
+  const weights = new Map<string, Float32Array>();
+  for (const { name } of manifest.weights) {
+    const tensor = graph.initializers.get(name);
+    if (tensor?.dtype === "float32") weights.set(name, viewAs(tensor, "float32"));
+  }
+  return weights;
+}

@@ -1,0 +1,187 @@
+import { z } from "zod";
+import { modelError } from "../../errors.ts";
+import { type DataType, dataTypes } from "../../tensor/data-type.ts";
+
+const elementType = z.enum(Object.keys(dataTypes) as [DataType, ...DataType[]]);
+const dims = z.array(z.union([z.number().int().nonnegative(), z.string()]));
+const port = z.object({ name: z.string(), type: elementType, shape: dims });
+const count = z.number().int();
+
+const weight = z.object({
+  name: z.string(),
+  /** The nodes that read it; `node` is the first. */
+  node: z.string(),
+  nodes: z.array(z.string()),
+  op: z.string(),
+  shape: z.array(count),
+  /** Output-channel axis; a row is an index along it. */
+  axis: count,
+  bits: count,
+  qmin: count,
+  qmax: count,
+  codes: z.string(),
+  scale: z.string(),
+  rows: z.string(),
+  latent: z.string(),
+  grad: z.string(),
+  scaleGrad: z.string(),
+  /** Optimizer state of trained rows: [R, ...rest] each where `perElement`, else [R]. */
+  slots: z.array(z.object({ name: z.string(), perElement: z.boolean() })),
+});
+
+const activation = z.object({
+  name: z.string(),
+  /** The first of the tensors that share this quantizer. */
+  tensor: z.string(),
+  bits: count,
+  qmin: count,
+  qmax: count,
+  scale: z.string(),
+  zeroPoint: z.string(),
+  /** null where scale or zero point is fixed. */
+  scaleGrad: z.string().nullable(),
+  zeroPointGrad: z.string().nullable(),
+});
+
+const target = port.extend({
+  source: z.discriminatedUnion("from", [
+    z.object({ from: z.literal("labels") }),
+    /** What `float_model.onnx` gives for this output on the same inputs. */
+    z.object({ from: z.literal("teacher"), output: z.string() }),
+  ]),
+});
+
+const optimizerInput = port.extend({
+  role: z.enum(["state", "gradient", "hyper"]),
+  default: z.number().nullable(),
+});
+const optimizerOutput = z.object({
+  name: z.string(),
+  updates: z.string().nullable(),
+  rows: z.string().nullable(),
+  axis: count.nullable(),
+});
+
+const placed = z.object({ node: z.string(), op: z.string(), reason: z.string() });
+const bits = z.union([z.literal(8), z.literal(4)]);
+
+/** The quantization plan, from which the trained model is exported. */
+const planSchema = z.object({
+  activations: z.array(
+    z.object({
+      name: z.string(),
+      tensors: z.array(z.string()),
+      bits,
+      signed: z.boolean(),
+      symmetric: z.boolean(),
+      fixedRange: z.tuple([z.number(), z.number()]).exactOptional(),
+      fixedZeroPoint: z.boolean(),
+      trainable: z.boolean(),
+      observed: z.string().exactOptional(),
+      constant: z.literal(true).exactOptional(),
+      /** Infinite bounds are null in JSON. */
+      saturation: z
+        .object({
+          min: z.number().nullable(),
+          max: z.number().nullable(),
+        })
+        .exactOptional(),
+    }),
+  ),
+  weights: z.array(
+    z.object({ name: z.string(), nodes: z.array(z.string()), op: z.string(), axis: count, bits }),
+  ),
+  biases: z.array(
+    z.object({ name: z.string(), node: z.string(), activation: z.string(), weight: z.string() }),
+  ),
+  dropped: z.array(placed.extend({ form: z.enum(["both", "deploy"]) })),
+  float: z.array(placed),
+});
+
+/** `manifest.json`: what connects the files of a training artifact. */
+export const manifestSchema = z.object({
+  formatVersion: z.literal(1),
+  sourceModel: z.object({ file: z.string(), sha256: z.string() }),
+  opset: count,
+  usesContribOps: z.boolean(),
+  batch: count.positive(),
+  forward: z.enum(["float", "integer"]),
+  sessionConfig: z.record(z.string(), z.string()),
+  inputs: z.array(port),
+  outputs: z.array(port),
+  loss: z.object({
+    kind: z.string(),
+    terms: z.array(z.object({ term: z.string(), weight: z.number(), output: z.string() })),
+    targets: z.array(z.string()),
+  }),
+  targets: z.array(target),
+  weights: z.array(weight),
+  activations: z.array(activation),
+  parameters: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(["bias", "norm", "other"]),
+      shape: z.array(count),
+      input: z.string(),
+      grad: z.string(),
+    }),
+  ),
+  frozen: z.array(z.string()),
+  untrainable: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
+  optimizer: z.object({
+    weights: z.record(z.string(), z.unknown()),
+    quantization: z.record(z.string(), z.unknown()),
+    inputs: z.array(optimizerInput),
+    outputs: z.array(optimizerOutput),
+    vectors: z.array(
+      z.object({
+        name: z.string(),
+        members: z.array(z.object({ name: z.string(), offset: count, length: count })),
+      }),
+    ),
+  }),
+  flops: z.object({
+    forward: z.number(),
+    backwardData: z.number(),
+    backwardWeightFull: z.number(),
+    /** FLOPs of one row's weight gradient, by weight. */
+    backwardWeightPerRow: z.record(z.string(), z.number()),
+  }),
+  freezing: z.object({ mode: z.string(), ratio: z.number(), importance: z.string() }),
+  quantization: planSchema,
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestWeight = Manifest["weights"][number];
+export type ManifestActivation = Manifest["activations"][number];
+export type ManifestTarget = Manifest["targets"][number];
+
+/** File names in an artifact directory. */
+export const artifactFiles = {
+  trainingModel: "training_model.onnx",
+  evalModel: "eval_model.onnx",
+  optimizerModel: "optimizer_model.onnx",
+  /** The prepared float model: gives teacher targets, and the float weights that latents start from. */
+  floatModel: "float_model.onnx",
+  checkpoint: "checkpoint.safetensors",
+  manifest: "manifest.json",
+} as const;
+
+/** Reads a manifest from JSON text. Throws a UserError that names the field which is wrong. */
+export function parseManifest(text: string, where: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw modelError("manifest", "The manifest is not JSON", where, "Build the artifact again.", error);
+  }
+  const parsed = manifestSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw modelError(
+    "manifest",
+    `The manifest is not one of format version 1: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
+    where,
+    "Build the artifact again with this version of efqat.",
+  );
+}

@@ -1,0 +1,72 @@
+import type {
+  ActivationPlan,
+  QuantizationPlan,
+  QuantizationState,
+  QuantizedActivation,
+  QuantizedWeight,
+} from "../../quantization/types.ts";
+import { roundHalfEven } from "../../tensor/affine.ts";
+import { type Tensor, viewAs } from "../../tensor/tensor.ts";
+import { stateNumber, stateTensor } from "../state.ts";
+import type { Manifest } from "./manifest.ts";
+
+type StoredPlan = Manifest["quantization"];
+
+/** The plan as JSON can hold it: unbounded sides of a saturation become null. */
+export function encodePlan(plan: QuantizationPlan): StoredPlan {
+  const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+  const activations = plan.activations.map(({ fixedRange, saturation, ...rest }) => ({
+    ...rest,
+    ...(fixedRange === undefined ? {} : { fixedRange: [...fixedRange] as [number, number] }),
+    ...(saturation === undefined
+      ? {}
+      : { saturation: { min: finite(saturation.min), max: finite(saturation.max) } }),
+  }));
+  return { ...plan, activations };
+}
+
+export function decodePlan(stored: StoredPlan): QuantizationPlan {
+  const activations = stored.activations.map(({ saturation, ...rest }): ActivationPlan => {
+    if (saturation === undefined) return rest;
+    return {
+      ...rest,
+      saturation: { min: saturation.min ?? -Infinity, max: saturation.max ?? Infinity },
+    };
+  });
+  return { ...stored, activations };
+}
+
+/**
+ * What a state of training deploys: the plan's quantizers with trained codes, scales and zero points (rounded
+ * to integers), and the trained float parameters by name.
+ */
+export function quantizationStateOf(
+  manifest: Manifest,
+  tensors: ReadonlyMap<string, Tensor>,
+): { plan: QuantizationPlan; state: QuantizationState; parameters: Map<string, Tensor> } {
+  const plan = decodePlan(manifest.quantization);
+  const weightPlans = new Map(plan.weights.map((weight) => [weight.name, weight]));
+  const activationPlans = new Map(plan.activations.map((activation) => [activation.name, activation]));
+  const weights = new Map<string, QuantizedWeight>();
+  for (const { name, shape, qmin, qmax, codes, scale } of manifest.weights) {
+    const values = {
+      codes: viewAs(stateTensor(tensors, codes), "int8"),
+      scale: viewAs(stateTensor(tensors, scale), "float32"),
+    };
+    const planned = weightPlans.get(name);
+    if (planned !== undefined)
+      weights.set(name, { ...planned, shape, qmin, qmax, ...values, enlargedRows: [] });
+  }
+  const activations = new Map<string, QuantizedActivation>();
+  for (const { name, qmin, qmax, scale, zeroPoint } of manifest.activations) {
+    const planned = activationPlans.get(name);
+    const rounded = roundHalfEven(stateNumber(tensors, zeroPoint));
+    const code = Math.min(Math.max(rounded, qmin), qmax);
+    if (planned !== undefined)
+      activations.set(name, { ...planned, qmin, qmax, scale: stateNumber(tensors, scale), zeroPoint: code });
+  }
+  const parameters = new Map(
+    manifest.parameters.map(({ name, input }) => [name, stateTensor(tensors, input)]),
+  );
+  return { plan, state: { weights, activations, biases: plan.biases }, parameters };
+}

@@ -1,0 +1,89 @@
+import { differentiate } from "../../autodiff/differentiate.ts";
+import { createModel, createValue } from "../../ir/graph.ts";
+import type { Graph, Model } from "../../ir/model.ts";
+import { pinBatch } from "../../passes/pin-batch.ts";
+import type { QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
+import { trainedCount, weightNames } from "../optimizers/straight-through.ts";
+import { rowsShape } from "../freezing/rows.ts";
+import type { FloatParameter } from "./collect-parameters.ts";
+import { activationNames, openForward, zeroPointsOf } from "./forward-model.ts";
+import { openZeroPoints } from "./open-parameters.ts";
+
+/** Whether an activation quantizer's zero point trains; its scale does when `trainable`. */
+export const trainsZeroPoint = (activation: QuantizedActivation): boolean =>
+  activation.trainable && !activation.fixedZeroPoint && !activation.symmetric;
+
+/**
+ * `training_model.onnx`: the forward at a fixed batch size and the gradients, with everything that trains as
+ * an input. `forward` is the model with its loss, shapes still open.
+ */
+export async function buildTrainingModel(
+  forward: Model,
+  state: QuantizationState,
+  parameters: readonly FloatParameter[],
+  options: { batch: number; portable: boolean },
+): Promise<{ model: Model; usesContribOps: boolean; forwardGraph: Graph }> {
+  const pinned = await pinBatch(forward, options.batch);
+  const { graph } = pinned;
+  openForward(graph, state, parameters);
+  for (const name of state.weights.keys()) {
+    graph.inputs.push(createValue(weightNames(name).rows, "int64", [`${name}.rows.count`]));
+  }
+  const opset = pinned.opsets.get("") ?? 13;
+  const wanted = wantedGradients(state, parameters);
+  const result = differentiate(graph, {
+    loss: "loss",
+    parameters: wanted.parameters,
+    weights: Array.from(state.weights.keys(), weightNames),
+    opset,
+    portable: options.portable,
+  });
+  openZeroPoints(result.graph, zeroPointsOf(state));
+  result.graph.outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
+  const contrib: [string, number][] = result.usesContribOps ? [["com.microsoft", 1]] : [];
+  return {
+    model: createModel(result.graph, opset, contrib),
+    usesContribOps: result.usesContribOps,
+    forwardGraph: graph,
+  };
+}
+
+/** Names to differentiate by, quantized weights' codes aside. */
+function wantedGradients(
+  state: QuantizationState,
+  parameters: readonly FloatParameter[],
+): { parameters: string[] } {
+  const activations = [...state.activations.values()].filter(({ trainable }) => trainable);
+  return {
+    parameters: [
+      ...parameters.map(({ name }) => name),
+      ...Array.from(state.weights.keys(), (name) => weightNames(name).scale),
+      ...activations.map(({ name }) => activationNames(name).scale),
+      ...activations.filter(trainsZeroPoint).map(({ name }) => activationNames(name).zeroPointCodes),
+    ],
+  };
+}
+
+/** Declared outputs for the gradients, in the order of the inputs. */
+function gradientOutputs(state: QuantizationState, parameters: readonly FloatParameter[]) {
+  const weights = [...state.weights.values()].flatMap(({ name, shape, axis }) => {
+    const rows = rowsShape(shape, axis, 0).slice(1);
+    const count = trainedCount({ name });
+    return [
+      createValue(`${name}.grad`, "float32", [count, ...rows]),
+      createValue(`${name}.scale.grad`, "float32", [shape[axis]]),
+    ];
+  });
+  const activations = [...state.activations.values()]
+    .filter(({ trainable }) => trainable)
+    .flatMap((activation) => {
+      const { scale, zeroPoint } = activationNames(activation.name);
+      const names = trainsZeroPoint(activation) ? [scale, zeroPoint] : [scale];
+      return names.map((name) => createValue(`${name}.grad`, "float32", []));
+    });
+  return [
+    ...weights,
+    ...activations,
+    ...parameters.map(({ name, shape }) => createValue(`${name}.grad`, "float32", shape)),
+  ];
+}

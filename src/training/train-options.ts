@@ -1,0 +1,79 @@
+import { usageError } from "../errors.ts";
+import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
+import { importanceMetrics } from "./freezing/importance.ts";
+import { selectionModes } from "./freezing/modes.ts";
+import { type Schedule, scheduleKinds } from "./schedule.ts";
+
+/** Learning rates and other scalars that replace the artifact's defaults, by the optimizer model's input names. */
+export type HyperParameters = Record<string, number>;
+
+/** How to train. Plain data: it travels to the child process and its digest guards resuming. */
+export interface TrainOptions {
+  /** Passes over the training samples; fractions allowed. */
+  epochs: number;
+  /** Stop after this many steps, if `epochs` has not ended before; null for no limit. */
+  maxSteps: number | null;
+  seed: number;
+  freezing: FreezingOptions;
+  schedule: Schedule;
+  /** For example {"lr.weights": 0.01}; the schedule multiplies those that start with "lr.". */
+  hyper: HyperParameters;
+  /** Samples held out: a fraction below 1, or a count; 0 for none. */
+  val: number;
+  /** Steps between two looks at the held-out samples; null for eight looks over the run. */
+  evalEvery: number | null;
+  /** Mirror images with probability one half, and crop them back from a border of so many pixels; null for neither. */
+  augment: { flip: boolean; crop: number } | null;
+  /** Steps between two checkpoints; null for one at each look at the held-out samples. */
+  checkpointEvery: number | null;
+  /** Execution provider and threads of ONNX Runtime; null for its own choice. */
+  provider: string | null;
+  threads: number | null;
+  /** ONNX Runtime's memory arena: a little faster, but the peak of memory is about twice as high. */
+  arena: boolean;
+}
+
+export const defaultTrainOptions: TrainOptions = {
+  epochs: 1,
+  maxSteps: null,
+  seed: 0,
+  freezing: defaultFreezingOptions,
+  schedule: { kind: "cosine", warmup: 0.05, final: 0 },
+  hyper: {},
+  val: 0.05,
+  evalEvery: null,
+  augment: null,
+  checkpointEvery: null,
+  provider: null,
+  threads: null,
+  arena: true,
+};
+
+/** Throws a usage error that names the first option with a value out of range. */
+export function checkTrainOptions(options: TrainOptions): void {
+  const { freezing, schedule } = options;
+  const isCount = (value: number | null): boolean => value === null || (Number.isInteger(value) && value > 0);
+  const rules: [boolean, string, unknown, string][] = [
+    [freezing.ratio >= 0 && freezing.ratio <= 1, "--ratio", freezing.ratio, "between 0 and 1"],
+    [Object.hasOwn(selectionModes, freezing.mode), "--mode", freezing.mode, oneOf(selectionModes)],
+    [
+      Object.hasOwn(importanceMetrics, freezing.importance),
+      "--importance",
+      freezing.importance,
+      oneOf(importanceMetrics),
+    ],
+    [freezing.refresh > 0, "--refresh", freezing.refresh, "a positive number of samples"],
+    [options.epochs > 0 && Number.isFinite(options.epochs), "--epochs", options.epochs, "above 0"],
+    [isCount(options.maxSteps), "--steps", options.maxSteps, "a positive integer"],
+    [isCount(options.evalEvery), "--eval-every", options.evalEvery, "a positive integer"],
+    [isCount(options.checkpointEvery), "--checkpoint-every", options.checkpointEvery, "a positive integer"],
+    [Number.isInteger(options.seed), "--seed", options.seed, "an integer"],
+    [scheduleKinds.includes(schedule.kind), "--schedule", schedule.kind, scheduleKinds.join(", ")],
+    [schedule.warmup >= 0 && schedule.warmup < 1, "--warmup", schedule.warmup, "at least 0 and below 1"],
+  ];
+  for (const [holds, option, value, wanted] of rules) {
+    if (!holds) throw usageError("option", `${option} must be ${wanted}, not ${String(value)}`, option);
+  }
+}
+
+const oneOf = (table: object): string => `one of ${Object.keys(table).join(", ")}`;

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import { interruptedError } from "../errors.ts";
+import type { DataSpec } from "../data/spec.ts";
+import { type Logger, silentLogger } from "../log.ts";
+import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
+import { withTemporaryDirectory } from "../runtime/open-model.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Artifact, writeArtifact } from "./artifact.ts";
+import { readManifest } from "./artifact/files.ts";
+import { quantizationStateOf } from "./artifact/plan.ts";
+import type { Manifest } from "./artifact/manifest.ts";
+import { checkTrainOptions, defaultTrainOptions, type TrainOptions } from "./train-options.ts";
+import { trainInChild } from "./trainer/child-process.ts";
+import type { History, TrainProgress } from "./trainer/events.ts";
+import { loadBest, loadHistory } from "./trainer/run-checkpoint.ts";
+
+export { defaultTrainOptions, type TrainOptions } from "./train-options.ts";
+
+/** Where a run keeps its checkpoints, and who watches it. */
+export interface TrainContext {
+  /** Folder for checkpoints; default `run` in the artifact directory. */
+  runDirectory?: string;
+  /** Go on from the checkpoint in the run directory. */
+  resume?: boolean;
+  logger?: Logger;
+  /** Aborting makes the run stop after the step in progress; `train` then throws an interrupted error. */
+  signal?: AbortSignal;
+  onProgress?: (progress: TrainProgress) => void;
+}
+
+/** The best state that a run found, ready for export. */
+export interface TrainResult {
+  manifest: Manifest;
+  plan: QuantizationPlan;
+  state: QuantizationState;
+  /** Float parameters (biases and the like) by initializer name. */
+  parameters: Map<string, Tensor>;
+  history: History;
+}
+
+/**
+ * Trains an artifact (a directory, or one in memory) on data, in a child process. Options not given have their
+ * defaults. Throws the UserErrors of data, artifact and options, `environment/training-process` when the child
+ * dies, and `interrupted/training` when `signal` aborts: the run directory then holds a checkpoint to resume.
+ */
+export async function train(
+  artifact: string | Artifact,
+  data: DataSpec,
+  options: Partial<TrainOptions> = {},
+  context: TrainContext = {},
+): Promise<TrainResult> {
+  const complete = { ...defaultTrainOptions, ...options };
+  checkTrainOptions(complete);
+  if (typeof artifact === "string") return trainDirectory(artifact, data, complete, context);
+  return withTemporaryDirectory(async (directory) => {
+    await writeArtifact(artifact, directory);
+    return trainDirectory(directory, data, complete, context);
+  });
+}
+
+async function trainDirectory(
+  artifact: string,
+  data: DataSpec,
+  options: TrainOptions,
+  context: TrainContext,
+): Promise<TrainResult> {
+  const { logger = silentLogger, signal, resume = false } = context;
+  const runDirectory = context.runDirectory ?? join(artifact, "run");
+  const outcome = await trainInChild(
+    { artifact, data, options, runDirectory, resume },
+    { logger, signal, progress: (progress) => report(progress, logger, context) },
+  );
+  if (!outcome.completed) throw interruptedError(outcome.history.steps, runDirectory);
+  return loadTrained(artifact, runDirectory);
+}
+
+/** The result of a run: its best state so far, by the artifact's manifest. Throws a UserError when files are missing. */
+export async function loadTrained(
+  artifact: string,
+  runDirectory: string = join(artifact, "run"),
+): Promise<TrainResult> {
+  const manifest = await readManifest(artifact);
+  const history = await loadHistory(runDirectory);
+  return { manifest, ...quantizationStateOf(manifest, await loadBest(runDirectory)), history };
+}
+
+function report(progress: TrainProgress, logger: Logger, context: TrainContext): void {
+  const { step, totalSteps, loss, evaluation } = progress;
+  const held = evaluation === null ? "" : `, held out ${evaluation.loss.toPrecision(4)}`;
+  logger.progress("train", step, totalSteps, `loss ${loss.toPrecision(4)}${held}`);
+  context.onProgress?.(progress);
+}

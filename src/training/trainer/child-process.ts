@@ -1,0 +1,83 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { createRequire } from "node:module";
+import { extname } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { environmentError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import type { TrainProgress } from "./events.ts";
+import type { TrainJob } from "./job.ts";
+import { restoreError, type ToChild, type ToParent } from "./messages.ts";
+import type { RunOutcome } from "./run-training.ts";
+
+/** Last characters of the child's error output that a crash report shows. */
+const reportedOutput = 2000;
+
+/**
+ * Trains in a child process, so that this one stays responsive and a crash of native code cannot take it down.
+ * Aborting asks the child to stop after the step in progress and to leave a checkpoint. Throws the child's
+ * error, or a UserError when the child dies.
+ */
+export async function trainInChild(
+  job: TrainJob,
+  hooks: { logger: Logger; signal?: AbortSignal | undefined; progress: (progress: TrainProgress) => void },
+): Promise<RunOutcome> {
+  const child = startChild();
+  const output = collectOutput(child);
+  const tell = (message: ToChild): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  const stop = (): void => tell({ type: "stop" });
+  hooks.signal?.addEventListener("abort", stop, { once: true });
+  try {
+    return await new Promise<RunOutcome>((resolve, reject) => {
+      child.on("message", (message: ToParent) => {
+        if (message.type === "ready") tell({ type: "start", job });
+        else if (message.type === "progress") hooks.progress(message.progress);
+        else if (message.type === "log") hooks.logger[message.level](message.message);
+        else if (message.type === "ended") resolve(message.outcome);
+        else reject(restoreError(message.error));
+        if (message.type === "ready" && hooks.signal?.aborted === true) stop();
+      });
+      child.on("error", reject);
+      child.on("close", (code, signal) => reject(died(code, signal, output())));
+    });
+  } finally {
+    hooks.signal?.removeEventListener("abort", stop);
+    await ended(child);
+  }
+}
+
+/** Starts the child from compiled JavaScript, or from TypeScript sources through tsx where those are running. */
+function startChild(): ChildProcess {
+  const extension = extname(fileURLToPath(import.meta.url));
+  const file = fileURLToPath(new URL(`child${extension}`, import.meta.url));
+  const execArgv = extension === ".ts" ? ["--import", loaderUrl()] : [];
+  return fork(file, [], { execArgv, stdio: ["ignore", "pipe", "pipe", "ipc"], serialization: "advanced" });
+}
+
+const loaderUrl = (): string => pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+
+function collectOutput(child: ChildProcess): () => string {
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (chunk: string) => {
+      text = (text + chunk).slice(-reportedOutput);
+    });
+  }
+  return () => text.trim();
+}
+
+function died(code: number | null, signal: string | null, output: string): Error {
+  const how = signal === null ? `with exit code ${code ?? "unknown"}` : `by signal ${signal}`;
+  return environmentError(
+    "training-process",
+    `The training process ended ${how} before training did${output === "" ? "" : `. Its last output: ${output}`}`,
+    undefined,
+    "If the machine ran out of memory, build the artifact with a smaller --batch; then go on with --resume.",
+  );
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => child.once("close", () => resolve()));
+}

@@ -1,0 +1,33 @@
+/** One look at the held-out samples. */
+export interface Evaluation {
+  /** Steps taken before it. */
+  step: number;
+  loss: number;
+  /** Share of samples whose largest class score is at their label; null without labels or a classifier. */
+  accuracy: number | null;
+}
+
+/** What happened during training. */
+export interface History {
+  steps: number;
+  /** Steps the whole run has. */
+  totalSteps: number;
+  /** Training loss of each step. */
+  loss: number[];
+  evaluations: Evaluation[];
+  /** Choices of trained rows: the step, how many train, how many of them did not before. */
+  refreshes: { step: number; trained: number; started: number }[];
+  /** Step of the state that the run returns. */
+  bestStep: number;
+  /** Set when training was stopped because loss or gradients were no longer finite. */
+  divergedAt: number | null;
+}
+
+/** Progress of a run, for whoever shows it. */
+export interface TrainProgress {
+  step: number;
+  totalSteps: number;
+  loss: number;
+  /** The latest look at the held-out samples. */
+  evaluation: Evaluation | null;
+}

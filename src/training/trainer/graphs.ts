@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { Session, type SessionOptions } from "../../runtime/session.ts";
+import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import type { TrainOptions } from "../train-options.ts";
+
+/** The sessions of a run. Release them: they hold native memory. */
+export interface TrainingGraphs {
+  training: Session;
+  evaluation: Session;
+  optimizer: Session;
+  /** The float model, where a target comes from it. */
+  teacher: Session | undefined;
+}
+
+/** Opens an artifact's graphs with the session settings that its manifest asks for. */
+export async function openGraphs(
+  directory: string,
+  manifest: Manifest,
+  options: Pick<TrainOptions, "provider" | "threads" | "arena">,
+): Promise<TrainingGraphs> {
+  const session: SessionOptions = {
+    arena: options.arena,
+    // Idle pools must not spin: the sessions take turns on the same cores.
+    config: { ...manifest.sessionConfig, "session.intra_op.allow_spinning": "0" },
+    ...(options.provider === null ? {} : { provider: options.provider }),
+    ...(options.threads === null ? {} : { threads: options.threads }),
+  };
+  const open = (file: string): Promise<Session> => Session.create(join(directory, file), session);
+  const opened: Session[] = [];
+  try {
+    opened.push(await open(artifactFiles.trainingModel));
+    opened.push(await open(artifactFiles.evalModel));
+    opened.push(await open(artifactFiles.optimizerModel));
+    if (manifest.targets.some(({ source }) => source.from === "teacher"))
+      opened.push(await open(artifactFiles.floatModel));
+  } catch (error) {
+    for (const each of opened) await each.release();
+    throw error;
+  }
+  const [training, evaluation, optimizer, teacher] = opened as [Session, Session, Session, Session?];
+  return { training, evaluation, optimizer, teacher };
+}
+
+export async function closeGraphs(graphs: TrainingGraphs): Promise<void> {
+  for (const session of [graphs.training, graphs.evaluation, graphs.optimizer, graphs.teacher])
+    await session?.release();
+}

@@ -1,0 +1,67 @@
+import { dataError } from "../../errors.ts";
+import { mixSeed, shuffledIndices } from "../../data/random.ts";
+import type { TrainOptions } from "../train-options.ts";
+
+/** Everything about a run that follows from its options and the number of samples, so that any step can be resumed. */
+export interface RunPlan {
+  batch: number;
+  stepsPerEpoch: number;
+  totalSteps: number;
+  evalEvery: number;
+  checkpointEvery: number;
+}
+
+/** Plans a run over `samples` training samples; the last incomplete batch of an epoch is left out. */
+export function planRun(options: TrainOptions, samples: number, batch: number): RunPlan {
+  const stepsPerEpoch = Math.floor(samples / batch);
+  if (stepsPerEpoch === 0) {
+    throw dataError(
+      "too-small",
+      `${samples} training samples do not fill one batch of ${batch}`,
+      undefined,
+      "Give more data, hold out fewer samples with --val, or build the artifact with a smaller --batch.",
+    );
+  }
+  const wanted = Math.max(1, Math.round(options.epochs * stepsPerEpoch));
+  const totalSteps = Math.min(wanted, options.maxSteps ?? wanted);
+  const evalEvery = options.evalEvery ?? Math.max(1, Math.ceil(totalSteps / 8));
+  return {
+    batch,
+    stepsPerEpoch,
+    totalSteps,
+    evalEvery,
+    checkpointEvery: options.checkpointEvery ?? evalEvery,
+  };
+}
+
+/** Whether the rows to train are chosen anew before `step`: at the start, then every `refresh` samples. */
+export function refreshesBefore(step: number, batch: number, refresh: number): boolean {
+  if (step === 0) return true;
+  return Math.floor((step * batch) / refresh) > Math.floor(((step - 1) * batch) / refresh);
+}
+
+/** Indices of the samples of any step: each epoch is shuffled by its own seed. */
+export class SampleOrder {
+  readonly #samples: number;
+  readonly #plan: RunPlan;
+  readonly #seed: number;
+  #epoch = -1;
+  #order: Uint32Array = new Uint32Array(0);
+
+  constructor(samples: number, plan: RunPlan, seed: number) {
+    this.#samples = samples;
+    this.#plan = plan;
+    this.#seed = seed;
+  }
+
+  indicesOf(step: number): Uint32Array {
+    const { stepsPerEpoch, batch } = this.#plan;
+    const epoch = Math.floor(step / stepsPerEpoch);
+    if (epoch !== this.#epoch) {
+      this.#order = shuffledIndices(this.#samples, mixSeed(this.#seed, epoch));
+      this.#epoch = epoch;
+    }
+    const start = (step % stepsPerEpoch) * batch;
+    return this.#order.subarray(start, start + batch);
+  }
+}

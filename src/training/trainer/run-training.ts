@@ -1,0 +1,208 @@
+import { join } from "node:path";
+import type { Dataset } from "../../data/dataset.ts";
+import { openDataset } from "../../data/open-dataset.ts";
+import { splitDataset } from "../../data/subset.ts";
+import { verificationError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { loadModel } from "../../onnx/index.ts";
+import { readManifest } from "../artifact/files.ts";
+import { floatWeights } from "../artifact/initial-state.ts";
+import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import { loadSafetensors } from "../checkpoint/files.ts";
+import { refreshRows } from "../freezing/refresh.ts";
+import { scheduleFactor } from "../schedule.ts";
+import { copyState, type TrainingState } from "../state.ts";
+import { checkTrainOptions } from "../train-options.ts";
+import { BatchFeed } from "./batch-feed.ts";
+import { deployableState } from "./deployable.ts";
+import { evaluateState } from "./evaluate.ts";
+import type { History, TrainProgress } from "./events.ts";
+import { closeGraphs, openGraphs, type TrainingGraphs } from "./graphs.ts";
+import type { TrainJob } from "./job.ts";
+import { planRun, refreshesBefore, type RunPlan } from "./plan-run.ts";
+import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
+import { Stepper } from "./step.ts";
+import { targetsOf } from "./targets.ts";
+
+export interface RunHooks {
+  logger: Logger;
+  /** Aborting stops after the step in progress, with a checkpoint. */
+  signal: AbortSignal;
+  progress: (progress: TrainProgress) => void;
+}
+
+/** How a run ended: complete, or stopped by the signal with a checkpoint to resume from. */
+export interface RunOutcome {
+  completed: boolean;
+  history: History;
+}
+
+/**
+ * Trains in this process, which `run` of ONNX Runtime blocks for the length of each step. Leaves the best
+ * state and a checkpoint in the run directory. Throws a UserError when training diverges from the start.
+ */
+export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOutcome> {
+  checkTrainOptions(job.options);
+  const manifest = await readManifest(job.artifact);
+  const dataset = await openDataset(job.data, modelInputs(manifest));
+  const parts = splitDataset(dataset, { val: job.options.val, seed: job.options.seed });
+  const plan = planRun(job.options, parts.train.length, manifest.batch);
+  const graphs = await openGraphs(job.artifact, manifest, job.options);
+  try {
+    const run = new Run(job, manifest, graphs, plan, parts, hooks);
+    await run.start();
+    return await run.train();
+  } finally {
+    await closeGraphs(graphs);
+  }
+}
+
+const modelInputs = (manifest: Manifest) =>
+  manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
+
+class Run {
+  readonly #job: TrainJob;
+  readonly #manifest: Manifest;
+  readonly #graphs: TrainingGraphs;
+  readonly #plan: RunPlan;
+  readonly #data: { train: Dataset; validation: Dataset };
+  readonly #hooks: RunHooks;
+  readonly #stepper: Stepper;
+  readonly #digest: string;
+  #floatWeights: ReadonlyMap<string, Float32Array> = new Map();
+  #state: TrainingState = new Map();
+  #best: TrainingState = new Map();
+  #history: History;
+
+  constructor(
+    job: TrainJob,
+    manifest: Manifest,
+    graphs: TrainingGraphs,
+    plan: RunPlan,
+    data: { train: Dataset; validation: Dataset },
+    hooks: RunHooks,
+  ) {
+    this.#job = job;
+    this.#manifest = manifest;
+    this.#graphs = graphs;
+    this.#plan = plan;
+    this.#data = data;
+    this.#hooks = hooks;
+    this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
+    const { threads: _threads, arena: _arena, ...options } = job.options;
+    this.#digest = digestOf({ manifest, data: job.data, options });
+    this.#history = {
+      ...{ steps: 0, totalSteps: plan.totalSteps, loss: [], evaluations: [], refreshes: [] },
+      ...{ bestStep: 0, divergedAt: null },
+    };
+  }
+
+  /** Loads the state: the artifact's, or that of an interrupted run. */
+  async start(): Promise<void> {
+    const model = await loadModel(join(this.#job.artifact, artifactFiles.floatModel));
+    this.#floatWeights = floatWeights(model.graph, this.#manifest);
+    if (this.#job.resume) {
+      const { state, best, history } = await loadRun(this.#job.runDirectory, this.#digest);
+      this.#state = state;
+      this.#best = best;
+      this.#history = history;
+      return;
+    }
+    this.#state = (await loadSafetensors(join(this.#job.artifact, artifactFiles.checkpoint))).tensors;
+    this.#keepBest();
+  }
+
+  async train(): Promise<RunOutcome> {
+    const { totalSteps, batch, evalEvery, checkpointEvery } = this.#plan;
+    const { freezing, augment, seed } = this.#job.options;
+    const history = this.#history;
+    if (history.steps === 0) await this.#evaluate();
+    const feed = new BatchFeed(this.#data.train, this.#plan, { seed, augment }, history.steps);
+    for (let step = history.steps; step < totalSteps && history.divergedAt === null; step++) {
+      if (this.#hooks.signal.aborted) {
+        await this.#save();
+        return { completed: false, history };
+      }
+      if (refreshesBefore(step, batch, freezing.refresh)) this.#refresh(step);
+      if (!(await this.#step(feed, step))) break;
+      const taken = step + 1;
+      if (taken % evalEvery === 0 || taken === totalSteps) await this.#evaluate();
+      if (taken % checkpointEvery === 0 && taken < totalSteps) await this.#save();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (this.#data.validation.length === 0 && history.divergedAt === null) this.#keepBest();
+    await this.#save();
+    return { completed: true, history };
+  }
+
+  /** One training step; false when the run diverged. */
+  async #step(feed: BatchFeed, step: number): Promise<boolean> {
+    const history = this.#history;
+    const batch = await feed.take(step);
+    const targets = await targetsOf(this.#manifest, batch, this.#graphs.teacher);
+    const factor = scheduleFactor(this.#job.options.schedule, step, this.#plan.totalSteps);
+    const result = await this.#stepper.run(this.#state, { ...batch.inputs, ...targets }, factor);
+    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
+      this.#diverge(step);
+      return false;
+    }
+    history.loss.push(result.loss);
+    history.steps = step + 1;
+    const evaluation = history.evaluations.at(-1) ?? null;
+    this.#hooks.progress({
+      step: history.steps,
+      totalSteps: this.#plan.totalSteps,
+      loss: result.loss,
+      evaluation,
+    });
+    return true;
+  }
+
+  #refresh(step: number): void {
+    const chosen = refreshRows(
+      this.#state,
+      this.#manifest.weights,
+      this.#job.options.freezing,
+      this.#floatWeights,
+    );
+    this.#history.refreshes.push({ step, ...chosen });
+    this.#hooks.logger.debug(`step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new`);
+  }
+
+  /** Looks at the held-out samples and keeps the state when it is the best so far. */
+  async #evaluate(): Promise<void> {
+    const { validation } = this.#data;
+    const history = this.#history;
+    if (validation.length === 0) return;
+    const result = await evaluateState(this.#manifest, this.#graphs, this.#state, validation);
+    const best = history.evaluations.reduce((least, { loss }) => Math.min(least, loss), Infinity);
+    history.evaluations.push({ step: history.steps, ...result });
+    if (result.loss < best) this.#keepBest();
+  }
+
+  #keepBest(): void {
+    this.#best = copyState(deployableState(this.#manifest, this.#state));
+    this.#history.bestStep = this.#history.steps;
+  }
+
+  #diverge(step: number): void {
+    const hint = "Lower --lr, or lengthen the warm-up.";
+    if (this.#history.bestStep === 0) {
+      throw verificationError(
+        "diverged",
+        `Training diverged at step ${step + 1}: loss or gradients are no longer finite, and no step before was better than the start`,
+        this.#job.artifact,
+        hint,
+      );
+    }
+    this.#history.divergedAt = step;
+    this.#hooks.logger.warn(
+      `Training diverged at step ${step + 1} and stopped; the state of step ${this.#history.bestStep} is kept. ${hint}`,
+    );
+  }
+
+  async #save(): Promise<void> {
+    const snapshot: RunSnapshot = { state: this.#state, best: this.#best, history: this.#history };
+    await saveRun(this.#job.runDirectory, this.#digest, snapshot);
+  }
+}

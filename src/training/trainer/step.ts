@@ -1,0 +1,91 @@
+import { InternalError } from "../../errors.ts";
+import type { Session } from "../../runtime/session.ts";
+import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { scatterRows } from "../freezing/rows.ts";
+import { stateTensor, type TrainingState } from "../state.ts";
+
+/** What one step found. When loss or gradient norm is not finite, the state was left alone. */
+export interface StepResult {
+  loss: number;
+  gradientNorm: number;
+}
+
+/**
+ * Runs training steps on a state, in place. Updated tensors replace the old ones without a copy; new codes of
+ * trained rows are written into the weight's own codes.
+ */
+export class Stepper {
+  readonly #manifest: Manifest;
+  readonly #training: Session;
+  readonly #optimizer: Session;
+  readonly #fixed: ReadonlySet<string>;
+  readonly #rates = new Map<string, Tensor>();
+
+  constructor(
+    manifest: Manifest,
+    sessions: { training: Session; optimizer: Session },
+    hyper: Readonly<Record<string, number>>,
+  ) {
+    this.#manifest = manifest;
+    this.#training = sessions.training;
+    this.#optimizer = sessions.optimizer;
+    this.#fixed = new Set([...manifest.inputs, ...manifest.targets].map(({ name }) => name));
+    for (const { name, role, default: value } of manifest.optimizer.inputs)
+      if (role === "hyper") this.#rates.set(name, scalar(hyper[name] ?? value ?? Infinity));
+  }
+
+  /** One step on a batch's inputs and targets, with learning rates multiplied by `factor`. */
+  async run(state: TrainingState, data: Record<string, Tensor>, factor: number): Promise<StepResult> {
+    const feeds: Record<string, Tensor> = { ...data };
+    for (const { name } of this.#training.inputs)
+      if (!this.#fixed.has(name)) feeds[name] = stateTensor(state, name);
+    const gradients = await this.#training.run(feeds);
+    const loss = numberOf(gradients["loss"]);
+    if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
+    const updates = await this.#optimizer.run(this.#optimizerFeeds(state, gradients, factor));
+    const gradientNorm = numberOf(updates["gradient_norm"]);
+    if (Number.isFinite(gradientNorm)) this.#apply(state, updates);
+    return { loss, gradientNorm };
+  }
+
+  #optimizerFeeds(
+    state: TrainingState,
+    gradients: Record<string, Tensor>,
+    factor: number,
+  ): Record<string, Tensor> {
+    const feeds: Record<string, Tensor> = {};
+    for (const { name, role } of this.#manifest.optimizer.inputs) {
+      if (role === "state") feeds[name] = stateTensor(state, name);
+      else if (role === "gradient") feeds[name] = gradients[name] as Tensor;
+      else feeds[name] = this.#rate(name, factor);
+    }
+    return feeds;
+  }
+
+  #rate(name: string, factor: number): Tensor {
+    const rate = this.#rates.get(name) as Tensor;
+    return name.startsWith("lr.") ? scalar(numberOf(rate) * factor) : rate;
+  }
+
+  #apply(state: TrainingState, updates: Record<string, Tensor>): void {
+    const weights = new Map(this.#manifest.weights.map((weight) => [weight.codes, weight]));
+    for (const { name, updates: target, rows, axis } of this.#manifest.optimizer.outputs) {
+      if (target === null) continue;
+      const value = updates[name] as Tensor;
+      if (rows === null || axis === null) {
+        state.set(target, value);
+        continue;
+      }
+      const shape = weights.get(target)?.shape;
+      if (shape === undefined) throw new InternalError(`no weight has the codes "${target}"`);
+      const codes = viewAs(stateTensor(state, target), "int8");
+      scatterRows(codes, shape, axis, viewAs(stateTensor(state, rows), "int64"), viewAs(value, "int8"));
+    }
+  }
+}
+
+function numberOf(tensor: Tensor | undefined): number {
+  if (tensor === undefined) throw new InternalError("a graph of the artifact lacks an output it must have");
+  return viewAs(tensor, "float32")[0] as number;
+}

@@ -1,0 +1,59 @@
+import type { Batch } from "../../data/dataset.ts";
+import { dataError } from "../../errors.ts";
+import type { Session } from "../../runtime/session.ts";
+import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+
+/** The values of the loss's targets for a batch: labels as int64, and the float model's outputs. */
+export async function targetsOf(
+  manifest: Manifest,
+  batch: Batch,
+  teacher: Session | undefined,
+): Promise<Record<string, Tensor>> {
+  const feeds: Record<string, Tensor> = {};
+  const taught = manifest.targets.flatMap(({ name, source }) =>
+    source.from === "teacher" ? [{ name, output: source.output }] : [],
+  );
+  for (const { name, source } of manifest.targets)
+    if (source.from === "labels") feeds[name] = labelsOf(batch, classCount(manifest));
+  if (teacher !== undefined && taught.length > 0) {
+    const outputs = await teacher.run(
+      batch.inputs,
+      taught.map(({ output }) => output),
+    );
+    for (const { name, output } of taught) feeds[name] = outputs[output] as Tensor;
+  }
+  return feeds;
+}
+
+/** Number of classes that the cross-entropy term tells apart, where there is one. */
+export function classCount(manifest: Manifest): number | undefined {
+  const term = manifest.loss.terms.find((entry) => entry.term === "cross-entropy");
+  const classes = manifest.outputs.find(({ name }) => name === term?.output)?.shape.at(-1);
+  return typeof classes === "number" ? classes : undefined;
+}
+
+function labelsOf({ labels, size }: Batch, classes: number | undefined): Tensor {
+  if (labels === undefined) {
+    throw dataError(
+      "no-labels",
+      "The artifact's loss compares with labels, and the data has none",
+      undefined,
+      "Give labelled data, or build the artifact with --labels none.",
+    );
+  }
+  const wide = new BigInt64Array(size);
+  for (let i = 0; i < size; i++) {
+    const label = labels[i] as number;
+    if (label < 0 || (classes !== undefined && label >= classes)) {
+      throw dataError(
+        "label-range",
+        `A sample has the label ${label}, and the model tells ${classes ?? "no"} classes apart`,
+        "labels",
+        "Check that data and model belong together.",
+      );
+    }
+    wide[i] = BigInt(label);
+  }
+  return tensorOf("int64", [size], wide);
+}
