@@ -153,11 +153,27 @@ function decodeNode(message: NodeProto, source: Source, place: string): Node {
 }
 
 export function decodeAttribute(message: AttributeProto, source: Source, place: string): Attribute {
+  const encoded = encodedPart("AttributeProto", message, ["name", "refAttrName"], source, place);
+  const spelled = [...(encoded.explicitDefaults ?? []), ...omittedFields(message)];
   return {
     ...decodeAttributeValue(message, source, place),
     ...(isPresent(message, "docString") ? { docString: message.docString ?? "" } : {}),
-    ...encodedPart("AttributeProto", message, ["name", "refAttrName"], source, place),
+    ...encoded,
+    ...(spelled.length > 0 ? { explicitDefaults: spelled } : {}),
   };
+}
+
+/** Entries of `explicitDefaults` of an attribute: its type, or its value of 0 or "", is not in the file. */
+export const omittedType = "type omitted";
+export const omittedValue = "value omitted";
+
+function omittedFields(message: AttributeProto): string[] {
+  if (message.refAttrName) return [];
+  const field = ([undefined, "f", "i", "s"] as const)[message.type ?? 0];
+  return [
+    ...(message.type ? [] : [omittedType]),
+    ...(field !== undefined && !isPresent(message, field) ? [omittedValue] : []),
+  ];
 }
 
 /** Fields by attribute type code, for files older than IR 2, which have no type. */

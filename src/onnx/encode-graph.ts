@@ -1,5 +1,5 @@
 import type { Attribute, FunctionDef, Graph, Node, QuantizationAnnotation } from "../ir/model.ts";
-import { aliasedDomain, aliasedOpset, explicitOpset } from "./decode-graph.ts";
+import { aliasedDomain, aliasedOpset, explicitOpset, omittedType, omittedValue } from "./decode-graph.ts";
 import { encodeEntries, encodeSparseTensor, encodeTensor } from "./encode-tensor.ts";
 import { encodeType, encodeValue } from "./encode-type.ts";
 import type {
@@ -73,12 +73,27 @@ export function encodeNode(node: Node): NodeProto {
 }
 
 export function encodeAttribute(name: string, attribute: Attribute): AttributeProto {
+  const { f, i, s, type, ...rest } = encodeAttributeValue(attribute);
+  const spelled = attribute.explicitDefaults;
+  const zero = spelled?.includes(omittedValue) === true && isDefaultValue(attribute);
   return {
-    ...textField("name", name, attribute.explicitDefaults),
-    ...encodeAttributeValue(attribute),
+    ...textField("name", name, spelled),
+    ...(type === undefined || spelled?.includes(omittedType) ? {} : { type }),
+    ...(f === undefined || zero ? {} : { f }),
+    ...(i === undefined || zero ? {} : { i }),
+    ...(s === undefined || zero ? {} : { s }),
+    ...rest,
     ...(attribute.docString === undefined ? {} : { docString: attribute.docString }),
     ...unknownsOf(attribute),
   };
+}
+
+function isDefaultValue(attribute: Attribute): boolean {
+  if (attribute.type === "string") return attribute.value.byteLength === 0;
+  return (
+    (attribute.type === "float" && Object.is(attribute.value, 0)) ||
+    (attribute.type === "int" && attribute.value === 0n)
+  );
 }
 
 function encodeAttributeValue(attribute: Attribute): AttributeProto {
