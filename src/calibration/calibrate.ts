@@ -1,0 +1,178 @@
+import { limitSamples } from "../data/subset.ts";
+import { batches } from "../data/batches.ts";
+import type { Batch, Dataset } from "../data/dataset.ts";
+import { dataError, modelError } from "../errors.ts";
+import type { Model } from "../ir/model.ts";
+import { type Logger, silentLogger } from "../log.ts";
+import { withSession } from "../runtime/open-model.ts";
+import { type Session } from "../runtime/session.ts";
+import type { CodeFormat, ValueRange } from "../tensor/affine.ts";
+import { type Tensor, viewAs } from "../tensor/tensor.ts";
+import { batchDetector, buildObservedGraph } from "./observed-graph.ts";
+import type { ObserverStage } from "./observers/observer.ts";
+import { type CalibrationMethod, observerFor, observers } from "./observers/table.ts";
+
+export interface CalibrationOptions {
+  /** How ranges are found. Default "auto": mse for 4-bit values, minmax for others. */
+  method?: CalibrationMethod;
+  /** Codes that each value will get, for methods that weigh the quantization error. Default: 8 bits, unsigned. */
+  formats?: ReadonlyMap<string, CodeFormat>;
+  /** Samples used, evenly spread over the data. Default 512. */
+  samples?: number;
+  /** Samples per run; does not change the result. Default 32; a model of fixed batch size has its own. */
+  batch?: number;
+  threads?: number;
+  provider?: string;
+  logger?: Logger;
+  signal?: AbortSignal;
+}
+
+const bytes: CodeFormat = { qmin: 0, qmax: 255, symmetric: false };
+
+/**
+ * Ranges of the named values of a prepared float model over samples of the data. Statistics are computed in the
+ * graph, one number per sample, value and statistic; memory does not grow with the number of samples, and the
+ * result does not depend on the batch size.
+ * @throws UserError naming the value and the sample when an activation is NaN or infinite; when the data is empty
+ *   or lacks an input of the model.
+ */
+export async function calibrate(
+  model: Model,
+  tensors: Iterable<string>,
+  dataset: Dataset,
+  options: CalibrationOptions = {},
+): Promise<Map<string, ValueRange>> {
+  const { method = "auto", logger = silentLogger } = options;
+  const samples = limitSamples(dataset, options.samples ?? 512);
+  const ranges = new Map<string, ValueRange>();
+  let stages = new Map<string, ObserverStage>();
+  for (const tensor of tensors) {
+    const format = options.formats?.get(tensor) ?? bytes;
+    stages.set(tensor, observers[observerFor(method, format)](format));
+  }
+  const plan = planBatches(model, samples, [...stages.keys()], options);
+  for (let pass = 1; stages.size > 0; pass++) {
+    await runPass(model, stages, samples, {
+      ...options,
+      ...plan,
+      logger,
+      stage: `calibrating, pass ${pass}`,
+    });
+    const next = new Map<string, ObserverStage>();
+    for (const [tensor, stage] of stages) {
+      const outcome = stage.finish();
+      if ("range" in outcome) ranges.set(tensor, outcome.range);
+      else next.set(tensor, outcome.next);
+    }
+    stages = next;
+  }
+  return ranges;
+}
+
+/** Batch size, and whether a last smaller batch must be left out. */
+function planBatches(
+  model: Model,
+  samples: Dataset,
+  tensors: readonly string[],
+  { batch = 32, method }: CalibrationOptions,
+): { batch: number; dropLast: boolean } {
+  if (samples.length === 0)
+    throw dataError(
+      "empty",
+      "There are no samples to calibrate with",
+      samples.name,
+      "Give a data set with samples.",
+    );
+  const fixed = fixedBatch(model);
+  // An average over samples needs each sample's own numbers, also of values whose first dimension is not the batch.
+  const single = method === "moving-average" && !tensors.every(batchDetector(model));
+  if (fixed === undefined) return { batch: single ? 1 : batch, dropLast: false };
+  if (samples.length >= fixed) return { batch: fixed, dropLast: true };
+  throw dataError(
+    "too-few",
+    `The model runs ${fixed} samples at a time and only ${samples.length} are there to calibrate with`,
+    samples.name,
+    "Give more samples, or export the model with an open batch dimension.",
+  );
+}
+
+function fixedBatch({ graph }: Model): number | undefined {
+  const type = graph.inputs.find((input) => !graph.initializers.has(input.name))?.type;
+  const dim = type?.kind === "tensor" ? type.shape?.[0] : undefined;
+  return typeof dim === "number" ? dim : undefined;
+}
+
+interface PassOptions extends CalibrationOptions {
+  batch: number;
+  dropLast: boolean;
+  logger: Logger;
+  stage: string;
+}
+
+async function runPass(
+  model: Model,
+  stages: ReadonlyMap<string, ObserverStage>,
+  samples: Dataset,
+  options: PassOptions,
+): Promise<void> {
+  const hasBatch = batchDetector(model);
+  const observed = buildObservedGraph(model, stages, hasBatch);
+  const { batch, dropLast, logger, stage, signal } = options;
+  const total = dropLast ? samples.length - (samples.length % batch) : samples.length;
+  await withSession(observed.model, sessionOptions(options), async (session) => {
+    let done = 0;
+    for await (const part of batches(samples, { batch, dropLast })) {
+      signal?.throwIfAborted();
+      const results = await session.run(selectInputs(session, part, samples));
+      for (const [value, observer] of stages)
+        addSamples(
+          value,
+          observer,
+          (observed.outputs.get(value) ?? []).map((name) => results[name] as Tensor),
+          done,
+        );
+      done += part.size;
+      logger.progress(stage, done, total);
+    }
+  });
+}
+
+function sessionOptions({ threads, provider }: CalibrationOptions): { threads?: number; provider?: string } {
+  return { ...(threads === undefined ? {} : { threads }), ...(provider === undefined ? {} : { provider }) };
+}
+
+/** What the session takes of a batch. */
+function selectInputs(session: Session, { inputs }: Batch, { name }: Dataset): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const port of session.inputs) {
+    const tensor = Object.hasOwn(inputs, port.name) ? inputs[port.name] : undefined;
+    if (tensor === undefined)
+      throw dataError(
+        "missing-input",
+        `The data has no values for the model's input "${port.name}"; it has: ${Object.keys(inputs).join(", ")}`,
+        name,
+        "Name the arrays of the data after the model's inputs.",
+      );
+    feeds[port.name] = tensor;
+  }
+  return feeds;
+}
+
+function addSamples(value: string, observer: ObserverStage, outputs: readonly Tensor[], first: number): void {
+  const columns = outputs.map((tensor) => viewAs(tensor, "float32"));
+  const rows = columns[0]?.length ?? 0;
+  for (let row = 0; row < rows; row++) {
+    const statistics = columns.map((column) => column[row] as number);
+    if (!statistics.every(Number.isFinite)) throw notFinite(value, first + row);
+    observer.add(statistics);
+  }
+}
+
+function notFinite(value: string, sample: number): Error {
+  return modelError(
+    "not-finite-activation",
+    `The value "${value}" becomes NaN or infinite on calibration sample ${sample} (or the batch that starts there)`,
+    `value "${value}"`,
+    "Check the normalisation of the data (--mean, --std) and the weights of the model.",
+  );
+}

@@ -1,0 +1,27 @@
+import type { Emitter } from "../../ir/emit.ts";
+import type { CodeFormat, ValueRange } from "../../tensor/affine.ts";
+
+/** Writes reductions of one value behind the float graph. */
+export interface ReductionEmitter {
+  emit: Emitter;
+  /** The value as [samples, elements]; as [1, elements] where its first dimension is not the batch. */
+  rows: string;
+  /** Reduces each row of a [samples, elements] value to one number and returns the output's name. */
+  reduceRows: (op: "ReduceMin" | "ReduceMax" | "ReduceSum" | "ReduceSumSquare", value: string) => string;
+}
+
+/**
+ * One pass over the data. Statistics are computed inside the graph, one number per sample and output, so that the
+ * memory does not depend on the number of samples nor the result on the batch size.
+ */
+export interface ObserverStage {
+  /** Adds what this pass needs of the value to the graph; returns the names of the outputs, each [samples]. */
+  emit(reductions: ReductionEmitter): string[];
+  /** Takes one sample's numbers, in the order of the outputs. Samples come in the order of the data. */
+  add(statistics: readonly number[]): void;
+  /** After the pass: the range, or what a further pass has to look at. */
+  finish(): { range: ValueRange } | { next: ObserverStage };
+}
+
+/** How ranges are found; `format` is what the value will be quantized to. */
+export type ObserverFactory = (format: CodeFormat) => ObserverStage;
