@@ -1,4 +1,4 @@
-import { cloneModel, createValue } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
@@ -14,6 +14,5 @@ export function buildEvalModel(
   const model = cloneModel(forward);
   openForward(model.graph, state, parameters);
   openZeroPoints(model.graph, zeroPointsOf(state));
-  model.graph.outputs = [createValue("loss", "float32", []), ...model.graph.outputs];
   return model;
 }

@@ -1,5 +1,6 @@
 import { usageError } from "../../errors.ts";
 import { Emitter } from "../../ir/emit.ts";
+import { createValue } from "../../ir/graph.ts";
 import type { Graph } from "../../ir/model.ts";
 import { isClassifier, lossOutputs } from "./outputs.ts";
 import { LossBuilder, type LossOutput, type LossTarget } from "./ports.ts";
@@ -49,7 +50,7 @@ export function resolveLoss(
   return { kind, terms: mixed.filter(({ weight }) => weight !== 0) };
 }
 
-/** Appends the loss to `graph` (changed in place) as a value named `loss`; returns the targets it needs. */
+/** Appends the loss to `graph` (changed in place) as its first output, `loss`; returns the targets it needs. */
 export function attachLoss(graph: Graph, loss: Loss): LossTarget[] {
   const builder = new LossBuilder(new Emitter(graph), graph);
   const outputs = lossOutputs(graph);
@@ -60,6 +61,7 @@ export function attachLoss(graph: Graph, loss: Loss): LossTarget[] {
   });
   const total = values.reduce((sum, value) => builder.emit.op("Add", [sum, value]));
   builder.emit.node("Identity", [total], { outputs: ["loss"] });
+  graph.outputs.unshift(createValue("loss", "float32", []));
   return builder.targets;
 }
 
