@@ -1,0 +1,202 @@
+import { InternalError, modelError } from "../errors.ts";
+import { Emitter } from "../ir/emit.ts";
+import { cloneGraph, createValue } from "../ir/graph.ts";
+import type { Graph, Node } from "../ir/model.ts";
+import { lowerGradientNodes } from "../lowering/lower-gradient-nodes.ts";
+import { ForwardGraph, type WeightRequest } from "./forward-graph.ts";
+import { GradientBuilder } from "../lowering/gradient-builder.ts";
+import { describeNode, findGradientPath, refusalError, type Refusal } from "./gradient-path.ts";
+import { nameGradients } from "./name-gradients.ts";
+import { NodeContext } from "./node-context.ts";
+import type { GradientRule } from "./rule.ts";
+import { answerFor, ruleOf } from "./rules.ts";
+
+export interface DifferentiateOptions {
+  /** Name of the scalar float value whose gradients are taken. */
+  loss: string;
+  /**
+   * Values that want a full gradient: biases, scales, zero points (also integer-typed ones), float weights,
+   * model inputs. Each gradient has the value's shape; that of an integer zero point is float32.
+   */
+  parameters: readonly string[];
+  /** Quantized weights of which the rows listed in `rows` want a gradient. */
+  weights: readonly WeightRequest[];
+  /** Opset of the default domain that the emitted nodes must fit. Default 13. */
+  opset?: number;
+  /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */
+  portable?: boolean;
+}
+
+export interface Differentiated {
+  /** Forward and backward, stock operators only; the graph's outputs are those of the forward. */
+  graph: Graph;
+  /**
+   * Names of the gradients: of each parameter, and by `codes` name of each quantized weight
+   * [R, ...rest of the shape, row axis first].
+   */
+  gradients: Map<string, string>;
+  /** Whether com.microsoft operators were used. */
+  usesContribOps: boolean;
+}
+
+/**
+ * Extends a forward graph by the gradients of a scalar loss (reverse mode). The graph must have static types
+ * for every value and nodes in topological order; it is not changed. Only values between a parameter and the
+ * loss get gradients, so the backward stops where nothing behind it trains.
+ *
+ * @throws UserError `unsupported/gradient` naming every node on the way that cannot be differentiated.
+ */
+export function differentiate(source: Graph, options: DifferentiateOptions): Differentiated {
+  const walk = differentiateAbstract(source, options);
+  const lowered = lowerGradientNodes(walk.graph, { portable: options.portable ?? false });
+  return { ...lowered, gradients: walk.gradients };
+}
+
+/** `differentiate` before lowering: the backward may hold the abstract nodes of ops/gradient-nodes.ts. */
+export function differentiateAbstract(
+  source: Graph,
+  options: DifferentiateOptions,
+): Pick<Differentiated, "graph" | "gradients"> {
+  const graph = cloneGraph(source);
+  const parameters = new Set(options.parameters);
+  const forward = new ForwardGraph(source, parameters, options.weights);
+  const leaves = new Set([...parameters, ...options.weights.map((weight) => weight.codes)]);
+  requireValues(forward, options, leaves);
+  const path = findGradientPath(forward, options.loss, leaves);
+  const walk = new Walk(graph, forward, path, options.opset ?? 13);
+  walk.refuseUnsupported();
+  walk.run(options.loss);
+  const gradients = nameGradients(walk.build, forward, leaves, options.weights, (name) => walk.total(name));
+  return { graph, gradients };
+}
+
+/** One reverse pass over the nodes. */
+class Walk {
+  readonly build: GradientBuilder;
+  readonly #forward: ForwardGraph;
+  readonly #path: ReadonlySet<string>;
+  readonly #opset: number;
+  readonly #parts = new Map<string, string[]>();
+
+  constructor(graph: Graph, forward: ForwardGraph, path: ReadonlySet<string>, opset: number) {
+    this.build = new GradientBuilder(new Emitter(graph));
+    this.#forward = forward;
+    this.#path = path;
+    this.#opset = opset;
+  }
+
+  /** Throws when any node on the path has no usable rule. */
+  refuseUnsupported(): void {
+    const refusals: Refusal[] = [];
+    for (const node of this.#nodesOnPath()) {
+      const reason = this.#refusalOf(node);
+      if (reason !== undefined) refusals.push(describeNode(node, reason));
+    }
+    if (refusals.length > 0) throw refusalError(this.#forward.graph, refusals);
+  }
+
+  run(loss: string): void {
+    if (!this.#path.has(loss)) return;
+    const type = this.#forward.require(loss);
+    this.#contribute(loss, this.build.scalar(1, type.dtype));
+    for (const node of this.#nodesOnPath().reverse()) this.#visit(node);
+    this.build.emitter.prefix = "";
+  }
+
+  /** The sum of everything that flowed into a value; undefined when nothing did. */
+  total(name: string): string | undefined {
+    const parts = this.#parts.get(name);
+    if (parts === undefined) return undefined;
+    const sum = parts.reduce((left, right) => this.build.add(left, right));
+    this.#parts.set(name, [sum]);
+    return sum;
+  }
+
+  #visit(node: Node): void {
+    const dys = node.outputs.map((output) => (this.#path.has(output) ? this.total(output) : undefined));
+    if (dys.every((dy) => dy === undefined)) return;
+    this.build.emitter.prefix = `${node.name}/grad`;
+    this.#recordTypes(node, dys);
+    const rule = this.#ruleOf(node);
+    const context = this.#contextOf(node);
+    const slots = this.#forward.slotsOf(node);
+    for (const [slot, gradient] of rule.backward(context, dys).entries()) {
+      if (gradient === null || !context.wants(slot)) continue;
+      this.#contribute(slots[slot] as string, this.#reduced(rule, context, slot, gradient));
+    }
+  }
+
+  /** Sums a broadcast operand's gradient down to the operand's shape. */
+  #reduced(rule: GradientRule, context: NodeContext, slot: number, gradient: string): string {
+    if (rule.broadcasts !== true) return gradient;
+    return this.build.unbroadcast(gradient, context.output().shape, context.input(slot).shape);
+  }
+
+  #contribute(name: string, gradient: string): void {
+    const parts = this.#parts.get(name);
+    if (parts === undefined) this.#parts.set(name, [gradient]);
+    else parts.push(gradient);
+  }
+
+  #recordTypes(node: Node, dys: readonly (string | undefined)[]): void {
+    const { graph } = this.build.emitter;
+    for (const [i, dy] of dys.entries()) {
+      const type = this.#forward.typeOf(node.outputs[i] as string);
+      if (dy === undefined || type === undefined || graph.initializers.has(dy)) continue;
+      graph.valueInfo.set(dy, createValue(dy, type.dtype, type.shape));
+    }
+  }
+
+  #nodesOnPath(): Node[] {
+    return this.#forward.graph.nodes.filter((node) => node.outputs.some((name) => this.#path.has(name)));
+  }
+
+  #refusalOf(node: Node): string | undefined {
+    const answer = answerFor(node);
+    if ("refused" in answer) return answer.refused;
+    if ("none" in answer) return answer.none;
+    const untyped = [...this.#forward.slotsOf(node), ...node.outputs].find(
+      (name) => name !== "" && this.#forward.typeOf(name) === undefined,
+    );
+    if (untyped !== undefined) return `the shape of its value "${untyped}" is not known`;
+    return answer.rule.refuse?.(this.#contextOf(node));
+  }
+
+  #ruleOf(node: Node): GradientRule {
+    const rule = ruleOf(node);
+    if (rule === undefined) throw new InternalError(`no gradient rule for ${node.opType} "${node.name}"`);
+    return rule;
+  }
+
+  #contextOf(node: Node): NodeContext {
+    return new NodeContext(node, this.#forward, this.build, this.#path, this.#opset, (name, gradient) =>
+      this.#contribute(name, gradient),
+    );
+  }
+}
+
+function requireValues(
+  forward: ForwardGraph,
+  options: DifferentiateOptions,
+  leaves: ReadonlySet<string>,
+): void {
+  const loss = forward.typeOf(options.loss);
+  if (loss === undefined || loss.shape.some((dim) => dim !== 1)) {
+    throw modelError(
+      "loss",
+      loss === undefined
+        ? `The graph has no value "${options.loss}" of known shape to take as the loss`
+        : `The loss has shape [${loss.shape.join()}] where one number is needed`,
+      options.loss,
+      "Name a scalar output of the graph.",
+    );
+  }
+  const missing = [...leaves].filter((name) => forward.dtypeOf(name) === undefined);
+  if (missing.length === 0) return;
+  throw modelError(
+    "parameter",
+    `The graph has no value of known type named ${missing.map((name) => `"${name}"`).join(", ")} to differentiate by`,
+    `graph "${forward.graph.name}"`,
+    "Name inputs, initializers or inner values of the graph.",
+  );
+}

@@ -1,0 +1,71 @@
+import type { Node } from "../ir/model.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { DequantizedWeight, ForwardGraph } from "./forward-graph.ts";
+import type { FakeQuantizer } from "./fake-quantizer.ts";
+import type { GradientBuilder } from "../lowering/gradient-builder.ts";
+import type { RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
+
+/** One forward node as its gradient rule sees it. */
+export class NodeContext implements RuleContext {
+  readonly node: Node;
+  readonly build: GradientBuilder;
+  readonly opset: number;
+  readonly contribute: (value: string, gradient: string) => void;
+  readonly #forward: ForwardGraph;
+  readonly #path: ReadonlySet<string>;
+  readonly #slots: readonly string[];
+
+  constructor(
+    node: Node,
+    forward: ForwardGraph,
+    build: GradientBuilder,
+    path: ReadonlySet<string>,
+    opset: number,
+    contribute: (value: string, gradient: string) => void,
+  ) {
+    this.node = node;
+    this.build = build;
+    this.opset = opset;
+    this.contribute = contribute;
+    this.#forward = forward;
+    this.#path = path;
+    this.#slots = forward.slotsOf(node);
+  }
+
+  has(slot: number): boolean {
+    return (this.#slots[slot] ?? "") !== "";
+  }
+
+  input(slot: number): TypedValue {
+    return this.#forward.require(this.#slots[slot] ?? "");
+  }
+
+  output(index = 0): TypedValue {
+    return this.#forward.require(this.node.outputs[index] ?? "");
+  }
+
+  wants(slot: number): boolean {
+    const name = this.#slots[slot] ?? "";
+    return this.#path.has(name) && this.#forward.differentiable(this.node, name);
+  }
+
+  constant(slot: number): Tensor | undefined {
+    return this.#forward.constantOf(this.#slots[slot] ?? "");
+  }
+
+  trainedWeight(slot: number): TrainedWeight | undefined {
+    return this.#forward.trainedWeight(this.#slots[slot] ?? "");
+  }
+
+  quantizer(): FakeQuantizer | undefined {
+    return this.#forward.quantizerOf(this.node);
+  }
+
+  outputWeight(): TrainedWeight | undefined {
+    return this.#forward.trainedWeight(this.node.outputs[0] ?? "");
+  }
+
+  dequantizedWeight(slot: number): DequantizedWeight | undefined {
+    return this.#forward.dequantizedWeight(this.#slots[slot] ?? "");
+  }
+}

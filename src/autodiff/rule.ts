@@ -1,0 +1,74 @@
+import type { Tensor } from "../tensor/tensor.ts";
+import type { DataType } from "../tensor/data-type.ts";
+import type { Node } from "../ir/model.ts";
+import type { FakeQuantizer } from "./fake-quantizer.ts";
+import type { DequantizedWeight } from "./forward-graph.ts";
+import type { GradientBuilder } from "../lowering/gradient-builder.ts";
+
+/** A value of the forward graph with its static type. */
+export interface TypedValue {
+  name: string;
+  dtype: DataType;
+  shape: readonly number[];
+}
+
+/** A quantized weight as an operator sees it that reads its dequantized value. */
+export interface TrainedWeight {
+  /** The dequantized weight: the output of its DequantizeLinear. */
+  value: string;
+  codes: string;
+  scale: string;
+  /** Axis of the rows in the weight's shape; undefined when the scale is one number for the whole weight. */
+  axis: number | undefined;
+  /** int64 [R], the rows whose gradient is wanted; undefined when the codes do not train. */
+  rows: string | undefined;
+  wantsScale: boolean;
+}
+
+/** What a gradient rule sees of its node. Slots are the node's inputs; a fake quantizer's are x, scale, zero point. */
+export interface RuleContext {
+  readonly node: Node;
+  readonly build: GradientBuilder;
+  /** Opset of the default domain that the emitted nodes must fit. */
+  readonly opset: number;
+  has(slot: number): boolean;
+  input(slot: number): TypedValue;
+  output(index?: number): TypedValue;
+  /** Whether the gradient of this slot is used by anyone. */
+  wants(slot: number): boolean;
+  /** The slot's value when it is a constant of the graph. */
+  constant(slot: number): Tensor | undefined;
+  /** The quantized weight behind the slot, whose rows and scale get their gradients through `contribute`. */
+  trainedWeight(slot: number): TrainedWeight | undefined;
+  /** The trained quantized weight that this node, a DequantizeLinear, makes. */
+  outputWeight(): TrainedWeight | undefined;
+  /** Codes and scale of a quantized weight behind the slot, whether it trains or not. */
+  dequantizedWeight(slot: number): DequantizedWeight | undefined;
+  /** The fake quantizer that this node, a DequantizeLinear, ends; undefined when it dequantizes a weight. */
+  quantizer(): FakeQuantizer | undefined;
+  /** Adds to the gradient of a value that is not one of the slots (codes and scale of a quantized weight). */
+  contribute(value: string, gradient: string): void;
+}
+
+/** Gradient of each slot, in slot order; null (or missing) where there is none. */
+export type SlotGradients = readonly (string | null)[];
+
+export interface GradientRule {
+  /** The reason why this very node has no gradient here; undefined when it has. */
+  refuse?(context: RuleContext): string | undefined;
+  /** The returned gradients have the output's shape; the walker sums them down to each slot's own shape. */
+  broadcasts?: boolean;
+  /** `dys`: gradient of each output; undefined where nothing depends on that output. */
+  backward(context: RuleContext, dys: readonly (string | undefined)[]): SlotGradients;
+}
+
+/** A rule for an operator with one output, whose gradient is therefore always there. */
+export function rule(
+  backward: (context: RuleContext, dy: string) => SlotGradients,
+  options: Pick<GradientRule, "refuse" | "broadcasts"> = {},
+): GradientRule {
+  return { ...options, backward: (context, dys) => backward(context, dys[0] as string) };
+}
+
+/** Every operator's answer: a rule, "none needed" with the reason, or a refusal with the reason. */
+export type Answer = { rule: GradientRule } | { none: string } | { refused: string };

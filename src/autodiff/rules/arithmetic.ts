@@ -1,0 +1,120 @@
+import { toNumbers } from "../../tensor/tensor.ts";
+import { rule, type GradientRule, type RuleContext } from "../rule.ts";
+
+/** Forward y = a + b;  backward da = dy, db = dy */
+export const add = rule((_, dy) => [dy, dy], { broadcasts: true });
+
+/** Forward y = a - b;  backward da = dy, db = -dy */
+export const sub = rule((c, dy) => [dy, c.wants(1) ? c.build.neg(dy) : null], { broadcasts: true });
+
+/** Forward y = a*b;  backward da = dy*b, db = dy*a */
+export const mul = rule(
+  (c, dy) => [
+    c.wants(0) ? c.build.mul(dy, c.input(1).name) : null,
+    c.wants(1) ? c.build.mul(dy, c.input(0).name) : null,
+  ],
+  { broadcasts: true },
+);
+
+/** Forward y = a/b;  backward da = dy/b, db = -dy*y/b */
+export const div = rule(
+  (c, dy) => {
+    const quotient = c.build.div(dy, c.input(1).name);
+    return [quotient, c.wants(1) ? c.build.neg(c.build.mul(quotient, c.output().name)) : null];
+  },
+  { broadcasts: true },
+);
+
+/** Forward y = x^e;  backward dx = dy * e*x^(e-1)  (2*x for e = 2) */
+export const pow = rule(
+  (c, dy) => {
+    const { build: b } = c;
+    const x = c.input(0).name;
+    const exponent = c.constant(1);
+    const value = exponent === undefined ? undefined : toNumbers(exponent);
+    if (value?.length === 1 && value[0] === 2) return [b.mul(dy, b.add(x, x))];
+    const e =
+      c.input(1).dtype === c.input(0).dtype ? c.input(1).name : b.cast(c.input(1).name, c.input(0).dtype);
+    const less = b.sub(e, b.scalar(1, c.input(0).dtype));
+    return [b.mul(dy, b.mul(e, b.op("Pow", [x, less])))];
+  },
+  { broadcasts: true, refuse: (c) => (c.wants(1) ? "its exponent is trained" : undefined) },
+);
+
+/** Forward y = a + b + ...;  backward each = dy */
+export const sum = rule((c, dy) => c.node.inputs.map(() => dy), { broadcasts: true });
+
+/** Forward y = (a + b + ...)/n;  backward each = dy/n */
+export const mean = rule(
+  (c, dy) => {
+    const share = c.build.mul(dy, c.build.scalar(1 / c.node.inputs.length, c.output().dtype));
+    return c.node.inputs.map(() => share);
+  },
+  { broadcasts: true },
+);
+
+/** Forward y = max(a, b);  backward da = dy*([a > b] + [a = b]/2), db = dy - da (equal operands share, as in PyTorch) */
+export const max = selection("Greater");
+
+/** Forward y = min(a, b);  backward da = dy*([a < b] + [a = b]/2), db = dy - da */
+export const min = selection("Less");
+
+function selection(comparison: "Greater" | "Less"): GradientRule {
+  return rule(
+    (c, dy) => {
+      if (c.node.inputs.length === 1) return [dy];
+      const { build: b } = c;
+      const operands = [c.input(0).name, c.input(1).name];
+      const { dtype } = c.output();
+      const ties = b.mul(b.indicator(b.op("Equal", operands), dtype), b.scalar(0.5, dtype));
+      const first = b.mul(dy, b.add(b.indicator(b.op(comparison, operands), dtype), ties));
+      return [first, c.wants(1) ? b.sub(dy, first) : null];
+    },
+    {
+      broadcasts: true,
+      refuse: (c) =>
+        c.node.inputs.length > 2 ? `it has ${c.node.inputs.length} operands, more than 2` : undefined,
+    },
+  );
+}
+
+/** Forward y = a where condition else b;  backward da = dy*[condition], db = dy - da */
+export const where = rule(
+  (c, dy) => {
+    const first = c.build.mul(dy, c.build.indicator(c.input(0).name, c.output().dtype));
+    return [null, first, c.wants(2) ? c.build.sub(dy, first) : null];
+  },
+  { broadcasts: true },
+);
+
+/** Forward y = -x;  backward dx = -dy */
+export const neg = rule((c, dy) => [c.build.neg(dy)]);
+
+/** Forward y = |x|;  backward dx = dy*sign(x) */
+export const abs = rule((c, dy) => [c.build.mul(dy, c.build.op("Sign", [c.input(0).name]))]);
+
+/** Forward y = e^x;  backward dx = dy*y */
+export const exp = rule((c, dy) => [c.build.mul(dy, c.output().name)]);
+
+/** Forward y = ln x;  backward dx = dy/x */
+export const log = rule((c, dy) => [c.build.div(dy, c.input(0).name)]);
+
+/** Forward y = sqrt(x);  backward dx = dy/(2y) */
+export const sqrt = rule((c, dy) => [c.build.div(dy, c.build.add(c.output().name, c.output().name))]);
+
+/** Forward y = 1/x;  backward dx = -dy*y^2 */
+export const reciprocal = rule((c, dy) => [
+  c.build.neg(c.build.mul(dy, c.build.mul(c.output().name, c.output().name))),
+]);
+
+/** Forward y = erf(x);  backward dx = dy * 2/sqrt(pi) * e^(-x^2) */
+export const erf = rule((c, dy) => {
+  const x = c.input(0).name;
+  return [
+    c.build.mul(dy, c.build.mul(gaussian(c, x), c.build.scalar(2 / Math.sqrt(Math.PI), c.output().dtype))),
+  ];
+});
+
+function gaussian(c: RuleContext, x: string): string {
+  return c.build.op("Exp", [c.build.neg(c.build.mul(x, x))]);
+}

@@ -1,0 +1,162 @@
+import { intOf, stringOf } from "../../ir/attributes.ts";
+import { toNumbers } from "../../tensor/tensor.ts";
+import { rule, type GradientRule, type RuleContext } from "../rule.ts";
+
+/** Forward y = a, b, ... one after the other along an axis;  backward each = its piece of dy */
+export const concat = rule((c, dy) => {
+  const axis = axisOf(c, 0);
+  const sizes = c.node.inputs.map((_, slot) => c.input(slot).shape[axis] as number);
+  if (sizes.every((_, slot) => c.wants(slot))) {
+    const outputCount = sizes.length;
+    return c.build.emitter.node("Split", [dy, c.build.ints(sizes)], { attributes: { axis }, outputCount });
+  }
+  let start = 0;
+  return sizes.map((size, slot) => {
+    const begin = start;
+    start += size;
+    return c.wants(slot) ? slice(c, dy, axis, begin, begin + size) : null;
+  });
+});
+
+/** Forward y_i = pieces of x along an axis;  backward dx = dy_i one after the other (zeros where a piece is unused) */
+export const split: GradientRule = {
+  backward: (c, dys) => {
+    const pieces = dys.map((dy, i) => dy ?? c.build.op("Expand", [zero(c), c.build.ints(c.output(i).shape)]));
+    return [c.build.op("Concat", pieces, { axis: axisOf(c, 0) })];
+  },
+};
+
+/** Forward y = x[start:end:step];  backward dx = dy put back at those places, zeros elsewhere */
+export const sliceRule = rule(
+  (c, dy) => {
+    let gradient = dy;
+    const shape = [...c.output().shape];
+    for (const { axis, start, step } of ranges(c)) {
+      const count = shape[axis] as number;
+      const size = c.input(0).shape[axis] as number;
+      const forwards = step > 0;
+      if (!forwards && count > 1) gradient = reversed(c, gradient, axis);
+      const first = forwards ? start : start + (count - 1) * step;
+      gradient = placed(c, gradient, shape, axis, { first, step: Math.abs(step), size });
+      shape[axis] = size;
+    }
+    return [gradient];
+  },
+  {
+    refuse: (c) =>
+      [1, 2, 3, 4].some((slot) => c.has(slot) && c.constant(slot) === undefined)
+        ? "its bounds are computed by the graph"
+        : undefined,
+  },
+);
+
+/** Forward y = x with constant borders (negative widths crop);  backward dx = dy with the opposite widths */
+export const pad = rule(
+  (c, dy) => {
+    const rank = c.input(0).shape.length;
+    const given = toNumbers(c.constant(1)!);
+    const axesTensor = c.has(3) ? c.constant(3) : undefined;
+    const axes =
+      axesTensor === undefined ? given.slice(given.length / 2).map((_, i) => i) : toNumbers(axesTensor);
+    const opposite = new Array<number>(2 * rank).fill(0);
+    axes.forEach((axis, i) => {
+      const at = axis < 0 ? axis + rank : axis;
+      opposite[at] = -(given[i] as number);
+      opposite[at + rank] = -(given[i + axes.length] as number);
+    });
+    return [c.build.op("Pad", [dy, c.build.ints(opposite)])];
+  },
+  {
+    refuse: (c) => {
+      if (c.wants(2)) return "its border value is trained";
+      if (c.constant(1) === undefined || (c.has(3) && c.constant(3) === undefined)) {
+        return "its widths are computed by the graph";
+      }
+      const mode = stringOf(c.node, "mode", "constant");
+      return mode === "constant" ? undefined : `mode "${mode}" is not supported`;
+    },
+  },
+);
+
+interface Range {
+  axis: number;
+  start: number;
+  step: number;
+}
+
+/** Start (of a non-empty range) and step per sliced axis, as the ONNX specification clamps them. */
+function ranges(c: RuleContext): Range[] {
+  const { shape } = c.input(0);
+  const starts = toNumbers(c.constant(1)!);
+  const axes = c.has(3) ? toNumbers(c.constant(3)!) : starts.map((_, i) => i);
+  const steps = c.has(4) ? toNumbers(c.constant(4)!) : starts.map(() => 1);
+  return starts.map((given, i) => {
+    const axis = ((axes[i] as number) + shape.length) % shape.length;
+    const size = shape[axis] as number;
+    const step = steps[i] as number;
+    const start = given < 0 ? given + size : given;
+    return { axis, step, start: Math.min(Math.max(start, 0), step > 0 ? size : size - 1) };
+  });
+}
+
+/** Puts the entries of an axis at first, first + step, ... of an axis of `size` zeros. */
+function placed(
+  c: RuleContext,
+  value: string,
+  shape: readonly number[],
+  axis: number,
+  { first, step, size }: { first: number; step: number; size: number },
+): string {
+  const count = shape[axis] as number;
+  const spaced = step === 1 ? value : interleaved(c, value, shape, axis, step);
+  const length = step === 1 ? count : count * step;
+  return padded(c, spaced, shape.length, axis, first, size - first - length);
+}
+
+/** Puts step - 1 zeros after every entry of an axis. */
+function interleaved(
+  c: RuleContext,
+  value: string,
+  shape: readonly number[],
+  axis: number,
+  step: number,
+): string {
+  const { build: b } = c;
+  const apart = [...shape.slice(0, axis + 1), 1, ...shape.slice(axis + 1)];
+  const wide = padded(c, b.reshape(value, apart), apart.length, axis + 1, 0, step - 1);
+  return b.reshape(
+    wide,
+    shape.map((dim, i) => (i === axis ? dim * step : dim)),
+  );
+}
+
+function padded(
+  c: RuleContext,
+  value: string,
+  rank: number,
+  axis: number,
+  before: number,
+  after: number,
+): string {
+  if (before === 0 && after === 0) return value;
+  const widths = new Array<number>(2 * rank).fill(0);
+  widths[axis] = before;
+  widths[axis + rank] = after;
+  return c.build.op("Pad", [value, c.build.ints(widths)]);
+}
+
+function slice(c: RuleContext, value: string, axis: number, start: number, end: number, step = 1): string {
+  const { build: b } = c;
+  return b.op("Slice", [value, b.ints([start]), b.ints([end]), b.ints([axis]), b.ints([step])]);
+}
+
+function reversed(c: RuleContext, value: string, axis: number): string {
+  return slice(c, value, axis, -1, Number.MIN_SAFE_INTEGER, -1);
+}
+
+function axisOf(c: RuleContext, fallback: number): number {
+  const axis = intOf(c.node, "axis", fallback);
+  return axis < 0 ? axis + c.input(0).shape.length : axis;
+}
+
+const zero = (c: RuleContext): string => c.build.scalar(0, c.input(0).dtype);

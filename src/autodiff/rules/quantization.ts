@@ -1,0 +1,101 @@
+import type { FakeQuantizer } from "../fake-quantizer.ts";
+import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
+
+/**
+ * QuantizeLinear -> (Clip on the codes) -> DequantizeLinear as one fake quantizer, rounding passed straight through.
+ *
+ * Forward   y = s*(clip(round(x/s) + z, qmin, qmax) - z),  lo = (qmin - z)*s,  hi = (qmax - z)*s
+ * Backward  m = [lo <= x <= hi]
+ *           dx = m*dy
+ *           ds = (sum of dy*y - sum of dx*x) / s
+ *           dz = -s * (sum of dy - sum of dx)
+ *
+ * A DequantizeLinear of a weight whose reader takes no rows:
+ *
+ * Forward   w = s_c*q;   backward dq[rows] = dw[rows] (with respect to the dequantized rows),  ds_c = sum of dw*q over row c
+ */
+export const dequantizeLinear = rule(
+  (c, dy) => {
+    const quantizer = c.quantizer();
+    return quantizer === undefined ? weightGradient(c, dy) : fakeQuantizerGradient(c, dy, quantizer);
+  },
+  {
+    refuse: (c) => {
+      const quantizer = c.quantizer();
+      if (quantizer === undefined) {
+        return c.outputWeight() === undefined ? "it dequantizes with a zero point or per block" : undefined;
+      }
+      if (quantizer.refusal !== undefined) return quantizer.refusal;
+      return c.input(1).shape.every((dim) => dim === 1) ? undefined : "its scale is not one number";
+    },
+  },
+);
+
+function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): SlotGradients {
+  const { build: b } = c;
+  const [x, scale] = [c.input(0), c.input(1)];
+  const low = b.mul(b.sub(b.scalar(q.qmin), zeroPointOf(c, q)), scale.name);
+  const high = b.mul(b.sub(b.scalar(q.qmax), zeroPointOf(c, q)), scale.name);
+  const clipped = b.op("Clip", [x.name, scalarOf(c, low, scale.shape), scalarOf(c, high, scale.shape)]);
+  const dx = b.mul(dy, b.indicator(b.op("Equal", [x.name, clipped]), x.dtype));
+  return [dx, c.wants(1) ? scaleGradient(c, dy, dx) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
+}
+
+function scaleGradient(c: RuleContext, dy: string, dx: string): string {
+  const { build: b } = c;
+  const all = sumOf(c, b.mul(dy, c.output().name));
+  const kept = sumOf(c, b.mul(dx, c.input(0).name));
+  return shaped(c, b.div(b.sub(all, kept), scalarOf(c, c.input(1).name, c.input(1).shape)), 1);
+}
+
+function zeroPointGradient(c: RuleContext, dy: string, dx: string): string {
+  const { build: b } = c;
+  const clipped = b.sub(sumOf(c, dx), sumOf(c, dy));
+  return shaped(c, b.mul(clipped, scalarOf(c, c.input(1).name, c.input(1).shape)), 2);
+}
+
+/**
+ * The sum of all elements, by channels first where there are channels: the layer before wants the same sums for
+ * its bias and its weight's scale, and then they are computed once.
+ */
+function sumOf(c: RuleContext, value: string): string {
+  const rank = c.input(0).shape.length;
+  if (rank < 2) return c.build.sum(value);
+  const others = c
+    .input(0)
+    .shape.map((_, axis) => axis)
+    .filter((axis) => axis !== 1);
+  return c.build.sum(c.build.sum(value, others), [0]);
+}
+
+function zeroPointOf(c: RuleContext, q: FakeQuantizer): string {
+  if (q.zeroPoint === undefined) return c.build.scalar(0);
+  return c.build.cast(q.zeroPoint, "float32");
+}
+
+/** A one-element value as a scalar. */
+function scalarOf(c: RuleContext, value: string, shape: readonly number[]): string {
+  return shape.length === 0 ? value : c.build.reshape(value, []);
+}
+
+/** A scalar in the shape of a slot. */
+function shaped(c: RuleContext, value: string, slot: number): string {
+  const { shape } = c.input(slot);
+  return shape.length === 0 ? value : c.build.reshape(value, shape);
+}
+
+function weightGradient(c: RuleContext, dw: string): SlotGradients {
+  const { build: b } = c;
+  const weight = c.outputWeight();
+  if (weight === undefined) return [];
+  const { shape } = c.output();
+  const axis = weight.axis ?? 0;
+  const others = shape.map((_, i) => i).filter((i) => i !== axis);
+  if (weight.rows !== undefined) {
+    const rowsFirst = b.transpose(dw, [axis, ...others]);
+    c.contribute(weight.codes, b.op("Gather", [rowsFirst, weight.rows], { axis: 0 }));
+  }
+  if (!weight.wantsScale) return [];
+  const product = b.mul(dw, b.cast(weight.codes, "float32"));
+  return [null, weight.axis === undefined ? b.sum(product) : b.sum(product, others)];
+}

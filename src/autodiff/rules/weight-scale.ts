@@ -1,0 +1,27 @@
+import type { RuleContext, TrainedWeight } from "../rule.ts";
+
+/**
+ * Gradient of a quantized weight's scale at constant codes, from the layer's output y = w·x + b alone:
+ *
+ * Forward   w_c = s_c * q_c
+ * Backward  ds_c = (1/s_c) * sum of dy_c*(y_c - b_c) = (1/s_c) * (sum of dy_c*y_c - b_c * sum of dy_c)
+ *
+ * No weight-gradient product is needed. `axis` is the channels' axis of y; `bias` is a value of one number per
+ * channel (or one for all) that the layer added, undefined for none.
+ */
+export function weightScaleGradient(
+  c: RuleContext,
+  weight: TrainedWeight,
+  dy: string,
+  axis: number,
+  bias: string | undefined,
+): string {
+  const { build: b } = c;
+  const axes = c
+    .output()
+    .shape.map((_, i) => i)
+    .filter((i) => i !== axis);
+  const product = b.sum(b.mul(dy, c.output().name), axes);
+  const own = bias === undefined ? product : b.sub(product, b.mul(bias, b.sum(dy, axes)));
+  return b.div(weight.axis === undefined ? b.sum(own) : own, weight.scale);
+}

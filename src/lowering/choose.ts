@@ -1,0 +1,49 @@
+import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { product } from "./lowering.ts";
+
+/**
+ * Which form of stock operators computes a gradient: the only place where that is decided. Costs are in
+ * elements moved or multiply-adds, weighted by what ONNX Runtime's CPU kernels take for them.
+ */
+
+/** How dw of an ungrouped convolution is computed. */
+export type ConvWeightForm = "pointwise" | "unfold-dy" | "unfold-x";
+
+/**
+ * Unfolding dy of the trained rows costs kernel * rows, so it falls with the trained share; unfolding x costs
+ * kernel * input channels, whatever trains. x wins where it has few channels (a network's first layer).
+ */
+export function chooseConvWeightForm(problem: WindowProblem): ConvWeightForm {
+  const [, channels = 1] = problem.x;
+  const [, rows = 1] = problem.y;
+  const pads = [...problem.padBegin, ...problem.padEnd];
+  if (product(problem.kernel) === 1 && pads.every((pad) => pad === 0)) return "pointwise";
+  return channels * product(problem.y.slice(2)) * unfoldedShare <
+    (rows * product(problem.x.slice(2))) / product(problem.strides)
+    ? "unfold-x"
+    : "unfold-dy";
+}
+
+/** The trained share at which both unfoldings should cost the same: a typical ratio rather than 1. */
+const unfoldedShare = 4;
+
+/** Whether the images' products are computed one by one and summed, or as one product over all images. */
+export type ProductForm = "batched" | "single";
+
+/** One product needs its operands transposed; products per image are too small to be fast on small maps. */
+export function chooseProductForm(images: number, positionsPerImage: number): ProductForm {
+  return images === 1 || positionsPerImage >= 128 ? "batched" : "single";
+}
+
+/** How dx of a convolution is computed. */
+export type ConvDataForm = "flipped-conv" | "conv-transpose";
+
+/** A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. */
+export function chooseConvDataForm(problem: WindowProblem): ConvDataForm {
+  const unit = problem.strides.every((stride) => stride === 1);
+  const covers = problem.kernel.every((size, axis) => {
+    const reach = (problem.dilations[axis] as number) * (size - 1);
+    return (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach;
+  });
+  return unit && covers ? "flipped-conv" : "conv-transpose";
+}

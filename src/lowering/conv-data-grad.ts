@@ -1,0 +1,89 @@
+import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
+import { chooseConvDataForm } from "./choose.ts";
+import type { GradientBuilder } from "./gradient-builder.ts";
+import { inputOf, product, type Lowering } from "./lowering.ts";
+import { transposedWindow } from "./transposed-window.ts";
+
+/**
+ * dx of a convolution.
+ *
+ * flipped-conv    dx = Conv(dy, w'), w'[ci, co, k] = w[co, ci, K-1-k], pads' = dilation*(K-1) - pads
+ * conv-transpose  dx = ConvTranspose(dy, w), output_padding so that dx has x's shape
+ */
+export const lowerConvDataGrad: Lowering = (b, node) => {
+  const problem = windowProblemOf(node);
+  const dy = inputOf(node, 0);
+  if (chooseConvDataForm(problem) === "flipped-conv") {
+    const pads = flippedPads(problem);
+    const attributes = {
+      pads,
+      dilations: problem.dilations,
+      group: problem.group,
+      kernel_shape: problem.kernel,
+    };
+    return b.op("Conv", [dy, flippedWeight(b, node.inputs, problem)], attributes);
+  }
+  const window = transposedWindow(problem);
+  return b.op("ConvTranspose", [dy, inputOf(node, 1)], {
+    pads: window.pads,
+    output_padding: window.outputPadding,
+    strides: problem.strides,
+    dilations: problem.dilations,
+    group: problem.group,
+    kernel_shape: problem.kernel,
+  });
+};
+
+function flippedPads(problem: WindowProblem): number[] {
+  const reach = problem.kernel.map((size, axis) => (problem.dilations[axis] as number) * (size - 1));
+  const before = reach.map((width, axis) => width - (problem.padBegin[axis] as number));
+  const after = reach.map(
+    (width, axis) =>
+      (problem.x[axis + 2] as number) - (problem.y[axis + 2] as number) + width - (before[axis] as number),
+  );
+  return [...before, ...after];
+}
+
+/**
+ * w' of the group's own channels swapped and the kernel reversed. A quantized weight is rearranged as codes
+ * (a byte each) and dequantized afterwards: ONNX Runtime moves DequantizeLinear through Transpose and then
+ * inserts slow per-channel quantizers.
+ */
+function flippedWeight(b: GradientBuilder, inputs: readonly string[], problem: WindowProblem): string {
+  const [, weight, codes, scale] = inputs as [string, string, string?, string?];
+  if (codes === undefined || scale === undefined) return rearranged(b, weight, problem);
+  const values = b.cast(rearranged(b, codes, problem), "float32");
+  return b.mul(values, rearrangedScale(b, scale, problem));
+}
+
+/** [Co, Ci/g, ...k] to [Ci, Co/g, ...k reversed]. */
+function rearranged(b: GradientBuilder, weight: string, problem: WindowProblem): string {
+  const { group, kernel } = problem;
+  const rows = (problem.y[1] as number) / group;
+  const columns = (problem.x[1] as number) / group;
+  const spatial = kernel.map((_, axis) => axis);
+  let value = weight;
+  if (group === 1) value = b.transpose(value, [1, 0, ...spatial.map((axis) => axis + 2)]);
+  else if (rows !== 1 || columns !== 1) {
+    const apart = b.reshape(value, [group, rows, columns, ...kernel]);
+    const swapped = b.transpose(apart, [0, 2, 1, ...spatial.map((axis) => axis + 3)]);
+    value = b.reshape(swapped, [group * columns, rows, ...kernel]);
+  }
+  const axes = spatial.filter((axis) => kernel[axis] !== 1).map((axis) => axis + 2);
+  if (product(kernel) === 1) return value;
+  const last = b.ints(axes.map(() => -1));
+  const beforeFirst = b.ints(axes.map(() => Number.MIN_SAFE_INTEGER));
+  return b.op("Slice", [value, last, beforeFirst, b.ints(axes), last]);
+}
+
+/** Scale of each output channel where w' has it: [1, Co, 1..], or [Ci, Co/g, 1..] with groups. */
+function rearrangedScale(b: GradientBuilder, scale: string, problem: WindowProblem): string {
+  const { group, kernel } = problem;
+  const ones = kernel.map(() => 1);
+  const rows = (problem.y[1] as number) / group;
+  const columns = (problem.x[1] as number) / group;
+  if (group === 1) return b.reshape(scale, [1, rows, ...ones]);
+  if (columns === 1) return b.reshape(scale, [group, rows, ...ones]);
+  const repeated = b.op("Expand", [b.reshape(scale, [group, 1, rows]), b.ints([group, columns, rows])]);
+  return b.reshape(repeated, [group * columns, rows, ...ones]);
+}

@@ -1,0 +1,175 @@
+import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
+import { chooseConvWeightForm, chooseProductForm } from "./choose.ts";
+import type { GradientBuilder } from "./gradient-builder.ts";
+import { lowerGroupedWeightGrad } from "./grouped-weight-grad.ts";
+import {
+  inputOf,
+  matMul,
+  padSpatial,
+  positions,
+  product,
+  sliceSpatial,
+  type Lowering,
+  type LoweringOptions,
+} from "./lowering.ts";
+import { groupByPhase, type Phase } from "./phases.ts";
+
+/**
+ * dw of a convolution for the output channels `rows` (all of them without): dy of those rows is gathered
+ * first, so that nothing that follows costs anything for a frozen row.
+ */
+export const lowerConvWeightGrad: Lowering = (b, node, options) => {
+  const problem = windowProblemOf(node);
+  const [x, dy, rows] = [inputOf(node, 0), inputOf(node, 1), node.inputs[2]];
+  if (problem.group > 1) return lowerGroupedWeightGrad(b, { x, dy, rows }, problem, options);
+  const picked = rows === undefined ? dy : b.op("Gather", [dy, rows], { axis: 1 });
+  switch (chooseConvWeightForm(problem)) {
+    case "pointwise":
+      return pointwise(b, x, picked, problem, options);
+    case "unfold-x":
+      return unfoldX(b, x, picked, problem, options);
+    case "unfold-dy":
+      return unfoldDy(b, x, picked, problem, options);
+  }
+};
+
+/** dw[r, ci] = sum over images and positions of dy[r] * x[ci]. */
+function pointwise(
+  b: GradientBuilder,
+  x: string,
+  dy: string,
+  problem: WindowProblem,
+  options: LoweringOptions,
+): string {
+  const outputs = problem.y.slice(2);
+  const zeros = outputs.map(() => 0);
+  const seen = sliceSpatial(b, x, problem.x.slice(2), zeros, outputs, problem.strides);
+  const dw = rowProduct(
+    b,
+    { value: dy },
+    { value: seen, rows: problem.x[1] as number },
+    problem.x[0] as number,
+    product(outputs),
+    options,
+  );
+  return b.reshape(dw, [-1, problem.x[1] as number, ...problem.kernel]);
+}
+
+/**
+ * For each kernel tap the elements of x that it meets: [N, taps*Ci, positions of y], one product with dy.
+ * The unfolding costs the same whatever trains: for few input channels.
+ */
+function unfoldX(
+  b: GradientBuilder,
+  x: string,
+  dy: string,
+  problem: WindowProblem,
+  options: LoweringOptions,
+): string {
+  const [images = 1, channels = 1, ...inputs] = problem.x;
+  const outputs = problem.y.slice(2);
+  const taps = positions(problem.kernel);
+  const after = outputs.map((count, axis) => {
+    const reach = (problem.dilations[axis] as number) * ((problem.kernel[axis] as number) - 1);
+    const last = (count - 1) * (problem.strides[axis] as number) + reach;
+    return Math.max(0, last + 1 - (inputs[axis] as number) - (problem.padBegin[axis] as number));
+  });
+  const padded = padSpatial(b, x, problem.padBegin, after);
+  const paddedShape = inputs.map(
+    (size, axis) => size + (problem.padBegin[axis] as number) + (after[axis] as number),
+  );
+  const pieces = taps.map((tap) => {
+    const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
+    return sliceSpatial(b, padded, paddedShape, starts, outputs, problem.strides);
+  });
+  const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
+  const dw = rowProduct(
+    b,
+    { value: dy },
+    { value: unfolded, rows: taps.length * channels },
+    images,
+    product(outputs),
+    options,
+  );
+  const apart = b.reshape(dw, [-1, taps.length, channels]);
+  return b.reshape(b.transpose(apart, [0, 2, 1]), [-1, channels, ...problem.kernel]);
+}
+
+/**
+ * For each kernel tap dy of the rows, shifted so that it lies over the elements of x that it met: one product
+ * with x. Strides split x into phases, each a problem of stride 1; the taps are spread over them.
+ */
+function unfoldDy(
+  b: GradientBuilder,
+  x: string,
+  dy: string,
+  problem: WindowProblem,
+  options: LoweringOptions,
+): string {
+  const channels = problem.x[1] as number;
+  const plan = groupByPhase(problem);
+  const padded = padSpatial(b, dy, plan.before, plan.after);
+  const parts = plan.phases.map((phase) => {
+    const dw = phaseProduct(b, x, padded, plan.paddedShape, phase, problem, options);
+    return b.reshape(dw, [phase.taps.length, -1, channels]);
+  });
+  const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
+  const order = plan.phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
+  const sorted = order.every((index, i) => index === i)
+    ? joined
+    : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
+  return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, channels, ...problem.kernel]);
+}
+
+/** [taps*R, Ci] of one phase of x. */
+function phaseProduct(
+  b: GradientBuilder,
+  x: string,
+  padded: string,
+  paddedShape: readonly number[],
+  phase: Phase,
+  problem: WindowProblem,
+  options: LoweringOptions,
+): string {
+  const [images = 1, channels = 1, ...inputs] = problem.x;
+  const steps = problem.strides.map(() => 1);
+  const seen = sliceSpatial(b, x, inputs, phase.offset, phase.size, problem.strides);
+  const pieces = phase.taps.map((tap) => sliceSpatial(b, padded, paddedShape, tap.start, phase.size, steps));
+  const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
+  return rowProduct(
+    b,
+    { value: unfolded },
+    { value: seen, rows: channels },
+    images,
+    product(phase.size),
+    options,
+  );
+}
+
+/**
+ * sum over images n and positions p of a[n, i, p] * c[n, j, p], as [i, j]; the number of rows of a need not be
+ * known.
+ */
+function rowProduct(
+  b: GradientBuilder,
+  a: { value: string },
+  c: { value: string; rows: number },
+  images: number,
+  positionCount: number,
+  options: LoweringOptions,
+): string {
+  const left = b.reshape(a.value, [images, -1, positionCount]);
+  const right = b.reshape(c.value, [images, c.rows, positionCount]);
+  if (chooseProductForm(images, positionCount) === "batched") {
+    const products = matMul(
+      b,
+      { value: left, rank: 3 },
+      { value: right, rank: 3, transposed: true },
+      options,
+    );
+    return b.sum(products, [0]);
+  }
+  const flatLeft = b.reshape(b.transpose(left, [1, 0, 2]), [-1, images * positionCount]);
+  const flatRight = b.reshape(b.transpose(right, [1, 0, 2]), [c.rows, images * positionCount]);
+  return b.op("Gemm", [flatLeft, flatRight], { transB: 1 });
+}

@@ -1,0 +1,72 @@
+import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { positions } from "./lowering.ts";
+
+/** A kernel tap within a phase: where the slice of the padded dy begins that lies over the phase's elements. */
+export interface Tap {
+  /** Position of the tap in the kernel, row-major. */
+  index: number;
+  start: number[];
+}
+
+/** Elements of x at the same remainder modulo the strides, and the taps that meet them. */
+export interface Phase {
+  /** First element per axis. */
+  offset: number[];
+  /** Elements per axis. */
+  size: number[];
+  taps: Tap[];
+}
+
+export interface PhasePlan {
+  phases: Phase[];
+  /** Zeros that dy needs around it so that every tap's slice exists. */
+  before: number[];
+  after: number[];
+  /** Spatial shape of the padded dy. */
+  paddedShape: number[];
+}
+
+/**
+ * Output position o meets, through tap i, input u = o*s + i*d - pad. With i*d - pad = s*shift + phase this is
+ * u = s*(o + shift) + phase: within the phase's elements h = (u - phase)/s, dy is wanted at o = h - shift.
+ */
+export function groupByPhase(problem: WindowProblem): PhasePlan {
+  const outputs = problem.y.slice(2);
+  const taps = positions(problem.kernel).map((tap, index) => ({ index, ...placeTap(problem, tap) }));
+  const sizeOf = (offset: readonly number[]): number[] =>
+    offset.map((first, axis) =>
+      Math.ceil(((problem.x[axis + 2] as number) - first) / (problem.strides[axis] as number)),
+    );
+  const before = outputs.map((_, axis) => Math.max(0, ...taps.map((tap) => tap.shift[axis] as number)));
+  const after = outputs.map((count, axis) =>
+    Math.max(
+      0,
+      ...taps.map((tap) => (sizeOf(tap.phase)[axis] as number) - (tap.shift[axis] as number) - count),
+    ),
+  );
+  const phases = new Map<string, Phase>();
+  for (const tap of taps) {
+    const key = tap.phase.join();
+    const phase = phases.get(key) ?? { offset: tap.phase, size: sizeOf(tap.phase), taps: [] };
+    phase.taps.push({
+      index: tap.index,
+      start: tap.shift.map((shift, axis) => (before[axis] as number) - shift),
+    });
+    phases.set(key, phase);
+  }
+  const paddedShape = outputs.map(
+    (count, axis) => count + (before[axis] as number) + (after[axis] as number),
+  );
+  return { phases: [...phases.values()], before, after, paddedShape };
+}
+
+function placeTap(problem: WindowProblem, tap: readonly number[]): { shift: number[]; phase: number[] } {
+  const distance = tap.map(
+    (index, axis) => index * (problem.dilations[axis] as number) - (problem.padBegin[axis] as number),
+  );
+  const shift = distance.map((value, axis) => Math.floor(value / (problem.strides[axis] as number)));
+  const phase = distance.map(
+    (value, axis) => value - (shift[axis] as number) * (problem.strides[axis] as number),
+  );
+  return { shift, phase };
+}

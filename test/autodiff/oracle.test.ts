@@ -1,0 +1,25 @@
+import { describe, expect, test } from "vitest";
+import { gradientRules } from "../../src/autodiff/rules.ts";
+import { readGradientCases, relativeError, runGradients } from "../support/gradient-cases.ts";
+
+/** Relative error of a gradient tensor's norm, float32 against PyTorch in float64. */
+const usualTolerance = 1e-4;
+
+const cases = readGradientCases();
+
+test("every gradient rule has a case", () => {
+  const tested = new Set(cases.map(({ op }) => op));
+  expect(Object.keys(gradientRules).filter((op) => !tested.has(op))).toEqual([]);
+});
+
+describe.each([{ portable: false }, { portable: true }])("portable: $portable", ({ portable }) => {
+  test.each(cases)("$name", async (gradientCase) => {
+    const actual = await runGradients(gradientCase, portable);
+    for (const [parameter, reference] of Object.entries(gradientCase.expected)) {
+      const gradient = actual[parameter]!;
+      expect(gradient.dims, `shape of the gradient of ${parameter}`).toEqual(reference.dims);
+      const error = relativeError(gradient, reference);
+      expect(error, `gradient of ${parameter}`).toBeLessThan(gradientCase.tolerance ?? usualTolerance);
+    }
+  });
+});
