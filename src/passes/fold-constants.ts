@@ -2,6 +2,7 @@ import { createGraph, cloneModel, readNames } from "../ir/graph.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import { withSession } from "../runtime/open-model.ts";
+import { transferable } from "../runtime/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { dropStaleInfo } from "./edit-graph.ts";
 import { definePass, type PassContext } from "./define-pass.ts";
@@ -20,11 +21,6 @@ const unfoldable = new Set([
   "RandomUniform",
   "RandomUniformLike",
 ]);
-
-/** Element types that the runtime's JavaScript binding can hand over. */
-const fetchable = new Set(
-  "float32 float64 float16 int8 uint8 int16 uint16 int32 uint32 int64 uint64 bool string".split(" "),
-);
 
 /**
  * Computes nodes whose inputs are all constant, by running just those nodes in ONNX Runtime (unoptimized, one
@@ -85,7 +81,7 @@ async function evaluate(model: Model, nodes: readonly Node[]): Promise<Map<strin
   graph.outputs = names.map((name) => ({ name, type: undefined }));
   const constants = { ...model, irVersion: Math.max(model.irVersion, 8), graph };
   return withSession(constants, { optimization: "disabled", threads: 1 }, async (session) => {
-    const ports = session.outputs.filter((port) => port.tensor && fetchable.has(port.dtype));
+    const ports = session.outputs.filter((port) => port.tensor && transferable.has(port.dtype));
     if (ports.length === 0) return new Map<string, Tensor>();
     const fetches = ports.map((port) => port.name);
     return new Map(Object.entries(await session.run({}, fetches)));

@@ -2,7 +2,7 @@ import { subgraphsOf } from "../ir/attributes.ts";
 import { readNames, tensorType } from "../ir/graph.ts";
 import type { Dim, Graph, Model, Node, TensorValueType, Value } from "../ir/model.ts";
 import { withSession } from "../runtime/open-model.ts";
-import type { PortType } from "../runtime/session.ts";
+import { type PortType, transferable } from "../runtime/session.ts";
 import { probeModel, zeroFeeds } from "./probe-model.ts";
 
 /** Operators whose output shapes depend on the values of their inputs, not only on shapes. */
@@ -33,7 +33,9 @@ export async function inferStaticTypes(
   const types = new Map<string, TensorValueType>();
   for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port));
   const unstable = valuesOfUnstableShape(model.graph);
-  const open = [...types].filter(([name, type]) => !isStatic(type) && !unstable.has(name));
+  const open = [...types].filter(
+    ([name, type]) => !isStatic(type) && !unstable.has(name) && transferable.has(type.dtype),
+  );
   if (open.length === 0) return types;
   const shapes = await measuredShapes(
     model,

@@ -1,7 +1,7 @@
 import * as ort from "onnxruntime-node";
 import { InternalError, modelError } from "../errors.ts";
-import { type DataType, dataTypes } from "../tensor/data-type.ts";
-import { type Tensor, tensorOf, tensorOfBytes, type ViewableType, viewAs } from "../tensor/tensor.ts";
+import type { DataType } from "../tensor/data-type.ts";
+import { type Tensor, tensorOf, type ViewableType, viewAs } from "../tensor/tensor.ts";
 import { describeRuntimeError, providerFailure, requireProvider } from "./providers.ts";
 
 export { availableProviders, runtimeVersion } from "./providers.ts";
@@ -31,6 +31,23 @@ export interface PortType {
   dtype: DataType;
   shape: (number | string)[];
 }
+
+/** Element types of tensors that the runtime's JavaScript binding carries in and out (no bfloat16, no 8-bit floats, nothing narrower). */
+export const transferable: ReadonlySet<DataType> = new Set<DataType>([
+  "bool",
+  "float16",
+  "float32",
+  "float64",
+  "int16",
+  "int32",
+  "int64",
+  "int8",
+  "string",
+  "uint16",
+  "uint32",
+  "uint64",
+  "uint8",
+]);
 
 /** A loaded model. `run` blocks the thread it is called on. Release it: it holds native memory. */
 export class Session {
@@ -148,8 +165,8 @@ function toRuntime(tensor: Tensor): ort.Tensor {
     );
   }
   const { dtype, dims } = tensor;
-  // 4-bit tensors travel packed, two elements per byte.
-  if (dtype === "int4" || dtype === "uint4") return new ort.Tensor(dtype as "uint8", tensor.bytes, dims);
+  if (!transferable.has(dtype))
+    throw new InternalError(`ONNX Runtime's binding takes no ${dtype} tensors, only models may hold them`);
   return new ort.Tensor(dtype as "float32", viewAs(tensor, dtype as ViewableType) as Float32Array, dims);
 }
 
@@ -158,10 +175,7 @@ function fromRuntime(value: ort.Tensor): Tensor {
     const strings = (value.data as string[]).map((text) => new TextEncoder().encode(text));
     return { dtype: "string", dims: value.dims, bytes: new Uint8Array(0), strings };
   }
-  if (!(value.type in dataTypes)) throw new InternalError(`runtime tensor of type ${value.type}`);
-  if (value.type === "int4" || value.type === "uint4") {
-    const { buffer, byteOffset, byteLength } = value.data as Uint8Array;
-    return tensorOfBytes(value.type, value.dims, new Uint8Array(buffer, byteOffset, byteLength));
-  }
+  if (!transferable.has(value.type))
+    throw new InternalError(`runtime tensor of type ${value.type}`);
   return tensorOf(value.type as "float32", value.dims, value.data as Float32Array);
 }
