@@ -20,7 +20,8 @@ function generateCodec(): Promise<string> {
   return new Promise((resolve, reject) => {
     pbjs.main([...pbjsOptions, proto], (error, output) => {
       if (error || output === undefined) reject(error ?? new Error("pbjs wrote nothing"));
-      else resolve(banner + output);
+      // Declarations cannot name what the module keeps to itself; schema.ts gives the types.
+      else resolve(banner + output.replace("export const onnx =", "/** @type {any} */\nexport const onnx ="));
     });
   });
 }
@@ -66,7 +67,7 @@ async function generateSchema(): Promise<string> {
   const messages = messagesOf(root.lookup("onnx") as protobuf.Namespace);
   const codecs = messages.map((type) => {
     const path = type.fullName.replace(/^\.onnx\./, "");
-    return `  ${typeName(type)}: onnx.${path} as unknown as Codec<${typeName(type)}>,\n`;
+    return `  ${typeName(type)}: onnx.${path} as Codec<${typeName(type)}>,\n`;
   });
   const numbers = messages.map((type) => {
     const ids = type.fieldsArray.map((field) => field.id).sort((a, b) => a - b);

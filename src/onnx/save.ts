@@ -15,6 +15,8 @@ export interface SaveOptions {
   dataFile?: string;
   /** Initializers of at least this many bytes go there. Default 1024. */
   threshold?: number;
+  /** Bytes of weights from which "auto" uses a data file. Default: 64 MiB below protobuf's 2 GiB. */
+  singleFileLimit?: number;
 }
 
 /** Data in the external file starts at multiples of this, so that it can be mapped into memory. */
@@ -73,7 +75,8 @@ function planPlacement(model: Model, dataFile: string, options: SaveOptions): Pl
   }));
   const total = sizes.reduce((sum, { length }) => sum + length, 0);
   // 64 MiB are left for nodes, types and names.
-  if (mode === "never" || (mode === "auto" && total < protobufLimit - 2 ** 26)) return placement;
+  const limit = options.singleFileLimit ?? protobufLimit - 2 ** 26;
+  if (mode === "never" || (mode === "auto" && total < limit)) return placement;
   let end = 0;
   for (const { name, tensor, length } of sizes) {
     if (tensor.dtype === "string" || length < (options.threshold ?? 1024)) continue;

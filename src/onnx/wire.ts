@@ -69,7 +69,8 @@ export function fieldNumberOf(field: Uint8Array): number {
 
 /**
  * What a decoded message keeps besides its meaning: unknown fields, and the fields among `watched` that are
- * present with an empty string. Throws when a field has a number that the message knows, but another wire type.
+ * present with an empty string. Throws when a field that the message knows has another wire type, or holds an enum
+ * value that does not exist (protobuf leaves both among the unknown fields).
  */
 export function encodedPart<T extends { $unknowns?: Uint8Array[] }>(
   name: MessageName,
@@ -83,7 +84,7 @@ export function encodedPart<T extends { $unknowns?: Uint8Array[] }>(
   for (const field of unknownFields ?? []) {
     const number = fieldNumberOf(field);
     if (!(fieldNumbers[name] as readonly number[]).includes(number)) continue;
-    const what = `Field ${number} of ${name} has the wrong wire type, so the file is not ONNX or is damaged`;
+    const what = `Field ${number} of ${name} has a wire type or a value that ONNX does not define; the file is not ONNX, newer, or damaged`;
     throw decodeError(source, "wire-type", what, place, "Export or download the model again.");
   }
   return {

@@ -7,6 +7,7 @@ const $Object = $util.global.Object, $undefined = $util.global.undefined, $Error
 
 const $root = $protobuf.roots["efqat"] || ($protobuf.roots["efqat"] = {});
 
+/** @type {any} */
 export const onnx = $root.onnx = (() => {
 
     const onnx = {};
