@@ -48,10 +48,17 @@ export async function openImageFolder(root: string, spec: DataSpec): Promise<Ima
   };
 }
 
-async function pickSplit(root: string, split: "train" | "test"): Promise<string> {
+/** The folder in `root` that holds the images of `split`, if there is one. */
+export async function findSplitFolder(root: string, split: "train" | "test"): Promise<string | undefined> {
   const { folders } = await listFolder(root);
   const found = splitFolders[split].find((name) => folders.includes(name));
-  if (found !== undefined) return join(root, found);
+  return found === undefined ? undefined : join(root, found);
+}
+
+async function pickSplit(root: string, split: "train" | "test"): Promise<string> {
+  const found = await findSplitFolder(root, split);
+  if (found !== undefined) return found;
+  const { folders } = await listFolder(root);
   const inParts = Object.values(splitFolders)
     .flat()
     .some((name) => folders.includes(name));

@@ -1,0 +1,16 @@
+import type { Report } from "../report/report-data.ts";
+import type { RunContext } from "../workflows/index.ts";
+import type { OptionReader } from "./option-reader.ts";
+import type { OptionSpec } from "./options.ts";
+
+/** One command of the command line: what it takes, how it is explained, and what it does. */
+export interface Command {
+  name: string;
+  /** Name of the positional argument and what it is. */
+  positional: { name: string; describe: string };
+  describe: string;
+  options: Readonly<Record<string, OptionSpec>>;
+  examples: readonly { line: string; describe: string }[];
+  /** Runs the workflow. `path` is the positional argument. */
+  run(path: string, options: OptionReader, context: RunContext): Promise<Report>;
+}

@@ -1,0 +1,40 @@
+import { evaluate } from "../../workflows/index.ts";
+import type { Command } from "../command.ts";
+import { dataOptions, evaluationBatch, reportOptions, runOptions } from "../options.ts";
+import { readDataSpec } from "../read-data.ts";
+
+const { threads, provider } = runOptions;
+
+export const evaluateCommand: Command = {
+  name: "evaluate",
+  positional: { name: "model", describe: "ONNX model to judge" },
+  describe: "Run a model over data: top-1, top-5, loss, and its distance from a reference model",
+  options: {
+    ...dataOptions,
+    reference: { describe: "Float model to compare with: SQNR and agreement", group: "Data:" },
+    output: { describe: "Output to judge (default: the first)", group: "Data:" },
+    ...evaluationBatch,
+    threads,
+    provider,
+    ...reportOptions,
+  },
+  examples: [
+    {
+      line: "efqat evaluate quantized.onnx --data fashion-mnist --split test --reference model.onnx",
+      describe: "accuracy of both, and how far they are apart",
+    },
+  ],
+  run: (model, options, context) =>
+    evaluate(
+      {
+        model,
+        data: readDataSpec(options),
+        reference: options.text("reference"),
+        output: options.text("output"),
+        batch: options.needNumber("batch", { min: 1, integer: true }),
+        threads: options.number("threads", { min: 1, integer: true }),
+        provider: options.needText("provider"),
+      },
+      context,
+    ),
+};

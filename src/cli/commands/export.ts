@@ -1,0 +1,44 @@
+import { exportArtifact } from "../../workflows/index.ts";
+import type { Command } from "../command.ts";
+import {
+  dataOptions,
+  evaluationBatch,
+  int4Options,
+  outOptions,
+  reportOptions,
+  runOptions,
+} from "../options.ts";
+import { readInt4, readRun } from "../read-choices.ts";
+import { readDataSpec } from "../read-data.ts";
+
+export const exportCommand: Command = {
+  name: "export",
+  positional: { name: "artifact", describe: "trained artifact folder" },
+  describe: "Write the deployable quantized model of an artifact, and verify it in ONNX Runtime",
+  options: {
+    ...dataOptions,
+    ...int4Options,
+    ...evaluationBatch,
+    ...runOptions,
+    ...outOptions,
+    ...reportOptions,
+  },
+  examples: [
+    {
+      line: "efqat export artifact/ --data fashion-mnist --split test --out quantized.onnx",
+      describe: "export and compare with the trained graph on real samples",
+    },
+  ],
+  run: (artifact, options, context) =>
+    exportArtifact(
+      {
+        artifact,
+        ...readRun(options),
+        data: readDataSpec(options),
+        out: options.needText("out"),
+        int4: readInt4(options),
+        batch: options.needNumber("batch", { min: 1, integer: true }),
+      },
+      context,
+    ),
+};

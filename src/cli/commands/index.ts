@@ -1,0 +1,19 @@
+import type { Command } from "../command.ts";
+import { artifactCommand } from "./artifact.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { exportCommand } from "./export.ts";
+import { inspectCommand } from "./inspect.ts";
+import { optimizeCommand } from "./optimize.ts";
+import { quantizeCommand } from "./quantize.ts";
+import { trainCommand } from "./train.ts";
+
+/** All commands, in the order of the help. */
+export const commands: readonly Command[] = [
+  optimizeCommand,
+  inspectCommand,
+  quantizeCommand,
+  artifactCommand,
+  trainCommand,
+  exportCommand,
+  evaluateCommand,
+];

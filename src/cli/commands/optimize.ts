@@ -1,0 +1,69 @@
+import { optimize } from "../../workflows/index.ts";
+import type { Command } from "../command.ts";
+import {
+  artifactOptions,
+  calibrationOptions,
+  dataOptions,
+  freezingOptions,
+  int4Options,
+  optimizerOptions,
+  outOptions,
+  quantizationOptions,
+  rateOptions,
+  reportOptions,
+  runOptions,
+  testOptions,
+  trainOptions,
+} from "../options.ts";
+import { readArtifactChoices, readQuantization, readRunChoices, readRun } from "../read-choices.ts";
+import { readDataSpec, readTestSpec } from "../read-data.ts";
+
+export const optimizeCommand: Command = {
+  name: "optimize",
+  positional: { name: "model", describe: "ONNX model to quantize" },
+  describe: "Quantize a model and train back the accuracy it lost: the whole way in one command",
+  options: {
+    ...dataOptions,
+    ...testOptions,
+    ...quantizationOptions,
+    ...calibrationOptions,
+    ...int4Options,
+    ...freezingOptions,
+    ...artifactOptions,
+    ...optimizerOptions,
+    ...rateOptions,
+    ...trainOptions,
+    ...runOptions,
+    ...outOptions,
+    artifact: {
+      describe: "Keep the training artifact in this folder (needed for --resume)",
+      group: "Output:",
+    },
+    ...reportOptions,
+  },
+  examples: [
+    {
+      line: "efqat optimize model.onnx --data fashion-mnist --mean 0.286 --std 0.353 --wbits 4 --out model.w4a8.onnx",
+      describe: "4-bit weights, 8-bit activations, a quarter of the rows trained for one epoch",
+    },
+    {
+      line: "efqat optimize model.onnx --data images/ --resize 256 --crop 224 --labels none --out int8.onnx",
+      describe: "learn from the float model instead of labels",
+    },
+  ],
+  run: (model, options, context) =>
+    optimize(
+      {
+        model,
+        ...readRun(options),
+        data: readDataSpec(options),
+        test: readTestSpec(options),
+        out: options.needText("out"),
+        artifact: options.text("artifact"),
+        resume: options.flag("resume"),
+        quantization: readQuantization(options),
+        training: { ...readArtifactChoices(options), ...readRunChoices(options) },
+      },
+      context,
+    ),
+};

@@ -1,0 +1,51 @@
+import { quantize } from "../../workflows/index.ts";
+import type { Command } from "../command.ts";
+import {
+  calibrationOptions,
+  dataOptions,
+  evaluationBatch,
+  int4Options,
+  outOptions,
+  quantizationOptions,
+  reportOptions,
+  runOptions,
+  testOptions,
+} from "../options.ts";
+import { readInt4, readQuantization, readRun } from "../read-choices.ts";
+import { readDataSpec, readTestSpec } from "../read-data.ts";
+
+export const quantizeCommand: Command = {
+  name: "quantize",
+  positional: { name: "model", describe: "ONNX model to quantize" },
+  describe: "Quantize a model by calibration alone (post-training quantization)",
+  options: {
+    ...dataOptions,
+    ...testOptions,
+    ...quantizationOptions,
+    ...calibrationOptions,
+    ...int4Options,
+    ...evaluationBatch,
+    ...runOptions,
+    ...outOptions,
+    ...reportOptions,
+  },
+  examples: [
+    {
+      line: "efqat quantize model.onnx --data samples.npz --out model.int8.onnx",
+      describe: "8-bit weights and activations, ranges from 512 samples",
+    },
+  ],
+  run: (model, options, context) =>
+    quantize(
+      {
+        model,
+        ...readRun(options),
+        data: readDataSpec(options),
+        test: readTestSpec(options),
+        out: options.needText("out"),
+        quantization: { ...readQuantization(options), int4: readInt4(options) },
+        batch: options.needNumber("batch", { min: 1, integer: true }),
+      },
+      context,
+    ),
+};

@@ -1,0 +1,43 @@
+import { trainArtifact } from "../../workflows/index.ts";
+import type { Command } from "../command.ts";
+import {
+  dataOptions,
+  freezingOptions,
+  hyperOptions,
+  rateOptions,
+  reportOptions,
+  runOptions,
+  trainOptions,
+} from "../options.ts";
+import { readHyper, readRun, readRunChoices } from "../read-choices.ts";
+import { readDataSpec } from "../read-data.ts";
+
+export const trainCommand: Command = {
+  name: "train",
+  positional: { name: "artifact", describe: "folder made by efqat artifact" },
+  describe: "Train an artifact with EfQAT; the checkpoint in its folder is brought up to date",
+  options: {
+    ...dataOptions,
+    ...freezingOptions,
+    ...rateOptions,
+    ...hyperOptions,
+    ...trainOptions,
+    ...runOptions,
+    ...reportOptions,
+  },
+  examples: [
+    { line: "efqat train artifact/ --data fashion-mnist --ratio 0.1", describe: "train a tenth of the rows" },
+    { line: "efqat train artifact/ --data fashion-mnist --resume", describe: "go on after Ctrl-C" },
+  ],
+  run: (artifact, options, context) =>
+    trainArtifact(
+      {
+        artifact,
+        ...readRun(options),
+        data: readDataSpec(options),
+        training: { ...readRunChoices(options), hyper: readHyper(options) },
+        resume: options.flag("resume"),
+      },
+      context,
+    ),
+};

@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+import { runCommandLine } from "./run.ts";
+
+// The first Ctrl-C asks the command to stop at the next step, the second one kills the process.
+const controller = new AbortController();
+const stop = (signal: NodeJS.Signals): void => {
+  if (controller.signal.aborted) process.exit(130);
+  process.stderr.write(`\n${signal}: stopping at the next step; once more to quit at once.\n`);
+  controller.abort();
+};
+process.on("SIGINT", stop);
+process.on("SIGTERM", stop);
+
+const stack = (process.env["EFQAT_STACK"] ?? "") !== "";
+const { stdout, stderr } = process;
+process.exitCode = await runCommandLine(process.argv.slice(2), {
+  stdout,
+  stderr,
+  stack,
+  signal: controller.signal,
+});

@@ -1,0 +1,170 @@
+/** An option of the command line as it is declared to the parser; values stay text and are read by name. */
+export interface OptionSpec {
+  describe: string;
+  group: string;
+  /** Shown in the help and used when the option is not given. */
+  default?: string;
+  choices?: readonly string[];
+  /** A switch without a value. */
+  flag?: true;
+  required?: true;
+}
+
+const groups = {
+  data: "Data:",
+  quantization: "Quantization:",
+  training: "Training:",
+  run: "Run:",
+  output: "Output:",
+} as const;
+
+const group = <T extends Record<string, Omit<OptionSpec, "group">>>(
+  name: string,
+  specs: T,
+): { [Key in keyof T]: OptionSpec } =>
+  Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, { ...spec, group: name }])) as {
+    [Key in keyof T]: OptionSpec;
+  };
+
+export const dataOptions = group(groups.data, {
+  data: {
+    describe: "Samples: IDX file or folder, .npy, .npz, folder of class folders, or JavaScript module",
+    required: true,
+  },
+  split: { describe: "Part of the data to use, where they come in parts", choices: ["train", "test"] },
+  labels: { describe: "File of labels (IDX or .npy), or none to ignore labels" },
+  mean: {
+    describe: "Subtracted from each channel after scaling pixels to [0, 1]: one value or one per channel",
+  },
+  std: { describe: "Each channel is divided by this: one value or one per channel" },
+  resize: { describe: "Resize images: the shorter side, or HEIGHTxWIDTH" },
+  crop: { describe: "Cut the centre out of the resized image: side, or HEIGHTxWIDTH" },
+  layout: {
+    describe: "Layout of the model's image input, where its shape does not tell",
+    choices: ["nchw", "nhwc"],
+  },
+});
+
+export const testOptions = group(groups.data, {
+  test: {
+    describe: "Data to judge the result on (default: the test part of --data, else the held-out samples)",
+  },
+});
+
+export const quantizationOptions = group(groups.quantization, {
+  wbits: { describe: "Bits of weights", choices: ["8", "4"], default: "8" },
+  abits: { describe: "Bits of activations", choices: ["8", "4"], default: "8" },
+  "first-last": {
+    describe: "First and last layer: 8 bits, or the same as the rest",
+    choices: ["8", "same"],
+    default: "8",
+  },
+  "other-activations": {
+    describe: "Activations that no Conv, Gemm or MatMul reads: 8 bits, or the same as the rest",
+    choices: ["8", "same"],
+    default: "8",
+  },
+  "exclude-ops": { describe: "Operator types to leave in float, separated by commas" },
+  "exclude-nodes": { describe: "Nodes to leave in float, separated by commas" },
+});
+
+export const calibrationOptions = group(groups.quantization, {
+  samples: { describe: "Calibration samples, evenly spread over the data", default: "512" },
+  calibration: {
+    describe: "How activation ranges are found",
+    choices: ["auto", "minmax", "moving-average", "mse"],
+    default: "auto",
+  },
+});
+
+export const int4Options = group(groups.quantization, {
+  int4: {
+    describe:
+      "4-bit codes in an int8 container (integer kernels) or as INT4 initializers (smallest file, opset 21)",
+    choices: ["container", "initializer"],
+    default: "container",
+  },
+});
+
+export const freezingOptions = group(groups.training, {
+  ratio: { describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
+  mode: {
+    describe: "How rows are chosen: per layer, per network, or whole layers",
+    choices: ["cwpl", "cwpn", "lwpn"],
+    default: "cwpl",
+  },
+  importance: {
+    describe: "What ranks rows",
+    choices: ["magnitude", "normalized-magnitude"],
+    default: "magnitude",
+  },
+  refresh: { describe: "Samples between two choices of rows", default: "4096" },
+});
+
+export const optimizerOptions = group(groups.training, {
+  optimizer: { describe: "Rule for weights and biases", choices: ["sgd", "adamw"], default: "sgd" },
+  momentum: { describe: "Momentum of SGD", default: "0.9" },
+  "weight-decay": { describe: "Weight decay of trained rows", default: "0" },
+  clip: { describe: "Largest global gradient norm; 0 for no limit", default: "1" },
+});
+
+export const rateOptions = group(groups.training, {
+  lr: { describe: "Learning rate of weights and biases" },
+  "lr-scale": {
+    describe: "Learning rate of activation scales; weight scales get a tenth, zero points ten times of it",
+  },
+});
+
+/** Rates of a built artifact that a run may replace. */
+export const hyperOptions = group(groups.training, {
+  momentum: { describe: "Momentum of SGD (default: the artifact's)" },
+  "weight-decay": { describe: "Weight decay of trained rows (default: the artifact's)" },
+  clip: { describe: "Largest global gradient norm (default: the artifact's)" },
+});
+
+export const artifactOptions = group(groups.training, {
+  batch: { describe: "Samples per training step", default: "64" },
+  loss: {
+    describe: "auto: cross-entropy and distillation with labels, distillation from the float model without",
+    choices: ["auto", "cross-entropy", "kl", "mse"],
+    default: "auto",
+  },
+  distill: { describe: "Share of distillation in the automatic loss with labels, 0 to 1" },
+  forward: { describe: "Precision of the training forward", choices: ["float"], default: "float" },
+  portable: { describe: "Training graphs of default-domain operators alone", flag: true },
+});
+
+export const trainOptions = group(groups.training, {
+  epochs: { describe: "Passes over the training data; fractions are allowed", default: "1" },
+  val: { describe: "Samples held out for validation: a fraction, or a count from 1", default: "0.05" },
+  schedule: {
+    describe: "Course of the learning rates",
+    choices: ["cosine", "linear", "constant"],
+    default: "cosine",
+  },
+  warmup: { describe: "Share of the run over which the learning rates rise, 0 to 1", default: "0.05" },
+  augment: { describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
+  resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
+});
+
+export const runOptions = group(groups.run, {
+  seed: { describe: "Seed of everything random", default: "0" },
+  threads: { describe: "Threads within an operator (default: ONNX Runtime's choice)" },
+  provider: { describe: "Execution provider of ONNX Runtime: cpu, cuda, ...", default: "cpu" },
+});
+
+export const evaluationBatch = group(groups.run, {
+  batch: { describe: "Samples per run", default: "64" },
+});
+
+export const reportOptions = group(groups.output, {
+  json: { describe: "Write the report as JSON to this file (docs/report-schema.json)" },
+  html: { describe: "Write the report as one HTML page to this file" },
+  quiet: { describe: "No messages but warnings and errors, no report", flag: true },
+  verbose: { describe: "Say more", flag: true },
+  stack: { describe: "Stack traces with errors (also EFQAT_STACK=1)", flag: true },
+});
+
+export const outOptions = group(groups.output, {
+  out: { describe: "File or folder to write", required: true },
+});

@@ -1,0 +1,121 @@
+import type { ArtifactChoices, QuantizationChoices, RunChoices, RuntimeOptions } from "../workflows/index.ts";
+import type { OptionReader } from "./option-reader.ts";
+import { readAugment } from "./read-data.ts";
+
+const fraction = { min: 0, max: 1 };
+const count = { min: 1, integer: true };
+
+/** --seed, --threads, --provider. */
+export function readRun(options: OptionReader): RuntimeOptions & { seed: number } {
+  return {
+    seed: options.needNumber("seed", { min: 0, max: 2 ** 32 - 1, integer: true }),
+    threads: options.number("threads", count),
+    provider: options.needText("provider"),
+  };
+}
+
+/** What the plan needs: bits, first and last layer, exclusions. */
+export function readPlan(options: OptionReader) {
+  return {
+    wbits: options.choice("wbits", ["8", "4"]) === "4" ? (4 as const) : (8 as const),
+    abits: options.choice("abits", ["8", "4"]) === "4" ? (4 as const) : (8 as const),
+    firstLast: options.choice("first-last", ["8", "same"]),
+    otherActivations: options.choice("other-activations", ["8", "same"]),
+    excludeOps: options.words("exclude-ops") ?? [],
+    excludeNodes: options.words("exclude-nodes") ?? [],
+  };
+}
+
+export function readInt4(options: OptionReader): "container" | "initializer" {
+  return options.choice("int4", ["container", "initializer"]);
+}
+
+export function readQuantization(options: OptionReader): QuantizationChoices {
+  return {
+    ...readPlan(options),
+    calibration: options.choice("calibration", ["auto", "minmax", "moving-average", "mse"]),
+    calibrationSamples: options.needNumber("samples", count),
+    int4: options.text("int4") === undefined ? "container" : readInt4(options),
+  };
+}
+
+/** Training options that belong to a run on a built artifact, rates aside. */
+export function readRunChoices(options: OptionReader): RunChoices {
+  return {
+    ...readFreezing(options),
+    refresh: options.needNumber("refresh", count),
+    epochs: options.needNumber("epochs", { min: 0, open: true }),
+    val: options.needNumber("val", { min: 0 }),
+    schedule: {
+      kind: options.choice("schedule", ["cosine", "linear", "constant"]),
+      warmup: options.needNumber("warmup", fraction),
+      final: 0,
+    },
+    augment: readAugment(options),
+  };
+}
+
+function readFreezing(options: OptionReader): Pick<RunChoices, "ratio" | "mode" | "importance"> {
+  return {
+    ratio: options.needNumber("ratio", fraction),
+    mode: options.choice("mode", ["cwpl", "cwpn", "lwpn"]),
+    importance: options.choice("importance", ["magnitude", "normalized-magnitude"]),
+  };
+}
+
+/** Rates that replace those of a built artifact, by the optimizer model's input names. */
+export function readHyper(options: OptionReader): Record<string, number> {
+  const rates = readRates(options);
+  const values: Record<string, number | undefined> = {
+    "lr.weights": rates.weightRate,
+    "lr.parameters": rates.parameterRate,
+    "lr.activation_scales": rates.activationScaleRate,
+    "lr.weight_scales": rates.weightScaleRate,
+    "lr.zero_points": rates.zeroPointRate,
+    momentum: options.number("momentum", fraction),
+    weight_decay: options.number("weight-decay", { min: 0 }),
+    clip_norm: options.number("clip", { min: 0, open: true }),
+  };
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as Record<string, number>;
+}
+
+/** Training options that are built into an artifact. */
+export function readArtifactChoices(options: OptionReader): ArtifactChoices {
+  return {
+    ...readFreezing(options),
+    batch: options.needNumber("batch", count),
+    loss: options.choice("loss", ["auto", "cross-entropy", "kl", "mse"]),
+    distill: options.number("distill", fraction),
+    forward: options.choice("forward", ["float"]),
+    portable: options.flag("portable"),
+    optimizer: readOptimizer(options),
+  };
+}
+
+function readOptimizer(options: OptionReader): ArtifactChoices["optimizer"] {
+  const clip = options.needNumber("clip", { min: 0 });
+  return {
+    kind: options.choice("optimizer", ["sgd", "adamw"]),
+    momentum: options.needNumber("momentum", fraction),
+    weightDecay: options.needNumber("weight-decay", { min: 0 }),
+    clipNorm: clip === 0 ? Infinity : clip,
+    ...readRates(options),
+  };
+}
+
+/** --lr and --lr-scale as the rates they stand for. */
+function readRates(options: OptionReader): Partial<ArtifactChoices["optimizer"]> {
+  const rate = options.number("lr", { min: 0 });
+  const scaleRate = options.number("lr-scale", { min: 0 });
+  return {
+    ...(rate === undefined ? {} : { weightRate: rate, parameterRate: rate }),
+    ...(scaleRate === undefined
+      ? {}
+      : {
+          activationScaleRate: scaleRate,
+          weightScaleRate: scaleRate / 10,
+          zeroPointRate: scaleRate * 10,
+        }),
+  };
+}

@@ -1,0 +1,57 @@
+import { usageError } from "../errors.ts";
+import type { DataSpec } from "../workflows/index.ts";
+import type { OptionReader } from "./option-reader.ts";
+
+/** The data specification of --data and the options that go with it. */
+export function readDataSpec(options: OptionReader): DataSpec {
+  const spec: DataSpec = { path: options.needText("data") };
+  const split = options.text("split");
+  if (split === "train" || split === "test") spec.split = split;
+  const labels = options.text("labels");
+  if (labels !== undefined) spec.labels = labels;
+  return Object.assign(spec, readPreprocessing(options));
+}
+
+/** The specification of --test: the data of that path, preprocessed like --data. */
+export function readTestSpec(options: OptionReader): DataSpec | undefined {
+  const path = options.text("test");
+  if (path === undefined) return undefined;
+  const labels = options.text("labels") === "none" ? { labels: "none" } : {};
+  return { path, split: "test", ...labels, ...readPreprocessing(options) };
+}
+
+function readPreprocessing(options: OptionReader): Partial<DataSpec> {
+  const spec: Partial<DataSpec> = {};
+  const mean = options.numbers("mean");
+  const std = options.numbers("std", { min: 0, open: true });
+  const resize = options.size("resize");
+  const crop = options.size("crop");
+  const layout = options.text("layout");
+  if (mean !== undefined) spec.mean = mean;
+  if (std !== undefined) spec.std = std;
+  if (resize !== undefined) spec.resize = resize;
+  if (crop !== undefined) spec.crop = crop;
+  if (layout === "nchw" || layout === "nhwc") spec.layout = layout;
+  return spec;
+}
+
+/** --augment: "flip", "crop=2", or both. */
+export function readAugment(options: OptionReader): { flip: boolean; crop: number } | undefined {
+  const words = options.words("augment");
+  if (words === undefined) return undefined;
+  const augment = { flip: false, crop: 0 };
+  for (const word of words) {
+    const crop = /^crop=(\d+)$/.exec(word)?.[1];
+    if (word === "flip") augment.flip = true;
+    else if (crop !== undefined) augment.crop = Number(crop);
+    else {
+      throw usageError(
+        "augment",
+        `The value of --augment has the part "${word}"`,
+        "--augment",
+        "Give flip, crop=PIXELS, or both separated by a comma.",
+      );
+    }
+  }
+  return augment;
+}

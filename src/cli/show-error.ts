@@ -1,0 +1,27 @@
+import { exitCodes, UserError } from "../errors.ts";
+
+/** What an error looks like on the terminal and which exit code it means. */
+export function describeError(
+  error: unknown,
+  options: { stack: boolean; aborted: boolean },
+): { text: string; exitCode: number } {
+  if (options.aborted && !(error instanceof UserError)) {
+    return { text: "Stopped.", exitCode: exitCodes.interrupted };
+  }
+  if (error instanceof UserError) {
+    const stack = options.stack ? `\n${stackOf(error)}` : "";
+    return { text: `Error [${error.code}]: ${error.toParagraph()}${stack}`, exitCode: exitCodes[error.kind] };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const text = options.stack
+    ? stackOf(error)
+    : `Error [internal]: ${message}. This is a bug in efqat; run again with --stack and report what it prints.`;
+  return { text, exitCode: exitCodes.internal };
+}
+
+/** The error's stack with those of its causes. */
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `\nCaused by: ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}

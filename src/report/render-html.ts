@@ -1,0 +1,111 @@
+import { barChart, lineChart } from "./charts.ts";
+import { escapeHtml } from "./escape-html.ts";
+import { formatPercent } from "./format.ts";
+import { renderText } from "./render-text.ts";
+import type { Report, Score } from "./report-data.ts";
+import { summaryTable } from "./summary.ts";
+
+const style = `
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; margin: 0.5rem 0; } th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; }
+pre { background: #f5f5f5; padding: 0.8rem; overflow-x: auto; } figure { margin: 1rem 0; }
+figcaption { font-weight: 600; } svg { max-width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: #444; }
+`;
+
+/** The report as one HTML page that loads nothing: tables and inline SVG charts. */
+export function renderHtml(report: Report): string {
+  const title = `efqat ${report.command}: ${report.model.path}`;
+  const sections = [
+    `<h1>${escapeHtml(title)}</h1>`,
+    report.scores?.length ? section("Results", htmlTable(summaryTable(report))) : "",
+    accuracyChart(report.scores ?? []),
+    trainingCharts(report),
+    section("Summary", `<pre>${escapeHtml(renderText(report))}</pre>`),
+    layerSection(report),
+    reasonSection("Nodes left in float", report.quantization?.float),
+    reasonSection("Nodes replaced by a quantizer's saturation", report.quantization?.dropped),
+    reasonSection("Nodes that cannot be differentiated", report.support),
+    dataSection(report),
+    section("Options", keyTable(report.options)),
+    `<p>efqat ${escapeHtml(report.tool.version)}, ONNX Runtime ${escapeHtml(report.tool.runtime)}, Node ${escapeHtml(report.tool.node)}</p>`,
+  ];
+  return (
+    `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title>` +
+    `<style>${style}</style></head><body>\n${sections.filter((part) => part !== "").join("\n")}\n</body></html>\n`
+  );
+}
+
+const section = (title: string, body: string): string => `<h2>${escapeHtml(title)}</h2>\n${body}`;
+
+function htmlTable(rows: readonly (readonly string[])[], textColumns: readonly number[] = []): string {
+  const cells = (row: readonly string[], tag: string): string =>
+    row
+      .map((cell, column) => {
+        const kind = textColumns.includes(column) ? ' class="text"' : "";
+        return `<${tag}${kind}>${escapeHtml(cell)}</${tag}>`;
+      })
+      .join("");
+  const [head = [], ...body] = rows;
+  return `<table><tr>${cells(head, "th")}</tr>${body.map((row) => `<tr>${cells(row, "td")}</tr>`).join("")}</table>`;
+}
+
+function accuracyChart(scores: readonly Score[]): string {
+  const bars = scores
+    .filter(({ top1 }) => top1 !== undefined)
+    .map(({ model, top1 = 0 }) => ({ title: model, value: top1, text: formatPercent(top1) }));
+  return bars.length < 2 ? "" : barChart("Top-1 accuracy", bars, 1);
+}
+
+function trainingCharts({ training }: Report): string {
+  if (training === undefined) return "";
+  const losses = lineChart("Loss by samples seen", "samples", [
+    { title: "training", points: training.history.map(({ samples, loss }) => [samples, loss] as const) },
+    { title: "held out", points: training.validation.map(({ samples, loss }) => [samples, loss] as const) },
+  ]);
+  const accuracy = training.validation.flatMap(({ samples, accuracy: value }) =>
+    value === undefined ? [] : [[samples, value] as const],
+  );
+  return `${losses}${lineChart("Held-out top-1 accuracy by samples seen", "samples", [{ title: "held out", points: accuracy }])}`;
+}
+
+function layerSection({ quantization }: Report): string {
+  if (quantization === undefined || quantization.layers.length === 0) return "";
+  const trained = quantization.layers.flatMap(({ weight, rows, changedRows }) =>
+    changedRows === undefined
+      ? []
+      : [{ title: weight, value: changedRows / rows, text: `${changedRows} / ${rows}` }],
+  );
+  const rows = quantization.layers.map(({ weight, op, bits, shape }) => [
+    weight,
+    op,
+    String(bits),
+    shape.join(" x "),
+  ]);
+  return section(
+    "Layers",
+    `${barChart("Rows of which training changed an integer code", trained, 1)}${htmlTable([["weight", "operator", "bits", "shape"], ...rows], [1, 3])}`,
+  );
+}
+
+function reasonSection(title: string, nodes: Report["support"]): string {
+  if (nodes === undefined || nodes.length === 0) return "";
+  const rows = nodes.map(({ node, op, reason }) => [node, op, reason]);
+  return section(title, htmlTable([["node", "operator", "reason"], ...rows], [1, 2]));
+}
+
+function dataSection({ data }: Report): string {
+  return Object.entries(data ?? {})
+    .map(([use, description]) => section(`Data: ${use}`, keyTable(description)))
+    .join("\n");
+}
+
+function keyTable(record: Readonly<Record<string, unknown>>): string {
+  const rows = Object.entries(record).map(([key, value]) => [
+    key,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  return htmlTable([["option", "value"], ...rows.map((row) => row.map((cell) => cell ?? ""))], [1]);
+}

@@ -1,0 +1,90 @@
+import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
+import type { Report } from "./report-data.ts";
+import { summaryTable } from "./summary.ts";
+import { renderTable } from "./text-table.ts";
+
+/** The report as plain text for the end of a command: short, without per-layer tables. */
+export function renderText(report: Report): string {
+  const sections = [
+    describeModel(report),
+    report.scores?.length ? renderTable(summaryTable(report)) : undefined,
+    describeQuantization(report),
+    describeTraining(report),
+    describeExport(report),
+    describeSupport(report),
+    ...report.warnings.map((warning) => `Warning: ${warning}`),
+  ];
+  return `${sections.filter((section) => section !== undefined && section !== "").join("\n\n")}\n`;
+}
+
+function describeModel({ model, command }: Report): string {
+  const ports = (list: Report["model"]["inputs"]): string =>
+    list.map(({ name, type, shape }) => `${name} ${type}[${shape.join(", ")}]`).join("; ");
+  const head = `${model.path}: ${model.nodes} nodes, ${formatNumber(model.parameters, 9)} parameters, ${formatBytes(model.bytes)}, opset ${model.opset}`;
+  if (command !== "inspect") return head;
+  const operators = Object.entries(model.operators)
+    .sort(([, a], [, b]) => b - a)
+    .map(([op, count]) => `${op} ${count}`)
+    .join(", ");
+  return [
+    head,
+    `inputs: ${ports(model.inputs)}`,
+    `outputs: ${ports(model.outputs)}`,
+    `operators: ${operators}`,
+  ].join("\n");
+}
+
+function describeQuantization({ quantization }: Report): string | undefined {
+  if (quantization === undefined) return undefined;
+  const { wbits, abits, weights, activations, float } = quantization;
+  const lines = [
+    `Quantized to W${wbits}A${abits}: ${weights} weights, ${activations} activation quantizers; ${float.length} nodes stay float.`,
+  ];
+  const byReason = new Map<string, string[]>();
+  for (const { node, op, reason } of float) {
+    const key = `${op}: ${reason}`;
+    byReason.set(key, [...(byReason.get(key) ?? []), node]);
+  }
+  for (const [key, nodes] of byReason) lines.push(`  ${key} (${listed(nodes)})`);
+  return lines.join("\n");
+}
+
+const listed = (names: string[]): string =>
+  names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
+
+function describeTraining({ training }: Report): string | undefined {
+  if (training === undefined) return undefined;
+  const { mode, ratio, samples, steps, seconds, loss, bestStep, trainedFraction } = training;
+  return (
+    `Trained ${mode.toUpperCase()} at ratio ${ratio} on ${samples} samples in ${steps} steps, ` +
+    `${formatSeconds(seconds)} (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
+  );
+}
+
+function describeExport({ output, verification, audit, latency }: Report): string | undefined {
+  const lines: string[] = [];
+  if (output !== undefined) lines.push(`Wrote ${output.path} (${formatBytes(output.bytes)}).`);
+  if (verification !== undefined) {
+    lines.push(
+      `In ONNX Runtime it agrees with the trained graph on ${formatPercent(verification.agreement)} of ${verification.samples} samples, SQNR ${verification.sqnr.toFixed(1)} dB.`,
+    );
+  }
+  if (audit !== undefined) {
+    const macs = audit.totalMacs === 0 ? "no" : formatPercent(audit.integerMacs / audit.totalMacs);
+    lines.push(`Integer kernels: ${audit.integerNodes} of ${audit.totalNodes} nodes, ${macs} of the MACs.`);
+  }
+  if (latency !== undefined) {
+    const speedUp = latency.floatMs / latency.quantizedMs;
+    lines.push(
+      `Latency at batch ${latency.batch}: float ${formatNumber(latency.floatMs, 3)} ms, quantized ${formatNumber(latency.quantizedMs, 3)} ms (${speedUp.toFixed(2)}x).`,
+    );
+  }
+  return lines.length === 0 ? undefined : lines.join("\n");
+}
+
+function describeSupport({ support }: Report): string | undefined {
+  if (support === undefined) return undefined;
+  if (support.length === 0) return "Every node on the gradients' way can be differentiated.";
+  const rows = support.map(({ node, op, reason }) => `  ${op} ${node}: ${reason}`);
+  return ["Nodes that cannot be differentiated:", ...rows].join("\n");
+}

@@ -1,0 +1,133 @@
+import { z } from "zod";
+
+const finite = z.number();
+const text = z.string();
+
+const fileSchema = z.object({ path: text, bytes: finite });
+
+const modelSchema = fileSchema.extend({
+  sha256: text,
+  producer: text,
+  opset: finite.describe("Version of the default ONNX operator set."),
+  nodes: finite,
+  parameters: finite.describe("Elements of all initializers."),
+  inputs: z.array(z.object({ name: text, type: text, shape: z.array(z.union([z.number(), z.string()])) })),
+  outputs: z.array(z.object({ name: text, type: text, shape: z.array(z.union([z.number(), z.string()])) })),
+  operators: z.record(text, finite).describe("Number of nodes by operator."),
+});
+
+const nodeReasonSchema = z.object({ node: text, op: text, reason: text });
+
+const layerSchema = z.object({
+  weight: text,
+  nodes: z.array(text),
+  op: text,
+  bits: finite,
+  shape: z.array(finite),
+  rows: finite.describe("Output channels."),
+  changedRows: finite.optional().describe("Output channels of which training changed an integer code."),
+});
+
+const quantizationSchema = z.object({
+  wbits: finite,
+  abits: finite,
+  calibration: text.optional(),
+  calibrationSamples: finite.optional(),
+  weights: finite.describe("Number of quantized weights."),
+  activations: finite.describe("Number of activation quantizers."),
+  layers: z.array(layerSchema),
+  float: z.array(nodeReasonSchema).describe("Every node left in float, with its reason."),
+  dropped: z.array(nodeReasonSchema).describe("Relu and Clip nodes that a quantizer's saturation replaces."),
+});
+
+const trainingSchema = z.object({
+  mode: text,
+  ratio: finite,
+  refresh: finite.describe("Samples between two choices of the trained rows."),
+  epochs: finite,
+  batch: finite,
+  loss: text,
+  steps: finite,
+  samples: finite.describe("Samples seen."),
+  seconds: finite,
+  optimizer: z.record(text, z.unknown()),
+  history: z.array(z.object({ samples: finite, loss: finite })).describe("Training loss by samples seen."),
+  validation: z
+    .array(z.object({ samples: finite, loss: finite, accuracy: finite.optional() }))
+    .describe("Loss and top-1 accuracy (a fraction) on held-out samples."),
+  bestStep: finite.describe("Steps before the state that was kept: the best on the held-out samples."),
+  trainedFraction: finite.describe("Share of the quantized weights' rows that the last choice let train."),
+});
+
+const scoreSchema = z.object({
+  model: z.enum(["float", "ptq", "efqat", "model", "reference"]),
+  samples: finite,
+  top1: finite.optional().describe("Fraction of samples whose label has the largest output."),
+  top5: finite.optional(),
+  loss: finite.optional().describe("Mean cross-entropy."),
+  sqnr: finite
+    .optional()
+    .describe("Signal to quantization noise of the first output against the float model, in dB."),
+  agreement: finite.optional().describe("Fraction of samples with the float model's top-1 class."),
+});
+
+const verificationSchema = z.object({
+  samples: finite,
+  sqnr: finite.describe("dB, exported model against the trained evaluation graph."),
+  agreement: finite.describe("Fraction of equal top-1 classes."),
+  layers: z.array(z.object({ tensor: text, largestStep: finite, differing: finite })),
+});
+
+const auditSchema = z.object({
+  integerNodes: finite,
+  totalNodes: finite,
+  integerMacs: finite,
+  totalMacs: finite,
+  floatNodes: z.array(z.object({ node: text, op: text })),
+});
+
+const latencySchema = z.object({
+  batch: finite,
+  threads: finite.optional(),
+  floatMs: finite.describe("Median of one run of the source model."),
+  quantizedMs: finite.describe("Median of one run of the exported model, taken in turn with the float one."),
+});
+
+/** What a command did, for people (text, HTML) and programs (JSON). Sections a command does not have are absent. */
+export const reportSchema = z.object({
+  formatVersion: z.literal(1),
+  tool: z.object({ name: z.literal("efqat"), version: text, runtime: text, node: text }),
+  command: z.enum(["optimize", "inspect", "quantize", "artifact", "train", "export", "evaluate"]),
+  options: z.record(text, z.unknown()).describe("The options in effect, defaults included."),
+  model: modelSchema,
+  data: z.record(text, z.record(text, z.unknown())).optional().describe("What was read, by its use."),
+  support: z
+    .array(nodeReasonSchema)
+    .optional()
+    .describe("Nodes that cannot be quantized or differentiated, with reasons."),
+  quantization: quantizationSchema.optional(),
+  training: trainingSchema.optional(),
+  scores: z.array(scoreSchema).optional(),
+  output: fileSchema.optional(),
+  verification: verificationSchema.optional(),
+  audit: auditSchema.optional(),
+  latency: latencySchema.optional(),
+  seconds: finite,
+  warnings: z.array(text),
+});
+
+export type Report = z.infer<typeof reportSchema>;
+export type Score = z.infer<typeof scoreSchema>;
+export type QuantizationSection = z.infer<typeof quantizationSchema>;
+export type TrainingSection = z.infer<typeof trainingSchema>;
+export type ModelSection = z.infer<typeof modelSchema>;
+
+/** The schema as JSON Schema (draft 2020-12), as docs/report-schema.json holds it. */
+export function reportJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(reportSchema, { target: "draft-2020-12" });
+}
+
+/** The report as JSON text; checked against the schema first, so that no command can write another shape. */
+export function renderJson(report: Report): string {
+  return `${JSON.stringify(reportSchema.parse(report), null, 2)}\n`;
+}

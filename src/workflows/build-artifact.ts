@@ -1,0 +1,29 @@
+import type { Report } from "../report/report-data.ts";
+import { artifactStage } from "./artifact-stage.ts";
+import type { RunContext } from "./context.ts";
+import type { BuildArtifactOptions } from "./options.ts";
+import {
+  describeQuantization,
+  prepareSource,
+  quantizationWarnings,
+  quantizePrepared,
+} from "./quantize-stage.ts";
+import { refuseOverwriting } from "./read-source.ts";
+import { startReport } from "./start-report.ts";
+import { makeFolderOf } from "./write-text.ts";
+
+/** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */
+export async function buildArtifact(options: BuildArtifactOptions, context: RunContext): Promise<Report> {
+  const start = performance.now();
+  await refuseOverwriting(options.model, options.out);
+  await makeFolderOf(options.out);
+  const prepared = await prepareSource(options.model, options.data, context);
+  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  await artifactStage(quantized, options.training, options.out, context);
+  return {
+    ...startReport("artifact", options, prepared.source, start),
+    data: { calibration: prepared.dataset.describe() },
+    quantization: describeQuantization(quantized, options.quantization),
+    warnings: quantizationWarnings(quantized.state),
+  };
+}

@@ -1,0 +1,31 @@
+import type { Report } from "../report/report-data.ts";
+import type { RunContext } from "./context.ts";
+import { givesProbabilities, openModelData } from "./open-data.ts";
+import type { EvaluateOptions } from "./options.ts";
+import { readSource } from "./read-source.ts";
+import { type Contender, scoreModels } from "./score-models.ts";
+import { startReport } from "./start-report.ts";
+
+/**
+ * Runs a model over data: accuracy and loss where there are labels, and the distance from a reference model where
+ * one is given.
+ */
+export async function evaluate(options: EvaluateOptions, context: RunContext): Promise<Report> {
+  const start = performance.now();
+  const source = await readSource(options.model);
+  const dataset = await openModelData(source.model, options.data);
+  const contenders: Contender[] = [{ model: "model", source: options.model }];
+  if (options.reference !== undefined) contenders.unshift({ model: "reference", source: options.reference });
+  const scores = await scoreModels(
+    contenders,
+    dataset,
+    { ...options, probabilities: givesProbabilities(source.model) },
+    context,
+  );
+  const report = startReport("evaluate", options, source, start);
+  const warnings =
+    dataset.hasLabels || options.reference !== undefined
+      ? []
+      : ["Without labels and without --reference there is nothing to judge the outputs by."];
+  return { ...report, data: { evaluation: dataset.describe() }, scores, warnings };
+}

@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import type { Report } from "../report/report-data.ts";
+import { artifactFiles } from "../training/artifact/manifest.ts";
+import { loadTrained } from "../training/train.ts";
+import type { RunContext } from "./context.ts";
+import { auditStage, saveDeployed, verifyStage } from "./export-stage.ts";
+import { measureLatency } from "./measure-latency.ts";
+import { givesProbabilities, openModelData } from "./open-data.ts";
+import type { ExportOptions } from "./options.ts";
+import { describeLayers } from "./quantize-stage.ts";
+import { readSource, refuseOverwriting } from "./read-source.ts";
+import { scoreModels } from "./score-models.ts";
+import { startReport } from "./start-report.ts";
+import { countChangedRows } from "./train-stage.ts";
+import { makeFolderOf } from "./write-text.ts";
+
+/** Writes the deployable model of a trained artifact, verified in ONNX Runtime against its evaluation graph. */
+export async function exportArtifact(options: ExportOptions, context: RunContext): Promise<Report> {
+  const start = performance.now();
+  const floatPath = join(options.artifact, artifactFiles.floatModel);
+  await refuseOverwriting(floatPath, options.out);
+  await makeFolderOf(options.out);
+  const source = await readSource(floatPath);
+  const trained = await loadTrained(options.artifact);
+  const dataset = await openModelData(source.model, options.data);
+  const output = await saveDeployed({ ...trained, model: source.model }, options.int4, options.out, context);
+  const verification = await verifyStage(options.artifact, trained, options.out, dataset, options, context);
+  const changed = await countChangedRows(options.artifact, trained);
+  const layers = describeLayers(trained.state).map((layer) => ({
+    ...layer,
+    changedRows: changed.get(layer.weight) ?? 0,
+  }));
+  const scores = await scoreModels(
+    [
+      { model: "float", source: floatPath },
+      { model: "efqat", source: options.out },
+    ],
+    dataset,
+    { ...options, probabilities: givesProbabilities(source.model) },
+    context,
+  );
+  return {
+    ...startReport("export", options, source, start),
+    data: { evaluation: dataset.describe() },
+    quantization: {
+      wbits: Math.min(...layers.map(({ bits }) => bits)),
+      abits: Math.min(...trained.plan.activations.map(({ bits }) => bits)),
+      weights: layers.length,
+      activations: trained.plan.activations.length,
+      layers,
+      float: trained.plan.float,
+      dropped: trained.plan.dropped.map(({ node, op, reason }) => ({ node, op, reason })),
+    },
+    scores,
+    output,
+    verification,
+    audit: await auditStage(options.out, options),
+    latency: await measureLatency(floatPath, options.out, dataset, options, context),
+  };
+}

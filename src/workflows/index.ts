@@ -1,0 +1,24 @@
+/** One function per user task. */
+export { buildArtifact } from "./build-artifact.ts";
+export type { RunContext, RuntimeOptions } from "./context.ts";
+export { evaluate } from "./evaluate.ts";
+export { exportArtifact } from "./export-artifact.ts";
+export { inspect } from "./inspect.ts";
+export { optimize } from "./optimize.ts";
+export type {
+  ArtifactChoices,
+  BuildArtifactOptions,
+  EvaluateOptions,
+  ExportOptions,
+  InspectOptions,
+  OptimizeOptions,
+  QuantizationChoices,
+  QuantizeOptions,
+  RunChoices,
+  TrainingChoices,
+  TrainOptions,
+} from "./options.ts";
+export { quantize } from "./quantize.ts";
+export { trainArtifact } from "./train-artifact.ts";
+export { makeFolderOf, writeText } from "./write-text.ts";
+export type { DataSpec } from "../data/spec.ts";

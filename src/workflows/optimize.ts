@@ -1,0 +1,99 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { usageError } from "../errors.ts";
+import { encodeModel } from "../onnx/index.ts";
+import type { Report } from "../report/report-data.ts";
+import { artifactFiles } from "../training/artifact/manifest.ts";
+import { artifactStage } from "./artifact-stage.ts";
+import type { RunContext } from "./context.ts";
+import { auditStage, deployedModel, saveDeployed, verifyStage } from "./export-stage.ts";
+import { measureLatency } from "./measure-latency.ts";
+import { givesProbabilities, openJudgingData, withClasses } from "./open-data.ts";
+import type { OptimizeOptions } from "./options.ts";
+import {
+  describeQuantization,
+  prepareSource,
+  quantizationWarnings,
+  quantizePrepared,
+} from "./quantize-stage.ts";
+import { refuseOverwriting } from "./read-source.ts";
+import { scoreModels } from "./score-models.ts";
+import { startReport } from "./start-report.ts";
+import { countChangedRows, trainStage } from "./train-stage.ts";
+import { makeFolderOf } from "./write-text.ts";
+
+/**
+ * The whole way: quantize a model by calibration, train it with EfQAT, export it, verify the exported file in ONNX
+ * Runtime, and compare float, post-training and trained models on data that training has not seen where there are
+ * any. An interrupted run leaves its artifact with a checkpoint, from which `resume` goes on.
+ */
+export async function optimize(options: OptimizeOptions, context: RunContext): Promise<Report> {
+  const start = performance.now();
+  const directory = options.artifact ?? `${options.out}.artifact`;
+  await refuseOverwriting(options.model, options.out);
+  await makeFolderOf(options.out);
+  requireArtifact(options, directory);
+  const prepared = await prepareSource(options.model, options.data, context);
+  const { source, dataset, spec } = prepared;
+  const { val } = options.training;
+  const judging = await openJudgingData(
+    source.model,
+    { spec, dataset, test: options.test },
+    { val, seed: options.seed },
+  );
+  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  const ptq = await deployedModel(quantized, options.quantization.int4, context);
+  if (!options.resume) await artifactStage(quantized, options.training, directory, context);
+  const data = withClasses(source.model, spec);
+  const { result, section } = await trainStage(directory, data, options.training, options, context);
+  const output = await saveDeployed(
+    { ...result, model: prepared.model },
+    options.quantization.int4,
+    options.out,
+    context,
+  );
+  const verification = await verifyStage(directory, result, options.out, judging.dataset, options, context);
+  const scores = await scoreModels(
+    [
+      { model: "float", source: options.model },
+      { model: "ptq", source: encodeModel(ptq) },
+      { model: "efqat", source: options.out },
+    ],
+    judging.dataset,
+    { ...options, batch: options.training.batch, probabilities: givesProbabilities(source.model) },
+    context,
+  );
+  const quantization = describeQuantization(quantized, options.quantization);
+  const changed = await countChangedRows(directory, result);
+  const layers = quantization.layers.map((layer) => ({
+    ...layer,
+    changedRows: changed.get(layer.weight) ?? 0,
+  }));
+  const audit = await auditStage(options.out, options);
+  const latency = await measureLatency(options.model, options.out, judging.dataset, options, context);
+  if (options.artifact === undefined) await rm(directory, { recursive: true, force: true });
+  return {
+    ...startReport("optimize", options, source, start),
+    data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },
+    quantization: { ...quantization, layers },
+    training: section,
+    scores,
+    output,
+    verification,
+    audit,
+    latency,
+    warnings: quantizationWarnings(quantized.state),
+  };
+}
+
+/** Resuming needs the artifact of the interrupted run. */
+function requireArtifact({ resume }: OptimizeOptions, directory: string): void {
+  if (!resume || existsSync(join(directory, artifactFiles.manifest))) return;
+  throw usageError(
+    "resume",
+    "There is no interrupted run to go on from",
+    directory,
+    "Name the folder of its artifact with --artifact, or start without --resume.",
+  );
+}

@@ -1,0 +1,115 @@
+import type { CalibrationMethod } from "../calibration/observers/table.ts";
+import type { DataSpec } from "../data/spec.ts";
+import type { PlanOptions } from "../quantization/options.ts";
+import type { Bits } from "../quantization/types.ts";
+import type { FreezingOptions } from "../training/freezing/refresh.ts";
+import type { LossKind } from "../training/losses/attach-loss.ts";
+import type { OptimizerOptions } from "../training/optimizers/options.ts";
+import type { Schedule } from "../training/schedule.ts";
+import type { RuntimeOptions } from "./context.ts";
+
+/** How a model is quantized before any training. */
+export interface QuantizationChoices extends PlanOptions {
+  wbits: Bits;
+  abits: Bits;
+  calibration: CalibrationMethod;
+  /** Calibration samples, evenly spread over the data. */
+  calibrationSamples: number;
+  /** How 4-bit codes are stored: in int8 (integer kernels run) or as INT4 (smallest file, opset 21). */
+  int4: "container" | "initializer";
+}
+
+/** What is built into a training artifact. */
+export interface ArtifactChoices extends Pick<FreezingOptions, "ratio" | "mode" | "importance"> {
+  /** Samples per step. */
+  batch: number;
+  loss: LossKind;
+  /** Share of distillation in the automatic loss with labels; default: the trainer's. */
+  distill?: number | undefined;
+  optimizer: Partial<OptimizerOptions>;
+  /** Precision in which the training forward computes. */
+  forward: "float";
+  /** Operators of the default ONNX domain only. */
+  portable: boolean;
+}
+
+/** What a training run may choose on an artifact that is already built. */
+export interface RunChoices extends FreezingOptions {
+  epochs: number;
+  schedule: Schedule;
+  augment?: { flip: boolean; crop: number } | undefined;
+  /** Held-out part of the training data: below 1 a fraction, from 1 a count. */
+  val: number;
+  /** Replacements of the artifact's rates, by the optimizer model's input names. */
+  hyper?: Record<string, number> | undefined;
+}
+
+/** How the quantized model is trained, from the artifact to the last step. */
+export interface TrainingChoices extends ArtifactChoices, RunChoices {}
+
+/** What every command on a model file takes. */
+export interface CommonOptions extends RuntimeOptions {
+  model: string;
+  seed: number;
+}
+
+export interface InspectOptions extends RuntimeOptions {
+  model: string;
+  quantization: PlanOptions;
+}
+
+export interface QuantizeOptions extends CommonOptions {
+  data: DataSpec;
+  /** Data that judge the result; default: the test part that comes with `data`, if any. */
+  test?: DataSpec | undefined;
+  out: string;
+  quantization: QuantizationChoices;
+  batch: number;
+}
+
+export interface BuildArtifactOptions extends CommonOptions {
+  data: DataSpec;
+  /** Folder to write the artifact to. */
+  out: string;
+  quantization: QuantizationChoices;
+  training: ArtifactChoices;
+}
+
+export interface TrainOptions extends RuntimeOptions {
+  artifact: string;
+  data: DataSpec;
+  seed: number;
+  training: RunChoices;
+  resume: boolean;
+}
+
+export interface ExportOptions extends RuntimeOptions {
+  artifact: string;
+  out: string;
+  int4: "container" | "initializer";
+  /** Samples to verify and judge the exported file with. */
+  data: DataSpec;
+  seed: number;
+  batch: number;
+}
+
+export interface EvaluateOptions extends RuntimeOptions {
+  model: string;
+  data: DataSpec;
+  /** Float model to compare with. */
+  reference?: string | undefined;
+  /** Output to judge; default: the first. */
+  output?: string | undefined;
+  batch: number;
+}
+
+export interface OptimizeOptions extends CommonOptions {
+  data: DataSpec;
+  test?: DataSpec | undefined;
+  out: string;
+  /** Keep the training artifact in this folder, for resuming; default: a temporary one. */
+  artifact?: string | undefined;
+  resume: boolean;
+  quantization: QuantizationChoices;
+  training: TrainingChoices;
+}

@@ -1,0 +1,30 @@
+import type { Report } from "../report/report-data.ts";
+import { runtimeVersion } from "../runtime/session.ts";
+import { version } from "../version.ts";
+import { describeSource, type Source } from "./read-source.ts";
+
+/** The parts of a report that every command has. `start`: performance.now() when the command began. */
+export function startReport(
+  command: Report["command"],
+  options: object,
+  source: Source,
+  start: number,
+): Report {
+  return {
+    formatVersion: 1,
+    tool: { name: "efqat", version, runtime: runtimeVersion(), node: process.versions.node },
+    command,
+    options: plainOptions(options),
+    model: describeSource(source),
+    seconds: (performance.now() - start) / 1000,
+    warnings: [],
+  };
+}
+
+/** Options as JSON can hold them: undefined ones left out, infinities spelt. */
+function plainOptions(options: object): Record<string, unknown> {
+  const text = JSON.stringify(options, (_key, value: unknown) =>
+    typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
+  );
+  return JSON.parse(text) as Record<string, unknown>;
+}

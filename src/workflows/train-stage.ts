@@ -1,0 +1,91 @@
+import type { DataSpec } from "../data/spec.ts";
+import type { TrainingSection } from "../report/report-data.ts";
+import { viewAs } from "../tensor/tensor.ts";
+import type { Artifact } from "../training/artifact.ts";
+import { readArtifact } from "../training/artifact.ts";
+import { defaultTrainOptions, train, type TrainOptions, type TrainResult } from "../training/train.ts";
+import type { RunContext, RuntimeOptions } from "./context.ts";
+import type { RunChoices } from "./options.ts";
+
+/** Trains the artifact in `directory` and describes the run. Leaves a checkpoint there when interrupted. */
+export async function trainStage(
+  directory: string,
+  data: DataSpec,
+  choices: RunChoices,
+  options: RuntimeOptions & { seed: number; resume: boolean },
+  context: RunContext,
+): Promise<{ result: TrainResult; section: TrainingSection }> {
+  const start = performance.now();
+  const trainOptions = trainOptionsOf(choices, options);
+  const { logger, signal } = context;
+  const result = await train(directory, data, trainOptions, { logger, signal, resume: options.resume });
+  const seconds = (performance.now() - start) / 1000;
+  return { result, section: describeRun(result, trainOptions, seconds) };
+}
+
+function trainOptionsOf(choices: RunChoices, options: RuntimeOptions & { seed: number }): TrainOptions {
+  const { ratio, mode, importance, refresh, epochs, schedule, val } = choices;
+  return {
+    ...defaultTrainOptions,
+    ...{ epochs, schedule, val, seed: options.seed },
+    freezing: { ratio, mode, importance, refresh },
+    hyper: choices.hyper ?? {},
+    augment: choices.augment ?? null,
+    provider: options.provider ?? null,
+    threads: options.threads ?? null,
+  };
+}
+
+function describeRun(result: TrainResult, options: TrainOptions, seconds: number): TrainingSection {
+  const { manifest, history } = result;
+  const samplesAt = (step: number): number => step * manifest.batch;
+  const rows = manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] ?? 0), 0);
+  return {
+    ...options.freezing,
+    epochs: options.epochs,
+    batch: manifest.batch,
+    loss: manifest.loss.terms
+      .map(({ term, weight }) => (weight === 1 ? term : `${weight} ${term}`))
+      .join(" + "),
+    steps: history.steps,
+    samples: samplesAt(history.steps),
+    seconds,
+    optimizer: { weights: manifest.optimizer.weights, quantization: manifest.optimizer.quantization },
+    history: history.loss.map((loss, index) => ({ samples: samplesAt(index + 1), loss })),
+    validation: history.evaluations.map(({ step, loss, accuracy }) => ({
+      samples: samplesAt(step),
+      loss,
+      ...(accuracy === null ? {} : { accuracy }),
+    })),
+    bestStep: history.bestStep,
+    trainedFraction: rows === 0 ? 0 : (history.refreshes.at(-1)?.trained ?? 0) / rows,
+  };
+}
+
+/** Rows of each weight of which training changed at least one integer code, by weight name. */
+export async function countChangedRows(directory: string, result: TrainResult): Promise<Map<string, number>> {
+  const { manifest, checkpoint }: Artifact = await readArtifact(directory);
+  const changed = new Map<string, number>();
+  for (const { name, codes, shape, axis } of manifest.weights) {
+    const before = checkpoint.get(codes);
+    const after = result.state.weights.get(name)?.codes;
+    if (before === undefined || after === undefined) continue;
+    changed.set(name, changedRows(viewAs(before, "int8"), after, shape, axis).size);
+  }
+  return changed;
+}
+
+function changedRows(
+  before: Int8Array,
+  after: Int8Array,
+  shape: readonly number[],
+  axis: number,
+): ReadonlySet<number> {
+  const rows = shape[axis] ?? 1;
+  const inner = shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  const changed = new Set<number>();
+  before.forEach((code, index) => {
+    if (code !== after[index]) changed.add(Math.floor(index / inner) % rows);
+  });
+  return changed;
+}
