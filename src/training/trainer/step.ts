@@ -11,20 +11,23 @@ export interface StepResult {
   gradientNorm: number;
 }
 
+/** What a step needs of a session. */
+export type RunnableGraph = Pick<Session, "inputs" | "run">;
+
 /**
  * Runs training steps on a state, in place. Updated tensors replace the old ones without a copy; new codes of
  * trained rows are written into the weight's own codes.
  */
 export class Stepper {
   readonly #manifest: Manifest;
-  readonly #training: Session;
-  readonly #optimizer: Session;
+  readonly #training: RunnableGraph;
+  readonly #optimizer: RunnableGraph;
   readonly #fixed: ReadonlySet<string>;
   readonly #rates = new Map<string, Tensor>();
 
   constructor(
     manifest: Manifest,
-    sessions: { training: Session; optimizer: Session },
+    sessions: { training: RunnableGraph; optimizer: RunnableGraph },
     hyper: Readonly<Record<string, number>>,
   ) {
     this.#manifest = manifest;

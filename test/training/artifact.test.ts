@@ -1,0 +1,137 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { UserError } from "../../src/errors.ts";
+import { verifyModel } from "../../src/ir/verify.ts";
+import { encodeModel } from "../../src/onnx/index.ts";
+import { Session } from "../../src/runtime/session.ts";
+import { viewAs } from "../../src/tensor/tensor.ts";
+import { type Artifact, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
+import { quantizationStateOf } from "../../src/training/artifact/plan.ts";
+import { stateTensor } from "../../src/training/state.ts";
+import { tinyArtifact } from "./tiny-network.ts";
+
+let artifact: Artifact;
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "artifact-"));
+  artifact = await tinyArtifact({ wbits: 4 });
+});
+afterAll(async () => rm(directory, { recursive: true, force: true }));
+
+test("the training model has the inputs and outputs of the contract", async () => {
+  const session = await Session.create(encodeModel(artifact.trainingModel));
+  const names = (ports: readonly { name: string }[]): string[] => ports.map(({ name }) => name);
+  const { weights, activations, parameters, targets } = artifact.manifest;
+  expect(weights.map(({ name }) => name)).toEqual([
+    "stem.weight",
+    "depth.weight",
+    "point.weight",
+    "head.weight",
+  ]);
+  expect(names(session.inputs)).toEqual([
+    "x",
+    ...targets.map(({ name }) => name),
+    ...weights.flatMap(({ name }) => [`${name}.codes`, `${name}.scale`]),
+    ...activations.flatMap(({ name }) => [`${name}.scale`, `${name}.zero_point`]),
+    ...parameters.map(({ name }) => name),
+    ...weights.map(({ name }) => `${name}.rows`),
+  ]);
+  const trained = activations.flatMap(({ name, scaleGrad, zeroPointGrad }) => [
+    ...(scaleGrad === null ? [] : [`${name}.scale.grad`]),
+    ...(zeroPointGrad === null ? [] : [`${name}.zero_point.grad`]),
+  ]);
+  expect(trained.length).toBeGreaterThan(4);
+  expect(names(session.outputs)).toEqual([
+    "loss",
+    ...weights.flatMap(({ name }) => [`${name}.grad`, `${name}.scale.grad`]),
+    ...trained,
+    ...parameters.map(({ name }) => `${name}.grad`),
+  ]);
+  await session.release();
+});
+
+test("the models are sound, and the evaluation model gives the loss and the source's outputs", () => {
+  for (const model of [artifact.trainingModel, artifact.evalModel, artifact.optimizerModel])
+    verifyModel(model);
+  expect(artifact.evalModel.graph.outputs.map(({ name }) => name)).toEqual(["loss", "scores"]);
+  const domains = new Set(artifact.trainingModel.graph.nodes.map(({ domain }) => domain));
+  expect(domains.has("com.microsoft")).toBe(artifact.manifest.usesContribOps);
+});
+
+test("a portable artifact uses operators of the default domain alone", async () => {
+  const portable = await tinyArtifact({ portable: true });
+  expect(portable.manifest.usesContribOps).toBe(false);
+  expect([...portable.trainingModel.opsets.keys()]).toEqual([""]);
+  expect(portable.trainingModel.graph.nodes.every(({ domain }) => domain === "")).toBe(true);
+});
+
+test("reads back what it wrote, and builds the same twice", async () => {
+  await writeArtifact(artifact, directory);
+  const read = await readArtifact(directory);
+  expect(read.manifest).toEqual(artifact.manifest);
+  const again = await tinyArtifact({ wbits: 4 });
+  for (const part of ["trainingModel", "evalModel", "optimizerModel", "floatModel"] as const) {
+    const bytes = Buffer.from(encodeModel(artifact[part]));
+    expect(Buffer.from(encodeModel(read[part])).equals(bytes)).toBe(true);
+    expect(Buffer.from(encodeModel(again[part])).equals(bytes)).toBe(true);
+  }
+  expect(new Set(read.checkpoint.keys())).toEqual(new Set(artifact.checkpoint.keys()));
+  for (const [name, tensor] of artifact.checkpoint)
+    expect(Buffer.from(stateTensor(read.checkpoint, name).bytes).equals(Buffer.from(tensor.bytes))).toBe(
+      true,
+    );
+});
+
+test("the checkpoint has every state input of the three graphs", () => {
+  const { inputs, targets, optimizer } = artifact.manifest;
+  const fed = new Set([...inputs, ...targets].map(({ name }) => name));
+  const wanted = [
+    ...artifact.trainingModel.graph.inputs.map(({ name }) => name).filter((name) => !fed.has(name)),
+    ...optimizer.inputs.filter(({ role }) => role === "state").map(({ name }) => name),
+  ];
+  expect(wanted.filter((name) => !artifact.checkpoint.has(name))).toEqual([]);
+});
+
+test("the plan and the state come back out of manifest and checkpoint", () => {
+  const { plan, state, parameters } = quantizationStateOf(artifact.manifest, artifact.checkpoint);
+  expect(plan.weights.map(({ bits }) => bits)).toEqual([4, 4, 4, 4]);
+  const point = state.weights.get("point.weight");
+  expect(point?.shape).toEqual([8, 8, 1, 1]);
+  expect(point?.codes.every((code) => code >= -8 && code <= 7)).toBe(true);
+  for (const { zeroPoint, qmin, qmax } of state.activations.values()) {
+    expect(Number.isInteger(zeroPoint)).toBe(true);
+    expect(zeroPoint >= qmin && zeroPoint <= qmax).toBe(true);
+  }
+  expect([...parameters.keys()].sort()).toEqual(["depth.bias", "head.bias", "point.bias", "stem.bias"]);
+});
+
+test("flops: the forward counts each convolution and product once, a row its share", () => {
+  const { flops } = artifact.manifest;
+  const stem = 2 * 16 * 8 * 64 * 9;
+  const point = 2 * 16 * 8 * 64 * 8;
+  const head = 2 * 16 * 8 * 3;
+  expect(flops.forward).toBe(2 * stem + point + head);
+  expect(flops.backwardData).toBe(stem + point + head);
+  expect(flops.backwardWeightFull).toBe(flops.forward);
+  expect(flops.backwardWeightPerRow["point.weight"]).toBe(point / 8);
+});
+
+test("rows start from float weights that round to the deployed codes", () => {
+  for (const { codes, rows, latent, scale, shape, axis } of artifact.manifest.weights) {
+    const count = Number(stateTensor(artifact.checkpoint, rows).dims[0]);
+    expect(count).toBe(Math.round(0.25 * (shape[axis] as number)));
+    expect(stateTensor(artifact.checkpoint, latent).dims[0]).toBe(count);
+    expect(viewAs(stateTensor(artifact.checkpoint, scale), "float32").every((value) => value > 0)).toBe(true);
+    expect(stateTensor(artifact.checkpoint, codes).dims).toEqual(shape);
+  }
+});
+
+test.each([0, -1, 1.5])("refuses a batch of %s", async (batch) => {
+  await expect(tinyArtifact({ batch })).rejects.toThrow(UserError);
+});
+
+test("a folder without a manifest is no artifact", async () => {
+  await expect(readArtifact(join(directory, "nothing"))).rejects.toThrow(/not a training artifact/);
+});

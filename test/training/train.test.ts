@@ -1,0 +1,212 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { UserError } from "../../src/errors.ts";
+import { silentLogger } from "../../src/log.ts";
+import { type Tensor, viewAs } from "../../src/tensor/tensor.ts";
+import { type Artifact, writeArtifact } from "../../src/training/artifact.ts";
+import { loadSafetensors } from "../../src/training/checkpoint/files.ts";
+import { stateTensor } from "../../src/training/state.ts";
+import { defaultTrainOptions, loadTrained, train, type TrainOptions } from "../../src/training/train.ts";
+import { type RunOutcome, runTraining } from "../../src/training/trainer/run-training.ts";
+import { tinyArtifact, tinyData } from "./tiny-network.ts";
+
+let artifact: Artifact;
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "train-"));
+  artifact = await tinyArtifact({
+    wbits: 4,
+    optimizer: { weightRate: 0.05, parameterRate: 0.05 },
+    loss: { kind: "cross-entropy", hasLabels: true },
+  });
+  await writeArtifact(artifact, join(directory, "artifact"));
+});
+afterAll(async () => rm(directory, { recursive: true, force: true }));
+
+const run = (name: string): string => join(directory, name);
+const freezing = { ...defaultTrainOptions.freezing, refresh: 128 };
+const options: Partial<TrainOptions> = { maxSteps: 24, threads: 1, val: 48, evalEvery: 6, freezing };
+
+/** A run in this process, which spares the start of a child. */
+const runHere = (name: string, changes: Partial<TrainOptions>, resume = false): Promise<RunOutcome> =>
+  runTraining(
+    {
+      artifact: run("artifact"),
+      data: tinyData,
+      options: { ...defaultTrainOptions, ...options, ...changes },
+      runDirectory: run(name),
+      resume,
+    },
+    { logger: silentLogger, signal: new AbortController().signal, progress: () => undefined },
+  );
+
+const same = (a: Tensor, b: Tensor): boolean => Buffer.from(a.bytes).equals(Buffer.from(b.bytes));
+
+test("training improves on the held-out samples, and the run returns its best state", async () => {
+  const result = await train(
+    run("artifact"),
+    tinyData,
+    {
+      ...options,
+      maxSteps: 78,
+      epochs: 3,
+      hyper: { "lr.weights": 0.3, "lr.parameters": 0.5, clip_norm: 10 },
+    },
+    { runDirectory: run("learn") },
+  );
+  const { evaluations, bestStep, steps, totalSteps, loss, refreshes } = result.history;
+  expect([steps, totalSteps, loss.length]).toEqual([78, 78, 78]);
+  const best = evaluations.reduce((a, b) => (b.loss < a.loss ? b : a));
+  expect(best.step).toBe(bestStep);
+  expect(best.loss).toBeLessThan(0.7 * (evaluations[0]?.loss ?? 0));
+  expect(refreshes.length).toBe(10);
+  expect(refreshes.slice(1).some(({ started }) => started > 0)).toBe(true);
+  expect(result.plan.weights).toHaveLength(4);
+  expect(
+    same(stateTensor(result.parameters, "stem.bias"), stateTensor(artifact.checkpoint, "stem.bias")),
+  ).toBe(false);
+  const scale = result.state.weights.get("point.weight")?.scale as Float32Array;
+  expect([...scale]).not.toEqual([
+    ...viewAs(stateTensor(artifact.checkpoint, "point.weight.scale"), "float32"),
+  ]);
+});
+
+/** Rows of each weight whose codes differ between two states, and the rows that ever trained. */
+async function movedRows(runDirectory: string): Promise<Map<string, Set<number>>> {
+  const { tensors } = await loadSafetensors(join(runDirectory, "checkpoint.safetensors"));
+  const moved = new Map<string, Set<number>>();
+  for (const { name, codes, shape, axis } of artifact.manifest.weights) {
+    const before = viewAs(stateTensor(artifact.checkpoint, codes), "int8");
+    const after = viewAs(stateTensor(tensors, codes), "int8");
+    const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+    const rows = new Set<number>();
+    after.forEach((code, at) => {
+      if (code !== before[at]) rows.add(Math.floor(at / inner) % (shape[axis] as number));
+    });
+    moved.set(name, rows);
+  }
+  return moved;
+}
+
+test.each(["cwpl", "cwpn", "lwpn"] as const)(
+  "%s: codes of rows that never trained stay bit-identical",
+  async (mode) => {
+    const once = { mode, ratio: 0.4, importance: "magnitude", refresh: 1e9 } as const;
+    await runHere(mode, { freezing: once });
+    const { tensors } = await loadSafetensors(join(run(mode), "checkpoint.safetensors"));
+    let moved = 0;
+    for (const [name, rows] of await movedRows(run(mode))) {
+      const trained = new Set(Array.from(viewAs(stateTensor(tensors, `${name}.rows`), "int64"), Number));
+      expect([...rows].filter((row) => !trained.has(row))).toEqual([]);
+      moved += rows.size;
+    }
+    expect(moved).toBeGreaterThan(0);
+  },
+);
+
+test("frozen codes survive several refreshes, checked at each of them", async () => {
+  const directories: string[] = [];
+  for (const maxSteps of [8, 16, 24]) {
+    const name = `refresh-${maxSteps}`;
+    directories.push(run(name));
+    const schedule = { kind: "constant", warmup: 0, final: 1 } as const;
+    await runHere(name, { schedule, maxSteps });
+  }
+  const states = [artifact.checkpoint];
+  for (const each of directories)
+    states.push((await loadSafetensors(join(each, "checkpoint.safetensors"))).tensors);
+  const { history } = await loadTrained(run("artifact"), directories[2]);
+  expect(history.refreshes.map(({ step }) => step)).toEqual([0, 8, 16]);
+  for (const { codes, rows, shape, axis } of artifact.manifest.weights) {
+    const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+    for (let segment = 1; segment < states.length; segment++) {
+      const before = viewAs(stateTensor(states[segment - 1] as Map<string, Tensor>, codes), "int8");
+      const end = states[segment] as Map<string, Tensor>;
+      const trained = new Set(Array.from(viewAs(stateTensor(end, rows), "int64"), Number));
+      viewAs(stateTensor(end, codes), "int8").forEach((code, at) => {
+        const row = Math.floor(at / inner) % (shape[axis] as number);
+        if (!trained.has(row)) expect(code).toBe(before[at]);
+      });
+    }
+  }
+});
+
+test("at ratio 0 scales and biases train and no code moves; at 1 every weight moves", async () => {
+  await runHere("none", { freezing: { ...freezing, ratio: 0 } });
+  const { tensors } = await loadSafetensors(join(run("none"), "checkpoint.safetensors"));
+  expect([...(await movedRows(run("none"))).values()].every((rows) => rows.size === 0)).toBe(true);
+  for (const name of ["stem.weight.scale", "head.bias"])
+    expect(same(stateTensor(tensors, name), stateTensor(artifact.checkpoint, name))).toBe(false);
+  await runHere("all", { freezing: { ...freezing, ratio: 1 } });
+  expect([...(await movedRows(run("all"))).values()].every((rows) => rows.size > 0)).toBe(true);
+});
+
+test("an interrupted and resumed run ends with the same bytes as an uninterrupted one", async () => {
+  await train(run("artifact"), tinyData, options, { runDirectory: run("whole") });
+  const controller = new AbortController();
+  const stopped = train(run("artifact"), tinyData, options, {
+    runDirectory: run("parts"),
+    signal: controller.signal,
+    onProgress: ({ step }) => {
+      if (step >= 10) controller.abort();
+    },
+  });
+  await expect(stopped).rejects.toMatchObject({ code: "interrupted/training", kind: "interrupted" });
+  const { history } = await loadTrained(run("artifact"), run("parts"));
+  expect(history.steps).toBeGreaterThanOrEqual(10);
+  expect(history.steps).toBeLessThan(24);
+  await train(run("artifact"), tinyData, options, { runDirectory: run("parts"), resume: true });
+  for (const file of ["checkpoint.safetensors", "best.safetensors"]) {
+    const [whole, parts] = [
+      await readFile(join(run("whole"), file)),
+      await readFile(join(run("parts"), file)),
+    ];
+    expect(whole.equals(parts)).toBe(true);
+  }
+});
+
+test("the seed decides the run", async () => {
+  const states = [];
+  for (const seed of [3, 3, 4]) {
+    await runHere("seed", { seed, maxSteps: 6 });
+    states.push(await readFile(join(run("seed"), "best.safetensors")));
+  }
+  expect(states[0]?.equals(states[1] as Buffer)).toBe(true);
+  expect(states[0]?.equals(states[2] as Buffer)).toBe(false);
+});
+
+test("a run that diverges without a better state before is an error with a remedy", async () => {
+  const hyper = { "lr.activation_scales": 1e4 };
+  const schedule = { kind: "constant", warmup: 0, final: 1 } as const;
+  const diverging = runHere("diverge", { hyper, schedule });
+  await expect(diverging).rejects.toMatchObject({ code: "verification/diverged" });
+});
+
+test("resuming needs the checkpoint of the same run", async () => {
+  await runHere("other", { maxSteps: 4 });
+  await expect(runHere("other", {}, true)).rejects.toMatchObject({ code: "usage/resume" });
+  await expect(runHere("missing", {}, true)).rejects.toMatchObject({ code: "model/checkpoint-missing" });
+});
+
+test("errors of the child come back as they were", async () => {
+  const nowhere = train(run("artifact"), { path: run("no-data.mjs") }, options);
+  await expect(nowhere).rejects.toBeInstanceOf(UserError);
+  await expect(train(run("artifact"), tinyData, { ...options, val: 470 })).rejects.toMatchObject({
+    code: "data/too-small",
+  });
+  const ratio = { ...options, freezing: { ...freezing, ratio: 1.5 } };
+  await expect(train(run("artifact"), tinyData, ratio)).rejects.toMatchObject({
+    code: "usage/option",
+    where: "--ratio",
+  });
+});
+
+test("the parent's event loop keeps turning while the child trains", async () => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await train(artifact, tinyData, { ...options, maxSteps: 12 });
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(20);
+});
