@@ -52,12 +52,18 @@ export async function calibrate(
   }
   const plan = planBatches(model, samples, [...stages.keys()], options);
   for (let pass = 1; stages.size > 0; pass++) {
-    await runPass(model, stages, samples, {
-      ...options,
-      ...plan,
-      logger,
-      stage: `calibrating, pass ${pass}`,
-    });
+    const enough = Math.max(...Array.from(stages.values(), (stage) => stage.enough ?? Infinity));
+    await runPass(
+      model,
+      stages,
+      limitSamples(samples, plan.dropLast ? Math.max(enough, plan.batch) : enough),
+      {
+        ...options,
+        ...plan,
+        logger,
+        stage: `calibrating, pass ${pass}`,
+      },
+    );
     const next = new Map<string, ObserverStage>();
     for (const [tensor, stage] of stages) {
       const outcome = stage.finish();

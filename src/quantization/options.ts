@@ -14,8 +14,8 @@ export interface PlanOptions {
   /** First and last weighted layers, their weights and what they read: "8" (default) keeps 8 bits, "same" as the rest. */
   firstLast?: "8" | "same";
   /**
-   * Activations that no Conv, Gemm or MatMul reads (inputs of Add and Mul, outputs of pools): "8" (default), as the
-   * integer kernels work on 8-bit codes anyway, or "same" for `abits`.
+   * Activations that no Conv, Gemm or MatMul reads (other operands of Add and Mul, outputs of pools): "same" (default)
+   * for `abits`, or "8", which costs no speed on integer kernels that work on bytes anyway.
    */
   otherActivations?: "8" | "same";
   /** Operator types left in float. */
@@ -41,7 +41,7 @@ export function resolvePlanOptions(options: PlanOptions): ResolvedPlanOptions {
     signedActivations: options.signedActivations ?? false,
     symmetricActivations: options.symmetricActivations ?? false,
     firstLast: options.firstLast ?? "8",
-    otherActivations: options.otherActivations ?? "8",
+    otherActivations: options.otherActivations ?? "same",
     excludeOps: options.excludeOps ?? [],
     excludeNodes: options.excludeNodes ?? [],
   };

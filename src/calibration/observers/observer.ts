@@ -15,6 +15,8 @@ export interface ReductionEmitter {
  * memory does not depend on the number of samples nor the result on the batch size.
  */
 export interface ObserverStage {
+  /** Samples that are enough for this pass; default all. They are spread evenly over the data. */
+  enough?: number;
   /** Adds what this pass needs of the value to the graph; returns the names of the outputs, each [samples]. */
   emit(reductions: ReductionEmitter): string[];
   /** Takes one sample's numbers, in the order of the outputs. Samples come in the order of the data. */
