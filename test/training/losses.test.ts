@@ -1,0 +1,128 @@
+import { expect, test } from "vitest";
+import { Emitter } from "../../src/ir/emit.ts";
+import { cloneGraph, createGraph, createModel, createValue } from "../../src/ir/graph.ts";
+import type { Graph } from "../../src/ir/model.ts";
+import { encodeModel } from "../../src/onnx/index.ts";
+import { Session } from "../../src/runtime/session.ts";
+import { floats, ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
+import { attachLoss, type Loss, resolveLoss } from "../../src/training/losses/attach-loss.ts";
+
+const logits = [
+  [2, -1, 0.5],
+  [0.25, 3, -2],
+];
+const teacherLogits = [
+  [1, 0, 0],
+  [-1, 2, 1],
+];
+const labels = [0, 2];
+
+const softmax = (row: number[]): number[] => {
+  const exponents = row.map(Math.exp);
+  const total = exponents.reduce((a, b) => a + b);
+  return exponents.map((value) => value / total);
+};
+const mean = (values: number[]): number => values.reduce((a, b) => a + b) / values.length;
+
+const crossEntropy = mean(logits.map((row, n) => -Math.log(softmax(row)[labels[n] as number] as number)));
+const kl = mean(
+  logits.map((row, n) => {
+    const p = softmax(teacherLogits[n] as number[]);
+    const q = softmax(row);
+    return p.reduce((sum, value, c) => sum + value * Math.log(value / (q[c] as number)), 0);
+  }),
+);
+const mse = (a: number[][], b: number[][]): number =>
+  mean(a.flatMap((row, n) => row.map((value, c) => (value - ((b[n] as number[])[c] as number)) ** 2)));
+
+/** x [N, 3] -> y, through `activation` where there is one. */
+function head(activation?: string): Graph {
+  const graph = createGraph("head");
+  graph.inputs.push(createValue("x", "float32", ["N", 3]));
+  new Emitter(graph).node(activation ?? "Identity", ["x"], {
+    outputs: ["y"],
+    attributes: activation === undefined ? {} : { axis: -1 },
+  });
+  graph.outputs.push(createValue("y", "float32", ["N", 3]));
+  return graph;
+}
+
+async function lossOf(source: Graph, loss: Loss, feeds: Record<string, Tensor>): Promise<number> {
+  const graph = cloneGraph(source);
+  const targets = attachLoss(graph, loss);
+  expect(targets.map(({ name }) => name).sort()).toEqual(
+    Object.keys(feeds)
+      .filter((name) => name !== "x")
+      .sort(),
+  );
+  const session = await Session.create(encodeModel(createModel(graph, 13)));
+  const outputs = await session.run(feeds);
+  await session.release();
+  expect(outputs["loss"]?.dims).toEqual([]);
+  return viewAs(outputs["loss"] as Tensor, "float32")[0] as number;
+}
+
+const x = floats(logits.flat(), [2, 3]);
+const taught = (rows: number[][]): Tensor => floats(rows.flat(), [2, 3]);
+
+test("cross-entropy", async () => {
+  const loss = resolveLoss(head(), { kind: "cross-entropy", hasLabels: true, distill: 0.5 });
+  expect(await lossOf(head(), loss, { x, labels: ints(labels) })).toBeCloseTo(crossEntropy, 5);
+});
+
+test.each([
+  [undefined, teacherLogits],
+  ["Softmax", teacherLogits.map(softmax)],
+  ["LogSoftmax", teacherLogits.map((row) => softmax(row).map(Math.log))],
+])("KL from the float model, behind %s", async (activation, rows) => {
+  const graph = head(activation);
+  const loss = resolveLoss(graph, { kind: "auto", hasLabels: false, distill: 0.5 });
+  expect(loss.terms).toEqual([{ term: "kl", weight: 1, output: "y" }]);
+  expect(await lossOf(graph, loss, { x, "y.teacher": taught(rows) })).toBeCloseTo(kl, 5);
+});
+
+test("KL is zero where both agree", async () => {
+  const loss = resolveLoss(head(), { kind: "kl", hasLabels: true, distill: 0.5 });
+  expect(await lossOf(head(), loss, { x, "y.teacher": x })).toBeCloseTo(0, 6);
+});
+
+test("mean squared error is taken on the output itself", async () => {
+  const graph = head("Softmax");
+  const loss = resolveLoss(graph, { kind: "mse", hasLabels: true, distill: 0.5 });
+  const rows = teacherLogits.map(softmax);
+  expect(await lossOf(graph, loss, { x, "y.teacher": taught(rows) })).toBeCloseTo(
+    mse(logits.map(softmax), rows),
+    5,
+  );
+});
+
+test("auto with labels mixes cross-entropy and KL", async () => {
+  const loss = resolveLoss(head(), { kind: "auto", hasLabels: true, distill: 0.25 });
+  const value = await lossOf(head(), loss, { x, labels: ints(labels), "y.teacher": taught(teacherLogits) });
+  expect(value).toBeCloseTo(0.75 * crossEntropy + 0.25 * kl, 5);
+  const pure = resolveLoss(head(), { kind: "auto", hasLabels: true, distill: 0 });
+  expect(pure.terms.map(({ term }) => term)).toEqual(["cross-entropy"]);
+});
+
+test("auto gives regression outputs the mean squared error, and sums over outputs", () => {
+  const graph = head();
+  graph.inputs.push(createValue("box", "float32", ["N", 4, 7]));
+  graph.outputs.push(createValue("box", "float32", ["N", 4, 7]));
+  graph.outputs.push(createValue("count", "int64", ["N"]));
+  const { terms } = resolveLoss(graph, { kind: "auto", hasLabels: false, distill: 0.5 });
+  expect(terms.map(({ term, output }) => `${term} ${output}`)).toEqual(["kl y", "mse box"]);
+});
+
+test("cross-entropy without labels or classes, and a model without float outputs, are errors", () => {
+  expect(() => resolveLoss(head(), { kind: "cross-entropy", hasLabels: false, distill: 0 })).toThrow(
+    /labels/,
+  );
+  const graph = createGraph("indices");
+  graph.outputs.push(createValue("best", "int64", ["N"]));
+  expect(() => resolveLoss(graph, { kind: "auto", hasLabels: false, distill: 0 })).toThrow(/float32/);
+  const map = createGraph("map");
+  map.inputs.push(createValue("y", "float32", ["N", 3, 8, 8]));
+  map.outputs.push(createValue("y", "float32", ["N", 3, 8, 8]));
+  const loss = resolveLoss(map, { kind: "cross-entropy", hasLabels: true, distill: 0 });
+  expect(() => attachLoss(map, loss)).toThrow(/\[samples, classes\]/);
+});
