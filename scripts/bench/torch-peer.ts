@@ -1,0 +1,54 @@
+import { execa, type ResultPromise } from "execa";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+type Reply = { ms: number; peakBytes: number };
+
+/** A Python process that runs PyTorch QAT of an artifact's network, one request at a time. */
+export class TorchPeer {
+  readonly version: string;
+  readonly #child: TorchChild;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(child: TorchChild, lines: AsyncIterator<string>, version: string) {
+    this.#child = child;
+    this.#lines = lines;
+    this.version = version;
+  }
+
+  /** Starts the peer, or resolves to undefined (with the reason) where Python has no torch or onnx. */
+  static async start(artifact: string, threads: number): Promise<TorchPeer | string> {
+    const python = process.env["EFQAT_PYTHON"] ?? "python3";
+    const probe = await execa(python, ["-c", "import torch, onnx, numpy"], { reject: false });
+    if (probe.exitCode !== 0)
+      return `${python} cannot import torch and onnx (set EFQAT_PYTHON to one that can)`;
+    const script = fileURLToPath(new URL("torch_qat.py", import.meta.url));
+    const child = execa(python, [script, artifact, "--threads", String(threads)], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+      buffer: false,
+    });
+    child.catch(() => undefined);
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const first = await lines.next();
+    if (first.done === true) return "the PyTorch side stopped while it was being set up";
+    const { torch } = JSON.parse(first.value) as { torch: string };
+    return new TorchPeer(child, lines, torch);
+  }
+
+  /** Runs one request and returns the milliseconds that the other side measured, and its peak memory so far. */
+  async request(what: "forward" | "step" | "peak"): Promise<Reply> {
+    this.#child.stdin.write(`${JSON.stringify({ do: what })}\n`);
+    const line = await this.#lines.next();
+    if (line.done === true) throw new Error("the PyTorch side of the benchmark stopped");
+    return JSON.parse(line.value) as Reply;
+  }
+
+  stop(): void {
+    this.#child.stdin.end();
+    this.#child.kill();
+  }
+}
+
+type TorchChild = ResultPromise<{ stdin: "pipe"; stdout: "pipe"; stderr: "inherit"; buffer: false }>;
