@@ -1,0 +1,131 @@
+import { join } from "node:path";
+import type { Model, Node } from "../ir/model.ts";
+import { loadModel } from "../onnx/index.ts";
+import type { QuantizationPlan } from "../quantization/types.ts";
+import { type ModelSource, withSession, withTemporaryDirectory } from "../runtime/open-model.ts";
+import { countMacs } from "./count-macs.ts";
+import { findIntegerNodes } from "./integer-kernels.ts";
+
+export interface AuditedNode {
+  node: string;
+  op: string;
+  /** The operator that ONNX Runtime runs for it; undefined where it was fused into a neighbour or removed. */
+  kernel: string | undefined;
+  integer: boolean;
+  /** Multiply-accumulates per sample. */
+  macs: number;
+}
+
+export interface KernelAudit {
+  nodes: AuditedNode[];
+  /** Nodes that compute something (no quantizers), and those of them on integer kernels. */
+  totalNodes: number;
+  integerNodes: number;
+  totalMacs: number;
+  integerMacs: number;
+  /** Float nodes and why they are. */
+  floatNodes: { node: string; op: string; reason: string }[];
+  /** How often each operator stands in the optimized graph. */
+  kernels: Record<string, number>;
+}
+
+export interface AuditOptions {
+  threads?: number | undefined;
+  provider?: string | undefined;
+}
+
+/**
+ * Loads the deployed model in ONNX Runtime with all optimizations, reads the optimized graph back, and tells which
+ * nodes run on integer kernels on this machine, how much of the work that is, and why the others do not.
+ * @param source path of the exported file
+ */
+export async function auditKernels(
+  source: string,
+  plan: QuantizationPlan,
+  options: AuditOptions = {},
+): Promise<KernelAudit> {
+  const deployed = await loadModel(source);
+  return auditGraphs(deployed, await readOptimized(source, options), plan);
+}
+
+/** The graph that ONNX Runtime makes of a model with all optimizations. */
+export async function readOptimized(source: ModelSource, options: AuditOptions = {}): Promise<Model> {
+  return withTemporaryDirectory(async (directory) => {
+    const optimizedModelPath = join(directory, "optimized.onnx");
+    const { threads, provider } = options;
+    const session = {
+      optimizedModelPath,
+      ...(threads === undefined ? {} : { threads }),
+      ...(provider === undefined ? {} : { provider }),
+    };
+    await withSession(source, session, async () => undefined);
+    return loadModel(optimizedModelPath);
+  });
+}
+
+/** The audit of a deployed model and its optimized form. */
+export function auditGraphs(deployed: Model, optimized: Model, plan: QuantizationPlan): KernelAudit {
+  const integer = findIntegerNodes(optimized.graph);
+  const kernels = kernelsByName(optimized.graph.nodes);
+  const reasons = new Map(plan.float.map(({ node, reason }) => [node, reason]));
+  const nodes = deployed.graph.nodes
+    .filter((node) => !isQuantizer(node))
+    .map((node) => {
+      const kernel = kernels.get(node.name);
+      return {
+        node: node.name,
+        op: node.opType,
+        kernel: kernel?.opType,
+        integer: kernel !== undefined && integer.has(kernel),
+        macs: countMacs(deployed.graph, node),
+      };
+    });
+  const computing = nodes.filter(({ kernel, macs }) => kernel !== undefined || macs > 0);
+  const float = computing.filter((entry) => !entry.integer);
+  return {
+    nodes,
+    totalNodes: computing.length,
+    integerNodes: computing.length - float.length,
+    totalMacs: sum(computing.map(({ macs }) => macs)),
+    integerMacs: sum(computing.filter((entry) => entry.integer).map(({ macs }) => macs)),
+    floatNodes: float.map(({ node, op, kernel }) => ({
+      node,
+      op,
+      reason:
+        reasons.get(node) ??
+        `ONNX Runtime runs it as ${kernel ?? "part of a float kernel"} although it is quantized`,
+    })),
+    kernels: countKernels(optimized.graph.nodes),
+  };
+}
+
+/** Quantizers, and the bounds on their codes. */
+function isQuantizer({ opType, outputs }: Node): boolean {
+  if (opType === "QuantizeLinear" || opType === "DequantizeLinear") return true;
+  return opType === "Clip" && (outputs[0]?.endsWith(".codes") ?? false);
+}
+
+/**
+ * Kernels by the name of the node they were made of. ONNX Runtime keeps names through fusion, with marks around
+ * them: "Conv_1_token_12", "fused Conv_1", "Conv_1_nchwc", "MatMul_1/MatMulAddFusion".
+ */
+function kernelsByName(nodes: readonly Node[]): Map<string, Node> {
+  const found = new Map<string, Node>();
+  for (const node of nodes) {
+    const plain = node.name
+      .replace(/_token_\d+$/, "")
+      .replace(/^fused /, "")
+      .replace(/\/MatMulAddFusion.*$/, "")
+      .replace(/_nchwc$/, "");
+    if (plain !== "" && !found.has(plain)) found.set(plain, node);
+  }
+  return found;
+}
+
+function countKernels(nodes: readonly Node[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { opType } of nodes) counts[opType] = (counts[opType] ?? 0) + 1;
+  return counts;
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

@@ -1,0 +1,103 @@
+import { batches } from "../data/batches.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { InternalError } from "../errors.ts";
+import type { Model } from "../ir/model.ts";
+import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
+import { withSession } from "../runtime/open-model.ts";
+import { codeOf } from "../tensor/affine.ts";
+import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
+import { type Cut, cutLayers } from "./cut-layers.ts";
+import { referenceSession, selectOutputs } from "./reference-model.ts";
+import { feedsOf, type RunOptions, runtimeOptions } from "./run-options.ts";
+
+/** How the codes of one quantized value differ between the deployed and the reference model on equal layer inputs. */
+export interface LayerComparison {
+  tensor: string;
+  /** Largest distance in quantization steps. */
+  largestStep: number;
+  /** Fraction of codes that differ, and that differ by more than one step. */
+  differing: number;
+  beyondOne: number;
+}
+
+/**
+ * Compares deployed kernels layer by layer: the reference runs in float and gives every quantized value; each layer
+ * of the deployed model, in ONNX Runtime with all optimizations, gets those as its inputs; its codes are compared.
+ */
+export async function compareLayers(
+  deployed: Model,
+  reference: Model,
+  plan: QuantizationPlan,
+  state: QuantizationState,
+  dataset: Dataset,
+  options: RunOptions,
+): Promise<LayerComparison[]> {
+  const { model, cuts } = cutLayers(deployed, plan, state);
+  const values = cuts.map(({ tensor }) => valueInReference(reference, tensor));
+  const observed = await selectOutputs(reference, [...new Set(values)]);
+  const tallies = cuts.map(({ tensor }) => ({
+    tensor,
+    largestStep: 0,
+    differing: 0,
+    beyondOne: 0,
+    total: 0,
+  }));
+  const runtime = runtimeOptions(options);
+  await withSession(observed, { ...runtime, ...referenceSession }, (source) =>
+    withSession(model, runtime, async (target) => {
+      for await (const batch of batches(dataset, { batch: options.batch, dropLast: options.dropLast })) {
+        options.signal?.throwIfAborted();
+        const seen = await source.run(feedsOf(source, batch, dataset.name));
+        const expected = cuts.map((cut, i) => encode(seen[values[i] as string] as Tensor, cut));
+        const feeds = feedsOf(
+          target,
+          batch,
+          dataset.name,
+          Object.fromEntries(cuts.map((cut, i) => [cut.input, expected[i] as Tensor])),
+        );
+        const computed = await target.run(feeds);
+        for (const [i, cut] of cuts.entries())
+          addDifferences(tallies[i] as Tally, expected[i] as Tensor, computed[cut.output] as Tensor);
+      }
+    }),
+  );
+  return tallies.map(({ total, differing, beyondOne, ...rest }) => ({
+    ...rest,
+    differing: total === 0 ? 0 : differing / total,
+    beyondOne: total === 0 ? 0 : beyondOne / total,
+  }));
+}
+
+type Tally = LayerComparison & { total: number };
+
+/** The dequantized value in the training form: T.dq where T has its own quantizer, T itself where it only carries. */
+function valueInReference({ graph }: Model, tensor: string): string {
+  const outputs = new Set(graph.nodes.flatMap((node) => node.outputs));
+  return outputs.has(`${tensor}.dq`) ? `${tensor}.dq` : tensor;
+}
+
+function encode(values: Tensor, { activation, dtype, tensor }: Cut): Tensor {
+  if (values.dtype !== "float32") throw new InternalError(`"${tensor}" is ${values.dtype} in the reference`);
+  const format = { qmin: activation.qmin, qmax: activation.qmax, symmetric: activation.symmetric };
+  const source = viewAs(values, "float32");
+  const codes = dtype === "int8" ? new Int8Array(source.length) : new Uint8Array(source.length);
+  for (let i = 0; i < source.length; i++) codes[i] = codeOf(source[i] as number, activation, format);
+  return codes instanceof Int8Array
+    ? tensorOf("int8", values.dims, codes)
+    : tensorOf("uint8", values.dims, codes);
+}
+
+function addDifferences(tally: Tally, expected: Tensor, computed: Tensor): void {
+  const dtype = expected.dtype as "int8" | "uint8";
+  const [a, b] = [viewAs(expected, dtype), viewAs(computed, dtype)];
+  if (a.length !== b.length)
+    throw new InternalError(`"${tally.tensor}" has another size in the deployed model`);
+  for (let i = 0; i < a.length; i++) {
+    const step = Math.abs((a[i] as number) - (b[i] as number));
+    if (step === 0) continue;
+    tally.differing++;
+    if (step > 1) tally.beyondOne++;
+    if (step > tally.largestStep) tally.largestStep = step;
+  }
+  tally.total += a.length;
+}

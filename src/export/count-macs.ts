@@ -1,0 +1,34 @@
+import { typeOf } from "../ir/graph.ts";
+import type { Graph, Node } from "../ir/model.ts";
+
+/**
+ * Multiply-accumulates of a node for one sample (open dimensions count as 1); 0 for operators without products of
+ * matrices or where shapes are unknown.
+ */
+export function countMacs(graph: Graph, node: Node): number {
+  if (node.domain !== "") return 0;
+  const output = sizes(graph, node.outputs[0]);
+  const weight = sizes(graph, node.inputs[1]);
+  const input = sizes(graph, node.inputs[0]);
+  if (output === undefined || weight === undefined || input === undefined) return 0;
+  switch (node.opType) {
+    case "Conv":
+      return product(output) * product(weight.slice(1));
+    case "ConvTranspose":
+      return product(input) * product(weight.slice(1));
+    case "Gemm":
+      return product(output) * (product(weight) / (output.at(-1) ?? 1));
+    case "MatMul":
+      return product(output) * (input.at(-1) ?? 1);
+    default:
+      return 0;
+  }
+}
+
+function sizes(graph: Graph, name: string | undefined): number[] | undefined {
+  const type = name === undefined ? undefined : typeOf(graph, name);
+  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
+  return type.shape.map((dim) => (typeof dim === "number" ? dim : 1));
+}
+
+const product = (values: readonly number[]): number => values.reduce((total, value) => total * value, 1);

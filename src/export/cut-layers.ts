@@ -1,0 +1,78 @@
+import { InternalError } from "../errors.ts";
+import { Emitter } from "../ir/emit.ts";
+import { cloneModel, createValue, indexGraph, typeOf } from "../ir/graph.ts";
+import type { Graph, Model } from "../ir/model.ts";
+import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../quantization/types.ts";
+import type { DataType } from "../tensor/data-type.ts";
+
+/** One quantized value of the deployed model at which it is cut. */
+export interface Cut {
+  tensor: string;
+  activation: QuantizedActivation;
+  /** Byte type of its codes at the cut. */
+  dtype: "uint8" | "int8";
+  /** Graph input that replaces the value's codes for its readers; graph output with the codes computed. */
+  input: string;
+  output: string;
+}
+
+/**
+ * The deployed model cut at every quantized value: what reads the value gets its codes from a graph input, and the
+ * codes that the deployed kernels compute become a graph output. Every layer thus runs on codes that the caller
+ * chooses, all layers in one run, and ONNX Runtime still fuses each one as it does in the whole model.
+ */
+export function cutLayers(
+  deployed: Model,
+  plan: QuantizationPlan,
+  state: QuantizationState,
+): { model: Model; cuts: Cut[] } {
+  const model = cloneModel(deployed);
+  const { graph } = model;
+  const emit = new Emitter(graph);
+  emit.prefix = "efqat/cut";
+  const added = new Emitter({ ...graph, nodes: [] });
+  added.prefix = "efqat/cut-in";
+  const index = indexGraph(graph);
+  const cuts: Cut[] = [];
+  graph.outputs = [];
+  for (const { name, tensors, constant } of plan.activations) {
+    const activation = state.activations.get(name);
+    if (activation === undefined) throw new InternalError(`no values of quantizer "${name}"`);
+    if (constant) continue;
+    for (const tensor of tensors) {
+      const codes = `${tensor}.codes`;
+      const node = (index.consumers.get(codes) ?? []).find(({ opType }) => opType === "DequantizeLinear");
+      if (node === undefined) throw new InternalError(`the deployed model does not dequantize "${codes}"`);
+      const own = codesType(graph, codes, node.inputs[2]);
+      const dtype = activation.signed ? "int8" : "uint8";
+      const input = emit.fresh(`${codes}.in`);
+      graph.inputs.push(createValue(input, dtype, shapeOf(graph, tensor)));
+      const packed = own === "int4" || own === "uint4";
+      node.inputs[0] = packed ? cast(added, input, own) : input;
+      const output = packed ? cast(emit, codes, dtype) : codes;
+      graph.outputs.push(createValue(output, dtype, undefined));
+      cuts.push({ tensor, activation, dtype, input, output });
+    }
+  }
+  graph.nodes.unshift(...added.graph.nodes);
+  for (const { output } of cuts) graph.valueInfo.delete(output);
+  return { model, cuts };
+}
+
+const typeCodes: Partial<Record<DataType, number>> = { uint8: 2, int8: 3, uint4: 21, int4: 22 };
+
+function cast(emit: Emitter, value: string, to: DataType): string {
+  return emit.op("Cast", [value], { to: typeCodes[to] });
+}
+
+/** Element type of codes: that of the zero point beside them. */
+function codesType(graph: Graph, codes: string, zeroPoint: string | undefined): DataType | undefined {
+  const type = typeOf(graph, codes);
+  if (type?.kind === "tensor") return type.dtype;
+  return zeroPoint === undefined ? undefined : graph.initializers.get(zeroPoint)?.dtype;
+}
+
+function shapeOf(graph: Graph, tensor: string): (string | number | undefined)[] | undefined {
+  const type = typeOf(graph, `${tensor}.codes`);
+  return type?.kind === "tensor" ? type.shape : undefined;
+}
