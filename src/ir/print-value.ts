@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { dataTypes } from "../tensor/data-type.ts";
+import type { DataType } from "../tensor/data-type.ts";
 import { createElementReader, elementsOf } from "../tensor/elements.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import type { Dim, SparseTensor, ValueType } from "./model.ts";
@@ -61,12 +61,15 @@ export function printBytes(bytes: Uint8Array): string {
 export function printFloat(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (Object.is(value, -0)) return "-0.0";
+  const single = Math.fround(value);
   for (let digits = 1; digits < 10; digits++) {
-    const text = String(Number(value.toPrecision(digits)));
-    if (Math.fround(Number(text)) === Math.fround(value)) return /[.e]/.test(text) ? text : `${text}.0`;
+    const text = String(Number(single.toPrecision(digits)));
+    if (Math.fround(Number(text)) === single) return withPoint(text);
   }
-  return String(value);
+  return withPoint(String(single));
 }
+
+const withPoint = (text: string): string => (/[.e]/.test(text) ? text : `${text}.0`);
 
 const isFloating = (tensor: Tensor): boolean => /float|complex/.test(tensor.dtype);
 
@@ -77,9 +80,14 @@ export function printTensor(tensor: Tensor): string {
   if (tensor.dtype === "string") return `${type} = ${printStrings(tensor)}`;
   if (count === 0) return `${type} = empty`;
   if (count > wholeLimit) return `${type} = ${summarize(tensor, count)}`;
-  const values = elementsOf(tensor).map((value) => (isFloating(tensor) ? printFloat(value) : String(value)));
+  const values = elementsOf(tensor).map((value) => printElement(tensor.dtype, value));
   const complex = tensor.dtype.startsWith("complex") ? ` ${digest(tensor.bytes)}` : "";
   return `${type} = ${tensor.dims.length === 0 ? (values[0] ?? "") : `{${values.join(", ")}}`}${complex}`;
+}
+
+function printElement(dtype: DataType, value: number): string {
+  if (dtype === "float64" || dtype === "complex128") return withPoint(String(value));
+  return /float|complex/.test(dtype) ? printFloat(value) : String(value);
 }
 
 function printStrings(tensor: Tensor): string {
@@ -101,7 +109,7 @@ function summarize(tensor: Tensor, count: number): string {
     sum += value;
   }
   const short = (value: number): string => String(Number(value.toPrecision(4)));
-  const mean = dataTypes[tensor.dtype].bits > 0 && isFloating(tensor) ? ` mean ${short(sum / count)}` : "";
+  const mean = isFloating(tensor) ? ` mean ${short(sum / count)}` : "";
   return `{${short(min)} .. ${short(max)}${mean}} ${digest(tensor.bytes)}`;
 }
 
