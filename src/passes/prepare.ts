@@ -9,6 +9,7 @@ import { foldBatchNorm } from "./fold-batch-norm/fold-batch-norm.ts";
 import { lowerBatchNorm } from "./fold-batch-norm/lower-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { fuseGemm } from "./fuse-gemm.ts";
+import { inlineFunctions } from "./inline-functions/inline-functions.ts";
 import { mergeReshapes } from "./merge-reshapes.ts";
 import { nameNodes } from "./name-nodes.ts";
 import { runPasses, type PipelineOptions } from "./pipeline.ts";
@@ -37,6 +38,7 @@ export async function prepareModel(model: Model, options: PrepareOptions = {}): 
 export function preparationPasses(inputShapes?: InputShapes): Pass[] {
   return [
     nameNodes,
+    inlineFunctions,
     fixDefaults,
     checkSource,
     setInputShapes(inputShapes),

@@ -84,7 +84,7 @@ describe("prepareModel", () => {
       code: "model/not-finite",
       where: "w",
       message:
-        'Weight "w" has 2 values that are not finite; element 1 is NaN, in pass "check-source" (after name-nodes, fix-defaults)',
+        'Weight "w" has 2 values that are not finite; element 1 is NaN, in pass "check-source" (after name-nodes, inline-functions, fix-defaults)',
     });
   });
 });

@@ -1,0 +1,121 @@
+import { subgraphsOf } from "../../ir/attributes.ts";
+import { Emitter } from "../../ir/emit.ts";
+import { cloneModel, createGraph, usedNames } from "../../ir/graph.ts";
+import type { FunctionDef, Graph, Model, Node } from "../../ir/model.ts";
+import { definePass, type PassContext } from "../define-pass.ts";
+import { replaceNode } from "../edit-graph.ts";
+import { boundAttributes, instantiate } from "./instantiate.ts";
+
+/**
+ * Replaces calls of model-local functions by their bodies; inner values and nodes are named after the call.
+ * A function written for another version of the default opset than the model's stays, with its calls.
+ */
+export const inlineFunctions = definePass({
+  name: "inline-functions",
+  run(model, context) {
+    if (model.functions.length === 0) return model;
+    const result = cloneModel(model);
+    const functions = new Map(model.functions.map((definition) => [keyOf(definition), definition]));
+    const used = usedNames(result.graph);
+    const fresh = (hint: string): string => {
+      let name = hint;
+      for (let number = 1; used.has(name); number++) name = `${hint}_${number}`;
+      used.add(name);
+      return name;
+    };
+    inlineCalls(result.graph, { model: result, functions, fresh, context });
+    dropUncalled(result);
+    const unchanged =
+      result.functions.length === model.functions.length &&
+      result.graph.nodes.length === model.graph.nodes.length;
+    return unchanged ? model : result;
+  },
+});
+
+interface Inliner {
+  model: Model;
+  functions: ReadonlyMap<string, FunctionDef>;
+  fresh: (hint: string) => string;
+  context: PassContext;
+}
+
+function keyOf({ domain, name, overload }: { domain: string; name: string; overload: string }): string {
+  return JSON.stringify([domain, name, overload]);
+}
+
+function calledFunction(node: Node, functions: ReadonlyMap<string, FunctionDef>): FunctionDef | undefined {
+  return functions.get(keyOf({ domain: node.domain, name: node.opType, overload: node.overload }));
+}
+
+/** Inlines until no call is left; bodies may call other functions (ONNX allows no recursion, and a decoder checks nothing). */
+function inlineCalls(graph: Graph, inliner: Inliner, open: readonly string[] = []): void {
+  for (const node of [...graph.nodes]) {
+    for (const inner of subgraphsOf(node)) inlineCalls(inner, inliner, open);
+    const definition = calledFunction(node, inliner.functions);
+    if (definition === undefined) continue;
+    const reason = reasonToKeep(definition, inliner.model, open);
+    if (reason !== undefined) {
+      inliner.context.refuse(node, reason);
+      continue;
+    }
+    const body = { ...createGraph(definition.name), nodes: expand(node, definition, inliner) };
+    inlineCalls(body, inliner, [...open, keyOf(definition)]);
+    replaceNode(graph, node, body.nodes);
+  }
+}
+
+function reasonToKeep(definition: FunctionDef, model: Model, open: readonly string[]): string | undefined {
+  if (open.includes(keyOf(definition))) return `function "${definition.name}" calls itself`;
+  for (const [domain, version] of definition.opsets) {
+    const present = model.opsets.get(domain);
+    if (present !== undefined && present !== version)
+      return `function "${definition.name}" is written for opset ${version} of "${domain || "ai.onnx"}", the model for ${present}`;
+  }
+  return undefined;
+}
+
+/** The body of one call. Outputs that the body merely passes on get an Identity. */
+function expand(call: Node, definition: FunctionDef, { model, fresh }: Inliner): Node[] {
+  for (const [domain, version] of definition.opsets)
+    if (!model.opsets.has(domain)) model.opsets.set(domain, version);
+  const names = new Map<string, string>([["", ""]]);
+  definition.inputs.forEach((name, i) => names.set(name, call.inputs[i] ?? ""));
+  const passed = new Emitter(createGraph(""));
+  definition.outputs.forEach((name, i) => {
+    const wanted = call.outputs[i] ?? "";
+    if (wanted === "") return;
+    const source = names.get(name);
+    if (source === undefined) names.set(name, wanted);
+    else passed.node("Identity", [source], { name: fresh(`${call.name}/Identity`), outputs: [wanted] });
+  });
+  const rename = (name: string): string => {
+    const known = names.get(name);
+    if (known !== undefined) return known;
+    const made = fresh(`${call.name}/${name}`);
+    names.set(name, made);
+    return made;
+  };
+  const nameNode = (name: string): string => fresh(`${call.name}/${name}`);
+  const attributes = boundAttributes(definition, call);
+  return [...instantiate(definition.nodes, { attributes, rename, nameNode }), ...passed.graph.nodes];
+}
+
+/** Forgets functions that nothing calls any more, and domains that held nothing else. */
+function dropUncalled(model: Model): void {
+  const called = new Set<string>();
+  const visit = (nodes: readonly Node[]): void => {
+    for (const node of nodes) {
+      called.add(keyOf({ domain: node.domain, name: node.opType, overload: node.overload }));
+      for (const graph of subgraphsOf(node)) visit(graph.nodes);
+    }
+  };
+  visit(model.graph.nodes);
+  for (let size = -1; size !== called.size;) {
+    size = called.size;
+    for (const definition of model.functions) if (called.has(keyOf(definition))) visit(definition.nodes);
+  }
+  const dropped = model.functions.filter((definition) => !called.has(keyOf(definition)));
+  model.functions = model.functions.filter((definition) => called.has(keyOf(definition)));
+  const domains = new Set([...called].map((key) => (JSON.parse(key) as string[])[0]));
+  for (const { domain } of dropped) if (domain !== "" && !domains.has(domain)) model.opsets.delete(domain);
+}
