@@ -1,14 +1,15 @@
 /**
  * Writes src/onnx/proto/ from proto/onnx.proto: onnx.js (encoders and decoders, by pbjs) and schema.ts
- * (the same messages as TypeScript interfaces, and their field numbers). Run: npm run generate:proto
+ * (the same messages as TypeScript interfaces, and their field numbers). Run: npm run generate:proto [-- FOLDER]
  */
 import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";
 import { pbjs } from "protobufjs-cli";
 
 const proto = fileURLToPath(new URL("../proto/onnx.proto", import.meta.url));
-const folder = new URL("../src/onnx/proto/", import.meta.url);
+const folder = process.argv[2] ?? fileURLToPath(new URL("../src/onnx/proto/", import.meta.url));
 const banner = "// Generated from proto/onnx.proto by scripts/generate-proto.ts; do not edit.\n";
 
 const pbjsOptions = [
@@ -88,5 +89,5 @@ async function generateSchema(): Promise<string> {
   ].join("");
 }
 
-await writeFile(new URL("onnx.js", folder), await generateCodec());
-await writeFile(new URL("schema.ts", folder), await generateSchema());
+await writeFile(path.join(folder, "onnx.js"), await generateCodec());
+await writeFile(path.join(folder, "schema.ts"), await generateSchema());

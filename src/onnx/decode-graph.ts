@@ -1,7 +1,6 @@
 import type {
   Attribute,
   AttributeValue,
-  FunctionDef,
   Graph,
   Node,
   QuantizationAnnotation,
@@ -13,24 +12,21 @@ import { decodeType, decodeValue } from "./decode-type.ts";
 import {
   codecs,
   type AttributeProto,
-  type FunctionProto,
   type GraphProto,
   type NodeProto,
-  type OperatorSetIdProto,
   type TensorAnnotation,
   type TensorProto,
 } from "./proto/schema.ts";
+import { aliasedDomain, omittedType, omittedValue } from "./spelling.ts";
 import {
   bigIntOf,
   decodeError,
   encodedPart,
+  exportAgain,
   isPresent,
   plainView,
-  safeNumberOf,
   type Source,
 } from "./wire.ts";
-
-const exportAgain = "The file is damaged or was written wrongly; export the model again.";
 
 /** `place` names the graph: "" for the model's own, "node 3 (If), then_branch" for an inner one. */
 export function decodeGraph(message: GraphProto, source: Source, place: string): Graph {
@@ -83,34 +79,7 @@ function decodeAnnotation(message: TensorAnnotation, source: Source, place: stri
   };
 }
 
-/** Operator set versions by domain. "ai.onnx" is the default domain's other name, and read as "". */
-export function decodeOpsets(
-  messages: readonly OperatorSetIdProto[] | undefined,
-  source: Source,
-  place: string,
-): { opsets: Map<string, number>; explicitDefaults: string[] } {
-  const opsets = new Map<string, number>();
-  const explicitDefaults: string[] = [];
-  for (const message of messages ?? []) {
-    const domain = message.domain === "ai.onnx" ? "" : (message.domain ?? "");
-    const version = message.version === undefined ? 0 : safeNumberOf(message.version);
-    if (version === undefined || (opsets.has(domain) && opsets.get(domain) !== version)) {
-      const what = `The operator set versions of domain "${domain}" make no sense or contradict each other`;
-      throw decodeError(source, "opset", what, place, exportAgain);
-    }
-    opsets.set(domain, version);
-    if (message.domain === "ai.onnx") explicitDefaults.push(aliasedOpset);
-    else if (message.domain === "" && isPresent(message, "domain")) explicitDefaults.push(explicitOpset);
-  }
-  return { opsets, explicitDefaults };
-}
-
-/** Entries of `explicitDefaults` about how the file spells the default domain. */
-export const aliasedDomain = "domain=ai.onnx";
-export const aliasedOpset = "opsetImport.domain=ai.onnx";
-export const explicitOpset = "opsetImport.domain";
-
-function decodeNode(message: NodeProto, source: Source, place: string): Node {
+export function decodeNode(message: NodeProto, source: Source, place: string): Node {
   const opType = message.opType ?? "";
   const here = message.name ? `${place} "${message.name}" (${opType})` : `${place} (${opType})`;
   const encoded = encodedPart(
@@ -162,10 +131,6 @@ export function decodeAttribute(message: AttributeProto, source: Source, place: 
     ...(spelled.length > 0 ? { explicitDefaults: spelled } : {}),
   };
 }
-
-/** Entries of `explicitDefaults` of an attribute: its type, or its value of 0 or "", is not in the file. */
-export const omittedType = "type omitted";
-export const omittedValue = "value omitted";
 
 function omittedFields(message: AttributeProto): string[] {
   if (message.refAttrName) return [];
@@ -270,40 +235,4 @@ function decodeTensorValue(message: TensorProto, source: Source, place: string) 
   const name = message.name ?? "";
   if (info === undefined && name === "") return { tensor };
   return { tensor, info: { ...info, ...(name === "" ? {} : { name }) } };
-}
-
-export function decodeFunction(message: FunctionProto, source: Source): FunctionDef {
-  const place = `function "${message.domain ?? ""}::${message.name ?? ""}"`;
-  const { opsets, explicitDefaults } = decodeOpsets(message.opsetImport, source, place);
-  const values = (message.valueInfo ?? []).map((value) => decodeValue(value, source, `${place}, value`));
-  const defaults = message.attributeProto ?? [];
-  const encoded = encodedPart(
-    "FunctionProto",
-    message,
-    ["name", "domain", "overload", "docString"],
-    source,
-    place,
-  );
-  const spelled = [...(encoded.explicitDefaults ?? []), ...explicitDefaults];
-  return {
-    name: message.name ?? "",
-    domain: message.domain ?? "",
-    overload: message.overload ?? "",
-    docString: message.docString ?? "",
-    inputs: message.input ?? [],
-    outputs: message.output ?? [],
-    attributeNames: message.attribute ?? [],
-    attributeDefaults: new Map(
-      defaults.map((attribute) => {
-        const name = attribute.name ?? "";
-        return [name, decodeAttribute(attribute, source, `${place}, attribute "${name}"`)];
-      }),
-    ),
-    nodes: (message.node ?? []).map((node, i) => decodeNode(node, source, `${place}, node ${i}`)),
-    opsets,
-    valueInfo: new Map(values.map((value) => [value.name, value])),
-    metadata: decodeEntries(message.metadataProps),
-    ...encoded,
-    ...(spelled.length > 0 ? { explicitDefaults: spelled } : {}),
-  };
 }

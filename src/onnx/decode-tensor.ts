@@ -4,9 +4,15 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { createExternalTensor, resolveExternalData } from "./external-data.ts";
 import type { Int64, SparseTensorProto, StringStringEntryProto, TensorProto } from "./proto/schema.ts";
 import { packTypedData, typedEntryCount, typedFieldOf } from "./typed-data.ts";
-import { decodeError, encodedPart, isPresent, plainView, safeNumberOf, type Source } from "./wire.ts";
-
-const exportAgain = "The file is damaged or was written wrongly; export the model again.";
+import {
+  decodeError,
+  encodedPart,
+  exportAgain,
+  isPresent,
+  plainView,
+  safeNumberOf,
+  type Source,
+} from "./wire.ts";
 
 /** A tensor whose bytes are a view into the file, or lie in external data, or were packed from typed fields. */
 export function decodeTensor(message: TensorProto, source: Source, place: string): Tensor {
@@ -46,7 +52,7 @@ export function decodeElementType(code: number, source: Source, place: string): 
   throw decodeError(source, "element-type", what, place, exportAgain);
 }
 
-export function decodeDims(dims: readonly Int64[], source: Source, place: string): number[] {
+function decodeDims(dims: readonly Int64[], source: Source, place: string): number[] {
   return dims.map((dim) => {
     const size = safeNumberOf(dim);
     if (size !== undefined && size >= 0) return size;

@@ -1,7 +1,8 @@
 import { Reader } from "protobufjs/minimal.js";
 import type { Model } from "../ir/model.ts";
 import { decodeEntries } from "./decode-tensor.ts";
-import { decodeFunction, decodeGraph, decodeOpsets } from "./decode-graph.ts";
+import { decodeFunction, decodeOpsets } from "./decode-function.ts";
+import { decodeGraph } from "./decode-graph.ts";
 import { codecs, type ModelProto } from "./proto/schema.ts";
 import { decodeError, encodedPart, plainView, safeNumberOf, type Source } from "./wire.ts";
 
@@ -16,6 +17,10 @@ export interface DecodeOptions {
 /**
  * Decodes an ONNX model. Weights are views into `bytes`, which must not change while the model is in use;
  * external data is checked now and read on first use. Throws model/* errors that name the place.
+ *
+ * Lost on the way to the IR and back: which field held a tensor's data (raw_data afterwards), all but the last of
+ * metadata entries or value infos of the same name, fields of an attribute other than its type's, and unknown
+ * fields below TypeProto and in key-value entries. Names that are not UTF-8 get replacement characters.
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
   const message = decodeMessage(bytes, options);
@@ -27,7 +32,7 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Mod
   const fields = ["producerName", "producerVersion", "domain", "docString"] as const;
   const encoded = encodedPart("ModelProto", message, fields, options, "");
   const spelled = [...(encoded.explicitDefaults ?? []), ...explicitDefaults, ...zeroVersions(message)];
-  const unknownFields = [...untouchedFields(message), ...(encoded.unknownFields ?? [])];
+  const unknownFields = [...untouchedFields(message, options), ...(encoded.unknownFields ?? [])];
   return {
     irVersion: message.irVersion === undefined ? 0 : (safeNumberOf(message.irVersion) ?? 0),
     producerName: message.producerName ?? "",
@@ -53,13 +58,35 @@ function zeroVersions(message: ModelProto): string[] {
 }
 
 /** Parts that nothing here looks into, as bytes; also a model version that no JavaScript number can hold. */
-function untouchedFields(message: ModelProto): Uint8Array[] {
+function untouchedFields(message: ModelProto, source: Source): Uint8Array[] {
   const parts: ModelProto[] = [];
+  refuseExternalTraining(message, source);
   if (message.trainingInfo?.length) parts.push({ trainingInfo: message.trainingInfo });
   if (message.configuration?.length) parts.push({ configuration: message.configuration });
   if (message.modelVersion !== undefined && safeNumberOf(message.modelVersion) === undefined)
     parts.push({ modelVersion: message.modelVersion });
   return parts.map((part) => plainView(codecs.ModelProto.encode(part).finish()));
+}
+
+/** Training graphs are kept as bytes, so their external data would be lost when the model is saved elsewhere. */
+function refuseExternalTraining(message: ModelProto, source: Source): void {
+  const graphs = (message.trainingInfo ?? []).flatMap(({ initialization, algorithm }) => [
+    initialization,
+    algorithm,
+  ]);
+  const outside = graphs
+    .flatMap((graph) => graph?.initializer ?? [])
+    .find((tensor) => tensor.dataLocation === 1);
+  if (outside === undefined) return;
+  const what = "Training info with external data is not supported";
+  const hint = "Remove the model's training_info, or store its tensors inside the file.";
+  throw decodeError(
+    source,
+    "external-data",
+    what,
+    `training info, initializer "${outside.name ?? ""}"`,
+    hint,
+  );
 }
 
 function decodeMessage(bytes: Uint8Array, source: Source): ModelProto {

@@ -1,5 +1,4 @@
 import type { Attribute, FunctionDef, Graph, Node, QuantizationAnnotation } from "../ir/model.ts";
-import { aliasedDomain, aliasedOpset, explicitOpset, omittedType, omittedValue } from "./decode-graph.ts";
 import { encodeEntries, encodeSparseTensor, encodeTensor } from "./encode-tensor.ts";
 import { encodeType, encodeValue } from "./encode-type.ts";
 import type {
@@ -10,10 +9,11 @@ import type {
   OperatorSetIdProto,
   TensorAnnotation,
 } from "./proto/schema.ts";
+import { aliasedDomain, aliasedOpset, explicitOpset, omittedType, omittedValue } from "./spelling.ts";
 import { int64Of, textField, unknownsOf } from "./wire.ts";
 
 /** A whole graph with its data inside; the top graph of a model goes through encode.ts instead. */
-export function encodeGraph(graph: Graph): GraphProto {
+function encodeGraph(graph: Graph): GraphProto {
   const initializer = [...graph.initializers].map(([name, tensor]) =>
     encodeTensor(tensor, name, graph.initializerInfo.get(name)),
   );
@@ -72,7 +72,7 @@ export function encodeNode(node: Node): NodeProto {
   };
 }
 
-export function encodeAttribute(name: string, attribute: Attribute): AttributeProto {
+function encodeAttribute(name: string, attribute: Attribute): AttributeProto {
   const { f, i, s, type, ...rest } = encodeAttributeValue(attribute);
   const spelled = attribute.explicitDefaults;
   const zero = spelled?.includes(omittedValue) === true && isDefaultValue(attribute);

@@ -1,3 +1,4 @@
+import { Reader } from "protobufjs/minimal.js";
 import type { Dim, TensorValueType, Value, ValueType } from "../ir/model.ts";
 import { dataTypes } from "../tensor/data-type.ts";
 import { encodeEntries } from "./encode-tensor.ts";
@@ -21,12 +22,18 @@ export function encodeValue(value: Value): ValueInfoProto {
 }
 
 export function encodeType(type: ValueType): TypeProto {
-  if (type.kind === "untyped") return codecs.TypeProto.decode(type.encoded);
+  if (type.kind === "untyped") return decodeKept(type.encoded);
   return {
     ...encodeKind(type),
     ...(type.denotation === undefined ? {} : { denotation: type.denotation }),
     ...unknownsOf(type),
   };
+}
+
+function decodeKept(encoded: Uint8Array): TypeProto {
+  const reader = Reader.create(encoded);
+  reader.discardUnknown = false;
+  return codecs.TypeProto.decode(reader);
 }
 
 function encodeKind(type: Exclude<ValueType, { kind: "untyped" }>): TypeProto {

@@ -43,7 +43,7 @@ export function createExternalTensor(
 const identityOf = (stats: Stats): string => `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}`;
 
 /** Reads the whole range. Throws model/external-data when the file has changed or gone since the model was read. */
-export function readRange(range: ExternalRange): Uint8Array {
+function readRange(range: ExternalRange): Uint8Array {
   return withRangeFile(range, (descriptor) => {
     const bytes = new Uint8Array(range.length);
     readFully(descriptor, bytes, range);

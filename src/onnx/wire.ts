@@ -12,9 +12,12 @@ export interface Source {
 }
 
 /** "model.onnx: node 3 (Conv)", or only the place when the bytes have no file. */
-export function placeIn(source: Source, place: string): string {
+function placeIn(source: Source, place: string): string {
   return source.file === undefined ? place : place === "" ? source.file : `${source.file}: ${place}`;
 }
+
+/** The remedy for files that no exporter should have written. */
+export const exportAgain = "The file is damaged or was written wrongly; export the model again.";
 
 export function decodeError(
   source: Source,
@@ -57,7 +60,7 @@ export function isPresent<T extends object>(message: T, field: keyof T): boolean
 }
 
 /** Tag of a length-delimited field. */
-export function fieldNumberOf(field: Uint8Array): number {
+function fieldNumberOf(field: Uint8Array): number {
   let tag = 0;
   for (let i = 0; i < 5; i++) {
     const byte = field[i] ?? 0;

@@ -2,13 +2,13 @@
  * Every model of Python onnx's backend suite, and made ones that hold what the suite does not, through decode, IR,
  * verify, print and encode. Python's onnx is the judge of equality.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { printModel } from "../../src/ir/print.ts";
 import { verifyModel } from "../../src/ir/verify.ts";
-import { decodeModel, encodeModel } from "../../src/onnx/index.ts";
+import { decodeModel, encodeModel, loadModel, saveModel } from "../../src/onnx/index.ts";
 import { readContainer, writeContainer } from "../support/model-container.ts";
 import { requirePython, runPython } from "../support/python.ts";
 
@@ -68,6 +68,23 @@ describe.each([
     const result = await compare(python, path.resolve(fixture), file);
     expect(result).toEqual({ compared: count, checked: count - refused, refused, failures: [] });
   });
+});
+
+test("the exported fixture networks are equal under Python's onnx after saveModel", async (context) => {
+  const python = await requirePython(context, packages);
+  const networks = ["resnet20", "mobilenetv3"];
+  const [originals, copies] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()];
+  for (const network of networks) {
+    const source = path.resolve("fixtures", network, "model.onnx");
+    const copy = path.join(folder, `${network}.onnx`);
+    await saveModel(await loadModel(source), copy);
+    originals.set(network, await readFile(source));
+    copies.set(network, await readFile(copy));
+  }
+  const [before, after] = [path.join(folder, "networks.bin.gz"), path.join(folder, "copies.bin.gz")];
+  await writeContainer(before, originals);
+  await writeContainer(after, copies);
+  expect(await compare(python, before, after)).toEqual({ compared: 2, checked: 2, refused: 0, failures: [] });
 });
 
 test("the comparison sees a changed weight, a lost name, a lost metadata entry and a lost unknown field", async (context) => {

@@ -295,6 +295,14 @@ describe("damaged structure", () => {
   });
 });
 
+test("training info with external data is refused, because saving would lose it", async () => {
+  const initializer = [{ name: "m", dataType: 1, dims: [int64(1)], dataLocation: 1 }];
+  const bytes = encode({ graph: {}, trainingInfo: [{ algorithm: { initializer } }] });
+  const error = await catchUserError(() => decodeModel(bytes));
+  expect(error.code).toBe("model/external-data");
+  expect(error.where).toContain('training info, initializer "m"');
+});
+
 describe("nesting", () => {
   /** A graph with an If in an If in an If ... */
   function nestedGraph(depth: number): Uint8Array {

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createGraph, createModel } from "../../src/ir/graph.ts";
-import { encodeModel, loadModel, saveModel, writeFileAtomically } from "../../src/onnx/index.ts";
+import { decodeModel, encodeModel, loadModel, saveModel, writeFileAtomically } from "../../src/onnx/index.ts";
 import { floats, viewAs } from "../../src/tensor/tensor.ts";
 import { catchUserError } from "../support/catch-error.ts";
 
@@ -33,6 +33,14 @@ describe("saveModel", () => {
     expect(tensor && viewAs(tensor, "float32")).toEqual(Float32Array.from({ length: 3000 }, (_, i) => i));
     expect(tensor?.bytes.buffer.byteLength).toBeGreaterThanOrEqual(bytes.byteLength);
     expect(Buffer.isBuffer(tensor?.bytes)).toBe(false);
+  });
+
+  test("decoding copies no weights", () => {
+    const bytes = encodeModel(sampleModel());
+    const tensor = decodeModel(bytes).graph.initializers.get("w");
+    expect(tensor?.bytes.buffer).toBe(bytes.buffer);
+    bytes.fill(0);
+    expect(tensor?.bytes.every((byte) => byte === 0)).toBe(true);
   });
 
   test("an existing file is replaced as a whole; a link keeps pointing to the file", async () => {

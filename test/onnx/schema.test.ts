@@ -1,4 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execa } from "execa";
 import protobuf from "protobufjs";
 import { describe, expect, test } from "vitest";
 import { dataTypes } from "../../src/tensor/data-type.ts";
@@ -58,6 +61,16 @@ describe("proto/onnx.proto against the descriptor of Python onnx", () => {
 });
 
 describe("the generated module", () => {
+  test("is what the generator makes of proto/onnx.proto", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "efqat-proto-"));
+    await execa(process.execPath, ["--import", "tsx", "scripts/generate-proto.ts", folder]);
+    for (const file of ["onnx.js", "schema.ts"])
+      expect(await readFile(path.join(folder, file), "utf8")).toBe(
+        await readFile(`src/onnx/proto/${file}`, "utf8"),
+      );
+    await rm(folder, { recursive: true });
+  });
+
   test("knows the field numbers of every message", () => {
     const expected = Object.fromEntries(
       Object.entries(theirs.messages).map(([name, fields]) => [

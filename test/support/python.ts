@@ -12,14 +12,11 @@ import { execa } from "execa";
 import type { TestContext } from "vitest";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-/** Import names where they are not the package's name. */
-const modules: Record<string, string> = { protobuf: "google.protobuf", "onnxruntime-cpu": "onnxruntime" };
-
 /**
  * An interpreter that can import all `packages` (as pip names them, optionally with a version: "onnx==1.23.2"),
  * or undefined when there is none and none can be made here. With CI set, the failure is thrown instead.
  */
-export async function pythonOracle(packages: readonly string[]): Promise<string | undefined> {
+async function pythonOracle(packages: readonly string[]): Promise<string | undefined> {
   const given = process.env["EFQAT_PYTHON"];
   if (given !== undefined && (await canImport(given, packages))) return given;
   try {
@@ -51,10 +48,15 @@ export async function runPython(
   return stdout;
 }
 
+/** Whether every package can be imported, in the version that is asked for. */
 async function canImport(python: string, packages: readonly string[]): Promise<boolean> {
-  const names = packages.map((name) => name.replace(/[=<>~!].*$/, ""));
-  const code = names.map((name) => `import ${modules[name] ?? name}`).join("\n");
-  const { failed } = await execa(python, ["-c", code], { reject: false });
+  const code = packages.flatMap((wanted) => {
+    const [name = "", version] = wanted.split("==");
+    const check = `assert version(${JSON.stringify(name)}) == ${JSON.stringify(version)}`;
+    return [`import ${name.replaceAll("-", "_")}`, ...(version === undefined ? [] : [check])];
+  });
+  const script = ["from importlib.metadata import version", ...code].join("\n");
+  const { failed } = await execa(python, ["-c", script], { reject: false });
   return !failed;
 }
 
