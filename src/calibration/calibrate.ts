@@ -17,7 +17,7 @@ export interface CalibrationOptions {
   method?: CalibrationMethod;
   /** Codes that each value will get, for methods that weigh the quantization error. Default: 8 bits, unsigned. */
   formats?: ReadonlyMap<string, CodeFormat>;
-  /** Samples used, evenly spread over the data. Default 512. */
+  /** Samples used, drawn at random, always the same ones. Default 512. */
   samples?: number;
   /** Samples per run; does not change the result. Default 32; a model of fixed batch size has its own. */
   batch?: number;

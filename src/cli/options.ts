@@ -69,7 +69,7 @@ export const quantizationOptions = group(groups.quantization, {
 });
 
 export const calibrationOptions = group(groups.quantization, {
-  samples: { describe: "Calibration samples, evenly spread over the data", default: "512" },
+  samples: { describe: "Calibration samples, drawn at random from the data", default: "512" },
   calibration: {
     describe: "How activation ranges are found",
     choices: ["auto", "minmax", "moving-average", "mse"],

@@ -20,8 +20,11 @@ const exitCodeLines = [
   `${exitCodes.interrupted}  stopped by Ctrl-C; training can go on with --resume`,
 ];
 
+const epilogue = `Exit codes:\n  ${exitCodeLines.join("\n  ")}`;
+
 /** Parses a command line. Throws a usage error for unknown commands and options, missing and wrong values. */
 export async function parseCommandLine(args: readonly string[], columns: number): Promise<Request> {
+  requireCommand(args[0]);
   const chosen: { request?: Request; text: string } = { text: "" };
   const choose = (request: Request): void => void (chosen.request = request);
   const parser = createParser(columns, choose);
@@ -35,6 +38,12 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   );
   if (chosen.text !== "") return { kind: "text", text: chosen.text };
   return chosen.request ?? { kind: "text", text: await parser.getHelp() };
+}
+
+function requireCommand(name: string | undefined): void {
+  if (name === undefined || name.startsWith("-") || commands.some((command) => command.name === name)) return;
+  const names = commands.map((command) => command.name).join(", ");
+  throw usageError("command", `There is no command "${name}"`, undefined, `Choose ${names}.`);
 }
 
 function createParser(columns: number, choose: (request: Request) => void): Argv {
@@ -53,7 +62,7 @@ function createParser(columns: number, choose: (request: Request) => void): Argv
     .exitProcess(false)
     .wrap(columns)
     .locale("en")
-    .epilogue(`Exit codes:\n  ${exitCodeLines.join("\n  ")}`)
+    .epilogue(epilogue)
     .fail((message: string | null, error: Error | undefined) => {
       throw error instanceof UserError ? error : wrongUsage(message ?? error?.message ?? "");
     });
@@ -70,7 +79,7 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
       builder.positional(positional.name, { describe: positional.describe, type: "string" });
       for (const [option, spec] of Object.entries(command.options)) builder.option(option, declare(spec));
       for (const { line, describe: what } of command.examples) builder.example(line, what);
-      return builder;
+      return builder.epilogue(epilogue);
     },
     (argv) => {
       const path = String((argv as Record<string, unknown>)[positional.name]);

@@ -28,7 +28,7 @@ export const dataSpecSchema = z.strictObject({
   crop: size.optional(),
   /** Layout of the model's image input; derived from its shape when that is unambiguous. */
   layout: z.enum(["nchw", "nhwc"]).optional(),
-  /** Use this many samples, evenly spread over the data. Default: all. */
+  /** Use this many samples, drawn at random and always the same. Default: all. */
   samples: extent.optional(),
 });
 

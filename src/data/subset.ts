@@ -18,12 +18,13 @@ export function subset(dataset: Dataset, indices: Uint32Array, note: Record<stri
   };
 }
 
-/** `samples` samples evenly spread over the data set; all of them when it has no more. */
+/**
+ * `samples` samples drawn at random, always the same ones, in the order of the data; all of them when there are no
+ * more. (Every k-th sample would miss whole classes of data whose classes take turns.)
+ */
 export function limitSamples(dataset: Dataset, samples: number): Dataset {
   if (samples >= dataset.length) return dataset;
-  const indices = Uint32Array.from({ length: samples }, (_, index) =>
-    Math.floor((index * dataset.length) / samples),
-  );
+  const indices = shuffledIndices(dataset.length, 0).slice(0, samples).sort();
   return subset(dataset, indices, { available: dataset.length });
 }
 

@@ -26,6 +26,8 @@ export function renderHtml(report: Report): string {
     section("Summary", `<pre>${escapeHtml(renderText(report))}</pre>`),
     layerSection(report),
     reasonSection("Nodes left in float", report.quantization?.float),
+    reasonSection("Nodes on float kernels in ONNX Runtime", report.audit?.floatNodes),
+    verificationSection(report),
     reasonSection("Nodes replaced by a quantizer's saturation", report.quantization?.dropped),
     reasonSection("Nodes that cannot be differentiated", report.support),
     dataSection(report),
@@ -94,6 +96,19 @@ function reasonSection(title: string, nodes: Report["support"]): string {
   if (nodes === undefined || nodes.length === 0) return "";
   const rows = nodes.map(({ node, op, reason }) => [node, op, reason]);
   return section(title, htmlTable([["node", "operator", "reason"], ...rows], [1, 2]));
+}
+
+function verificationSection({ verification }: Report): string {
+  if (verification === undefined || verification.layers.length === 0) return "";
+  const rows = verification.layers.map(({ tensor, largestStep, differing }) => [
+    tensor,
+    String(largestStep),
+    formatPercent(differing),
+  ]);
+  return section(
+    "Layer by layer: codes in ONNX Runtime against the trained graph",
+    htmlTable([["value", "largest distance in steps", "codes that differ"], ...rows]),
+  );
 }
 
 function dataSection({ data }: Report): string {

@@ -65,8 +65,11 @@ function describeExport({ output, verification, audit, latency }: Report): strin
   const lines: string[] = [];
   if (output !== undefined) lines.push(`Wrote ${output.path} (${formatBytes(output.bytes)}).`);
   if (verification !== undefined) {
+    const { agreement, samples, sqnr } = verification;
+    const same =
+      agreement === undefined ? "" : `the same class on ${formatPercent(agreement)} of ${samples} samples, `;
     lines.push(
-      `In ONNX Runtime it agrees with the trained graph on ${formatPercent(verification.agreement)} of ${verification.samples} samples, SQNR ${verification.sqnr.toFixed(1)} dB.`,
+      `Verified in ONNX Runtime against the graph it was made of: ${same}SQNR ${sqnr.toFixed(1)} dB.`,
     );
   }
   if (audit !== undefined) {

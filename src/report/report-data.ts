@@ -74,16 +74,24 @@ const scoreSchema = z.object({
 const verificationSchema = z.object({
   samples: finite,
   sqnr: finite.describe("dB, exported model against the trained evaluation graph."),
-  agreement: finite.describe("Fraction of equal top-1 classes."),
-  layers: z.array(z.object({ tensor: text, largestStep: finite, differing: finite })),
+  agreement: finite.optional().describe("Fraction of equal top-1 classes."),
+  layers: z.array(
+    z.object({
+      tensor: text,
+      largestStep: finite.describe("Largest distance of codes, in quantization steps, on equal inputs."),
+      differing: finite.describe("Fraction of codes that differ."),
+      beyondOne: finite.describe("Fraction of codes more than one step apart."),
+    }),
+  ),
 });
 
 const auditSchema = z.object({
   integerNodes: finite,
-  totalNodes: finite,
-  integerMacs: finite,
+  totalNodes: finite.describe("Nodes that compute something, quantizers left out."),
+  integerMacs: finite.describe("Multiply-accumulates per sample on integer kernels."),
   totalMacs: finite,
-  floatNodes: z.array(z.object({ node: text, op: text })),
+  floatNodes: z.array(nodeReasonSchema),
+  kernels: z.record(text, finite).describe("Operators of the graph as ONNX Runtime optimized it."),
 });
 
 const latencySchema = z.object({

@@ -3,14 +3,14 @@ import type { Report } from "../report/report-data.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadTrained } from "../training/train.ts";
 import type { RunContext } from "./context.ts";
-import { auditStage, saveDeployed, verifyStage } from "./export-stage.ts";
+import { auditDeployed, saveDeployed, verifyTrained } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openModelData } from "./open-data.ts";
 import type { ExportOptions } from "./options.ts";
 import { describeLayers } from "./quantize-stage.ts";
 import { readSource, refuseOverwriting } from "./read-source.ts";
 import { scoreModels } from "./score-models.ts";
-import { startReport } from "./start-report.ts";
+import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows } from "./train-stage.ts";
 import { makeFolderOf } from "./write-text.ts";
 
@@ -23,8 +23,11 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
   const source = await readSource(floatPath);
   const trained = await loadTrained(options.artifact);
   const dataset = await openModelData(source.model, options.data);
-  const output = await saveDeployed({ ...trained, model: source.model }, options.int4, options.out, context);
-  const verification = await verifyStage(options.artifact, trained, options.out, dataset, options, context);
+  const deployable = { ...trained, model: source.model };
+  const { file, sha256 } = trained.manifest.sourceModel;
+  const provenance = provenanceOf({ path: file, sha256 }, {});
+  const deployed = await saveDeployed(deployable, { int4: options.int4, provenance }, options.out);
+  const verification = await verifyTrained(options.artifact, deployable, deployed, dataset, options, context);
   const changed = await countChangedRows(options.artifact, trained);
   const layers = describeLayers(trained.state).map((layer) => ({
     ...layer,
@@ -52,9 +55,10 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
       dropped: trained.plan.dropped.map(({ node, op, reason }) => ({ node, op, reason })),
     },
     scores,
-    output,
+    output: deployed.output,
     verification,
-    audit: await auditStage(options.out, options),
+    audit: await auditDeployed(deployed, trained.plan, options),
     latency: await measureLatency(floatPath, options.out, dataset, options, context),
+    warnings: deployed.warnings,
   };
 }

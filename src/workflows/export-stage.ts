@@ -1,12 +1,17 @@
 import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
+import { auditKernels } from "../export/audit.ts";
+import { type ExportedModel, exportModel } from "../export/export-model.ts";
+import { bindParameters, buildReference } from "../export/reference-model.ts";
+import { type Verification, verifyExport } from "../export/verify-export.ts";
 import type { Model } from "../ir/model.ts";
-import { saveModel } from "../onnx/index.ts";
-import { insertQuantizers } from "../quantization/insert.ts";
+import { loadModel, saveModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { Report } from "../report/report-data.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import type { TrainResult } from "../training/train.ts";
+import { type Tensor, viewAs } from "../tensor/tensor.ts";
+import { artifactFiles } from "../training/artifact/manifest.ts";
+import { loadBest } from "../training/trainer/run-checkpoint.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 
 /** What a deployable model is made of. */
@@ -15,44 +20,101 @@ export interface Deployable {
   model: Model;
   plan: QuantizationPlan;
   state: QuantizationState;
-  /** Trained float parameters by initializer name; those of the model where absent. */
+  /** Trained float parameters by initializer name; the model's own where absent. */
   parameters?: ReadonlyMap<string, Tensor>;
 }
 
-export async function deployedModel(
-  deployable: Deployable,
-  int4: "container" | "initializer",
-  _context: RunContext,
-): Promise<Model> {
-  const model = {
-    ...deployable.model,
-    graph: { ...deployable.model.graph, initializers: new Map(deployable.model.graph.initializers) },
-  };
-  for (const [name, t] of deployable.parameters ?? []) model.graph.initializers.set(name, t);
-  return insertQuantizers(model, deployable.plan, deployable.state, { form: "deploy", int4 });
+/** How a deployable model is stored and what it says about itself. */
+export interface DeployOptions {
+  int4: "container" | "initializer";
+  /** Goes into the file's metadata. */
+  provenance: Readonly<Record<string, unknown>>;
 }
 
-/** Writes the deployable model to `out`. */
+/** A deployable model that was written. */
+export interface Deployed {
+  state: QuantizationState;
+  output: NonNullable<Report["output"]>;
+  /** Rows whose scale was enlarged so that their int32 bias fits, in words. */
+  warnings: string[];
+}
+
+/** The deployable model of a quantized one. */
+export async function deployModel(
+  { model, plan, state, parameters = new Map() }: Deployable,
+  options: DeployOptions,
+): Promise<ExportedModel> {
+  const biases = new Map(Array.from(parameters, ([name, tensor]) => [name, viewAs(tensor, "float32")]));
+  return exportModel(model, plan, state, biases, options);
+}
+
+/** Writes the deployable model of a quantized one to `out`. */
 export async function saveDeployed(
   deployable: Deployable,
-  int4: "container" | "initializer",
+  options: DeployOptions,
   out: string,
-  context: RunContext,
-): Promise<NonNullable<Report["output"]>> {
-  await saveModel(await deployedModel(deployable, int4, context), out);
-  return { path: out, bytes: (await stat(out)).size };
+): Promise<Deployed> {
+  const { model, state, enlargedRows } = await deployModel(deployable, options);
+  await saveModel(model, out);
+  const warnings = Array.from(
+    enlargedRows,
+    ([weight, rows]) =>
+      `${rows} rows of "${weight}" have an enlarged scale so that their int32 bias does not overflow.`,
+  );
+  return { state, output: { path: out, bytes: (await stat(out)).size }, warnings };
 }
 
-export async function auditStage(_path: string, _options: RuntimeOptions): Promise<Report["audit"]> {
-  return undefined;
+/** Compares the file at `out` with the evaluation graph of the artifact in `directory` and its trained state. */
+export async function verifyTrained(
+  directory: string,
+  { plan, model }: Deployable,
+  deployed: Deployed,
+  dataset: Dataset,
+  options: RuntimeOptions,
+  context: RunContext,
+): Promise<NonNullable<Report["verification"]>> {
+  const evalModel = await loadModel(join(directory, artifactFiles.evalModel));
+  const parameters = await loadBest(join(directory, "run"));
+  const outputs = model.graph.outputs.map(({ name }) => name);
+  const reference = await bindParameters(evalModel, parameters, outputs);
+  return verify(reference, plan, deployed, dataset, options, context);
 }
-export async function verifyStage(
-  _directory: string,
-  _trained: TrainResult,
-  _out: string,
-  _dataset: Dataset,
-  _options: RuntimeOptions & { batch?: number },
-  _context: RunContext,
-): Promise<Report["verification"]> {
-  return undefined;
+
+/** Compares the file at `out` with the training form of the same quantized model. */
+export async function verifyQuantized(
+  { model, plan }: Deployable,
+  deployed: Deployed,
+  dataset: Dataset,
+  options: RuntimeOptions,
+  context: RunContext,
+): Promise<NonNullable<Report["verification"]>> {
+  return verify(buildReference(model, plan, deployed.state), plan, deployed, dataset, options, context);
+}
+
+async function verify(
+  reference: Model,
+  plan: QuantizationPlan,
+  { state, output }: Deployed,
+  dataset: Dataset,
+  { threads, provider }: RuntimeOptions,
+  context: RunContext,
+): Promise<NonNullable<Report["verification"]>> {
+  const found: Verification = await verifyExport(output.path, reference, plan, state, dataset, {
+    threads,
+    provider,
+    ...context,
+  });
+  const { samples, sqnr, agreement, layers } = found;
+  return { samples, sqnr, ...(agreement === undefined ? {} : { agreement }), layers };
+}
+
+/** Which nodes of the written file run on integer kernels here. */
+export async function auditDeployed(
+  { output }: Deployed,
+  plan: QuantizationPlan,
+  { threads, provider }: RuntimeOptions,
+): Promise<NonNullable<Report["audit"]>> {
+  const audit = await auditKernels(output.path, plan, { threads, provider });
+  const { integerNodes, totalNodes, integerMacs, totalMacs, floatNodes, kernels } = audit;
+  return { integerNodes, totalNodes, integerMacs, totalMacs, floatNodes, kernels };
 }

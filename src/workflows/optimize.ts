@@ -2,12 +2,11 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { usageError } from "../errors.ts";
-import { encodeModel } from "../onnx/index.ts";
 import type { Report } from "../report/report-data.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import type { RunContext } from "./context.ts";
-import { auditStage, deployedModel, saveDeployed, verifyStage } from "./export-stage.ts";
+import { auditDeployed, deployModel, saveDeployed, verifyTrained } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
@@ -19,7 +18,7 @@ import {
 } from "./quantize-stage.ts";
 import { refuseOverwriting } from "./read-source.ts";
 import { scoreModels } from "./score-models.ts";
-import { startReport } from "./start-report.ts";
+import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
 import { makeFolderOf } from "./write-text.ts";
 
@@ -43,21 +42,21 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     { val, seed: options.seed },
   );
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
-  const ptq = await deployedModel(quantized, options.quantization.int4, context);
+  const deployOptions = {
+    int4: options.quantization.int4,
+    provenance: provenanceOf(source, options),
+  };
+  const ptq = await deployModel(quantized, deployOptions);
   if (!options.resume) await artifactStage(quantized, options.training, directory, context);
   const data = withClasses(source.model, spec);
   const { result, section } = await trainStage(directory, data, options.training, options, context);
-  const output = await saveDeployed(
-    { ...result, model: prepared.model },
-    options.quantization.int4,
-    options.out,
-    context,
-  );
-  const verification = await verifyStage(directory, result, options.out, judging.dataset, options, context);
+  const trained = { ...result, model: prepared.model };
+  const deployed = await saveDeployed(trained, deployOptions, options.out);
+  const verification = await verifyTrained(directory, trained, deployed, judging.dataset, options, context);
   const scores = await scoreModels(
     [
       { model: "float", source: options.model },
-      { model: "ptq", source: encodeModel(ptq) },
+      { model: "ptq", source: ptq.model },
       { model: "efqat", source: options.out },
     ],
     judging.dataset,
@@ -70,7 +69,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     ...layer,
     changedRows: changed.get(layer.weight) ?? 0,
   }));
-  const audit = await auditStage(options.out, options);
+  const audit = await auditDeployed(deployed, result.plan, options);
   const latency = await measureLatency(options.model, options.out, judging.dataset, options, context);
   if (options.artifact === undefined) await rm(directory, { recursive: true, force: true });
   return {
@@ -79,11 +78,11 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     quantization: { ...quantization, layers },
     training: section,
     scores,
-    output,
+    output: deployed.output,
     verification,
     audit,
     latency,
-    warnings: quantizationWarnings(quantized.state),
+    warnings: [...quantizationWarnings(quantized.state), ...deployed.warnings],
   };
 }
 

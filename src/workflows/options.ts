@@ -13,7 +13,7 @@ export interface QuantizationChoices extends PlanOptions {
   wbits: Bits;
   abits: Bits;
   calibration: CalibrationMethod;
-  /** Calibration samples, evenly spread over the data. */
+  /** Calibration samples, drawn at random from the data. */
   calibrationSamples: number;
   /** How 4-bit codes are stored: in int8 (integer kernels run) or as INT4 (smallest file, opset 21). */
   int4: "container" | "initializer";

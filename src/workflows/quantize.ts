@@ -1,6 +1,6 @@
 import type { Report } from "../report/report-data.ts";
 import type { RunContext } from "./context.ts";
-import { auditStage, saveDeployed } from "./export-stage.ts";
+import { auditDeployed, saveDeployed, verifyQuantized } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openJudgingData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
@@ -12,7 +12,7 @@ import {
 } from "./quantize-stage.ts";
 import { refuseOverwriting } from "./read-source.ts";
 import { scoreModels } from "./score-models.ts";
-import { startReport } from "./start-report.ts";
+import { provenanceOf, startReport } from "./start-report.ts";
 import { makeFolderOf } from "./write-text.ts";
 
 /** Post-training quantization: a model and calibration data in, a deployable quantized model out. */
@@ -21,11 +21,15 @@ export async function quantize(options: QuantizeOptions, context: RunContext): P
   await refuseOverwriting(options.model, options.out);
   await makeFolderOf(options.out);
   const prepared = await prepareSource(options.model, options.data, context);
-  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const { source, dataset, spec } = prepared;
-  const output = await saveDeployed(quantized, options.quantization.int4, options.out, context);
-  const audit = await auditStage(options.out, options);
   const judging = await openJudgingData(source.model, { spec, dataset, test: options.test }, undefined);
+  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  const deployed = await saveDeployed(
+    quantized,
+    { int4: options.quantization.int4, provenance: provenanceOf(source, options) },
+    options.out,
+  );
+  const verification = await verifyQuantized(quantized, deployed, judging.dataset, options, context);
   const scores = await scoreModels(
     [
       { model: "float", source: options.model },
@@ -41,9 +45,10 @@ export async function quantize(options: QuantizeOptions, context: RunContext): P
     data: { calibration: dataset.describe(), [judging.use]: judging.dataset.describe() },
     quantization: describeQuantization(quantized, options.quantization),
     scores,
-    output,
-    audit,
+    output: deployed.output,
+    verification,
+    audit: await auditDeployed(deployed, quantized.plan, options),
     latency,
-    warnings: quantizationWarnings(quantized.state),
+    warnings: [...quantizationWarnings(quantized.state), ...deployed.warnings],
   };
 }

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Report } from "../report/report-data.ts";
 import { runtimeVersion } from "../runtime/session.ts";
 import { version } from "../version.ts";
@@ -27,4 +28,13 @@ function plainOptions(options: object): Record<string, unknown> {
     typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
   );
   return JSON.parse(text) as Record<string, unknown>;
+}
+
+/** What a written model says about its origin: the source file and the options, without paths of this machine. */
+export function provenanceOf(
+  source: { path: string; sha256: string },
+  { quantization, training, seed }: { quantization?: object; training?: object; seed?: number },
+): Record<string, unknown> {
+  const options = plainOptions({ seed, quantization, training });
+  return { source: { file: basename(source.path), sha256: source.sha256 }, ...options };
 }

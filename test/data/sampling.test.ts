@@ -44,8 +44,14 @@ describe("splitDataset", () => {
   });
 });
 
-test("limitSamples spreads over the whole data set", async () => {
-  expect(await valuesOf(limitSamples(counting(10), 4))).toEqual([0, 2, 5, 7]);
+test("limitSamples draws the same samples each time, in order, from every class of periodic data", async () => {
+  const drawn = await valuesOf(limitSamples(counting(480), 64));
+  expect(drawn).toEqual([...new Set(drawn)].sort((a, b) => a - b));
+  expect(drawn).toHaveLength(64);
+  expect(await valuesOf(limitSamples(counting(480), 64))).toEqual(drawn);
+  for (const kind of [0, 1, 2])
+    expect(drawn.filter((value) => value % 3 === kind).length).toBeGreaterThan(10);
+  expect(Math.max(...drawn)).toBeGreaterThan(440);
   const all = counting(3);
   expect(limitSamples(all, 9)).toBe(all);
 });

@@ -1,0 +1,230 @@
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { saveModel } from "../../src/onnx/index.ts";
+import { type Report, reportSchema } from "../../src/report/report-data.ts";
+import { tinyData, tinyModel } from "../training/tiny-network.ts";
+import { type Outcome, runCli } from "./terminal.ts";
+
+let folder: string;
+let model: string;
+const at = (name: string): string => join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "efqat-cli-"));
+  model = at("tiny.onnx");
+  await saveModel(tinyModel(), model);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const data = (): string[] => ["--data", tinyData.path, "--samples", "64"];
+const threads = ["--threads", "1"];
+
+/** Runs a command with --json and returns its report, which must fit the documented schema. */
+async function report(args: string[]): Promise<{ report: Report; outcome: Outcome }> {
+  const json = at(`report-${args[0]}.json`);
+  const outcome = await runCli([...args, ...threads, "--json", json]);
+  expect(outcome.stderr).not.toContain("Error");
+  expect(outcome.exitCode).toBe(0);
+  return { report: reportSchema.parse(JSON.parse(readFileSync(json, "utf8"))), outcome };
+}
+
+describe("every command, with its JSON report", () => {
+  test("inspect", async () => {
+    const { report: inspected } = await report(["inspect", model]);
+    expect(inspected.quantization?.weights).toBe(4);
+    expect(inspected.model.operators).toMatchObject({ Conv: 3, Relu: 2, Gemm: 1 });
+    expect(inspected.support).toEqual([]);
+  });
+
+  test("quantize, then evaluate against the float model", async () => {
+    const out = at("ptq.onnx");
+    const { report: quantized } = await report(["quantize", model, ...data(), "--out", out]);
+    expect(quantized.scores?.map((score) => score.model)).toEqual(["float", "ptq"]);
+    expect(quantized.output?.bytes).toBe(readFileSync(out).byteLength);
+    const { report: evaluated } = await report([
+      ...["evaluate", out, "--data", tinyData.path, "--reference", model],
+    ]);
+    const ptq = quantized.scores?.[1];
+    const again = evaluated.scores?.[1];
+    expect(again).toMatchObject({ top1: ptq?.top1, agreement: ptq?.agreement, samples: 480 });
+    expect(again?.sqnr).toBeGreaterThan(25);
+  });
+
+  test("artifact, train, export: what training found is what is exported", async () => {
+    const directory = at("artifact");
+    const { report: built } = await report([
+      ...["artifact", model, ...data(), "--out", directory, "--batch", "16", "--wbits", "4"],
+      ...["--first-last", "same"],
+    ]);
+    expect(built.quantization?.layers.map(({ bits }) => bits)).toEqual([4, 4, 4, 4]);
+    const { report: trained } = await report([
+      ...["train", directory, "--data", tinyData.path, "--ratio", "0.5", "--lr", "0.05", "--epochs", "2"],
+    ]);
+    expect(trained.training?.ratio).toBe(0.5);
+    expect(trained.training?.samples).toBe(2 * 28 * 16);
+    const [first, ...later] = trained.training?.validation ?? [];
+    expect(Math.min(...later.map(({ loss }) => loss))).toBeLessThan(first?.loss ?? 0);
+    const out = at("trained.onnx");
+    const { report: exported } = await report([
+      ...["export", directory, "--data", tinyData.path, "--out", out],
+    ]);
+    const changed =
+      exported.quantization?.layers.map(({ changedRows = 0, rows }) => changedRows / rows) ?? [];
+    expect(Math.max(...changed)).toBeGreaterThan(0);
+    expect(Math.max(...changed)).toBeLessThanOrEqual(0.67);
+    expect(exported.verification?.agreement).toBeGreaterThan(0.99);
+    expect(existsSync(out)).toBe(true);
+  });
+
+  test("optimize leaves the model, its reports and nothing else", async () => {
+    const out = at("optimized/model.onnx");
+    const html = at("optimized/report.html");
+    const { report: optimized, outcome } = await report([
+      ...["optimize", model, ...data(), "--wbits", "4", "--batch", "16", "--out", out, "--html", html],
+    ]);
+    expect(optimized.scores?.map((score) => score.model)).toEqual(["float", "ptq", "efqat"]);
+    expect(optimized.data).toHaveProperty("held out");
+    expect(outcome.stdout).toMatch(/EfQAT\s+[\d.]+ %/);
+    expect(await readdir(at("optimized"))).toEqual(["model.onnx", "report.html"]);
+  });
+
+  test("--quiet prints nothing but still writes", async () => {
+    const out = at("quiet.onnx");
+    const outcome = await runCli(["quantize", model, ...data(), ...threads, "--out", out, "--quiet"]);
+    expect(outcome).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    expect(existsSync(out)).toBe(true);
+  });
+});
+
+describe("Ctrl-C", () => {
+  const optimize = (out: string, ...more: string[]): string[] => [
+    ...["optimize", model, ...data(), ...threads, "--batch", "16", "--epochs", "2", "--lr", "0.02"],
+    ...["--out", out, "--quiet", ...more],
+  ];
+
+  test("stops training with a checkpoint; --resume gives the bytes of an uninterrupted run", async () => {
+    const whole = at("whole.onnx");
+    expect((await runCli(optimize(whole))).exitCode).toBe(0);
+    const out = at("resumed.onnx");
+    const controller = new AbortController();
+    const args = optimize(out).filter((arg) => arg !== "--quiet");
+    const stopped = await runCli(args, {
+      signal: controller.signal,
+      onMessage: (text) => {
+        if (text.startsWith("train ")) controller.abort();
+      },
+    });
+    expect(stopped.exitCode).toBe(130);
+    expect(stopped.stderr).toMatch(/interrupted after \d+ steps.*--resume/);
+    expect(existsSync(out)).toBe(false);
+    const resumed = await runCli(optimize(out, "--resume"));
+    expect(resumed).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(readFileSync(out).equals(readFileSync(whole))).toBe(true);
+    expect(existsSync(`${out}.artifact`)).toBe(false);
+  });
+
+  test("--resume without an interrupted run is refused", async () => {
+    const outcome = await runCli(optimize(at("none.onnx"), "--resume"));
+    expect(outcome.exitCode).toBe(2);
+    expect(outcome.stderr).toContain("no interrupted run");
+  });
+
+  test("before training it just stops", async () => {
+    const out = at("early.onnx");
+    const outcome = await runCli(optimize(out), { signal: AbortSignal.abort() });
+    expect(outcome).toMatchObject({ exitCode: 130, stdout: "" });
+    expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe("bad input is one paragraph with the place, an exit code, and nothing written", () => {
+  const quantize = (...args: string[]): string[] => ["quantize", ...args, "--out", at("never.onnx")];
+
+  test.each<[string, () => Promise<string[]>, number, RegExp]>([
+    ["no file", async () => quantize(at("gone.onnx"), ...data()), 3, /gone\.onnx/],
+    [
+      "not ONNX",
+      async () => {
+        await writeFile(at("text.onnx"), "this is no model");
+        return quantize(at("text.onnx"), ...data());
+      },
+      3,
+      /text\.onnx/,
+    ],
+    [
+      "truncated",
+      async () => {
+        await writeFile(at("cut.onnx"), readFileSync(model).subarray(0, 900));
+        return quantize(at("cut.onnx"), ...data());
+      },
+      3,
+      /cut\.onnx/,
+    ],
+    ["no data", async () => quantize(model, "--data", at("gone.npz")), 3, /gone\.npz/],
+    [
+      "empty data",
+      async () => {
+        await writeFile(at("empty.mjs"), "export default { length: 0, read: () => ({ inputs: {} }) };");
+        return quantize(model, "--data", at("empty.mjs"));
+      },
+      3,
+      /no samples.*empty\.mjs/,
+    ],
+    [
+      "labels out of range",
+      async () => {
+        const text = `export default { length: 2, read: (indices) => ({
+          inputs: { x: { data: new Float32Array(64 * indices.length), dims: [indices.length, 1, 8, 8] } },
+          labels: indices.map((index) => index + 2) }) };`;
+        await writeFile(at("labels.mjs"), text);
+        return quantize(model, "--data", at("labels.mjs"));
+      },
+      3,
+      /label of sample 1 is 3.*3 classes/,
+    ],
+    [
+      "NaN in the data",
+      async () => {
+        const text = `export default { length: 1, read: () => ({
+          inputs: { x: { data: new Float32Array(64).fill(NaN), dims: [1, 1, 8, 8] } } }) };`;
+        await writeFile(at("nan.mjs"), text);
+        return quantize(model, "--data", at("nan.mjs"));
+      },
+      3,
+      /NaN/,
+    ],
+    ["a missing provider", async () => [...quantize(model, ...data()), "--provider", "abacus"], 4, /abacus/],
+    [
+      "the input as output",
+      async () => ["quantize", model, ...data(), "--out", model],
+      2,
+      /overwrite the input model/,
+    ],
+    [
+      "a folder as output",
+      async () => ["quantize", model, ...data(), "--out", folder],
+      4,
+      /path is a folder/,
+    ],
+  ])("%s", async (_what, prepare, exitCode, message) => {
+    const args = [...(await prepare()), ...threads];
+    const before = readFileSync(model);
+    const outcome = await runCli([...args, "--json", at("never.json")]);
+    const paragraph = outcome.stderr.trim().split("\n").at(-1) ?? "";
+    expect(paragraph).toMatch(/^Error \[/);
+    expect(paragraph).toMatch(message);
+    expect(outcome.stderr).not.toMatch(/^\s+at /m);
+    expect(outcome).toMatchObject({ exitCode, stdout: "" });
+    expect(existsSync(at("never.onnx")) || existsSync(at("never.json"))).toBe(false);
+    expect(readFileSync(model).equals(before)).toBe(true);
+    expect((await readdir(folder)).filter((name) => name.includes(".tmp"))).toEqual([]);
+  });
+
+  test("--stack shows where", async () => {
+    const { stderr } = await runCli(["inspect", at("gone.onnx"), "--stack"]);
+    expect(stderr).toMatch(/^\s+at /m);
+  });
+});

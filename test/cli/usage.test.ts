@@ -1,0 +1,99 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { commands } from "../../src/cli/commands/index.ts";
+import { describeError } from "../../src/cli/show-error.ts";
+import { environmentError, exitCodes, UserError, verificationError } from "../../src/errors.ts";
+import { version } from "../../src/version.ts";
+import { runCli } from "./terminal.ts";
+
+const base = ["optimize", "model.onnx", "--data", "data.npz", "--out", "out.onnx"];
+
+test("the version is that of package.json", async () => {
+  const { version: packaged } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  expect(version).toBe(packaged);
+  expect(await runCli(["--version"])).toMatchObject({ exitCode: 0, stdout: `${packaged}\n`, stderr: "" });
+});
+
+test("without arguments the help is shown, with the exit code for wrong usage", async () => {
+  const { exitCode, stdout } = await runCli([]);
+  expect(exitCode).toBe(exitCodes.usage);
+  expect(stdout).toContain("efqat optimize");
+});
+
+test.each(commands.map(({ name }) => name))(
+  "%s --help shows examples, defaults and exit codes",
+  async (name) => {
+    const { exitCode, stdout } = await runCli([name, "--help"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("Examples:");
+    expect(stdout).toContain("Exit codes:");
+    expect(stdout).toContain("--json");
+  },
+);
+
+test("optimize has every option of the shared list", async () => {
+  const { stdout } = await runCli(["optimize", "--help"]);
+  const names =
+    "data split val labels mean std samples calibration wbits abits ratio mode refresh epochs batch loss lr forward out json seed threads provider quiet";
+  for (const name of names.split(" ")) expect(stdout).toMatch(new RegExp(`--${name}\\b`));
+});
+
+describe("wrong usage is one paragraph and exit code 2, before anything is read", () => {
+  test.each<[string[], RegExp]>([
+    [["optimise", "model.onnx"], /no command "optimise".*optimize, inspect/],
+    [["optimize"], /Not enough non-option arguments/],
+    [["optimize", "model.onnx", "--out", "x"], /Missing required argument: data/],
+    [[...base, "--ration", "0.5"], /Unknown argument: ration/],
+    [[...base, "--ratio", "1.5"], /--ratio is "1.5".*from 0 to 1/],
+    [[...base, "--ratio", "-0.1"], /--ratio is "-0.1".*from 0 to 1/],
+    [[...base, "--ratio", "some"], /--ratio is "some"/],
+    [[...base, "--ratio="], /--ratio/],
+    [[...base, "--mode", "best"], /mode.*cwpl.*cwpn.*lwpn/],
+    [[...base, "--wbits", "3"], /wbits.*"8".*"4"/],
+    [[...base, "--forward", "integer"], /forward.*"float"/],
+    [[...base, "--epochs", "0"], /--epochs is "0".*above 0/],
+    [[...base, "--batch", "2.5"], /--batch is "2.5".*whole number/],
+    [[...base, "--std", "0"], /--std is "0".*above 0/],
+    [[...base, "--mean", "0.1,b"], /--mean is "b"/],
+    [[...base, "--resize", "2x3x4"], /--resize is "2x3x4"/],
+    [[...base, "--augment", "spin"], /--augment has the part "spin"/],
+    [[...base, "--seed", "-1"], /--seed is "-1"/],
+    [[...base, "--val", "-1"], /--val is "-1"/],
+    [[...base, "extra.onnx"], /Unknown argument: extra.onnx/],
+  ])("%j", async (args, message) => {
+    const { exitCode, stdout, stderr } = await runCli(args);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    expect({ exitCode, stdout }).toEqual({ exitCode: exitCodes.usage, stdout: "" });
+  });
+});
+
+describe("errors on the terminal", () => {
+  const show = (error: unknown, options = {}) =>
+    describeError(error, { stack: false, aborted: false, ...options });
+
+  test("kinds have their exit codes; the remedy is part of the paragraph", () => {
+    expect(show(environmentError("disk-full", "The disk is full", "out.onnx", "Free some space."))).toEqual({
+      text: "Error [environment/disk-full]: The disk is full (out.onnx). Free some space.",
+      exitCode: 4,
+    });
+    expect(show(verificationError("agreement", "They differ")).exitCode).toBe(5);
+    expect(show(new UserError("interrupted/training", "interrupted", "Stopped")).exitCode).toBe(130);
+  });
+
+  test("anything else is a bug and says so; a stack only when asked", () => {
+    const plain = show(new TypeError("x is undefined"));
+    expect(plain.exitCode).toBe(1);
+    expect(plain.text).toMatch(/^Error \[internal\]: x is undefined\. This is a bug/);
+    expect(plain.text).not.toMatch(/^\s+at /m);
+    const cause = new Error("outer", { cause: new Error("inner") });
+    expect(show(cause, { stack: true }).text).toMatch(/outer[^]*at [^]*Caused by: Error: inner/);
+  });
+
+  test("what an abort throws is no error", () => {
+    expect(show(new DOMException("This operation was aborted", "AbortError"), { aborted: true })).toEqual({
+      text: "Stopped.",
+      exitCode: 130,
+    });
+  });
+});
