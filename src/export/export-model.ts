@@ -6,8 +6,9 @@ import { runPasses } from "../passes/pipeline.ts";
 import { raiseOpset } from "../passes/raise-opset/raise-opset.ts";
 import { recordTypes } from "../passes/record-types.ts";
 import { insertQuantizers } from "../quantization/insert.ts";
+import { snapBiases } from "../quantization/snap-biases.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
-import { tensorOf } from "../tensor/tensor.ts";
+import { tensorOf, viewAs } from "../tensor/tensor.ts";
 import { version } from "../version.ts";
 import { guardBiases } from "./guard-biases.ts";
 import { roundState } from "./round-state.ts";
@@ -24,6 +25,8 @@ export interface ExportedModel {
   model: Model;
   /** What the file holds: zero points rounded, rows re-encoded where an int32 bias would have overflowed. */
   state: QuantizationState;
+  /** Biases as the file holds them, multiples of s_x * s_w, by initializer name. */
+  biases: Map<string, Float32Array>;
   /** Number of rows so re-encoded, by weight. */
   enlargedRows: Map<string, number>;
 }
@@ -56,7 +59,18 @@ export async function exportModel(
   deployed.producerName = "efqat";
   deployed.producerVersion = version;
   deployed.metadata.set("efqat", JSON.stringify({ version, ...options.provenance }));
-  return { model: deployed, state: guarded, enlargedRows };
+  const held = snapBiases(guarded, new Map([...biasesOf(raised, plan), ...biases]));
+  return { model: deployed, state: guarded, biases: held, enlargedRows };
+}
+
+function biasesOf({ graph }: Model, plan: QuantizationPlan): Map<string, Float32Array> {
+  return new Map(
+    plan.biases.map(({ name }) => {
+      const tensor = graph.initializers.get(name);
+      if (tensor === undefined) throw new InternalError(`bias "${name}" is not in the model`);
+      return [name, viewAs(tensor, "float32")];
+    }),
+  );
 }
 
 function hasFourBits({ weights, activations }: QuantizationState): boolean {

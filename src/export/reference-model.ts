@@ -14,7 +14,10 @@ export const referenceSession = {
   config: { "session.disable_quant_qdq": "1" },
 } as const;
 
-/** The trained model in its training form, with trained values: what the exported model must agree with. */
+/**
+ * The trained model in its training form, with the values that an export holds (its `state` and `biases`): what the
+ * exported model must agree with.
+ */
 export function buildReference(
   model: Model,
   plan: QuantizationPlan,

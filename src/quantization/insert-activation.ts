@@ -23,8 +23,9 @@ export function insertActivation(
 ): Node[] {
   const { graph } = insertion;
   const shape = shapeOf(graph, tensor);
-  const bounds = codeBounds(activation, insertion);
-  const dtype = codeType(activation, bounds, insertion);
+  const limits = codeBounds(activation, insertion);
+  const dtype = codeType(activation, limits, insertion);
+  const bounds = dtype === "uint4" || dtype === "int4" ? undefined : limits;
   const parameters = insertParameters(insertion, activation, dtype);
   const dequantized = { name: `${tensor}.dq`, dtype: "float32" as DataType, shape };
   let source = tensor;
@@ -49,8 +50,8 @@ export function insertActivation(
       makeNode(insertion, "QuantizeLinear", [source, ...parameters], wide, { name: `${tensor}.quantize` }),
     );
     if (bounds !== undefined) {
-      const limits = bounds.map((bound) => boundConstant(insertion, dtype, bound));
-      nodes.push(makeNode(insertion, "Clip", [wide.name, ...limits], codes, { name: `${tensor}.clip` }));
+      const constants = bounds.map((bound) => boundConstant(insertion, dtype, bound));
+      nodes.push(makeNode(insertion, "Clip", [wide.name, ...constants], codes, { name: `${tensor}.clip` }));
     }
   }
   const name = `${tensor}.dequantize`;

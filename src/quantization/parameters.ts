@@ -78,7 +78,9 @@ function rangeOfConstant(graph: Graph, name: string): ValueRange {
 
 function computeActivation(plan: ActivationPlan, range: ValueRange): QuantizedActivation {
   const format = formatOf(plan);
-  const { qmin, qmax } = format;
+  // A symmetric int8 scale uses -127..127; QuantizeLinear saturates at -128 all the same.
+  const qmin = plan.signed && plan.bits === 8 ? -128 : format.qmin;
+  const { qmax } = format;
   const { scale, zeroPoint } = affineOfRange(range, format);
   const empty = Math.max(0, range.max) - Math.min(0, range.min) === 0;
   const pinned = empty && plan.fixedZeroPoint && !plan.symmetric;

@@ -1,0 +1,35 @@
+import { InternalError } from "../errors.ts";
+import { encodeBias } from "./bias-guard.ts";
+import type { QuantizationState } from "./types.ts";
+
+/**
+ * Biases as the deployed model holds them: multiples of s_x * s_w. At 4 bits that step is coarse enough to move
+ * codes, so what is trained, watched and compared should see the snapped values, with gradients going straight
+ * through to the float ones. A bias that several nodes read has a step in each and is left as it is, as is one that
+ * int32 could not hold.
+ */
+export function snapBiases(
+  state: QuantizationState,
+  biases: ReadonlyMap<string, Float32Array>,
+): Map<string, Float32Array> {
+  const snapped = new Map(biases);
+  const readers = new Map<string, number>();
+  for (const { name } of state.biases) readers.set(name, (readers.get(name) ?? 0) + 1);
+  for (const { name, weight, activation } of state.biases) {
+    const values = biases.get(name);
+    if (values === undefined || readers.get(name) !== 1) continue;
+    const rows = state.weights.get(weight);
+    const input = state.activations.get(activation);
+    if (rows === undefined || input === undefined) throw new InternalError(`bias "${name}" has no scales`);
+    snapped.set(name, snapBias(values, rows.scale, input.scale));
+  }
+  return snapped;
+}
+
+function snapBias(values: Float32Array, weightScales: Float32Array, activationScale: number): Float32Array {
+  const { codes, scales } = encodeBias(values, weightScales, activationScale);
+  return values.map((value, c) => {
+    const code = codes[c] as number;
+    return Math.abs(code) < 2 ** 31 - 1 ? code * (scales[c] as number) : value;
+  });
+}
