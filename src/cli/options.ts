@@ -1,3 +1,5 @@
+import { calibrationMethods } from "../workflows/index.ts";
+
 /** An option of the command line as it is declared to the parser; values stay text and are read by name. */
 export interface OptionSpec {
   describe: string;
@@ -72,7 +74,7 @@ export const calibrationOptions = group(groups.quantization, {
   samples: { describe: "Calibration samples, drawn at random from the data", default: "512" },
   calibration: {
     describe: "How activation ranges are found",
-    choices: ["auto", "minmax", "moving-average", "mse"],
+    choices: calibrationMethods,
     default: "auto",
   },
 });

@@ -1,4 +1,10 @@
-import type { ArtifactChoices, QuantizationChoices, RunChoices, RuntimeOptions } from "../workflows/index.ts";
+import {
+  type ArtifactChoices,
+  calibrationMethods,
+  type QuantizationChoices,
+  type RunChoices,
+  type RuntimeOptions,
+} from "../workflows/index.ts";
 import type { OptionReader } from "./option-reader.ts";
 import { readAugment } from "./read-data.ts";
 
@@ -33,7 +39,7 @@ export function readInt4(options: OptionReader): "container" | "initializer" {
 export function readQuantization(options: OptionReader): QuantizationChoices {
   return {
     ...readPlan(options),
-    calibration: options.choice("calibration", ["auto", "minmax", "moving-average", "mse"]),
+    calibration: options.choice("calibration", calibrationMethods),
     calibrationSamples: options.needNumber("samples", count),
     int4: options.text("int4") === undefined ? "container" : readInt4(options),
   };

@@ -2,7 +2,7 @@ import { exitCodes } from "../errors.ts";
 import { renderHtml } from "../report/render-html.ts";
 import { renderText } from "../report/render-text.ts";
 import { renderJson, type Report } from "../report/report-data.ts";
-import { writeText } from "../workflows/index.ts";
+import { makeFolderOf, writeText } from "../workflows/index.ts";
 import { createLogger, type MessageStream } from "./logger.ts";
 import type { OptionReader } from "./option-reader.ts";
 import { parseCommandLine } from "./parse.ts";
@@ -30,6 +30,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     }
     const { command, path, options } = request;
     stack ||= options.flag("stack");
+    await makeReportFolders(options);
     const logger = createLogger(stderr, { quiet: options.flag("quiet"), verbose: options.flag("verbose") });
     const report = await command.run(path, options, { logger, signal }).finally(() => logger.close());
     await writeReport(report, options);
@@ -40,6 +41,12 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     stderr.write(`${text}\n`);
     return exitCode;
   }
+}
+
+/** Folders of the reports, made before hours of work rather than missed after them. */
+async function makeReportFolders(options: OptionReader): Promise<void> {
+  for (const path of [options.text("json"), options.text("html")])
+    if (path !== undefined) await makeFolderOf(path);
 }
 
 async function writeReport(report: Report, options: OptionReader): Promise<void> {

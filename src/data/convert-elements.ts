@@ -1,6 +1,6 @@
 import { dataError } from "../errors.ts";
 import type { DataType } from "../tensor/data-type.ts";
-import { type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
+import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 
 const integers = new Set<DataType>([
   "int8",
@@ -65,9 +65,4 @@ function float16ToNumber(bits: number): number {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-/** A copy of the tensor's bytes as floats to change in place. */
-export function copyOfFloats(tensor: Tensor): Float32Array {
-  return viewAs(tensorOfBytes("float32", tensor.dims, tensor.bytes.slice()), "float32");
 }

@@ -1,6 +1,6 @@
 /** Bytes <-> IR. The only user of protobuf. */
 export { writeFileAtomically } from "./atomic-file.ts";
-export { decodeModel, type DecodeOptions } from "./decode.ts";
+export { decodeModel } from "./decode.ts";
 export { encodeModel } from "./encode.ts";
 export { loadModel } from "./load.ts";
 export { saveModel, type SaveOptions } from "./save.ts";

@@ -1,5 +1,5 @@
 import { modelError, usageError } from "../errors.ts";
-import type { Dim, Graph, Model, TensorValueType, Value } from "../ir/model.ts";
+import type { Dim, Graph, TensorValueType, Value } from "../ir/model.ts";
 
 /** Shapes that a user gives for model inputs; a dimension of -1 stays as the model has it. */
 export type InputShapes = Readonly<Record<string, readonly number[]>>;
@@ -96,11 +96,6 @@ export function bindBatch(inputs: readonly Value[], batch: number): Value[] {
     const shape = type.shape?.map((dim) => (typeof dim === "number" ? dim : batch));
     return { ...input, type: { ...type, shape } };
   });
-}
-
-/** A model like `model` whose inputs are `inputs`. */
-export function withInputs(model: Model, inputs: Value[]): Model {
-  return { ...model, graph: { ...model.graph, inputs } };
 }
 
 export function describeShape(shape: readonly Dim[]): string {

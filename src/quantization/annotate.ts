@@ -2,7 +2,7 @@ import { usageError } from "../errors.ts";
 import { readNames, typeOf } from "../ir/graph.ts";
 import type { Node } from "../ir/model.ts";
 import { floatReason } from "./rules/float-operators.ts";
-import { type Annotation, type IntegerAnnotation, type RuleContext, stayFloat } from "./rules/rule.ts";
+import { type Annotation, type RuleContext, stayFloat } from "./rules/rule.ts";
 import { ruleOf } from "./rules/table.ts";
 
 export type Annotations = Map<Node, Annotation>;
@@ -100,14 +100,4 @@ function checkExclusions({ graph, options }: RuleContext): void {
     "excludeNodes",
     "Run `efqat inspect MODEL` for the names after preparation.",
   );
-}
-
-/** The weighted annotation of a node, if it is one. */
-export function weightedOf(
-  annotations: Annotations,
-  node: Node,
-): (IntegerAnnotation & { weight: { name: string; axis: number } }) | undefined {
-  const annotation = annotations.get(node);
-  if (annotation?.kind !== "integer" || annotation.weight === undefined) return undefined;
-  return { ...annotation, weight: annotation.weight };
 }

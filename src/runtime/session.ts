@@ -4,7 +4,7 @@ import type { DataType } from "../tensor/data-type.ts";
 import { type Tensor, tensorOf, type ViewableType, viewAs } from "../tensor/tensor.ts";
 import { describeRuntimeError, providerFailure, requireProvider } from "./providers.ts";
 
-export { availableProviders, runtimeVersion } from "./providers.ts";
+export { runtimeVersion } from "./providers.ts";
 
 /** How a session is created. Everything has ONNX Runtime's default unless given. */
 export interface SessionOptions {

@@ -75,12 +75,12 @@ export function tensorOf<T extends ViewableType>(
 /** The elements as a typed array of the tensor's own type: a view when aligned, else one copy. */
 export function viewAs<T extends ViewableType>(tensor: Tensor, dtype: T): TypedArrays[T] {
   if (tensor.dtype !== dtype) throw new InternalError(`tensor is ${tensor.dtype}, not ${dtype}`);
-  const Array = constructors[dtype];
+  const View = constructors[dtype];
   const { buffer, byteOffset, byteLength } = tensor.bytes;
-  const aligned = byteOffset % Array.BYTES_PER_ELEMENT === 0;
+  const aligned = byteOffset % View.BYTES_PER_ELEMENT === 0;
   const start = aligned ? byteOffset : 0;
   const source = aligned ? buffer : new Uint8Array(tensor.bytes).buffer;
-  return new Array(source as ArrayBuffer, start, byteLength / Array.BYTES_PER_ELEMENT) as TypedArrays[T];
+  return new View(source as ArrayBuffer, start, byteLength / View.BYTES_PER_ELEMENT) as TypedArrays[T];
 }
 
 export const scalar = (value: number): Tensor => tensorOf("float32", [], Float32Array.of(value));

@@ -9,7 +9,7 @@ import type { Model } from "../ir/model.ts";
 import { loadModel, saveModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { Report } from "../report/report-data.ts";
-import { type Tensor, viewAs } from "../tensor/tensor.ts";
+import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadBest } from "../training/trainer/run-checkpoint.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
@@ -34,6 +34,8 @@ export interface DeployOptions {
 /** A deployable model that was written. */
 export interface Deployed {
   state: QuantizationState;
+  /** Biases as the file holds them. */
+  biases: ReadonlyMap<string, Float32Array>;
   output: NonNullable<Report["output"]>;
   /** Rows whose scale was enlarged so that their int32 bias fits, in words. */
   warnings: string[];
@@ -54,17 +56,20 @@ export async function saveDeployed(
   options: DeployOptions,
   out: string,
 ): Promise<Deployed> {
-  const { model, state, enlargedRows } = await deployModel(deployable, options);
+  const { model, state, biases, enlargedRows } = await deployModel(deployable, options);
   await saveModel(model, out);
   const warnings = Array.from(
     enlargedRows,
     ([weight, rows]) =>
       `${rows} rows of "${weight}" have an enlarged scale so that their int32 bias does not overflow.`,
   );
-  return { state, output: { path: out, bytes: (await stat(out)).size }, warnings };
+  return { state, biases, output: { path: out, bytes: (await stat(out)).size }, warnings };
 }
 
-/** Compares the file at `out` with the evaluation graph of the artifact in `directory` and its trained state. */
+/**
+ * Compares the written file with the evaluation graph of the artifact in `directory` and its trained state, with the
+ * biases as the file holds them: int32 multiples of s_x * s_w.
+ */
 export async function verifyTrained(
   directory: string,
   { plan, model }: Deployable,
@@ -74,13 +79,17 @@ export async function verifyTrained(
   context: RunContext,
 ): Promise<NonNullable<Report["verification"]>> {
   const evalModel = await loadModel(join(directory, artifactFiles.evalModel));
-  const parameters = await loadBest(join(directory, "run"));
+  const parameters = new Map(await loadBest(join(directory, "run")));
+  for (const [name, data] of deployed.biases) {
+    const trained = parameters.get(name);
+    if (trained !== undefined) parameters.set(name, tensorOf("float32", trained.dims, data));
+  }
   const outputs = model.graph.outputs.map(({ name }) => name);
   const reference = await bindParameters(evalModel, parameters, outputs);
   return verify(reference, plan, deployed, dataset, options, context);
 }
 
-/** Compares the file at `out` with the training form of the same quantized model. */
+/** Compares the written file with the training form of the same quantized model. */
 export async function verifyQuantized(
   { model, plan }: Deployable,
   deployed: Deployed,
@@ -88,7 +97,8 @@ export async function verifyQuantized(
   options: RuntimeOptions,
   context: RunContext,
 ): Promise<NonNullable<Report["verification"]>> {
-  return verify(buildReference(model, plan, deployed.state), plan, deployed, dataset, options, context);
+  const reference = buildReference(model, plan, deployed.state, deployed.biases);
+  return verify(reference, plan, deployed, dataset, options, context);
 }
 
 async function verify(

@@ -1,4 +1,5 @@
 /** One function per user task. */
+export { calibrationMethods } from "../calibration/observers/table.ts";
 export { buildArtifact } from "./build-artifact.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
 export { evaluate } from "./evaluate.ts";
