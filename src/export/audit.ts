@@ -111,14 +111,19 @@ function isQuantizer({ opType, outputs }: Node): boolean {
  */
 function kernelsByName(nodes: readonly Node[]): Map<string, Node> {
   const found = new Map<string, Node>();
-  for (const node of nodes) {
-    const plain = node.name
-      .replace(/_token_\d+$/, "")
-      .replace(/^fused /, "")
-      .replace(/\/MatMulAddFusion.*$/, "")
-      .replace(/_nchwc$/, "");
-    if (plain !== "" && !found.has(plain)) found.set(plain, node);
-  }
+  const offer = (name: string, node: Node): void => {
+    if (name !== "" && !found.has(name)) found.set(name, node);
+  };
+  const named = nodes.map((node) => [node.name.replace(/_token_\d+$/, ""), node] as const);
+  for (const [name, node] of named) offer(name, node);
+  for (const [name, node] of named)
+    offer(
+      name
+        .replace(/^fused /, "")
+        .replace(/\/MatMulAddFusion.*$/, "")
+        .replace(/_nchwc$/, ""),
+      node,
+    );
   return found;
 }
 

@@ -4,7 +4,7 @@ import type { Graph, Node } from "../ir/model.ts";
 const integerOperators = new Set([
   ...["QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"],
   ...["QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearWhere", "QLinearLeakyRelu", "QLinearSigmoid"],
-  ...["QLinearSoftmax", "QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearReduceMean"],
+  ...["NhwcMaxPool", "QLinearSoftmax", "QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearReduceMean"],
 ]);
 
 /** Operators that work on codes when given codes. */
