@@ -71,10 +71,15 @@ export function environmentError(
 
 /** A training run that was asked to stop, with a checkpoint in `directory`. */
 export function interruptedError(steps: number, directory: string): UserError {
-  return new UserError("interrupted/training", "interrupted", `Training was interrupted after ${steps} steps`, {
-    where: directory,
-    hint: "Go on from the checkpoint there with --resume.",
-  });
+  return new UserError(
+    "interrupted/training",
+    "interrupted",
+    `Training was interrupted after ${steps} steps`,
+    {
+      where: directory,
+      hint: "Go on from the checkpoint there with --resume.",
+    },
+  );
 }
 
 /** A model file or graph that cannot be used: not ONNX, truncated, cyclic, NaN in weights, path outside the folder. */

@@ -175,7 +175,6 @@ function fromRuntime(value: ort.Tensor): Tensor {
     const strings = (value.data as string[]).map((text) => new TextEncoder().encode(text));
     return { dtype: "string", dims: value.dims, bytes: new Uint8Array(0), strings };
   }
-  if (!transferable.has(value.type))
-    throw new InternalError(`runtime tensor of type ${value.type}`);
+  if (!transferable.has(value.type)) throw new InternalError(`runtime tensor of type ${value.type}`);
   return tensorOf(value.type as "float32", value.dims, value.data as Float32Array);
 }
