@@ -18,7 +18,6 @@ import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/opt
 import type { TrainingState } from "./state.ts";
 
 export { readArtifact, writeArtifact } from "./artifact/files.ts";
-export type { Manifest } from "./artifact/manifest.ts";
 
 /** A training artifact in memory; {@link writeArtifact} stores it as a directory. */
 export interface Artifact {
@@ -56,7 +55,7 @@ export interface LossOptions {
   distill?: number;
 }
 
-export const defaultDistill = 0.5;
+const defaultDistill = 0.5;
 
 /**
  * Builds the training, evaluation and optimizer graphs of a quantized model, and the state they start from.

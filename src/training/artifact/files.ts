@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { environmentError, modelError } from "../../errors.ts";
@@ -62,11 +61,4 @@ export async function readManifest(directory: string): Promise<Manifest> {
     );
   });
   return parseManifest(text, path);
-}
-
-/** SHA-256 of a file, as hexadecimal digits. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  hash.update(await readFile(path));
-  return hash.digest("hex");
 }

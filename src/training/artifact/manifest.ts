@@ -99,7 +99,7 @@ const planSchema = z.object({
 });
 
 /** `manifest.json`: what connects the files of a training artifact. */
-export const manifestSchema = z.object({
+const manifestSchema = z.object({
   formatVersion: z.literal(1),
   sourceModel: z.object({ file: z.string(), sha256: z.string() }),
   opset: count,
@@ -154,7 +154,6 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestWeight = Manifest["weights"][number];
 export type ManifestActivation = Manifest["activations"][number];
-export type ManifestTarget = Manifest["targets"][number];
 
 /** File names in an artifact directory. */
 export const artifactFiles = {

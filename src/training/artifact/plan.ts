@@ -25,7 +25,7 @@ export function encodePlan(plan: QuantizationPlan): StoredPlan {
   return { ...plan, activations };
 }
 
-export function decodePlan(stored: StoredPlan): QuantizationPlan {
+function decodePlan(stored: StoredPlan): QuantizationPlan {
   const activations = stored.activations.map(({ saturation, ...rest }): ActivationPlan => {
     if (saturation === undefined) return rest;
     return {

@@ -8,7 +8,6 @@ import { lossTerms, type LossTermName } from "./terms.ts";
 
 /** What `--loss` may be. `auto`: see {@link resolveLoss}. */
 export type LossKind = "auto" | LossTermName;
-export const lossKinds: readonly LossKind[] = ["auto", ...(Object.keys(lossTerms) as LossTermName[])];
 
 /** Terms of a loss with their weights; each is summed over the outputs it applies to. */
 export interface Loss {

@@ -32,7 +32,7 @@ export async function evaluateState(
 }
 
 /** Sample indices per batch. A model of fixed batch size gets full batches only; a set smaller than one is gone round again. */
-export function evaluationBatches(manifest: Manifest, samples: number): number[][] {
+function evaluationBatches(manifest: Manifest, samples: number): number[][] {
   const { batch } = manifest;
   const open = manifest.inputs.every(({ shape }) => typeof shape[0] === "string");
   const range = (start: number, end: number): number[] =>

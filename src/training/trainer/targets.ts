@@ -27,7 +27,7 @@ export async function targetsOf(
 }
 
 /** Number of classes that the cross-entropy term tells apart, where there is one. */
-export function classCount(manifest: Manifest): number | undefined {
+function classCount(manifest: Manifest): number | undefined {
   const term = manifest.loss.terms.find((entry) => entry.term === "cross-entropy");
   const classes = manifest.outputs.find(({ name }) => name === term?.output)?.shape.at(-1);
   return typeof classes === "number" ? classes : undefined;
