@@ -163,6 +163,41 @@ describe("bad input is one paragraph with the place, an exit code, and nothing w
       3,
       /cut\.onnx/,
     ],
+    [
+      "a cyclic graph",
+      async () => {
+        const cyclic = tinyModel();
+        const relu = cyclic.graph.nodes.find(({ outputs }) => outputs[0] === "first");
+        if (relu !== undefined) relu.inputs[0] = "sum";
+        await saveModel(cyclic, at("cyclic.onnx"));
+        return quantize(at("cyclic.onnx"), ...data());
+      },
+      3,
+      /cycl|order/i,
+    ],
+    [
+      "NaN in the weights",
+      async () => {
+        const model = tinyModel();
+        const bytes = new Uint8Array(model.graph.initializers.get("stem.weight")?.bytes ?? []);
+        new DataView(bytes.buffer).setFloat32(8, NaN, true);
+        model.graph.initializers.set("stem.weight", { dtype: "float32", dims: [8, 1, 3, 3], bytes });
+        await saveModel(model, at("nan.onnx"));
+        return quantize(at("nan.onnx"), ...data());
+      },
+      3,
+      /stem\.weight/,
+    ],
+    [
+      "missing external data",
+      async () => {
+        await saveModel(tinyModel(), at("split.onnx"), { externalData: "always", threshold: 1 });
+        await rm(at("split.onnx.data"));
+        return quantize(at("split.onnx"), ...data());
+      },
+      3,
+      /split\.onnx\.data/,
+    ],
     ["no data", async () => quantize(model, "--data", at("gone.npz")), 3, /gone\.npz/],
     [
       "empty data",

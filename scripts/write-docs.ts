@@ -1,0 +1,10 @@
+/** Writes the documents that are made from the code: `npm run docs`. */
+import { writeFileSync } from "node:fs";
+import { format } from "prettier";
+import { generatedDocs } from "./docs/generated-docs.ts";
+
+for (const [path, text] of generatedDocs())
+  writeFileSync(
+    path,
+    path.endsWith(".json") ? await format(text, { parser: "json", printWidth: 110 }) : text,
+  );

@@ -1,0 +1,105 @@
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openDataset } from "../../src/data/open-dataset.ts";
+import type { DataSpec } from "../../src/data/spec.ts";
+import { createValue } from "../../src/ir/graph.ts";
+import type { Model } from "../../src/ir/model.ts";
+import {
+  givesProbabilities,
+  openJudgingData,
+  openModelData,
+  shapesFromData,
+  withClasses,
+} from "../../src/workflows/open-data.ts";
+import { provenanceOf } from "../../src/workflows/start-report.ts";
+import { refuseOverwriting } from "../../src/workflows/read-source.ts";
+import { buildModel } from "../support/build-model.ts";
+import { tinyData, tinyModel } from "../training/tiny-network.ts";
+
+const fashion: DataSpec = { path: "fixtures/fashion-mnist", labels: "none" };
+
+function classifier(classes: number, last = "Identity"): Model {
+  const model = buildModel({
+    inputs: { x: ["N", 1, 28, 28] },
+    outputs: ["y"],
+    build: (emit) => void emit.node(last, [emit.op("Flatten", ["x"])], { outputs: ["y"] }),
+  });
+  model.graph.outputs = [createValue("y", "float32", ["N", classes])];
+  return model;
+}
+
+describe("openJudgingData", () => {
+  const judge = async (
+    spec: DataSpec,
+    test: DataSpec | undefined,
+    holdOut?: { val: number; seed: number },
+  ) => {
+    const model = spec.path === tinyData.path ? tinyModel() : classifier(10);
+    const dataset = await openModelData(model, spec);
+    return openJudgingData(model, { spec, dataset, test }, holdOut);
+  };
+
+  test("prefers the test part that comes with the data, labels ignored as in training", async () => {
+    const { use, dataset } = await judge(fashion, undefined, { val: 0.1, seed: 0 });
+    expect([use, dataset.length, dataset.hasLabels]).toEqual(["test", 10000, false]);
+  });
+
+  test("takes what is asked for first", async () => {
+    const { use, dataset } = await judge(tinyData, { ...tinyData, samples: 7 }, { val: 0.1, seed: 0 });
+    expect([use, dataset.length]).toEqual(["test", 7]);
+  });
+
+  test("falls back to the held-out samples, then to those trained on", async () => {
+    const held = await judge(tinyData, undefined, { val: 0.25, seed: 0 });
+    expect([held.use, held.dataset.length]).toEqual(["held out", 120]);
+    expect((await judge(tinyData, undefined, { val: 0, seed: 0 })).use).toBe("training");
+    expect((await judge(tinyData, undefined)).use).toBe("training");
+  });
+});
+
+test("labels are checked against the classes of the first output", async () => {
+  expect(withClasses(classifier(7), fashion).classes).toBe(7);
+  await expect(openModelData(classifier(7), { path: fashion.path })).rejects.toThrow(/7 classes/);
+  const images = classifier(10);
+  images.graph.outputs = [createValue("y", "float32", ["N", 1, 28, 28])];
+  expect(withClasses(images, fashion)).toEqual(fashion);
+});
+
+test("a Softmax at the end gives probabilities", () => {
+  expect(givesProbabilities(classifier(10, "Softmax"))).toBe(true);
+  expect(givesProbabilities(classifier(10))).toBe(false);
+});
+
+test("open dimensions other than the batch are read off a sample", async () => {
+  const inputs = [{ name: "x", dtype: "float32", shape: ["N", 1, "H", "W"] }] as const;
+  const dataset = await openDataset(fashion, inputs);
+  expect(await shapesFromData(inputs, dataset)).toEqual({ x: [-1, 1, 28, 28] });
+  expect(await shapesFromData([{ ...inputs[0], shape: ["N", 1, 28, 28] }], dataset)).toEqual({});
+});
+
+describe("refuseOverwriting", () => {
+  let folder: string;
+  beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), "efqat-overwrite-"))));
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test("sees through other spellings and links", async () => {
+    const model = join(folder, "m.onnx");
+    await writeFile(model, "x");
+    await symlink(model, join(folder, "link.onnx"));
+    for (const out of [model, `${folder}/./m.onnx`, join(folder, "link.onnx")])
+      await expect(refuseOverwriting(model, out)).rejects.toThrow(/overwrite the input model/);
+    await refuseOverwriting(model, join(folder, "other.onnx"));
+  });
+});
+
+test("a written model tells its source by name and hash, not by this machine's paths", () => {
+  const source = { path: "/home/someone/models/net.onnx", sha256: "ab" };
+  const provenance = provenanceOf(source, { seed: 3, training: { optimizer: { clipNorm: Infinity } } });
+  expect(provenance).toEqual({
+    source: { file: "net.onnx", sha256: "ab" },
+    seed: 3,
+    training: { optimizer: { clipNorm: "Infinity" } },
+  });
+});
