@@ -7,6 +7,7 @@ import { claim, makeNode, shapeOf, sharedConstant } from "./graph-editor.ts";
 import type { Insertion } from "./insert.ts";
 import { formatOf } from "./parameters.ts";
 import { packInt4 } from "./pack-int4.ts";
+import { movesCodes } from "./rules/table.ts";
 import type { QuantizedActivation } from "./types.ts";
 
 /** Whether the dequantized value takes over the name: T is a graph output, which must be what the readers see. */
@@ -24,7 +25,7 @@ export function insertActivation(
   const { graph } = insertion;
   const shape = shapeOf(graph, tensor);
   const limits = codeBounds(activation, insertion);
-  const dtype = codeType(activation, limits, insertion);
+  const dtype = codeType(activation, limits, insertion, index);
   const bounds = dtype === "uint4" || dtype === "int4" ? undefined : limits;
   const parameters = insertParameters(insertion, activation, dtype);
   const dequantized = { name: `${tensor}.dq`, dtype: "float32" as DataType, shape };
@@ -74,14 +75,22 @@ function codeBounds(activation: QuantizedActivation, { form }: Insertion): [numb
   return qmin === full[0] && qmax === full[1] ? undefined : [qmin, qmax];
 }
 
-/** UINT4/INT4 where asked for and the type's own limits are the bounds; a byte otherwise. */
+/**
+ * UINT4/INT4 where asked for and the type's own limits are the bounds; a byte otherwise, also beside operators that
+ * move values: ONNX Runtime would run MaxPool on the 4-bit codes, for which it has no kernel.
+ */
 function codeType(
   activation: QuantizedActivation,
   bounds: [number, number] | undefined,
   { form, int4 }: Insertion,
+  { producer, consumers }: GraphIndex,
 ): DataType {
   const own = bounds?.[0] === activation.qmin && bounds[1] === activation.qmax;
-  if (form === "deploy" && int4 === "initializer" && activation.bits === 4 && own)
+  const moved = activation.tensors.some((tensor) => {
+    const readers = [tensor, `${tensor}.dq`].flatMap((name) => consumers.get(name) ?? []);
+    return [producer.get(tensor), ...readers].some((node) => node !== undefined && movesCodes(node.opType));
+  });
+  if (form === "deploy" && int4 === "initializer" && activation.bits === 4 && own && !moved)
     return activation.signed ? "int4" : "uint4";
   return activation.signed ? "int8" : "uint8";
 }

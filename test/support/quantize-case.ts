@@ -88,5 +88,8 @@ export function emitConv(
     inputs.push(`${name}.bias`);
   }
   const output = options.output ?? `${name}.out`;
-  return emit.op("Conv", inputs, options.attributes ?? { pads: [1, 1, 1, 1] }, { name, outputs: [output] });
+  return emit.op("Conv", inputs, options.attributes ?? { pads: [1, 1, 1, 1] }, {
+    name: `${name}/Conv`,
+    outputs: [output],
+  });
 }
