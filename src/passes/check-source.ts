@@ -1,7 +1,8 @@
 import { modelError, unsupportedError } from "../errors.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
-import { type Tensor, viewAs } from "../tensor/tensor.ts";
+import { weightPortOf } from "../ops/weighted.ts";
+import { elementCount, type Tensor, viewAs } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
 import { requiredInputs } from "./bind-inputs.ts";
 
@@ -12,7 +13,8 @@ export const checkSource = definePass({
   name: "check-source",
   run(model: Model): Model {
     checkElementTypes(model.graph);
-    for (const [name, tensor] of model.graph.initializers) checkFinite(name, tensor);
+    const parameters = parameterNames(model.graph);
+    for (const [name, tensor] of model.graph.initializers) checkFinite(name, tensor, parameters.has(name));
     return model;
   },
 });
@@ -35,13 +37,25 @@ function checkElementTypes(graph: Graph): void {
   );
 }
 
-/** Throws model/not-finite when a float32 tensor has a NaN or an infinity in it. Limits of Clip and masks are scalars and may be infinite. */
-export function checkFinite(name: string, tensor: Tensor): void {
-  if (tensor.dtype !== "float32" || tensor.dims.length === 0) return;
+/** Constants that weighted layers and normalisations read. */
+function parameterNames(graph: Graph): Set<string> {
+  const layers = graph.nodes.filter(
+    (node) => weightPortOf(node) !== undefined || node.opType.endsWith("Normalization"),
+  );
+  return new Set(layers.flatMap((node) => node.inputs));
+}
+
+/**
+ * Throws model/not-finite when a float32 constant has a NaN in it or, if it is a parameter of a layer, an infinity.
+ * Elsewhere infinities are meant (limits, masks), and so is a single NaN.
+ */
+export function checkFinite(name: string, tensor: Tensor, isParameter: boolean): void {
+  if (tensor.dtype !== "float32" || (!isParameter && elementCount(tensor.dims) === 1)) return;
   const values = viewAs(tensor, "float32");
-  const bad = values.findIndex((value) => !Number.isFinite(value));
+  const isBad = (value: number): boolean => (isParameter ? !Number.isFinite(value) : Number.isNaN(value));
+  const bad = values.findIndex(isBad);
   if (bad === -1) return;
-  const count = values.reduce((sum, value) => sum + (Number.isFinite(value) ? 0 : 1), 0);
+  const count = values.reduce((sum, value) => sum + (isBad(value) ? 1 : 0), 0);
   throw modelError(
     "not-finite",
     `Weight "${name}" has ${count} values that are not finite; element ${bad} is ${values[bad]}`,

@@ -3,6 +3,7 @@ import { readNames, tensorType } from "../ir/graph.ts";
 import type { Dim, Graph, Model, Node, TensorValueType, Value } from "../ir/model.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { type PortType, transferable } from "../runtime/session.ts";
+import { reachableNodes } from "./edit-graph.ts";
 import { probeModel, zeroFeeds } from "./probe-model.ts";
 
 /** Operators whose output shapes depend on the values of their inputs, not only on shapes. */
@@ -31,8 +32,8 @@ export async function inferStaticTypes(
   const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
   const ports = names.length === 0 ? [] : await declaredTypes(model, inputs, names);
   const types = new Map<string, TensorValueType>();
-  for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port));
   const unstable = valuesOfUnstableShape(model.graph);
+  for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port, unstable.has(port.name)));
   const open = [...types].filter(
     ([name, type]) => !isStatic(type) && !unstable.has(name) && transferable.has(type.dtype),
   );
@@ -64,7 +65,7 @@ async function measuredShapes(
   inputs: readonly Value[],
   names: readonly string[],
 ): Promise<Map<string, readonly number[]>> {
-  const probe = probeModel(model, inputs, names);
+  const probe = probeModel(withoutUnread(model, names), inputs, names);
   const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(probe.fed) };
   return withSession(probe.model, { optimization: "disabled" }, async (session) => {
     const outputs = await session.run(feeds);
@@ -72,13 +73,21 @@ async function measuredShapes(
   });
 }
 
-function typeOfPort(port: PortType): TensorValueType {
+/** The model reduced to the nodes that `names` depend on. */
+function withoutUnread(model: Model, names: readonly string[]): Model {
+  const { nodes } = reachableNodes(model.graph, names);
+  return { ...model, graph: { ...model.graph, nodes } };
+}
+
+function typeOfPort(port: PortType, unstable: boolean): TensorValueType {
+  if (unstable && port.shape.length === 0) return tensorType(port.dtype, undefined);
   const shape = port.shape.map((dim): Dim => (typeof dim === "number" ? dim : undefined));
   return tensorType(port.dtype, shape);
 }
 
-function isStatic(type: TensorValueType): boolean {
-  return type.shape?.every((dim) => typeof dim === "number") ?? false;
+/** The runtime reports a value of unknown rank like a scalar, so that an empty shape has to be measured too. */
+function isStatic({ shape }: TensorValueType): boolean {
+  return shape !== undefined && shape.length > 0 && shape.every((dim) => typeof dim === "number");
 }
 
 function valuesOfUnstableShape(graph: Graph): Set<string> {

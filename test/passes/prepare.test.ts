@@ -78,7 +78,7 @@ describe("prepareModel", () => {
     const broken = buildModel({
       inputs: { x: [3] },
       outputs: ["y"],
-      build: (emit) => void emit.op("Add", ["x", emit.constant(weights, "w")], {}, out),
+      build: (emit) => void emit.op("MatMul", ["x", emit.constant(weights, "w")], {}, out),
     });
     await expect(prepareModel(broken)).rejects.toMatchObject({
       code: "model/not-finite",

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { UserError } from "../../errors.ts";
 import type { Model } from "../../ir/model.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { openSession, weightBytes, withTemporaryDirectory } from "../../runtime/open-model.ts";
@@ -22,7 +23,13 @@ export const optimizeBasic = definePass({
       logger.info("optimize-basic: left out, the model is larger than 2 GB");
       return model;
     }
-    const optimized = await optimizeAround(model);
+    const optimized = await optimizeAround(model).catch((error: unknown) => {
+      // The model itself loads: its types were inferred with optimizations off.
+      if (!(error instanceof UserError) || error.code !== "model/runtime-load") throw error;
+      logger.info(`optimize-basic: left out, the optimizer failed: ${error.message}`);
+      return undefined;
+    });
+    if (optimized === undefined) return model;
     const foreign = optimized.graph.nodes.find((node) => !model.opsets.has(node.domain));
     const inlined = [...inlinedOperators(optimized.graph)];
     if (foreign === undefined && inlined.length === 0) return restoreSource(model, optimized);

@@ -59,8 +59,11 @@ export const topK: RaiseRule = (node, { emit }) => {
 };
 
 /** Dropout 10: the mask became boolean. */
-export const dropoutMask: RaiseRule = (node, { graph }) =>
-  isRead(graph, node, 1) ? "its mask is read, whose element type changed" : undefined;
+export const dropoutMask: RaiseRule = (node, { graph }) => {
+  if (isRead(graph, node, 1)) return "its mask is read, whose element type changed";
+  node.outputs = node.outputs.slice(0, 1);
+  return undefined;
+};
 
 /** Dropout 12: `ratio` becomes an input; without a training flag it still does nothing. */
 export const dropoutRatio: RaiseRule = (node, { emit }) => {
