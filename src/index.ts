@@ -5,6 +5,8 @@
 export { UserError } from "./errors.ts";
 export { type Logger, silentLogger } from "./log.ts";
 export type { Model } from "./ir/model.ts";
+export { printModel } from "./ir/print.ts";
+export { verifyModel } from "./ir/verify.ts";
 export { loadModel, saveModel, type SaveOptions } from "./onnx/index.ts";
 export { openDataset } from "./data/open-dataset.ts";
 export type { AugmentOptions, Batch, Dataset } from "./data/dataset.ts";

@@ -34,7 +34,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   onnx: ["protobufjs"],
   runtime: ["onnxruntime-node"],
   data: ["fflate", "sharp", "zod"],
-  training: ["zod", "execa"],
+  training: ["zod"],
   report: ["zod"],
   workflows: ["zod"],
   cli: ["yargs", "cli-progress", "zod"],
