@@ -6,6 +6,7 @@ import { lowerGradientNodes } from "../lowering/lower-gradient-nodes.ts";
 import { ForwardGraph, type WeightRequest } from "./forward-graph.ts";
 import { GradientBuilder } from "../lowering/gradient-builder.ts";
 import { describeNode, findGradientPath, refusalError, type Refusal } from "./gradient-path.ts";
+import { GradientSums } from "./gradient-sums.ts";
 import { nameGradients } from "./name-gradients.ts";
 import { NodeContext } from "./node-context.ts";
 import type { GradientRule } from "./rule.ts";
@@ -76,13 +77,14 @@ class Walk {
   readonly #forward: ForwardGraph;
   readonly #path: ReadonlySet<string>;
   readonly #opset: number;
-  readonly #parts = new Map<string, string[]>();
+  readonly #sums: GradientSums;
 
   constructor(graph: Graph, forward: ForwardGraph, path: ReadonlySet<string>, opset: number) {
     this.build = new GradientBuilder(new Emitter(graph));
     this.#forward = forward;
     this.#path = path;
     this.#opset = opset;
+    this.#sums = new GradientSums(this.build);
   }
 
   /** Throws when any node on the path has no usable rule. */
@@ -98,18 +100,14 @@ class Walk {
   run(loss: string): void {
     if (!this.#path.has(loss)) return;
     const type = this.#forward.require(loss);
-    this.#contribute(loss, this.build.scalar(1, type.dtype));
+    this.#sums.contribute(loss, this.build.scalar(1, type.dtype));
     for (const node of this.#nodesOnPath().reverse()) this.#visit(node);
     this.build.emitter.prefix = "";
   }
 
-  /** The sum of everything that flowed into a value; undefined when nothing did. */
+  /** The gradient of a value; undefined when the loss does not depend on it. */
   total(name: string): string | undefined {
-    const parts = this.#parts.get(name);
-    if (parts === undefined) return undefined;
-    const sum = parts.reduce((left, right) => this.build.add(left, right));
-    this.#parts.set(name, [sum]);
-    return sum;
+    return this.#sums.total(name);
   }
 
   #visit(node: Node): void {
@@ -122,7 +120,11 @@ class Walk {
     const slots = this.#forward.slotsOf(node);
     for (const [slot, gradient] of rule.backward(context, dys).entries()) {
       if (gradient === null || !context.wants(slot)) continue;
-      this.#contribute(slots[slot] as string, this.#reduced(rule, context, slot, gradient));
+      this.#sums.contribute(
+        slots[slot] as string,
+        this.#reduced(rule, context, slot, gradient),
+        context.dotOf(slot),
+      );
     }
   }
 
@@ -130,12 +132,6 @@ class Walk {
   #reduced(rule: GradientRule, context: NodeContext, slot: number, gradient: string): string {
     if (rule.broadcasts !== true) return gradient;
     return this.build.unbroadcast(gradient, context.output().shape, context.input(slot).shape);
-  }
-
-  #contribute(name: string, gradient: string): void {
-    const parts = this.#parts.get(name);
-    if (parts === undefined) this.#parts.set(name, [gradient]);
-    else parts.push(gradient);
   }
 
   #recordTypes(node: Node, dys: readonly (string | undefined)[]): void {
@@ -169,9 +165,7 @@ class Walk {
   }
 
   #contextOf(node: Node): NodeContext {
-    return new NodeContext(node, this.#forward, this.build, this.#path, this.#opset, (name, gradient) =>
-      this.#contribute(name, gradient),
-    );
+    return new NodeContext(node, this.#forward, this.#sums, this.build, this.#path, this.#opset);
   }
 }
 

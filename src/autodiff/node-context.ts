@@ -2,6 +2,7 @@ import type { Node } from "../ir/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DequantizedWeight, ForwardGraph } from "./forward-graph.ts";
 import type { FakeQuantizer } from "./fake-quantizer.ts";
+import type { Dot, GradientSums } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
 
@@ -10,24 +11,25 @@ export class NodeContext implements RuleContext {
   readonly node: Node;
   readonly build: GradientBuilder;
   readonly opset: number;
-  readonly contribute: (value: string, gradient: string) => void;
   readonly #forward: ForwardGraph;
+  readonly #sums: GradientSums;
   readonly #path: ReadonlySet<string>;
+  readonly #dots = new Map<number, Dot>();
   readonly #slots: readonly string[];
 
   constructor(
     node: Node,
     forward: ForwardGraph,
+    sums: GradientSums,
     build: GradientBuilder,
     path: ReadonlySet<string>,
     opset: number,
-    contribute: (value: string, gradient: string) => void,
   ) {
     this.node = node;
     this.build = build;
     this.opset = opset;
-    this.contribute = contribute;
     this.#forward = forward;
+    this.#sums = sums;
     this.#path = path;
     this.#slots = forward.slotsOf(node);
   }
@@ -67,5 +69,22 @@ export class NodeContext implements RuleContext {
 
   dequantizedWeight(slot: number): DequantizedWeight | undefined {
     return this.#forward.dequantizedWeight(this.#slots[slot] ?? "");
+  }
+
+  contribute(value: string, gradient: string): void {
+    this.#sums.contribute(value, gradient);
+  }
+
+  outputDot(): string {
+    return this.#sums.dot(this.output());
+  }
+
+  offerDot(slot: number, dot: Dot): void {
+    this.#dots.set(slot, dot);
+  }
+
+  /** The cheap inner product that the rule offered for a slot. */
+  dotOf(slot: number): Dot | undefined {
+    return this.#dots.get(slot);
   }
 }

@@ -3,6 +3,7 @@ import type { DataType } from "../tensor/data-type.ts";
 import type { Node } from "../ir/model.ts";
 import type { FakeQuantizer } from "./fake-quantizer.ts";
 import type { DequantizedWeight } from "./forward-graph.ts";
+import type { Dot } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 
 /** A value of the forward graph with its static type. */
@@ -48,6 +49,13 @@ export interface RuleContext {
   quantizer(): FakeQuantizer | undefined;
   /** Adds to the gradient of a value that is not one of the slots (codes and scale of a quantized weight). */
   contribute(value: string, gradient: string): void;
+  /** <dy, y> of the first output, as a scalar, by the cheapest way that its readers offer. */
+  outputDot(): string;
+  /**
+   * Offers a cheap way to <g, v> for the gradient g that this rule returns for slot v. Every operator that is
+   * linear in a slot has one: <g, v> = <dy, y - what does not depend on v>.
+   */
+  offerDot(slot: number, dot: Dot): void;
 }
 
 /** Gradient of each slot, in slot order; null (or missing) where there is none. */
@@ -72,3 +80,14 @@ export function rule(
 
 /** Every operator's answer: a rule, "none needed" with the reason, or a refusal with the reason. */
 export type Answer = { rule: GradientRule } | { none: string } | { refused: string };
+
+/** A rule for an operator that is linear in its first input alone, so that <dx, x> = <dy, y>. */
+export function linearRule(
+  backward: (context: RuleContext, dy: string) => SlotGradients,
+  options: Pick<GradientRule, "refuse" | "broadcasts"> = {},
+): GradientRule {
+  return rule((context, dy) => {
+    context.offerDot(0, () => context.outputDot());
+    return backward(context, dy);
+  }, options);
+}

@@ -1,11 +1,11 @@
 import { floatOf } from "../../ir/attributes.ts";
-import { rule, type RuleContext } from "../rule.ts";
+import { linearRule, rule, type RuleContext } from "../rule.ts";
 
 /** Forward y = max(x, 0);  backward dx = dy * [y > 0] */
-export const relu = rule((c, dy) => [masked(c, dy, c.build.op("Greater", [c.output().name, zero(c)]))]);
+export const relu = linearRule((c, dy) => [masked(c, dy, c.build.op("Greater", [c.output().name, zero(c)]))]);
 
 /** Forward y = x if x > 0 else a*x;  backward dx = dy * (a + (1 - a)*[x > 0]) */
-export const leakyRelu = rule((c, dy) => {
+export const leakyRelu = linearRule((c, dy) => {
   const alpha = floatOf(c.node, "alpha", 0.01);
   return [c.build.mul(dy, steps(c, alpha))];
 });

@@ -1,18 +1,32 @@
 import { toNumbers } from "../../tensor/tensor.ts";
-import { rule, type GradientRule, type RuleContext } from "../rule.ts";
+import { sumByChannels } from "../gradient-sums.ts";
+import { linearRule, rule, type GradientRule, type RuleContext, type TypedValue } from "../rule.ts";
 
-/** Forward y = a + b;  backward da = dy, db = dy */
-export const add = rule((_, dy) => [dy, dy], { broadcasts: true });
+/** Forward y = a + b;  backward da = dy, db = dy.  <db, b> = <dy, y> - <da, a> */
+export const add = rule(
+  (c, dy) => {
+    const [a, b] = [c.input(0), c.input(1)];
+    if (sameShape(a, b) && a.name !== b.name) {
+      c.offerDot(1, () => c.build.sub(c.outputDot(), productSum(c, dy, a)));
+    }
+    return [dy, dy];
+  },
+  { broadcasts: true },
+);
 
 /** Forward y = a - b;  backward da = dy, db = -dy */
 export const sub = rule((c, dy) => [dy, c.wants(1) ? c.build.neg(dy) : null], { broadcasts: true });
 
-/** Forward y = a*b;  backward da = dy*b, db = dy*a */
+/** Forward y = a*b;  backward da = dy*b, db = dy*a.  <da, a> = <db, b> = <dy, y> */
 export const mul = rule(
-  (c, dy) => [
-    c.wants(0) ? c.build.mul(dy, c.input(1).name) : null,
-    c.wants(1) ? c.build.mul(dy, c.input(0).name) : null,
-  ],
+  (c, dy) => {
+    for (const slot of [0, 1])
+      if (sameShape(c.input(slot), c.output())) c.offerDot(slot, () => c.outputDot());
+    return [
+      c.wants(0) ? c.build.mul(dy, c.input(1).name) : null,
+      c.wants(1) ? c.build.mul(dy, c.input(0).name) : null,
+    ];
+  },
   { broadcasts: true },
 );
 
@@ -88,7 +102,7 @@ export const where = rule(
 );
 
 /** Forward y = -x;  backward dx = -dy */
-export const neg = rule((c, dy) => [c.build.neg(dy)]);
+export const neg = linearRule((c, dy) => [c.build.neg(dy)]);
 
 /** Forward y = |x|;  backward dx = dy*sign(x) */
 export const abs = rule((c, dy) => [c.build.mul(dy, c.build.op("Sign", [c.input(0).name]))]);
@@ -118,3 +132,10 @@ export const erf = rule((c, dy) => {
 function gaussian(c: RuleContext, x: string): string {
   return c.build.op("Exp", [c.build.neg(c.build.mul(x, x))]);
 }
+
+/** Sum of gradient*value, as the value's own quantizer would ask for it. */
+function productSum(c: RuleContext, gradient: string, value: TypedValue): string {
+  return sumByChannels(c.build, c.build.mul(gradient, value.name), value.shape);
+}
+
+const sameShape = (a: TypedValue, b: TypedValue): boolean => a.shape.join() === b.shape.join();

@@ -2,7 +2,7 @@ import { intOf } from "../../ir/attributes.ts";
 import { windowAttributes } from "../../ops/gradient-nodes.ts";
 import { windowOf } from "../../ops/window.ts";
 import { rule, type RuleContext } from "../rule.ts";
-import { weightScaleGradient } from "./weight-scale.ts";
+import { linearPart, weightScaleGradient } from "./weight-scale.ts";
 
 /**
  * Forward   y = conv(x, w) + b            x: [N, Ci, ...], w: [Co, Ci/group, ...kernel], y: [N, Co, ...]
@@ -51,6 +51,7 @@ function weightGradient(c: RuleContext, dy: string): string | null {
   if (weight.wantsScale) {
     const bias = c.has(2) ? c.input(2).name : undefined;
     c.contribute(weight.scale, weightScaleGradient(c, weight, dy, 1, bias));
+    c.offerDot(0, () => c.build.sum(linearPart(c, dy, 1, bias)));
   }
   return null;
 }

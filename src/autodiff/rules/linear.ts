@@ -1,7 +1,7 @@
 import { floatOf, intOf } from "../../ir/attributes.ts";
 import { elementCount } from "../../tensor/tensor.ts";
-import { rule, type RuleContext } from "../rule.ts";
-import { weightScaleGradient } from "./weight-scale.ts";
+import { rule, type RuleContext, type TrainedWeight } from "../rule.ts";
+import { linearPart, weightScaleGradient } from "./weight-scale.ts";
 
 /**
  * Forward   y = alpha * a · w + beta * c      a: [M, K] (or its transpose), w: [K, N] (or its transpose)
@@ -51,8 +51,20 @@ function gemmWeightGradient(c: RuleContext, dy: string, scaled: string): string 
     const a = transA === 1 ? b.transpose(given, [1, 0]) : given;
     c.contribute(weight.codes, rowGradient(c, a, scaled, weight.rows));
   }
-  if (weight.wantsScale) c.contribute(weight.scale, weightScaleGradient(c, weight, dy, 1, gemmBias(c)));
+  if (weight.wantsScale) offerScale(c, weight, dy, 1, gemmBias(c));
   return null;
+}
+
+/** The scale's gradient, and with it <da, a>. */
+function offerScale(
+  c: RuleContext,
+  weight: TrainedWeight,
+  dy: string,
+  axis: number,
+  bias: string | undefined,
+): void {
+  c.contribute(weight.scale, weightScaleGradient(c, weight, dy, axis, bias));
+  c.offerDot(0, () => c.build.sum(linearPart(c, dy, axis, bias)));
 }
 
 /** beta * c as one number per channel or for all; the scale's gradient needs no other form in practice. */
@@ -101,8 +113,7 @@ function matrixGradient(c: RuleContext, dy: string): string | null {
   if (weight === undefined) return b.gradient("MatMulTransposed", [a, g], { transA: 1, transB: 0 });
   if (weight.rows !== undefined) c.contribute(weight.codes, rowGradient(c, a, g, weight.rows));
   if (weight.wantsScale) {
-    const axis = c.output().shape.length - 1;
-    c.contribute(weight.scale, weightScaleGradient(c, weight, dy, axis, undefined));
+    offerScale(c, weight, dy, c.output().shape.length - 1, undefined);
   }
   return null;
 }

@@ -2,27 +2,27 @@ import { intOf, intsOf } from "../../ir/attributes.ts";
 import { windowAttributes } from "../../ops/gradient-nodes.ts";
 import { extent, windowOf, type Window } from "../../ops/window.ts";
 import { elementCount, floats } from "../../tensor/tensor.ts";
-import { rule, type RuleContext } from "../rule.ts";
+import { linearRule, type RuleContext } from "../rule.ts";
 
 /** Forward y = maximum over each window;  backward dx = dy at each window's first maximum in row-major order */
-export const maxPool = rule((c, dy) => [
+export const maxPool = linearRule((c, dy) => [
   c.build.gradient("MaxPoolGrad", [c.input(0).name, c.output().name, dy], poolAttributes(c, poolWindow(c))),
 ]);
 
 /** Forward y = maximum over all positions of a channel;  backward dx = dy at the first maximum */
-export const globalMaxPool = rule((c, dy) => [
+export const globalMaxPool = linearRule((c, dy) => [
   c.build.gradient("MaxPoolGrad", [c.input(0).name, c.output().name, dy], poolAttributes(c, wholeWindow(c))),
 ]);
 
 /** Forward y = mean over each window (of what counts);  backward dx = sum over the windows of dy/count */
-export const averagePool = rule((c, dy) => {
+export const averagePool = linearRule((c, dy) => {
   const window = poolWindow(c);
   const share = c.build.mul(dy, windowShares(c, window));
   return [c.build.gradient("AveragePoolGrad", [share], poolAttributes(c, window))];
 });
 
 /** Forward y = mean over all positions of a channel;  backward dx = dy/count at each */
-export const globalAveragePool = rule((c, dy) => {
+export const globalAveragePool = linearRule((c, dy) => {
   const { shape, dtype } = c.input(0);
   const share = c.build.mul(dy, c.build.scalar(1 / elementCount(shape.slice(2)), dtype));
   return [c.build.op("Expand", [share, c.build.ints(shape)])];

@@ -1,4 +1,5 @@
 import type { FakeQuantizer } from "../fake-quantizer.ts";
+import { sumByChannels } from "../gradient-sums.ts";
 import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
 
 /**
@@ -38,34 +39,22 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   const high = b.mul(b.sub(b.scalar(q.qmax), zeroPointOf(c, q)), scale.name);
   const clipped = b.op("Clip", [x.name, scalarOf(c, low, scale.shape), scalarOf(c, high, scale.shape)]);
   const dx = b.mul(dy, b.indicator(b.op("Equal", [x.name, clipped]), x.dtype));
-  return [dx, c.wants(1) ? scaleGradient(c, dy, dx) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
+  const kept = (): string => sumByChannels(b, b.mul(dx, x.name), x.shape);
+  c.offerDot(0, kept);
+  return [dx, c.wants(1) ? scaleGradient(c, kept()) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
 }
 
-function scaleGradient(c: RuleContext, dy: string, dx: string): string {
+/** `kept`: sum of dx*x. The sum of dy*y is asked of y's readers, who mostly have it already. */
+function scaleGradient(c: RuleContext, kept: string): string {
   const { build: b } = c;
-  const all = sumOf(c, b.mul(dy, c.output().name));
-  const kept = sumOf(c, b.mul(dx, c.input(0).name));
-  return shaped(c, b.div(b.sub(all, kept), scalarOf(c, c.input(1).name, c.input(1).shape)), 1);
+  return shaped(c, b.div(b.sub(c.outputDot(), kept), scalarOf(c, c.input(1).name, c.input(1).shape)), 1);
 }
 
 function zeroPointGradient(c: RuleContext, dy: string, dx: string): string {
   const { build: b } = c;
-  const clipped = b.sub(sumOf(c, dx), sumOf(c, dy));
+  const { shape } = c.input(0);
+  const clipped = b.sub(sumByChannels(b, dx, shape), sumByChannels(b, dy, shape));
   return shaped(c, b.mul(clipped, scalarOf(c, c.input(1).name, c.input(1).shape)), 2);
-}
-
-/**
- * The sum of all elements, by channels first where there are channels: the layer before wants the same sums for
- * its bias and its weight's scale, and then they are computed once.
- */
-function sumOf(c: RuleContext, value: string): string {
-  const rank = c.input(0).shape.length;
-  if (rank < 2) return c.build.sum(value);
-  const others = c
-    .input(0)
-    .shape.map((_, axis) => axis)
-    .filter((axis) => axis !== 1);
-  return c.build.sum(c.build.sum(value, others), [0]);
 }
 
 function zeroPointOf(c: RuleContext, q: FakeQuantizer): string {

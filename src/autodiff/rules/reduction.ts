@@ -3,12 +3,16 @@ import { elementCount, toNumbers } from "../../tensor/tensor.ts";
 import { rule, type GradientRule, type RuleContext } from "../rule.ts";
 
 /** Forward y = sum of x over axes;  backward dx = dy spread over them */
-export const reduceSum = reduction((c, dy) => spread(c, dy));
+export const reduceSum = reduction((c, dy) => {
+  c.offerDot(0, () => c.outputDot());
+  return spread(c, dy);
+});
 
 /** Forward y = mean of x over axes (n elements);  backward dx = dy/n spread over them */
-export const reduceMean = reduction((c, dy) =>
-  spread(c, scaled(c, dy, elementCount(c.output().shape) / elementCount(c.input(0).shape))),
-);
+export const reduceMean = reduction((c, dy) => {
+  c.offerDot(0, () => c.outputDot());
+  return spread(c, scaled(c, dy, elementCount(c.output().shape) / elementCount(c.input(0).shape)));
+});
 
 /** Forward y = sum of x^2;  backward dx = 2*dy*x */
 export const reduceSumSquare = reduction((c, dy) => c.build.mul(scaled(c, dy, 2), c.input(0).name));

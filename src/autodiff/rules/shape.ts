@@ -1,11 +1,11 @@
 import { intsOf } from "../../ir/attributes.ts";
-import { rule } from "../rule.ts";
+import { linearRule, rule } from "../rule.ts";
 
 /** Reshape, Flatten, Squeeze, Unsqueeze. Forward y = x in another shape;  backward dx = dy in x's shape */
-export const reshaped = rule((c, dy) => [c.build.reshape(dy, c.input(0).shape)]);
+export const reshaped = linearRule((c, dy) => [c.build.reshape(dy, c.input(0).shape)]);
 
 /** Forward y = x with axes permuted;  backward dx = dy with the inverse permutation */
-export const transpose = rule((c, dy) => {
+export const transpose = linearRule((c, dy) => {
   const rank = c.input(0).shape.length;
   const perm = intsOf(c.node, "perm") ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
   return [
@@ -20,7 +20,7 @@ export const transpose = rule((c, dy) => {
 export const expand = rule((_, dy) => [dy], { broadcasts: true });
 
 /** Forward y = x;  backward dx = dy */
-export const identity = rule((_, dy) => [dy]);
+export const identity = linearRule((_, dy) => [dy]);
 
 /** Forward y = x in another float type;  backward dx = dy in x's type */
 export const cast = rule((c, dy) => [
@@ -28,6 +28,6 @@ export const cast = rule((c, dy) => [
 ]);
 
 /** Forward (inference) y = x;  backward dx = dy */
-export const dropout = rule((_, dy) => [dy], {
+export const dropout = linearRule((_, dy) => [dy], {
   refuse: (c) => (c.has(2) ? "it may run in training mode, with a random mask" : undefined),
 });

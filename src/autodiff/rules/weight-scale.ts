@@ -17,11 +17,19 @@ export function weightScaleGradient(
   bias: string | undefined,
 ): string {
   const { build: b } = c;
+  const own = linearPart(c, dy, axis, bias);
+  return b.div(weight.axis === undefined ? b.sum(own) : own, weight.scale);
+}
+
+/**
+ * Sum of dy_c*(y_c - b_c) by channel. Its own sum is <dx, x> as well as <dw, w>, since y - b is linear in both.
+ */
+export function linearPart(c: RuleContext, dy: string, axis: number, bias: string | undefined): string {
+  const { build: b } = c;
   const axes = c
     .output()
     .shape.map((_, i) => i)
     .filter((i) => i !== axis);
   const product = b.sum(b.mul(dy, c.output().name), axes);
-  const own = bias === undefined ? product : b.sub(product, b.mul(bias, b.sum(dy, axes)));
-  return b.div(weight.axis === undefined ? b.sum(own) : own, weight.scale);
+  return bias === undefined ? product : b.sub(product, b.mul(bias, b.sum(dy, axes)));
 }
