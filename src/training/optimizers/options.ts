@@ -36,8 +36,8 @@ export interface OptimizerOptions {
 export const defaultOptimizerOptions: OptimizerOptions = {
   kind: "sgd",
   nesterov: false,
-  weightRate: 1e-3,
-  parameterRate: 1e-3,
+  weightRate: 5e-3,
+  parameterRate: 5e-3,
   weightScaleRate: 1e-4,
   activationScaleRate: 1e-3,
   zeroPointRate: 1e-2,
