@@ -17,8 +17,10 @@ import { optimizeBasic } from "./optimize-basic/optimize-basic.ts";
 import { raiseOpset } from "./raise-opset/raise-opset.ts";
 import { recordTypes } from "./record-types.ts";
 import { removeUnused } from "./remove-unused.ts";
+import { resolveResize } from "./resolve-resize.ts";
 import { resolveShapes } from "./resolve-shapes.ts";
 import { setInputShapes } from "./set-input-shapes.ts";
+import { unpackSequences } from "./unpack-sequences.ts";
 
 export interface PrepareOptions extends PipelineOptions {
   /** Shapes of inputs, by name; -1 leaves a dimension as the model has it. */
@@ -45,19 +47,24 @@ export function preparationPasses(inputShapes?: InputShapes): Pass[] {
     extractConstants,
     recordTypes(),
     raiseOpset(13),
+    foldConstants,
+    unpackSequences,
     recordTypes(),
     resolveShapes,
+    resolveResize,
     foldConstants,
     eliminateNoOps,
     mergeReshapes,
     fuseGemm,
     foldBatchNorm,
     optimizeBasic,
+    nameNodes,
     recordTypes(),
+    foldConstants,
+    eliminateNoOps,
     foldBatchNorm,
     lowerBatchNorm,
     removeUnused,
-    nameNodes,
     recordTypes(),
   ];
 }

@@ -21,7 +21,9 @@ import { mergeReshapes } from "../../src/passes/merge-reshapes.ts";
 import { nameNodes } from "../../src/passes/name-nodes.ts";
 import { withTypes } from "../../src/passes/record-types.ts";
 import { removeUnused } from "../../src/passes/remove-unused.ts";
+import { resolveResize } from "../../src/passes/resolve-resize.ts";
 import { resolveShapes } from "../../src/passes/resolve-shapes.ts";
+import { unpackSequences } from "../../src/passes/unpack-sequences.ts";
 import { floats, ints, scalar } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
 import { checkPass } from "../support/pass-case.ts";
@@ -313,5 +315,81 @@ test("fuse-gemm: a product of matrices and a bias per column", async () => {
   expect(refusals.map(({ node, reason }) => [node, reason])).toEqual([
     ["second", "its operands are not matrices"],
     ["third", 'the Add "Add_2" adds no constant per column'],
+  ]);
+});
+
+test("resolve-resize: computed sizes become scales where these give them", async () => {
+  const model = await typed(
+    buildModel({
+      inputs: { x: ["N", 2, 5, 6] },
+      outputs: ["y", "z"],
+      build(emit) {
+        const head = emit.op("Slice", [
+          emit.op("Shape", ["x"]),
+          emit.constant(ints([0])),
+          emit.constant(ints([2])),
+        ]);
+        const sizes = emit.op("Concat", [head, emit.constant(ints([7, 12]))], { axis: 0 });
+        emit.op("Resize", ["x", "", "", sizes], { mode: "linear" }, { ...out, name: "linear" });
+        const odd = emit.op("Concat", [emit.constant(ints([3])), emit.op("Shape", ["x"], { start: 1 })], {
+          axis: 0,
+        });
+        emit.op("Resize", ["x", "", "", odd], { mode: "nearest" }, { outputs: ["z"], name: "batch" });
+      },
+    }),
+  );
+  const { model: resolved, refusals } = await checkPass({
+    pass: resolveResize,
+    model,
+    golden: "resolve-resize",
+    tolerance: 0,
+  });
+  const scales = resolved.graph.initializers.get(
+    resolved.graph.nodes.find((node) => node.name === "linear")?.inputs[2] ?? "",
+  );
+  expect(scales).toEqual(floats([1, 1, 1.4, 2]));
+  expect(refusals.map(({ node, reason }) => [node, reason])).toEqual([
+    ["batch", "no constant scale gives the size of axis 0"],
+  ]);
+});
+
+test("unpack-sequences: parts taken out of a sequence become a Split", async () => {
+  const model = await typed(
+    buildModel({
+      inputs: { x: ["N", 7] },
+      outputs: ["y", "z", "last"],
+      build(emit) {
+        const at = (sequence: string, position: number, output: string): string =>
+          emit.op("SequenceAt", [sequence, emit.constant(ints([position], []))], {}, { outputs: [output] });
+        const listed = emit.op("SplitToSequence", ["x", emit.constant(ints([2, 5]))], { axis: 1 });
+        emit.op(
+          "Add",
+          [
+            at(listed, 0, "a"),
+            at(emit.op("SplitToSequence", ["x", emit.constant(ints([2], []))], { axis: -1 }), 1, "b"),
+          ],
+          {},
+          out,
+        );
+        emit.op("Identity", [at(listed, -1, "c")], {}, { outputs: ["z"] });
+        const open = emit.op(
+          "SplitToSequence",
+          ["x", emit.constant(ints([1], []))],
+          { axis: 0 },
+          { name: "open" },
+        );
+        at(open, 0, "last");
+      },
+    }),
+  );
+  const { model: unpacked, refusals } = await checkPass({
+    pass: unpackSequences,
+    model,
+    golden: "unpack-sequences",
+    tolerance: 0,
+  });
+  expect(operators(unpacked).filter((op) => op === "Split")).toHaveLength(2);
+  expect(refusals.map(({ node, reason }) => [node, reason])).toEqual([
+    ["open", "the lengths of its parts are not known"],
   ]);
 });
