@@ -7,7 +7,10 @@ export interface PlanOptions {
   wbits?: Bits;
   /** Bits of what Conv, Gemm and MatMul read. Default 8. */
   abits?: Bits;
-  /** Signed (int8) instead of unsigned (uint8) activation codes. Default false. */
+  /**
+   * Signed (int8) instead of unsigned (uint8) activation codes, for runtimes that ask for them. Default false: on x64,
+   * ONNX Runtime rewrites int8 activations to uint8 where it can and runs the rest in float.
+   */
   signedActivations?: boolean;
   /** Zero point in the middle of the activation codes; keeps Relu from being free. Default false. */
   symmetricActivations?: boolean;

@@ -187,6 +187,50 @@ const cases: KernelCase[] = [
     kernels: { QLinearConv: 2, Gather: 1 },
   },
   {
+    name: "Flatten before Gemm",
+    build: (e, x) => {
+      const flat = e.op("Flatten", [emitConv(e, x, [2, 4, 3, 3])], { axis: 1 });
+      return e.op("Gemm", [flat, matrix(e, 128, 5), e.constant(randomTensor([5], 2), "b")]);
+    },
+    kernels: { QLinearConv: 1, Flatten: 1, QGemm: 1 },
+  },
+  {
+    name: "Squeeze before Gemm",
+    build: (e, x) => {
+      const pooled = e.op("GlobalAveragePool", [emitConv(e, x, square)]);
+      const flat = e.op("Squeeze", [pooled, e.constant(ints([2, 3]))]);
+      return e.op("Gemm", [flat, matrix(e, 4, 5), e.constant(randomTensor([5], 2), "b")]);
+    },
+    kernels: { QLinearConv: 1, QLinearGlobalAveragePool: 1, QGemm: 1 },
+  },
+  {
+    name: "Tile",
+    build: between((e, x) => e.op("Tile", [x, e.constant(ints([1, 1, 2, 1]))])),
+    kernels: { QLinearConv: 2, Tile: 1 },
+  },
+  {
+    name: "Expand",
+    build: between((e, x) => {
+      const row = e.op("MaxPool", [x], { kernel_shape: [8, 1] });
+      return e.op("Expand", [row, e.constant(ints([1, 1, 8, 8]))]);
+    }),
+    kernels: { QLinearConv: 2, Expand: 1 },
+  },
+  ...["ReduceMax", "ReduceMin"].map((op): KernelCase => ({
+    name: op,
+    build: between(unary(op, { axes: [2], keepdims: 1 })),
+    kernels: { QLinearConv: 2, [op]: 1 },
+  })),
+  {
+    name: "GatherElements",
+    build: between((e, x) => {
+      const indices = tensorOf("int64", [8, 4, 8, 8], new BigInt64Array(2048).fill(2n));
+      return e.op("GatherElements", [x, e.constant(indices, "indices")], { axis: 3 });
+    }),
+    batch: 8,
+    kernels: { QLinearConv: 2, GatherElements: 1 },
+  },
+  {
     name: "Where",
     build: between((e, x) => {
       const mask = tensorOf("bool", [8], Uint8Array.of(1, 0, 1, 1, 0, 0, 1, 0));
