@@ -62,9 +62,9 @@ export const quantizationOptions = group(groups.quantization, {
     default: "8",
   },
   "other-activations": {
-    describe: "Activations that no Conv, Gemm or MatMul reads: 8 bits, or the same as the rest",
-    choices: ["8", "same"],
-    default: "8",
+    describe: "Activations that no Conv, Gemm or MatMul reads: the same as the rest, or 8 bits",
+    choices: ["same", "8"],
+    default: "same",
   },
   "exclude-ops": { describe: "Operator types to leave in float, separated by commas" },
   "exclude-nodes": { describe: "Nodes to leave in float, separated by commas" },
