@@ -89,12 +89,9 @@ async function openNpzDataset(spec: DataSpec, inputs: readonly ModelInput[]): Pr
   const arrays = await openNpz(spec.path);
   const labelled = ["labels", "label", "y", "targets"].find((name) => arrays.has(name));
   const inner = labelled === undefined ? undefined : await readLabels(arrays.get(labelled) as NpyArray);
-  const rest = [...arrays].filter(
-    ([name]) => name !== labelled || inputs.some((input) => input.name === name),
-  );
   const feeds = inputs.map((input): Feed => {
-    const array =
-      arrays.get(input.name) ?? (inputs.length === 1 && rest.length === 1 ? rest[0]?.[1] : undefined);
+    // numpy.savez calls an array that is given without a name arr_0.
+    const array = arrays.get(input.name) ?? (inputs.length === 1 ? arrays.get("arr_0") : undefined);
     if (array !== undefined) return { input, array };
     throw dataError(
       "names",

@@ -1,5 +1,6 @@
 import { modelError, unsupportedError } from "../errors.ts";
 import type { Graph, Model } from "../ir/model.ts";
+import { verifyModel } from "../ir/verify.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import { weightPortOf } from "../ops/weighted.ts";
 import { elementCount, type Tensor, viewAs } from "../tensor/tensor.ts";
@@ -7,6 +8,15 @@ import { definePass } from "./define-pass.ts";
 import { requiredInputs } from "./bind-inputs.ts";
 
 const otherFloats = new Set<DataType>(["float16", "bfloat16", "float64"]);
+
+/** Throws where a model is not well-formed, for example has a ring of nodes. Changes nothing. */
+export const verifySource = definePass({
+  name: "verify-source",
+  run(model: Model): Model {
+    verifyModel(model);
+    return model;
+  },
+});
 
 /** Throws where a model cannot be worked on at all: weights that are not finite, or not float32. Changes nothing. */
 export const checkSource = definePass({
@@ -58,7 +68,7 @@ export function checkFinite(name: string, tensor: Tensor, isParameter: boolean):
   const count = values.reduce((sum, value) => sum + (isBad(value) ? 1 : 0), 0);
   throw modelError(
     "not-finite",
-    `Weight "${name}" has ${count} values that are not finite; element ${bad} is ${values[bad]}`,
+    `Weight "${name}" is not finite in ${count} of its ${values.length} elements; element ${bad} is ${values[bad]}`,
     name,
     "Train or export the model again; a model with such weights gives no usable output.",
   );

@@ -11,8 +11,8 @@ export interface PipelineOptions {
 }
 
 /**
- * Runs passes in order. An error names the pass it came from and the passes run before it: a UserError keeps
- * its code and remedy, anything else becomes an InternalError. Aborting stops between passes.
+ * Runs passes in order. A UserError goes through as it is, for it names its place in the model; anything else becomes
+ * an InternalError that names the pass and the passes run before it. Aborting stops between passes.
  */
 export async function runPasses(
   model: Model,
@@ -50,13 +50,9 @@ async function runPass(
 }
 
 function inPass(error: unknown, name: string, done: readonly string[]): Error {
-  const place = locate(name, done);
-  if (error instanceof UserError) {
-    const { code, kind, where, hint } = error;
-    return new UserError(code, kind, `${error.message}, in ${place}`, { where, hint, cause: error });
-  }
+  if (error instanceof UserError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new InternalError(`${message}, in ${place}`, { cause: error });
+  return new InternalError(`${message}, in ${locate(name, done)}`, { cause: error });
 }
 
 function locate(name: string, done: readonly string[]): string {

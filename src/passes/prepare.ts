@@ -1,6 +1,6 @@
 import type { Model } from "../ir/model.ts";
 import type { InputShapes } from "./bind-inputs.ts";
-import { checkSource } from "./check-source.ts";
+import { checkSource, verifySource } from "./check-source.ts";
 import type { Pass } from "./define-pass.ts";
 import { eliminateNoOps } from "./eliminate-no-ops.ts";
 import { extractConstants } from "./extract-constants.ts";
@@ -39,6 +39,7 @@ export async function prepareModel(model: Model, options: PrepareOptions = {}): 
 /** The passes of {@link prepareModel}, in order. */
 export function preparationPasses(inputShapes?: InputShapes): Pass[] {
   return [
+    verifySource,
     nameNodes,
     inlineFunctions,
     fixDefaults,

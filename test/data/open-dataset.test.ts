@@ -121,6 +121,8 @@ describe("NumPy files", () => {
       { name: "mask", dtype: "int64", shape: ["n", 2] },
     ]);
     await expect(missing).rejects.toThrow(/arrays a, b, labels but none for the model input "mask"/);
+    const pair = [{ name: "c", dtype: "int64" as const, shape: ["n", 2] }];
+    await expect(open({ path }, pair)).rejects.toThrow(/none for the model input "c"/);
   });
 
   test("8-bit images are laid out as the model wants them", async () => {
