@@ -24,6 +24,11 @@ export interface DifferentiateOptions {
   weights: readonly WeightRequest[];
   /** Opset of the default domain that the emitted nodes must fit. Default 13. */
   opset?: number;
+  /**
+   * Values of the forward that will not be there when the backward runs, each with the value that stands for it: what
+   * its fake quantizer made of it. Clip masks are then taken from codes. See lowering/integer.
+   */
+  stands?: ReadonlyMap<string, string>;
   /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */
   portable?: boolean;
 }
@@ -60,7 +65,7 @@ export function differentiateAbstract(
 ): Pick<Differentiated, "graph" | "gradients"> {
   const graph = cloneGraph(source);
   const parameters = new Set(options.parameters);
-  const forward = new ForwardGraph(source, parameters, options.weights);
+  const forward = new ForwardGraph(source, parameters, options.weights, options.stands ?? new Map());
   const leaves = new Set([...parameters, ...options.weights.map((weight) => weight.codes)]);
   requireValues(forward, options, leaves);
   const path = findGradientPath(forward, options.loss, leaves);

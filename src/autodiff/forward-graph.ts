@@ -4,7 +4,7 @@ import { intOf, tensorOfAttribute } from "../ir/attributes.ts";
 import type { Graph, Node, Value } from "../ir/model.ts";
 import { isFloat, type DataType } from "../tensor/data-type.ts";
 import { toNumbers, type Tensor } from "../tensor/tensor.ts";
-import { matchFakeQuantizer, type FakeQuantizer } from "./fake-quantizer.ts";
+import { matchFakeQuantizer, type FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { TrainedWeight, TypedValue } from "./rule.ts";
 
 /** The weights whose rows train, as `differentiate` is told of them. */
@@ -24,8 +24,16 @@ export class ForwardGraph {
   readonly #dequantized = new Map<string, DequantizedWeight>();
   readonly #trained = new Map<string, TrainedWeight>();
 
-  constructor(graph: Graph, parameters: ReadonlySet<string>, weights: readonly WeightRequest[]) {
+  readonly #stands: ReadonlyMap<string, string>;
+
+  constructor(
+    graph: Graph,
+    parameters: ReadonlySet<string>,
+    weights: readonly WeightRequest[],
+    stands: ReadonlyMap<string, string>,
+  ) {
     this.graph = graph;
+    this.#stands = stands;
     this.index = indexGraph(graph);
     for (const value of [...graph.outputs, ...graph.inputs]) this.#types.set(value.name, value);
     for (const [name, value] of graph.valueInfo) this.#types.set(name, value);
@@ -49,10 +57,16 @@ export class ForwardGraph {
     return this.graph.initializers.get(name)?.dtype ?? (type?.kind === "tensor" ? type.dtype : undefined);
   }
 
+  /** A value as the backward may read it: by the name of its stand-in where it has one. */
   require(name: string): TypedValue {
     const type = this.typeOf(name);
     if (type === undefined) throw new InternalError(`value "${name}" has no static type`);
-    return type;
+    return { ...type, name: this.#stands.get(name) ?? name };
+  }
+
+  /** Whether the backward reads another value in the place of this one. */
+  hasStandIn(name: string): boolean {
+    return this.#stands.has(name);
   }
 
   /** A constant's value: an initializer that is no graph input, or a Constant node's tensor. */

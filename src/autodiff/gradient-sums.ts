@@ -40,13 +40,13 @@ export class GradientSums {
 
   /**
    * <g, v> of a value and its whole gradient, as a scalar: the sum of the contributions' own inner products
-   * where at most one of them has to be multiplied out, else of the total.
+   * where at most one of them has to be multiplied out, else of the total. `value` is how the backward reads v.
    */
-  dot(value: TypedValue): string {
-    const parts = this.#parts.get(value.name) ?? [];
+  dot(name: string, value: TypedValue): string {
+    const parts = this.#parts.get(name) ?? [];
     const costly = parts.filter((part) => part.dot === undefined);
     if (costly.length > 1 || costly.length === parts.length) {
-      return this.product(this.total(value.name) as string, value);
+      return this.product(this.total(name) as string, value);
     }
     const dots = parts.map((part) => part.dot?.() ?? this.product(part.gradient, value));
     return dots.reduce((left, right) => this.#build.add(left, right));

@@ -1,7 +1,7 @@
 import type { Node } from "../ir/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DequantizedWeight, ForwardGraph } from "./forward-graph.ts";
-import type { FakeQuantizer } from "./fake-quantizer.ts";
+import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { Dot, GradientSums } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
@@ -63,6 +63,12 @@ export class NodeContext implements RuleContext {
     return this.#forward.quantizerOf(this.node);
   }
 
+  codesInstead(): string | undefined {
+    const quantizer = this.quantizer();
+    if (quantizer === undefined || !this.#forward.hasStandIn(quantizer.x)) return undefined;
+    return this.node.inputs[0];
+  }
+
   outputWeight(): TrainedWeight | undefined {
     return this.#forward.trainedWeight(this.node.outputs[0] ?? "");
   }
@@ -76,7 +82,7 @@ export class NodeContext implements RuleContext {
   }
 
   outputDot(): string {
-    return this.#sums.dot(this.output());
+    return this.#sums.dot(this.node.outputs[0] ?? "", this.output());
   }
 
   offerDot(slot: number, dot: Dot): void {

@@ -1,7 +1,7 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import type { Node } from "../ir/model.ts";
-import type { FakeQuantizer } from "./fake-quantizer.ts";
+import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { DequantizedWeight } from "./forward-graph.ts";
 import type { Dot } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
@@ -47,6 +47,8 @@ export interface RuleContext {
   dequantizedWeight(slot: number): DequantizedWeight | undefined;
   /** The fake quantizer that this node, a DequantizeLinear, ends; undefined when it dequantizes a weight. */
   quantizer(): FakeQuantizer | undefined;
+  /** The codes of the quantizer, where the value it quantizes is not there to be read. */
+  codesInstead(): string | undefined;
   /** Adds to the gradient of a value that is not one of the slots (codes and scale of a quantized weight). */
   contribute(value: string, gradient: string): void;
   /** <dy, y> of the first output, as a scalar, by the cheapest way that its readers offer. */

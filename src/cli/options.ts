@@ -132,7 +132,11 @@ export const artifactOptions = group(groups.training, {
     default: "auto",
   },
   distill: { describe: "Share of distillation in the automatic loss with labels, 0 to 1" },
-  forward: { describe: "Precision of the training forward", choices: ["float"], default: "float" },
+  forward: {
+    describe: "Training forward: float with fake quantizers, or the integer kernels of the deployed model",
+    choices: ["float", "integer"],
+    default: "float",
+  },
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },
 });
 

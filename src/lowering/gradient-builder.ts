@@ -43,6 +43,13 @@ export class GradientBuilder {
     for (const [key, value] of this.#known) if (value === from) this.#known.set(key, to);
   }
 
+  /** Makes `output` the name of a value; an Identity where a node before index `since` made it. */
+  nameOutput(value: string, output: string, since: number): void {
+    const made = this.emitter.graph.nodes.slice(since).some((node) => node.outputs.includes(value));
+    if (made) this.rename(value, output, since);
+    else this.emitter.op("Identity", [value], {}, { outputs: [output] });
+  }
+
   /** A scalar constant of a float type. */
   scalar(value: number, dtype: DataType = "float32"): string {
     if (dtype === "float32") return this.emitter.constant(scalar(value));

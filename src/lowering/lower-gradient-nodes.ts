@@ -47,8 +47,5 @@ function lowerNode(builder: GradientBuilder, node: Node, options: LoweringOption
   const since = graph.nodes.length;
   builder.emitter.prefix = node.name;
   const value = lowerings[op](builder, node, options);
-  const output = node.outputs[0] as string;
-  if (graph.nodes.slice(since).some((made) => made.outputs.includes(value)))
-    builder.rename(value, output, since);
-  else builder.emitter.op("Identity", [value], {}, { outputs: [output] });
+  builder.nameOutput(value, node.outputs[0] as string, since);
 }

@@ -43,6 +43,11 @@ export interface BuildArtifactOptions {
   freezing?: Partial<Pick<FreezingOptions, "mode" | "ratio" | "importance">>;
   /** The file that the model came from. */
   source: { file: string; sha256: string };
+  /**
+   * What the training forward computes with: float operators and fake quantizers (default), or the integer kernels that
+   * the deployed model runs on, so that its outputs are the deployed model's.
+   */
+  forward?: "float" | "integer";
   /** Use operators of the default ONNX domain only. */
   portable?: boolean;
   signal?: AbortSignal;
@@ -71,6 +76,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const training = await buildTrainingModel(forward.model, state, parameters, {
     batch,
     portable: options.portable ?? false,
+    forward: options.forward ?? "float",
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
@@ -82,7 +88,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     opset,
     usesContribOps: training.usesContribOps,
     batch,
-    forward: "float",
+    forward: options.forward ?? "float",
     sessionConfig: { "session.disable_quant_qdq": "1" },
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
     outputs: model.graph.outputs.map(describePort),

@@ -26,6 +26,7 @@ export async function artifactStage(
     freezing: { mode: choices.mode, ratio: choices.ratio, importance: choices.importance },
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
+    forward: choices.forward,
     signal,
   });
   await writeArtifact(artifact, directory);

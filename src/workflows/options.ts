@@ -28,7 +28,7 @@ export interface ArtifactChoices extends Pick<FreezingOptions, "ratio" | "mode" 
   distill?: number | undefined;
   optimizer: Partial<OptimizerOptions>;
   /** Precision in which the training forward computes. */
-  forward: "float";
+  forward: "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;
 }

@@ -25,8 +25,10 @@ export const networkCases = ["resnet20", "mobilenetv3"].flatMap((network) =>
   (["w8", "w4a8", "w4a4"] as const).map((bits) => ({ name: `${network}-${bits}`, network, bits })),
 );
 
-/** The artifact of a fixture network at batch 8, a quarter of the rows trained. */
-export async function networkArtifact({ network, bits }: (typeof networkCases)[number]): Promise<Artifact> {
+type NetworkCase = (typeof networkCases)[number];
+
+/** A fixture network prepared, planned and calibrated. */
+export async function quantizedNetwork({ network, bits }: Pick<NetworkCase, "network" | "bits">) {
   const file = join(fixtures, network, "model.onnx");
   const model = await prepareModel(await loadModel(file));
   const wbits = bits === "w8" ? 8 : 4;
@@ -41,9 +43,15 @@ export async function networkArtifact({ network, bits }: (typeof networkCases)[n
     formats.size === 0
       ? new Map()
       : await calibrate(model, [...formats.keys()], dataset, { samples: 64, formats, method: "minmax" });
+  return { model, plan, state: computeState(model, plan, ranges) };
+}
+
+/** The artifact of a fixture network at batch 8, a quarter of the rows trained. */
+export async function networkArtifact(network: NetworkCase): Promise<Artifact> {
   return buildArtifact({
-    ...{ model, plan, state: computeState(model, plan, ranges), batch: 8 },
+    ...(await quantizedNetwork(network)),
+    batch: 8,
     loss: { kind: "auto", hasLabels: true },
-    source: { file: `${network}.onnx`, sha256: "0".repeat(64) },
+    source: { file: `${network.network}.onnx`, sha256: "0".repeat(64) },
   });
 }

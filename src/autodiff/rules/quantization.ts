@@ -1,4 +1,5 @@
-import type { FakeQuantizer } from "../fake-quantizer.ts";
+import type { FakeQuantizer } from "../../ops/fake-quantizer.ts";
+import { tensorOfBytes } from "../../tensor/tensor.ts";
 import { sumByChannels } from "../gradient-sums.ts";
 import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
 
@@ -10,6 +11,9 @@ import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
  *           dx = m*dy
  *           ds = (sum of dy*y - sum of dx*x) / s
  *           dz = -s * (sum of dy - sum of dx)
+ *
+ * Where integer kernels make the codes q there is no x: m = [qmin < q < qmax], and y stands for x. What the scale's
+ * gradient loses is the rounding error of the values within the bounds, times their gradients: zero on average.
  *
  * A DequantizeLinear of a weight whose reader takes no rows:
  *
@@ -34,14 +38,32 @@ export const dequantizeLinear = rule(
 
 function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): SlotGradients {
   const { build: b } = c;
+  const x = c.input(0);
+  const codes = c.codesInstead();
+  const inside = codes === undefined ? valuesInside(c, q) : codesInside(c, q, codes);
+  const dx = b.mul(dy, b.indicator(inside, x.dtype));
+  const kept = (): string => sumByChannels(b, b.mul(dx, x.name), x.shape);
+  c.offerDot(0, kept);
+  return [dx, c.wants(1) ? scaleGradient(c, kept()) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
+}
+
+/** Where lo <= x <= hi. */
+function valuesInside(c: RuleContext, q: FakeQuantizer): string {
+  const { build: b } = c;
   const [x, scale] = [c.input(0), c.input(1)];
   const low = b.mul(b.sub(b.scalar(q.qmin), zeroPointOf(c, q)), scale.name);
   const high = b.mul(b.sub(b.scalar(q.qmax), zeroPointOf(c, q)), scale.name);
   const clipped = b.op("Clip", [x.name, scalarOf(c, low, scale.shape), scalarOf(c, high, scale.shape)]);
-  const dx = b.mul(dy, b.indicator(b.op("Equal", [x.name, clipped]), x.dtype));
-  const kept = (): string => sumByChannels(b, b.mul(dx, x.name), x.shape);
-  c.offerDot(0, kept);
-  return [dx, c.wants(1) ? scaleGradient(c, kept()) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
+  return b.op("Equal", [x.name, clipped]);
+}
+
+/** Where qmin < codes < qmax. */
+function codesInside(c: RuleContext, q: FakeQuantizer, codes: string): string {
+  const { build: b } = c;
+  const bound = (code: number): string => {
+    return b.emitter.constant(tensorOfBytes(q.codeType, [], Uint8Array.of(code)));
+  };
+  return b.op("Equal", [codes, b.op("Clip", [codes, bound(q.qmin + 1), bound(q.qmax - 1)])]);
 }
 
 /** `kept`: sum of dx*x. The sum of dy*y is asked of y's readers, who mostly have it already. */

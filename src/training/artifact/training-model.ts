@@ -1,7 +1,9 @@
 import { differentiate } from "../../autodiff/differentiate.ts";
 import { createModel, createValue } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
+import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
+import { dropUnused } from "../../passes/remove-unused.ts";
 import type { QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
 import { trainedCount, weightNames } from "../optimizers/straight-through.ts";
 import { rowsShape } from "../freezing/rows.ts";
@@ -21,7 +23,7 @@ export async function buildTrainingModel(
   forward: Model,
   state: QuantizationState,
   parameters: readonly FloatParameter[],
-  options: { batch: number; portable: boolean },
+  options: { batch: number; portable: boolean; forward: "float" | "integer" },
 ): Promise<{ model: Model; usesContribOps: boolean; forwardGraph: Graph }> {
   const pinned = await pinBatch(forward, options.batch);
   const { graph } = pinned;
@@ -31,21 +33,22 @@ export async function buildTrainingModel(
   }
   const opset = pinned.opsets.get("") ?? 13;
   const wanted = wantedGradients(state, parameters);
+  const integer = options.forward === "integer" ? planIntegerForward(graph, options) : undefined;
   const result = differentiate(graph, {
     loss: "loss",
     parameters: wanted.parameters,
     weights: Array.from(state.weights.keys(), weightNames),
     opset,
     portable: options.portable,
+    ...(integer === undefined ? {} : { stands: integer.stands }),
   });
+  if (integer !== undefined) result.graph = lowerIntegerForward(result.graph, integer);
   openZeroPoints(result.graph, zeroPointsOf(state));
   result.graph.outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
-  const contrib: [string, number][] = result.usesContribOps ? [["com.microsoft", 1]] : [];
-  return {
-    model: createModel(result.graph, opset, contrib),
-    usesContribOps: result.usesContribOps,
-    forwardGraph: graph,
-  };
+  const usesContribOps = result.graph.nodes.some(({ domain }) => domain === "com.microsoft");
+  const contrib: [string, number][] = usesContribOps ? [["com.microsoft", 1]] : [];
+  const model = createModel(result.graph, opset, contrib);
+  return { model: dropUnused(model), usesContribOps, forwardGraph: graph };
 }
 
 /** Names to differentiate by, quantized weights' codes aside. */

@@ -11,6 +11,8 @@ export interface FakeQuantizer {
   scale: string;
   /** undefined: zero point 0. */
   zeroPoint: string | undefined;
+  /** Type of the codes. */
+  codeType: DataType;
   qmin: number;
   qmax: number;
   /** Set where the pair cannot be taken as one operator. */
@@ -42,7 +44,14 @@ export function matchFakeQuantizer(
   const limits = codeLimits[codes];
   const clipMin = bound(clip?.inputs[1], constantOf);
   const clipMax = bound(clip?.inputs[2], constantOf);
-  const base = { quantize, dequantize, x, scale, zeroPoint: zeroPoint === "" ? undefined : zeroPoint };
+  const base = {
+    quantize,
+    dequantize,
+    x,
+    scale,
+    codeType: codes,
+    zeroPoint: zeroPoint === "" ? undefined : zeroPoint,
+  };
   const refusal =
     limits === undefined
       ? `codes of type ${codes} are not integers`

@@ -1,0 +1,159 @@
+import { floatOf, intOf } from "../../ir/attributes.ts";
+import type { Node } from "../../ir/model.ts";
+import { tensorOf } from "../../tensor/tensor.ts";
+import type { GradientBuilder } from "../gradient-builder.ts";
+import type { Operand } from "./operands.ts";
+
+/** Scale and zero point that a kernel's codes are to have. */
+export interface Step {
+  scale: string;
+  zeroPoint: string;
+}
+
+/** A node of the forward as its integer kernel sees it. */
+export interface KernelSite {
+  node: Node;
+  /** The quantized value behind an input; undefined where the input is float or missing. */
+  operand(slot: number): Operand | undefined;
+  /** What its quantizer makes of the output; undefined: the output stays float. */
+  step: Step | undefined;
+  /** Number of scales of a per-channel operand. */
+  rowsOf(operand: Operand): number;
+}
+
+export interface KernelContext extends KernelSite {
+  build: GradientBuilder;
+}
+
+/** An integer kernel of ONNX Runtime that computes what an operator between DequantizeLinear and QuantizeLinear does. */
+export interface Kernel {
+  /** Whether the kernel is of the default domain, and so allowed in portable graphs. */
+  portable: boolean;
+  fits(c: KernelSite): boolean;
+  /** Emits the kernel and returns its output: codes, or a float value where there is no step. */
+  emit(c: KernelContext): string;
+}
+
+/** Integer kernels by the operator they stand for, all of the same names and semantics as in deployed models. */
+export const kernels: Readonly<Record<string, Kernel>> = {
+  Conv: {
+    portable: true,
+    fits: (c) => c.step !== undefined && isActivation(c, 0) && isWeight(c, 1, 0),
+    emit: (c) => {
+      const bias = biasOf(c, 2);
+      const inputs = [...operand(c, 0), ...operand(c, 1), ...outputStep(c), ...(bias === "" ? [] : [bias])];
+      return copyOf(c, "QLinearConv", inputs, c.node);
+    },
+  },
+  Gemm: {
+    portable: false,
+    fits: (c) =>
+      isActivation(c, 0) && isWeight(c, 1, intOf(c.node, "transB", 0) === 1 ? 0 : 1) && isPlainGemm(c.node),
+    emit: (c) => {
+      const inputs = [...operand(c, 0), ...operand(c, 1), biasOf(c, 2)];
+      const attributes = { transB: intOf(c.node, "transB", 0) };
+      return c.build.op(
+        "QGemm",
+        [...inputs, ...(c.step === undefined ? [] : outputStep(c))],
+        attributes,
+        contrib,
+      );
+    },
+  },
+  MatMul: {
+    portable: true,
+    fits: (c) => c.step !== undefined && isActivation(c, 0) && (isActivation(c, 1) || isWeight(c, 1, 1)),
+    emit: (c) => c.build.op("QLinearMatMul", [...operand(c, 0), ...operand(c, 1), ...outputStep(c)]),
+  },
+  Add: elementwise("QLinearAdd"),
+  Mul: elementwise("QLinearMul"),
+  GlobalAveragePool: {
+    portable: false,
+    fits: (c) => c.step !== undefined && isActivation(c, 0),
+    emit: (c) =>
+      c.build.op(
+        "QLinearGlobalAveragePool",
+        [...operand(c, 0), ...outputStep(c)],
+        { channels_last: 0 },
+        contrib,
+      ),
+  },
+  MaxPool: samplewise(),
+  Flatten: samplewise(),
+  Reshape: samplewise(),
+  Squeeze: samplewise(),
+  Transpose: samplewise(),
+  Unsqueeze: samplewise(),
+};
+
+const contrib = "com.microsoft";
+
+function elementwise(opType: string): Kernel {
+  return {
+    portable: false,
+    fits: (c) => c.step !== undefined && isActivation(c, 0) && isActivation(c, 1),
+    emit: (c) => c.build.op(opType, [...operand(c, 0), ...operand(c, 1), ...outputStep(c)], {}, contrib),
+  };
+}
+
+/** An operator that picks or moves elements: the same operator on the codes, where the step is the same after it. */
+function samplewise(): Kernel {
+  return {
+    portable: true,
+    fits: (c) => {
+      const from = c.operand(0);
+      if (from === undefined || c.step === undefined || c.node.outputs.length !== 1) return false;
+      return from.axis === undefined && from.scale === c.step.scale && from.zeroPoint === c.step.zeroPoint;
+    },
+    emit: (c) => copyOf(c, c.node.opType, [codesOf(c, 0), ...c.node.inputs.slice(1)], c.node),
+  };
+}
+
+const isActivation = (c: KernelSite, slot: number): boolean => {
+  const found = c.operand(slot);
+  return found !== undefined && found.axis === undefined && found.zeroPoint !== "";
+};
+
+const isWeight = (c: KernelSite, slot: number, axis: number): boolean => {
+  const found = c.operand(slot);
+  return found !== undefined && found.zeroPoint === "" && (found.axis === undefined || found.axis === axis);
+};
+
+const isPlainGemm = (node: Node): boolean =>
+  intOf(node, "transA", 0) === 0 && floatOf(node, "alpha", 1) === 1 && floatOf(node, "beta", 1) === 1;
+
+/** An operator of the default domain with the attributes of a node of the forward. */
+const copyOf = (c: KernelContext, opType: string, inputs: readonly string[], node: Node): string =>
+  c.build.op(opType, inputs, Object.fromEntries(node.attributes));
+
+/** Codes of an operand, moved as the float value was. */
+function codesOf(c: KernelContext, slot: number): string {
+  const { codes, moves } = c.operand(slot) as Operand;
+  return moves.reduce((value, move) => copyOf(c, move.opType, [value, ...move.inputs.slice(1)], move), codes);
+}
+
+/** Codes, scale and zero point as three inputs; per-channel weights need one zero per channel. */
+function operand(c: KernelContext, slot: number): string[] {
+  const found = c.operand(slot) as Operand;
+  return [codesOf(c, slot), found.scale, found.zeroPoint === "" ? zerosFor(c, found) : found.zeroPoint];
+}
+
+function zerosFor(c: KernelContext, weight: Operand): string {
+  const dims = weight.axis === undefined ? [] : [c.rowsOf(weight)];
+  return c.build.emitter.constant(tensorOf("int8", dims, new Int8Array(dims[0] ?? 1)));
+}
+
+const outputStep = ({ step }: KernelContext): string[] => [step?.scale ?? "", step?.zeroPoint ?? ""];
+
+/** The largest float32 below 2^31. */
+const int32Bound = 2147483520;
+
+/** The bias in units of the accumulator, x's scale times w's: int32, rounded half to even as at export. */
+function biasOf(c: KernelContext, slot: number): string {
+  const bias = c.node.inputs[slot] ?? "";
+  if (bias === "") return "";
+  const { build: b } = c;
+  const unit = b.mul((c.operand(0) as Operand).scale, (c.operand(1) as Operand).scale);
+  const rounded = b.op("Round", [b.div(bias, unit)]);
+  return b.cast(b.op("Clip", [rounded, b.scalar(-int32Bound), b.scalar(int32Bound)]), "int32");
+}

@@ -1,0 +1,91 @@
+import { expect, test } from "vitest";
+import { openDataset } from "../../src/data/open-dataset.ts";
+import { exportModel } from "../../src/export/export-model.ts";
+import { encodeModel } from "../../src/onnx/index.ts";
+import { Session } from "../../src/runtime/session.ts";
+import { type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
+import { type Artifact, buildArtifact } from "../../src/training/artifact.ts";
+import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
+
+const cases = [
+  { network: "resnet20", bits: "w4a8" },
+  { network: "resnet20", bits: "w4a4" },
+  { network: "mobilenetv3", bits: "w4a8" },
+] as const;
+
+const images = 8;
+
+test.each(cases)("$network $bits: the integer forward is the deployed model's", async (network) => {
+  const quantized = await quantizedNetwork(network);
+  const build = (forward: "float" | "integer"): Promise<Artifact> =>
+    buildArtifact({
+      ...{ ...quantized, batch: images, forward, loss: { kind: "cross-entropy", hasLabels: true } },
+      source: { file: "model.onnx", sha256: "0".repeat(64) },
+    });
+  const [float, integer] = [await build("float"), await build("integer")];
+  expect(integer.manifest.forward).toBe("integer");
+  const nodes = integer.trainingModel.graph.nodes.filter(({ name }) => !name.includes("/grad"));
+  const count = (opType: string): number => nodes.filter((node) => node.opType === opType).length;
+  const layers = float.evalModel.graph.nodes.filter(({ opType }) => opType === "Conv").length;
+  expect([count("Conv"), count("QLinearConv")]).toEqual([0, layers]);
+
+  const dataset = await openDataset(fashionMnist, [
+    { name: "input", dtype: "float32", shape: ["N", 1, 28, 28] },
+  ]);
+  const batch = await dataset.read(Array.from({ length: images }, (_, index) => 800 + index));
+  const labels = Array.from(batch.labels ?? []);
+  const data = { ...batch.inputs, labels: tensorOf("int64", [images], BigInt64Array.from(labels, BigInt)) };
+  const trained = await stepOf(integer, data);
+
+  const deployed = await exportModel(quantized.model, quantized.plan, quantized.state);
+  const session = await Session.create(encodeModel(deployed.model), { threads: 1 });
+  const logits = viewAs((await session.run(batch.inputs))["logits"] as Tensor, "float32");
+  await session.release();
+  // The same integers on both sides: only the loss itself is computed in other precisions.
+  expect(Math.abs(lossOf(trained) / crossEntropy(logits, labels) - 1)).toBeLessThan(1e-6);
+
+  // Gradients of weights point where the exact ones do; clip masks are from codes, and biases are rounded. With 4-bit
+  // activations both are coarse, which is why the float forward is the default there.
+  const exact = await stepOf(float, data);
+  const cosines = float.manifest.weights
+    .map(({ grad }) => cosine(trained[grad] as Tensor, exact[grad] as Tensor))
+    .sort((a, b) => a - b);
+  const fine = network.bits !== "w4a4";
+  expect(cosines[cosines.length >> 1]).toBeGreaterThan(fine ? 0.98 : 0.8);
+  expect(cosines[0]).toBeGreaterThan(fine ? 0.9 : 0);
+});
+
+/** Loss and gradients of an artifact's first state. */
+async function stepOf(artifact: Artifact, data: Record<string, Tensor>): Promise<Record<string, Tensor>> {
+  const { trainingModel, manifest, checkpoint } = artifact;
+  const session = await Session.create(encodeModel(trainingModel), {
+    config: manifest.sessionConfig,
+    threads: 1,
+  });
+  const feeds = session.inputs.map(({ name }) => [name, data[name] ?? checkpoint.get(name)]);
+  const results = await session.run(Object.fromEntries(feeds) as Record<string, Tensor>);
+  await session.release();
+  return results;
+}
+
+const lossOf = (results: Record<string, Tensor>): number =>
+  viewAs(results["loss"] as Tensor, "float32")[0] ?? NaN;
+
+/** Mean over the rows of -log softmax(logits)[label]. */
+function crossEntropy(logits: Float32Array, labels: readonly number[]): number {
+  const classes = logits.length / labels.length;
+  const losses = labels.map((label, i) => {
+    const row = Array.from(logits.subarray(i * classes, (i + 1) * classes));
+    const most = Math.max(...row);
+    const sum = row.reduce((total, logit) => total + Math.exp(logit - most), 0);
+    return most + Math.log(sum) - (row[label] as number);
+  });
+  return losses.reduce((total, loss) => total + loss, 0) / labels.length;
+}
+
+function cosine(a: Tensor, b: Tensor): number {
+  const [left, right] = [viewAs(a, "float32"), viewAs(b, "float32")];
+  const dot = (x: Float32Array, y: Float32Array): number =>
+    x.reduce((sum, v, i) => sum + v * (y[i] as number), 0);
+  return dot(left, right) / Math.sqrt(dot(left, left) * dot(right, right));
+}
