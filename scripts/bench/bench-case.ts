@@ -47,9 +47,13 @@ export const benchModels: readonly BenchModel[] = [
   },
 ];
 
+export const forwards = ["float", "integer"] as const;
+export type Forward = (typeof forwards)[number];
+
 /** A network's artifact on disk, and its state before any row was chosen. */
 export interface BenchCase {
   model: BenchModel;
+  forward: Forward;
   directory: string;
   manifest: Manifest;
   dataset: Dataset;
@@ -57,21 +61,40 @@ export interface BenchCase {
   stateAt(ratio: number): TrainingState;
 }
 
-/**
- * Quantizes the network to W8A8 and builds its artifact under build/bench, or reuses the one there; resolves to a
- * reason when it cannot.
- */
-export async function prepareCase(
-  model: BenchModel,
-  { reuse = false }: { reuse?: boolean } = {},
-): Promise<BenchCase | string> {
-  const directory = join("build", "bench", model.name);
-  const dataset = randomDataset(model.input, model.sample, model.classes, 4 * model.batch);
+const datasetOf = (model: BenchModel): Dataset =>
+  randomDataset(model.input, model.sample, model.classes, 4 * model.batch);
+
+const directoryOf = (model: BenchModel, forward: Forward): string =>
+  join("build", "bench", `${model.name}-${forward}`);
+
+/** Quantizes the network to W8A8 and writes its artifacts under build/bench; resolves to a reason when it cannot. */
+export async function writeCases(model: BenchModel, chosen: readonly Forward[]): Promise<string | undefined> {
   if (!existsSync(model.path)) {
     const reason = await exportModel(model);
     if (reason !== undefined) return reason;
   }
-  if (!reuse) await writeCase(model, dataset, directory);
+  const prepared = await prepareModel(await loadModel(model.path));
+  const plan = planQuantization(prepared, {});
+  const formats = observedTensors(plan);
+  const ranges = await calibrate(prepared, formats.keys(), datasetOf(model), { formats, batch: model.batch });
+  const state = computeState(prepared, plan, ranges, {});
+  for (const forward of chosen) {
+    const artifact = await buildArtifact({
+      ...{ model: prepared, plan, state, forward, batch: model.batch },
+      loss: { kind: "cross-entropy", hasLabels: true },
+      source: { file: model.path, sha256: "" },
+    });
+    const directory = directoryOf(model, forward);
+    await rm(directory, { recursive: true, force: true });
+    await writeArtifact(artifact, directory);
+  }
+  return undefined;
+}
+
+/** Opens what `writeCases` wrote. */
+export async function openCase(model: BenchModel, forward: Forward): Promise<BenchCase> {
+  const directory = directoryOf(model, forward);
+  const dataset = datasetOf(model);
   const { manifest, checkpoint, floatModel } = await readArtifact(directory);
   const latents = floatWeights(floatModel.graph, manifest);
   const stateAt = (ratio: number): TrainingState => {
@@ -79,24 +102,7 @@ export async function prepareCase(
     refreshRows(state, manifest.weights, { mode: "cwpl", ratio, importance: "magnitude" }, latents);
     return state;
   };
-  return { model, directory, manifest, dataset, stateAt };
-}
-
-async function writeCase(model: BenchModel, dataset: Dataset, directory: string): Promise<void> {
-  const prepared = await prepareModel(await loadModel(model.path));
-  const plan = planQuantization(prepared, {});
-  const formats = observedTensors(plan);
-  const ranges = await calibrate(prepared, formats.keys(), dataset, { formats, batch: model.batch });
-  const artifact = await buildArtifact({
-    model: prepared,
-    plan,
-    state: computeState(prepared, plan, ranges, {}),
-    batch: model.batch,
-    loss: { kind: "cross-entropy", hasLabels: true },
-    source: { file: model.path, sha256: "" },
-  });
-  await rm(directory, { recursive: true, force: true });
-  await writeArtifact(artifact, directory);
+  return { model, forward, directory, manifest, dataset, stateAt };
 }
 
 async function exportModel({ script, path }: BenchModel): Promise<string | undefined> {

@@ -1,8 +1,18 @@
+import { join } from "node:path";
+import { loadModel, saveModel } from "../../src/onnx/index.ts";
+import { dropUnused } from "../../src/passes/remove-unused.ts";
+import { Session } from "../../src/runtime/session.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { closeGraphs, openGraphs, type TrainingGraphs } from "../../src/training/trainer/graphs.ts";
+import { artifactFiles } from "../../src/training/artifact/manifest.ts";
+import { defaultTrainOptions } from "../../src/training/train-options.ts";
+import {
+  closeGraphs,
+  openGraphs,
+  sessionOptions,
+  type TrainingGraphs,
+} from "../../src/training/trainer/graphs.ts";
 import { type RunnableGraph, Stepper } from "../../src/training/trainer/step.ts";
 import { targetsOf } from "../../src/training/trainer/targets.ts";
-import type { TrainingState } from "../../src/training/state.ts";
 import type { BenchCase } from "./bench-case.ts";
 import type { Contestant } from "./interleave.ts";
 
@@ -32,9 +42,9 @@ export interface StepParts {
   sessions: number;
 }
 
-/** What one network's steps are timed with. */
+/** What one artifact's steps are timed with. */
 export interface StepTimer {
-  /** The forward pass and the loss alone. */
+  /** The training graph's own forward pass and loss alone. */
   forward: Contestant;
   /** A whole training step (gradients, optimizer, state) per ratio; `parts` tells what of it the sessions took. */
   steps: { ratio: number; contestant: Contestant; parts: StepParts[] }[];
@@ -47,30 +57,43 @@ export async function openStepTimer(
   ratios: readonly number[],
   threads: number,
 ): Promise<StepTimer> {
-  const graphs = await openGraphs(bench.directory, bench.manifest, { provider: null, threads, arena: true });
+  const graphs = await openGraphs(bench.directory, bench.manifest, { ...runtime, threads });
+  const forward = await openForward(bench, threads);
   const indices = Array.from({ length: bench.model.batch }, (_, index) => index);
   const batch = await bench.dataset.read(indices);
   const data = { ...batch.inputs, ...(await targetsOf(bench.manifest, batch, undefined)) };
   const steps = ratios.map((ratio) => stepContestant(bench, graphs, data, ratio));
   return {
-    forward: forwardContestant(graphs, data, bench.stateAt(0)),
+    forward: forwardContestant(bench, forward, data),
     steps,
-    close: () => closeGraphs(graphs),
+    close: async () => {
+      await closeGraphs(graphs);
+      await forward.release();
+    },
   };
 }
 
-function forwardContestant(
-  { evaluation }: TrainingGraphs,
-  data: Record<string, Tensor>,
-  state: TrainingState,
-): Contestant {
+/** The trainer's own session settings. */
+const runtime = { provider: null, arena: defaultTrainOptions.arena };
+
+/** The training graph cut down to the loss, so that a step less this is the backward. */
+async function openForward({ directory, manifest }: BenchCase, threads: number): Promise<Session> {
+  const model = await loadModel(join(directory, artifactFiles.trainingModel));
+  model.graph.outputs = model.graph.outputs.filter(({ name }) => name === "loss");
+  const file = join(directory, "forward.onnx");
+  await saveModel(dropUnused(model), file);
+  return Session.create(file, { ...sessionOptions(manifest, { ...runtime, threads }) });
+}
+
+function forwardContestant(bench: BenchCase, session: Session, data: Record<string, Tensor>): Contestant {
+  const state = bench.stateAt(0);
   const feeds: Record<string, Tensor> = {};
-  for (const { name } of evaluation.inputs) feeds[name] = (data[name] ?? state.get(name)) as Tensor;
+  for (const { name } of session.inputs) feeds[name] = (data[name] ?? state.get(name)) as Tensor;
   return {
-    name: "forward",
+    name: `${bench.forward} forward`,
     once: async () => {
       const start = performance.now();
-      await evaluation.run(feeds, ["loss"]);
+      await session.run(feeds, ["loss"]);
       return performance.now() - start;
     },
   };
@@ -95,5 +118,5 @@ function stepContestant(
     parts.push({ step, training: training.spent, sessions: training.spent + optimizer.spent });
     return step;
   };
-  return { ratio, contestant: { name: `step r=${ratio}`, once }, parts };
+  return { ratio, contestant: { name: `${bench.forward} step r=${ratio}`, once }, parts };
 }

@@ -12,19 +12,26 @@ export interface TrainingGraphs {
   teacher: Session | undefined;
 }
 
-/** Opens an artifact's graphs with the session settings that its manifest asks for. */
-export async function openGraphs(
-  directory: string,
-  manifest: Manifest,
-  options: Pick<TrainOptions, "provider" | "threads" | "arena">,
-): Promise<TrainingGraphs> {
-  const session: SessionOptions = {
+type Runtime = Pick<TrainOptions, "provider" | "threads" | "arena">;
+
+/** The settings that an artifact's graphs run under. */
+export function sessionOptions(manifest: Manifest, options: Runtime): SessionOptions {
+  return {
     arena: options.arena,
     // Idle pools must not spin: the sessions take turns on the same cores.
     config: { ...manifest.sessionConfig, "session.intra_op.allow_spinning": "0" },
     ...(options.provider === null ? {} : { provider: options.provider }),
     ...(options.threads === null ? {} : { threads: options.threads }),
   };
+}
+
+/** Opens an artifact's graphs with the session settings that its manifest asks for. */
+export async function openGraphs(
+  directory: string,
+  manifest: Manifest,
+  options: Runtime,
+): Promise<TrainingGraphs> {
+  const session = sessionOptions(manifest, options);
   const open = (file: string): Promise<Session> => Session.create(join(directory, file), session);
   const opened: Session[] = [];
   try {
