@@ -2,6 +2,7 @@ import { differentiate } from "../../autodiff/differentiate.ts";
 import { createModel, createValue } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
+import { orderNodes } from "../../lowering/order-nodes.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
 import { dropUnused } from "../../passes/remove-unused.ts";
 import type { QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
@@ -47,8 +48,12 @@ export async function buildTrainingModel(
   result.graph.outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
   const usesContribOps = result.graph.nodes.some(({ domain }) => domain === "com.microsoft");
   const contrib: [string, number][] = usesContribOps ? [["com.microsoft", 1]] : [];
-  const model = createModel(result.graph, opset, contrib);
-  return { model: dropUnused(model), usesContribOps, forwardGraph: graph };
+  const model = dropUnused(createModel(result.graph, opset, contrib));
+  return {
+    model: { ...model, graph: orderNodes(model.graph, "loss") },
+    usesContribOps,
+    forwardGraph: graph,
+  };
 }
 
 /** Names to differentiate by, quantized weights' codes aside. */
