@@ -133,9 +133,10 @@ export const artifactOptions = group(groups.training, {
   },
   distill: { describe: "Share of distillation in the automatic loss with labels, 0 to 1" },
   forward: {
-    describe: "Training forward: float with fake quantizers, or the integer kernels of the deployed model",
-    choices: ["float", "integer"],
-    default: "float",
+    describe:
+      "Training forward: float with fake quantizers, or the integer kernels of the deployed model (auto: with 8-bit activations on the CPU)",
+    choices: ["auto", "float", "integer"],
+    default: "auto",
   },
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },
 });

@@ -93,7 +93,7 @@ export function readArtifactChoices(options: OptionReader): ArtifactChoices {
     batch: options.needNumber("batch", count),
     loss: options.choice("loss", ["auto", "cross-entropy", "kl", "mse"]),
     distill: options.number("distill", fraction),
-    forward: options.choice("forward", ["float", "integer"]),
+    forward: options.choice("forward", ["auto", "float", "integer"]),
     portable: options.flag("portable"),
     optimizer: readOptimizer(options),
   };

@@ -46,6 +46,7 @@ const trainingSchema = z.object({
   refresh: finite.describe("Samples between two choices of the trained rows."),
   epochs: finite,
   batch: finite,
+  forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
   loss: text,
   steps: finite,
   samples: finite.describe("Samples seen."),

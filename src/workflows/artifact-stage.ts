@@ -1,5 +1,6 @@
 import { buildArtifact, writeArtifact } from "../training/artifact.ts";
 import type { RunContext } from "./context.ts";
+import type { QuantizationPlan } from "../quantization/types.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 
@@ -8,6 +9,7 @@ export async function artifactStage(
   quantized: Quantized,
   choices: ArtifactChoices,
   directory: string,
+  { provider }: { provider?: string | undefined },
   { logger, signal }: RunContext,
 ): Promise<void> {
   const { source, model, plan, state, dataset } = quantized;
@@ -26,9 +28,18 @@ export async function artifactStage(
     freezing: { mode: choices.mode, ratio: choices.ratio, importance: choices.importance },
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
-    forward: choices.forward,
+    forward: choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward,
     signal,
   });
   await writeArtifact(artifact, directory);
   logger.info(`Wrote the training artifact to ${directory}.`);
+}
+
+/**
+ * Integer kernels are those of the CPU provider. They do not tell how far inside its bounds a value was before it was
+ * rounded, which matters with 4 bits.
+ */
+function fittingForward(plan: QuantizationPlan, provider: string | undefined): "float" | "integer" {
+  const onCpu = provider === undefined || provider === "cpu";
+  return onCpu && plan.activations.every(({ bits }) => bits === 8) ? "integer" : "float";
 }

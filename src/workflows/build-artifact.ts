@@ -19,7 +19,7 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
   await makeFolderOf(options.out);
   const prepared = await prepareSource(options.model, options.data, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
-  await artifactStage(quantized, options.training, options.out, context);
+  await artifactStage(quantized, options.training, options.out, options, context);
   return {
     ...startReport("artifact", options, prepared.source, start),
     data: { calibration: prepared.dataset.describe() },

@@ -47,7 +47,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     provenance: provenanceOf(source, options),
   };
   const ptq = await deployModel(quantized, deployOptions);
-  if (!options.resume) await artifactStage(quantized, options.training, directory, context);
+  if (!options.resume) await artifactStage(quantized, options.training, directory, options, context);
   const data = withClasses(source.model, spec);
   const { result, section } = await trainStage(directory, data, options.training, options, context);
   const trained = { ...result, model: prepared.model };

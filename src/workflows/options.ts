@@ -27,8 +27,8 @@ export interface ArtifactChoices extends Pick<FreezingOptions, "ratio" | "mode" 
   /** Share of distillation in the automatic loss with labels; default: the trainer's. */
   distill?: number | undefined;
   optimizer: Partial<OptimizerOptions>;
-  /** Precision in which the training forward computes. */
-  forward: "float" | "integer";
+  /** What the training forward computes with; auto: integer kernels on the CPU for 8-bit activations, else float. */
+  forward: "auto" | "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;
 }

@@ -44,6 +44,7 @@ function describeRun(result: TrainResult, options: TrainOptions, seconds: number
     ...options.freezing,
     epochs: options.epochs,
     batch: manifest.batch,
+    forward: manifest.forward,
     loss: manifest.loss.terms
       .map(({ term, weight }) => (weight === 1 ? term : `${weight} ${term}`))
       .join(" + "),

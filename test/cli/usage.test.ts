@@ -50,7 +50,7 @@ describe("wrong usage is one paragraph and exit code 2, before anything is read"
     [[...base, "--ratio="], /--ratio/],
     [[...base, "--mode", "best"], /mode.*cwpl.*cwpn.*lwpn/],
     [[...base, "--wbits", "3"], /wbits.*"8".*"4"/],
-    [[...base, "--forward", "integer"], /forward.*"float"/],
+    [[...base, "--forward", "half"], /forward.*"float"/],
     [[...base, "--epochs", "0"], /--epochs is "0".*above 0/],
     [[...base, "--batch", "2.5"], /--batch is "2.5".*whole number/],
     [[...base, "--std", "0"], /--std is "0".*above 0/],

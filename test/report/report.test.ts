@@ -39,6 +39,7 @@ const report: Report = {
     ratio: 0.25,
     refresh: 4096,
     epochs: 1,
+    forward: "integer",
     batch: 32,
     loss: "cross-entropy",
     steps: 3,
