@@ -26,6 +26,8 @@ export {
   type InspectOptions,
   optimize,
   type OptimizeOptions,
+  profile,
+  type ProfileOptions,
   quantize,
   type QuantizationChoices,
   type QuantizeOptions,

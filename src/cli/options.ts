@@ -141,6 +141,10 @@ export const artifactOptions = group(groups.training, {
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },
 });
 
+export const profileOptions = group(groups.training, {
+  steps: { describe: "Steps to measure, after one that warms up", default: "5" },
+});
+
 export const trainOptions = group(groups.training, {
   epochs: { describe: "Passes over the training data; fractions are allowed", default: "1" },
   val: { describe: "Samples held out for validation: a fraction, or a count from 1", default: "0.05" },

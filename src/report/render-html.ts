@@ -1,6 +1,7 @@
 import { barChart, lineChart } from "./charts.ts";
 import { escapeHtml } from "./escape-html.ts";
-import { formatPercent } from "./format.ts";
+import { formatNumber, formatPercent } from "./format.ts";
+import { layerTable, operatorTable } from "./profile-tables.ts";
 import { renderText } from "./render-text.ts";
 import type { Report, Score } from "./report-data.ts";
 import { summaryTable } from "./summary.ts";
@@ -24,6 +25,7 @@ export function renderHtml(report: Report): string {
     accuracyChart(report.scores ?? []),
     trainingCharts(report),
     section("Summary", `<pre>${escapeHtml(renderText(report))}</pre>`),
+    profileSection(report),
     layerSection(report),
     reasonSection("Nodes left in float", report.quantization?.float),
     reasonSection("Nodes on float kernels in ONNX Runtime", report.audit?.floatNodes),
@@ -71,6 +73,21 @@ function trainingCharts({ training }: Report): string {
     value === undefined ? [] : [[samples, value] as const],
   );
   return `${losses}${lineChart("Held-out top-1 accuracy by samples seen", "samples", [{ title: "held out", points: accuracy }])}`;
+}
+
+function profileSection({ profile }: Report): string {
+  if (profile === undefined) return "";
+  const bars = profile.parts.map(({ part, ms }) => ({
+    title: part,
+    value: ms,
+    text: `${formatNumber(ms, 3)} ms`,
+  }));
+  const most = Math.max(...bars.map(({ value }) => value));
+  return [
+    barChart("Where a step's time goes", bars, most),
+    section("By operator", htmlTable(operatorTable(profile, profile.operators.length), [0, 1])),
+    section("By layer", htmlTable(layerTable(profile, profile.layers.length))),
+  ].join("\n");
 }
 
 function layerSection({ quantization }: Report): string {

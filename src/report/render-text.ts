@@ -1,4 +1,5 @@
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
+import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
 import type { Report } from "./report-data.ts";
 import { summaryTable } from "./summary.ts";
 import { renderTable } from "./text-table.ts";
@@ -11,6 +12,7 @@ export function renderText(report: Report): string {
     describeQuantization(report),
     describeTraining(report),
     describeExport(report),
+    describeProfile(report),
     describeSupport(report),
     ...report.warnings.map((warning) => `Warning: ${warning}`),
   ];
@@ -59,6 +61,17 @@ function describeTraining({ training }: Report): string | undefined {
     `Trained ${mode.toUpperCase()} at ratio ${ratio} on ${samples} samples in ${steps} steps, ${forward} forward, ` +
     `${formatSeconds(seconds)} (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
   );
+}
+
+function describeProfile({ profile }: Report): string | undefined {
+  if (profile === undefined) return undefined;
+  const { stepMs, batch, forward, steps, peakBytes } = profile;
+  return [
+    `A step of ${batch} samples with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process held at most ${formatBytes(peakBytes)}.`,
+    renderTable(partTable(profile)),
+    renderTable(operatorTable(profile, 12)),
+    renderTable(layerTable(profile, 12)),
+  ].join("\n\n");
 }
 
 function describeExport({ output, verification, audit, latency }: Report): string | undefined {

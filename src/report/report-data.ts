@@ -102,11 +102,24 @@ const latencySchema = z.object({
   quantizedMs: finite.describe("Median of one run of the exported model, taken in turn with the float one."),
 });
 
+const profileSchema = z.object({
+  forward: z.enum(["float", "integer"]),
+  batch: finite,
+  steps: finite.describe("Steps that the means are over; one more came before them."),
+  stepMs: finite.describe("A whole step."),
+  peakBytes: finite.describe("Largest resident memory of the process, from its start."),
+  parts: z.array(z.object({ part: text, ms: finite })).describe("Where a step's time goes, in order."),
+  operators: z.array(z.object({ phase: text, op: text, ms: finite, calls: finite })),
+  layers: z
+    .array(z.object({ layer: text, parts: z.record(text, finite) }))
+    .describe("Milliseconds by node of the model and part."),
+});
+
 /** What a command did, for people (text, HTML) and programs (JSON). Sections a command does not have are absent. */
 export const reportSchema = z.object({
   formatVersion: z.literal(1),
   tool: z.object({ name: z.literal("efqat"), version: text, runtime: text, node: text }),
-  command: z.enum(["optimize", "inspect", "quantize", "artifact", "train", "export", "evaluate"]),
+  command: z.enum(["optimize", "inspect", "quantize", "artifact", "train", "export", "evaluate", "profile"]),
   options: z.record(text, z.unknown()).describe("The options in effect, defaults included."),
   model: modelSchema,
   data: z.record(text, z.record(text, z.unknown())).optional().describe("What was read, by its use."),
@@ -121,6 +134,7 @@ export const reportSchema = z.object({
   verification: verificationSchema.optional(),
   audit: auditSchema.optional(),
   latency: latencySchema.optional(),
+  profile: profileSchema.optional(),
   seconds: finite,
   warnings: z.array(text),
 });

@@ -32,7 +32,6 @@ export async function artifactStage(
     signal,
   });
   await writeArtifact(artifact, directory);
-  logger.info(`Wrote the training artifact to ${directory}.`);
 }
 
 /**

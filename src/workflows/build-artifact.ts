@@ -20,6 +20,7 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
   const prepared = await prepareSource(options.model, options.data, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   await artifactStage(quantized, options.training, options.out, options, context);
+  context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {
     ...startReport("artifact", options, prepared.source, start),
     data: { calibration: prepared.dataset.describe() },

@@ -13,12 +13,14 @@ export type {
   ExportOptions,
   InspectOptions,
   OptimizeOptions,
+  ProfileOptions,
   QuantizationChoices,
   QuantizeOptions,
   RunChoices,
   TrainingChoices,
   TrainOptions,
 } from "./options.ts";
+export { profile } from "./profile.ts";
 export { quantize } from "./quantize.ts";
 export { trainArtifact } from "./train-artifact.ts";
 export { makeFolderOf, writeText } from "./write-text.ts";

@@ -75,6 +75,14 @@ export interface BuildArtifactOptions extends CommonOptions {
   training: ArtifactChoices;
 }
 
+export interface ProfileOptions extends CommonOptions {
+  data: DataSpec;
+  quantization: QuantizationChoices;
+  training: ArtifactChoices;
+  /** Training steps to take after one that warms up. */
+  steps: number;
+}
+
 export interface TrainOptions extends RuntimeOptions {
   artifact: string;
   data: DataSpec;

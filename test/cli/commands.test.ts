@@ -53,6 +53,26 @@ describe("every command, with its JSON report", () => {
     expect(again?.sqnr).toBeGreaterThan(25);
   });
 
+  test("profile: a step's parts, operators and layers, and nothing written", async () => {
+    const html = at("profile.html");
+    const { report: profiled, outcome } = await report([
+      ...["profile", model, ...data(), "--batch", "16", "--steps", "2", "--html", html],
+    ]);
+    const { parts = [], operators = [], layers = [], stepMs = 0 } = profiled.profile ?? {};
+    const total = parts.reduce((sum, { ms }) => sum + ms, 0);
+    expect(total).toBeGreaterThan(0.9 * stepMs);
+    expect(total).toBeLessThan(1.1 * stepMs);
+    // Three convolutions forward; the data gradient of all but the first, which reads the images.
+    const calls = (phase: string): number[] =>
+      operators.filter((each) => each.phase === phase && /Conv/.test(each.op)).map((each) => each.calls);
+    expect(calls("forward")).toEqual([3]);
+    expect(calls("data gradients").reduce((sum, count) => sum + count, 0)).toBe(2);
+    const convs = tinyModel().graph.nodes.filter(({ opType }) => opType === "Conv");
+    for (const { name } of convs) expect(layers.map(({ layer }) => layer)).toContain(name);
+    expect(outcome.stdout).toContain("weight gradients");
+    expect(readFileSync(html, "utf8")).toContain("<svg");
+  });
+
   test("artifact, train, export: what training found is what is exported", async () => {
     const directory = at("artifact");
     const { report: built } = await report([

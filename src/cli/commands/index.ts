@@ -4,6 +4,7 @@ import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { inspectCommand } from "./inspect.ts";
 import { optimizeCommand } from "./optimize.ts";
+import { profileCommand } from "./profile.ts";
 import { quantizeCommand } from "./quantize.ts";
 import { trainCommand } from "./train.ts";
 
@@ -16,4 +17,5 @@ export const commands: readonly Command[] = [
   trainCommand,
   exportCommand,
   evaluateCommand,
+  profileCommand,
 ];

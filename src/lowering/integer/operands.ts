@@ -14,14 +14,17 @@ export interface Operand {
   moves: readonly Node[];
 }
 
-/** Operators that move the elements of their first input, so that codes go through them as well as floats. */
-const movements = new Set(["Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]);
+/** Operators that move or pick elements of their first input, so that codes go through them as well as floats. */
+const movements = new Set(["Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]);
+
+const isMovement = ({ domain, opType, outputs }: Node): boolean =>
+  domain === "" && movements.has(opType) && outputs.length === 1;
 
 /** The quantized value behind a float one: what a DequantizeLinear, and movements after it, made it of. */
 export function operandOf(value: string, graph: Graph, index: GraphIndex): Operand | undefined {
   const moves: Node[] = [];
   let node = index.producer.get(value);
-  while (node !== undefined && node.domain === "" && movements.has(node.opType)) {
+  while (node !== undefined && isMovement(node)) {
     moves.unshift(node);
     node = index.producer.get(node.inputs[0] ?? "");
   }

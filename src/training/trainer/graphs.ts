@@ -25,17 +25,22 @@ export function sessionOptions(manifest: Manifest, options: Runtime): SessionOpt
   };
 }
 
-/** Opens an artifact's graphs with the session settings that its manifest asks for. */
+/**
+ * Opens an artifact's graphs with the session settings that its manifest asks for. `profilePrefix`: the training
+ * graph's profile goes to a file of this prefix.
+ */
 export async function openGraphs(
   directory: string,
   manifest: Manifest,
-  options: Runtime,
+  { profilePrefix, ...options }: Runtime & { profilePrefix?: string },
 ): Promise<TrainingGraphs> {
   const session = sessionOptions(manifest, options);
-  const open = (file: string): Promise<Session> => Session.create(join(directory, file), session);
+  const profile = profilePrefix === undefined ? {} : { profilePrefix };
+  const open = (file: string, more: SessionOptions = {}): Promise<Session> =>
+    Session.create(join(directory, file), { ...session, ...more });
   const opened: Session[] = [];
   try {
-    opened.push(await open(artifactFiles.trainingModel));
+    opened.push(await open(artifactFiles.trainingModel, profile));
     opened.push(await open(artifactFiles.evalModel));
     opened.push(await open(artifactFiles.optimizerModel));
     if (manifest.targets.some(({ source }) => source.from === "teacher"))

@@ -1,0 +1,96 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Dataset } from "../../data/dataset.ts";
+import { readProfile, type KernelTime } from "../../runtime/read-profile.ts";
+import { readArtifact } from "../artifact/files.ts";
+import { closeGraphs, openGraphs } from "../trainer/graphs.ts";
+import { type RunnableGraph, Stepper } from "../trainer/step.ts";
+import { targetsOf } from "../trainer/targets.ts";
+import type { TrainOptions } from "../train-options.ts";
+
+/** Times of training steps, in milliseconds, means over the steps after the first. */
+export interface StepProfile {
+  steps: number;
+  /** Whole steps: data, sessions, state. */
+  step: number;
+  data: number;
+  training: number;
+  optimizer: number;
+  /** Kernels of the training graph, one list per step. */
+  kernels: KernelTime[][];
+  /** Largest resident memory of this process so far, in bytes. */
+  peakBytes: number;
+}
+
+/** Takes one step to warm up and `steps` more on an artifact's first state, with ONNX Runtime's profiler on. */
+export async function profileSteps(
+  directory: string,
+  dataset: Dataset,
+  {
+    steps,
+    signal,
+    ...runtime
+  }: Pick<TrainOptions, "provider" | "threads" | "arena"> & {
+    steps: number;
+    signal?: AbortSignal;
+  },
+): Promise<StepProfile> {
+  const { manifest, checkpoint } = await readArtifact(directory);
+  const folder = await mkdtemp(join(tmpdir(), "efqat-profile-"));
+  try {
+    const prefix = join(folder, "training");
+    const graphs = await openGraphs(directory, manifest, { ...runtime, profilePrefix: prefix });
+    const spent = { step: 0, data: 0, training: 0, optimizer: 0 };
+    const timed = (graph: RunnableGraph, part: "training" | "optimizer"): RunnableGraph => ({
+      inputs: graph.inputs,
+      run: (...call) => addTime(spent, part, () => graph.run(...call)),
+    });
+    const sessions = {
+      training: timed(graphs.training, "training"),
+      optimizer: timed(graphs.optimizer, "optimizer"),
+    };
+    const stepper = new Stepper(manifest, sessions, {});
+    try {
+      for (let taken = 0; taken <= steps; taken++) {
+        signal?.throwIfAborted();
+        await addTime(spent, "step", async () => {
+          const indices = Array.from(
+            { length: manifest.batch },
+            (_, i) => (taken * manifest.batch + i) % dataset.length,
+          );
+          const data = await addTime(spent, "data", async () => {
+            const batch = await dataset.read(indices);
+            return { ...batch.inputs, ...(await targetsOf(manifest, batch, graphs.teacher)) };
+          });
+          await stepper.run(checkpoint, data, 1);
+        });
+        if (taken === 0) for (const part of Object.keys(spent) as (keyof typeof spent)[]) spent[part] = 0;
+      }
+      graphs.training.endProfile();
+    } finally {
+      await closeGraphs(graphs);
+    }
+    const means = Object.fromEntries(
+      Object.entries(spent).map(([part, ms]) => [part, ms / steps]),
+    ) as typeof spent;
+    const kernels = (await readProfile(prefix)).slice(1);
+    return { steps, ...means, kernels, peakBytes: process.resourceUsage().maxRSS * 1024 };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs something and adds its milliseconds to a part. */
+async function addTime<Part extends string, Result>(
+  spent: Record<Part, number>,
+  part: Part,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const start = performance.now();
+  try {
+    return await run();
+  } finally {
+    spent[part] += performance.now() - start;
+  }
+}

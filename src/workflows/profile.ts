@@ -1,0 +1,81 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Report } from "../report/report-data.ts";
+import { layerOf, phaseOf, phases, sumBy } from "../training/profile/phases.ts";
+import { profileSteps, type StepProfile } from "../training/profile/profile-steps.ts";
+import { defaultTrainOptions } from "../training/train-options.ts";
+import { artifactStage } from "./artifact-stage.ts";
+import type { RunContext } from "./context.ts";
+import type { ProfileOptions } from "./options.ts";
+import {
+  describeQuantization,
+  prepareSource,
+  quantizationWarnings,
+  quantizePrepared,
+} from "./quantize-stage.ts";
+import { readArtifact } from "../training/artifact.ts";
+import { startReport } from "./start-report.ts";
+
+/** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
+export async function profile(options: ProfileOptions, context: RunContext): Promise<Report> {
+  const start = performance.now();
+  const prepared = await prepareSource(options.model, options.data, context);
+  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
+  try {
+    await artifactStage(quantized, options.training, directory, options, context);
+    const { manifest } = await readArtifact(directory);
+    context.logger.info(`Taking ${options.steps} steps of ${manifest.batch} samples.`);
+    const measured = await profileSteps(directory, prepared.dataset, {
+      steps: options.steps,
+      provider: options.provider ?? null,
+      threads: options.threads ?? null,
+      arena: defaultTrainOptions.arena,
+      signal: context.signal,
+    });
+    return {
+      ...startReport("profile", options, prepared.source, start),
+      data: { training: prepared.dataset.describe() },
+      quantization: describeQuantization(quantized, options.quantization),
+      profile: { ...describeProfile(measured), forward: manifest.forward, batch: manifest.batch },
+      warnings: quantizationWarnings(quantized.state),
+    };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function describeProfile(measured: StepProfile): Omit<NonNullable<Report["profile"]>, "forward" | "batch"> {
+  const { kernels, steps, step, data, training, optimizer, peakBytes } = measured;
+  const byPhase = sumBy(kernels, ({ node }) => phaseOf(node));
+  const inKernels = [...byPhase.values()].reduce((sum, ms) => sum + ms, 0);
+  const byOperator = sumBy(kernels, ({ node, opType }) => `${phaseOf(node)}\n${opType}`);
+  const calls = sumBy(
+    kernels.map((run) => run.map((time) => ({ ...time, ms: 1 }))),
+    ({ node, opType }) => `${phaseOf(node)}\n${opType}`,
+  );
+  const byLayer = sumBy(kernels, ({ node }) => `${layerOf(node)}\n${phaseOf(node)}`);
+  const layers = new Map<string, Record<string, number>>();
+  for (const [key, ms] of byLayer) {
+    const [layer = "", phase = ""] = key.split("\n");
+    layers.set(layer, { ...layers.get(layer), [phase]: ms });
+  }
+  return {
+    steps,
+    stepMs: step,
+    peakBytes,
+    parts: [
+      ...phases.map((phase) => ({ part: phase, ms: byPhase.get(phase) ?? 0 })),
+      { part: "between kernels", ms: Math.max(0, training - inKernels) },
+      { part: "optimizer", ms: optimizer },
+      { part: "reading data", ms: data },
+      { part: "JavaScript", ms: Math.max(0, step - data - training - optimizer) },
+    ],
+    operators: [...byOperator].map(([key, ms]) => {
+      const [phase = "", op = ""] = key.split("\n");
+      return { phase, op, ms, calls: Math.round(calls.get(key) ?? 0) };
+    }),
+    layers: [...layers].map(([layer, byPart]) => ({ layer, parts: byPart })),
+  };
+}
