@@ -17,8 +17,13 @@ export interface SessionOptions {
   config?: Readonly<Record<string, string>>;
   /** Where ONNX Runtime writes the graph it optimized. */
   optimizedModelPath?: string;
-  /** CPU memory arena and memory pattern; off halves the peak of training graphs. Default on. */
+  /** CPU memory arena; default on. */
   arena?: boolean;
+  /**
+   * One block for all that a run needs, planned from the run before. Default on, where there is an arena. For training
+   * graphs it takes more memory than it saves time.
+   */
+  memoryPattern?: boolean;
   /** Records the time of every node; ONNX Runtime writes it to a file of this prefix, at {@link Session.endProfile}. */
   profilePrefix?: string;
 }
@@ -142,10 +147,8 @@ function sessionOptions(provider: string, options: SessionOptions): ort.Inferenc
     native.enableProfiling = true;
     native.profileFilePrefix = options.profilePrefix;
   }
-  if (options.arena === false) {
-    native.enableCpuMemArena = false;
-    native.enableMemPattern = false;
-  }
+  if (options.arena === false) native.enableCpuMemArena = false;
+  if (options.arena === false || options.memoryPattern === false) native.enableMemPattern = false;
   if (options.config !== undefined) native.extra = nestEntries(options.config);
   return native;
 }

@@ -29,7 +29,7 @@ export interface TrainOptions {
   /** Execution provider and threads of ONNX Runtime; null for its own choice. */
   provider: string | null;
   threads: number | null;
-  /** ONNX Runtime's memory arena: a little faster, but the peak of memory is about twice as high. */
+  /** ONNX Runtime's memory arena; without it every step asks the system for its memory again. */
   arena: boolean;
 }
 

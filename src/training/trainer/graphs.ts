@@ -18,8 +18,8 @@ type Runtime = Pick<TrainOptions, "provider" | "threads" | "arena">;
 export function sessionOptions(manifest: Manifest, options: Runtime): SessionOptions {
   return {
     arena: options.arena,
-    // Idle pools must not spin: the sessions take turns on the same cores.
-    config: { ...manifest.sessionConfig, "session.intra_op.allow_spinning": "0" },
+    memoryPattern: false,
+    config: manifest.sessionConfig,
     ...(options.provider === null ? {} : { provider: options.provider }),
     ...(options.threads === null ? {} : { threads: options.threads }),
   };
@@ -36,7 +36,9 @@ export async function openGraphs(
 ): Promise<TrainingGraphs> {
   const session = sessionOptions(manifest, options);
   const profile = profilePrefix === undefined ? {} : { profilePrefix };
-  const open = (file: string, more: SessionOptions = {}): Promise<Session> =>
+  // The sessions take turns on the same cores: the threads of those that mostly idle must not spin.
+  const quiet = { config: { ...manifest.sessionConfig, "session.intra_op.allow_spinning": "0" } };
+  const open = (file: string, more: SessionOptions = quiet): Promise<Session> =>
     Session.create(join(directory, file), { ...session, ...more });
   const opened: Session[] = [];
   try {
