@@ -1,4 +1,5 @@
 import { InternalError } from "../errors.ts";
+import { channelDot, channelSum } from "../lowering/channel-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { TypedValue } from "./rule.ts";
 
@@ -54,7 +55,7 @@ export class GradientSums {
 
   /** <gradient, value>, multiplied out. */
   product(gradient: string, value: TypedValue): string {
-    return sumByChannels(this.#build, this.#build.mul(gradient, value.name), value.shape);
+    return dotByChannels(this.#build, gradient, value);
   }
 }
 
@@ -64,6 +65,12 @@ export class GradientSums {
  */
 export function sumByChannels(build: GradientBuilder, value: string, shape: readonly number[]): string {
   if (shape.length < 2) return build.sum(value);
-  const others = shape.map((_, axis) => axis).filter((axis) => axis !== 1);
-  return build.sum(build.sum(value, others), [0]);
+  return build.sum(channelSum(build, value, shape), [0]);
+}
+
+/** <gradient, value>, by channels first. */
+export function dotByChannels(build: GradientBuilder, gradient: string, value: TypedValue): string {
+  const { name, shape } = value;
+  if (shape.length < 2) return build.sum(build.mul(gradient, name));
+  return build.sum(channelDot(build, gradient, name, shape), [0]);
 }

@@ -35,15 +35,31 @@ export function chooseProductForm(images: number, positionsPerImage: number): Pr
   return images === 1 || positionsPerImage >= 128 ? "batched" : "single";
 }
 
+/** How a sum of products over maps is computed: by multiplying them out, or as a convolution over whole maps. */
+export type DotForm = "product" | "convolution";
+
+/** Products that do not fit a cache cost more to write and read again than a convolution over few large maps. */
+export function chooseDotForm(shape: readonly number[]): DotForm {
+  const spatial = shape.slice(2);
+  const fits = spatial.length >= 1 && spatial.length <= 3;
+  return fits && product(spatial) >= 512 && product(shape) >= 2 ** 21 ? "convolution" : "product";
+}
+
 /** How dx of a convolution is computed. */
 export type ConvDataForm = "flipped-conv" | "conv-transpose";
 
-/** A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. */
+/**
+ * A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. Where the
+ * weight is large and the maps are small, turning it costs more than is won.
+ */
 export function chooseConvDataForm(problem: WindowProblem): ConvDataForm {
   const unit = problem.strides.every((stride) => stride === 1);
   const covers = problem.kernel.every((size, axis) => {
     const reach = (problem.dilations[axis] as number) * (size - 1);
     return (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach;
   });
-  return unit && covers ? "flipped-conv" : "conv-transpose";
+  const [images = 1, channels = 1, ...outputs] = problem.y;
+  const weight = (channels * (problem.x[1] as number) * product(problem.kernel)) / problem.group;
+  const turned = product(problem.kernel) > 1 && weight > 1024 * images * product(outputs);
+  return unit && covers && !turned ? "flipped-conv" : "conv-transpose";
 }

@@ -78,9 +78,17 @@ function unfoldX(
   const paddedShape = inputs.map(
     (size, axis) => size + (problem.padBegin[axis] as number) + (after[axis] as number),
   );
+  // Strides are taken once per phase of x, for slices without steps are the faster ones.
+  const ones = problem.strides.map(() => 1);
   const pieces = taps.map((tap) => {
     const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
-    return sliceSpatial(b, padded, paddedShape, starts, outputs, problem.strides);
+    const offset = starts.map((start, axis) => start % (problem.strides[axis] as number));
+    const size = paddedShape.map((width, axis) =>
+      Math.ceil((width - (offset[axis] as number)) / (problem.strides[axis] as number)),
+    );
+    const phase = sliceSpatial(b, padded, paddedShape, offset, size, problem.strides);
+    const skipped = starts.map((start, axis) => Math.floor(start / (problem.strides[axis] as number)));
+    return sliceSpatial(b, phase, size, skipped, outputs, ones);
   });
   const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
   const dw = rowProduct(

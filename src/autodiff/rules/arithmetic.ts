@@ -1,5 +1,5 @@
 import { toNumbers } from "../../tensor/tensor.ts";
-import { sumByChannels } from "../gradient-sums.ts";
+import { dotByChannels } from "../gradient-sums.ts";
 import { linearRule, rule, type GradientRule, type RuleContext, type TypedValue } from "../rule.ts";
 
 /** Forward y = a + b;  backward da = dy, db = dy.  <db, b> = <dy, y> - <da, a> */
@@ -135,7 +135,7 @@ function gaussian(c: RuleContext, x: string): string {
 
 /** Sum of gradient*value, as the value's own quantizer would ask for it. */
 function productSum(c: RuleContext, gradient: string, value: TypedValue): string {
-  return sumByChannels(c.build, c.build.mul(gradient, value.name), value.shape);
+  return dotByChannels(c.build, gradient, value);
 }
 
 const sameShape = (a: TypedValue, b: TypedValue): boolean => a.shape.join() === b.shape.join();

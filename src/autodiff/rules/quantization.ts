@@ -1,6 +1,6 @@
 import type { FakeQuantizer } from "../../ops/fake-quantizer.ts";
 import { tensorOfBytes } from "../../tensor/tensor.ts";
-import { sumByChannels } from "../gradient-sums.ts";
+import { dotByChannels, sumByChannels } from "../gradient-sums.ts";
 import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
 
 /**
@@ -42,7 +42,7 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   const codes = c.codesInstead();
   const inside = codes === undefined ? valuesInside(c, q) : codesInside(c, q, codes);
   const dx = b.mul(dy, b.indicator(inside, x.dtype));
-  const kept = (): string => sumByChannels(b, b.mul(dx, x.name), x.shape);
+  const kept = (): string => dotByChannels(b, dx, x);
   c.offerDot(0, kept);
   return [dx, c.wants(1) ? scaleGradient(c, kept()) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
 }
@@ -53,8 +53,8 @@ function valuesInside(c: RuleContext, q: FakeQuantizer): string {
   const [x, scale] = [c.input(0), c.input(1)];
   const low = b.mul(b.sub(b.scalar(q.qmin), zeroPointOf(c, q)), scale.name);
   const high = b.mul(b.sub(b.scalar(q.qmax), zeroPointOf(c, q)), scale.name);
-  const clipped = b.op("Clip", [x.name, scalarOf(c, low, scale.shape), scalarOf(c, high, scale.shape)]);
-  return b.op("Equal", [x.name, clipped]);
+  const above = b.op("GreaterOrEqual", [x.name, scalarOf(c, low, scale.shape)]);
+  return b.op("And", [above, b.op("LessOrEqual", [x.name, scalarOf(c, high, scale.shape)])]);
 }
 
 /** Where qmin < codes < qmax. */

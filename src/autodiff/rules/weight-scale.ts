@@ -1,3 +1,4 @@
+import { channelDot } from "../../lowering/channel-sums.ts";
 import type { RuleContext, TrainedWeight } from "../rule.ts";
 
 /**
@@ -26,10 +27,8 @@ export function weightScaleGradient(
  */
 export function linearPart(c: RuleContext, dy: string, axis: number, bias: string | undefined): string {
   const { build: b } = c;
-  const axes = c
-    .output()
-    .shape.map((_, i) => i)
-    .filter((i) => i !== axis);
-  const product = b.sum(b.mul(dy, c.output().name), axes);
+  const { name, shape } = c.output();
+  const axes = shape.map((_, i) => i).filter((i) => i !== axis);
+  const product = axis === 1 ? channelDot(b, dy, name, shape) : b.sum(b.mul(dy, name), axes);
   return bias === undefined ? product : b.sub(product, b.mul(bias, b.sum(dy, axes)));
 }

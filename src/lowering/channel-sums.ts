@@ -1,0 +1,24 @@
+import { chooseDotForm } from "./choose.ts";
+import type { GradientBuilder } from "./gradient-builder.ts";
+
+/**
+ * Sum of a*c over all axes but the channels (axis 1): [C]. Large maps are taken as a convolution of which every image
+ * and channel is a group and the other operand the kernel: it reads both once and writes no product.
+ */
+export function channelDot(b: GradientBuilder, a: string, c: string, shape: readonly number[]): string {
+  const [images = 1, channels = 1, ...spatial] = shape;
+  const groups = images * channels;
+  if (chooseDotForm(shape) === "product") return channelSum(b, b.mul(a, c), shape);
+  const maps = b.reshape(a, [1, groups, ...spatial]);
+  const kernels = b.reshape(c, [groups, 1, ...spatial]);
+  const sums = b.op("Conv", [maps, kernels], { group: groups, kernel_shape: spatial });
+  return b.sum(b.reshape(sums, [images, channels]), [0]);
+}
+
+/** Sum over all axes but the channels (axis 1): [C]. */
+export function channelSum(b: GradientBuilder, value: string, shape: readonly number[]): string {
+  return b.sum(
+    value,
+    shape.map((_, axis) => axis).filter((axis) => axis !== 1),
+  );
+}
