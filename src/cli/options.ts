@@ -141,6 +141,19 @@ export const artifactOptions = group(groups.training, {
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },
 });
 
+const { ratio, mode, importance } = freezingOptions;
+
+/** All that a training artifact is built from. */
+export const buildOptions = {
+  ...dataOptions,
+  ...quantizationOptions,
+  ...calibrationOptions,
+  ...{ ratio, mode, importance },
+  ...artifactOptions,
+  ...optimizerOptions,
+  ...rateOptions,
+};
+
 export const profileOptions = group(groups.training, {
   steps: { describe: "Steps to measure, after one that warms up", default: "5" },
 });

@@ -1,38 +1,14 @@
 import { buildArtifact } from "../../workflows/index.ts";
 import type { Command } from "../command.ts";
-import {
-  artifactOptions,
-  calibrationOptions,
-  dataOptions,
-  freezingOptions,
-  optimizerOptions,
-  outOptions,
-  quantizationOptions,
-  rateOptions,
-  reportOptions,
-  runOptions,
-} from "../options.ts";
+import { buildOptions, outOptions, reportOptions, runOptions } from "../options.ts";
 import { readArtifactChoices, readQuantization, readRun } from "../read-choices.ts";
 import { readDataSpec } from "../read-data.ts";
-
-const { ratio, mode, importance } = freezingOptions;
 
 export const artifactCommand: Command = {
   name: "artifact",
   positional: { name: "model", describe: "ONNX model to build training graphs for" },
   describe: "Write the training artifact: training, evaluation and optimizer graphs for stock ONNX Runtime",
-  options: {
-    ...dataOptions,
-    ...quantizationOptions,
-    ...calibrationOptions,
-    ...{ ratio, mode, importance },
-    ...artifactOptions,
-    ...optimizerOptions,
-    ...rateOptions,
-    ...runOptions,
-    ...outOptions,
-    ...reportOptions,
-  },
+  options: { ...buildOptions, ...runOptions, ...outOptions, ...reportOptions },
   examples: [
     {
       line: "efqat artifact model.onnx --data fashion-mnist --wbits 4 --out artifact/",
