@@ -77,7 +77,7 @@ export function buildOptimizerModel(
   const scales = updateWeightScales(builder, parts, options);
   const rowSlots = new Map<string, RowSlot[]>();
   parts.forEach(({ weight, latent, gradient }, index) => {
-    const clipped = builder.emit.op("Mul", [gradient, clip]);
+    const clipped = builder.emit.op("Mul", [gradient, builder.spread(clip, weight.shape.length)]);
     rowSlots.set(
       weight.name,
       updateLatent(builder, weight, latent, clipped, scales[index] as string, options),

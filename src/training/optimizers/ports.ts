@@ -31,6 +31,7 @@ export class OptimizerBuilder {
   readonly outputs: OptimizerOutput[] = [];
   readonly emit: Emitter;
   readonly #graph: Graph = createGraph("optimizer");
+  readonly #spread = new Map<string, string>();
 
   constructor() {
     this.emit = new Emitter(this.#graph);
@@ -72,6 +73,20 @@ export class OptimizerBuilder {
     this.emit.node("Identity", [value], { outputs: [name] });
     this.#graph.outputs.push(createValue(name, "float32", []));
     this.outputs.push({ name, updates: null, rows: null, axis: null });
+  }
+
+  /**
+   * A scalar in a shape of `rank` ones. Against a tensor with trailing dimensions of 1, such as the weight of a pointwise
+   * convolution, ONNX Runtime broadcasts a scalar of lower rank element by element, fifty times as slowly.
+   */
+  spread(value: string, rank: number): string {
+    if (rank < 2) return value;
+    const key = `${value} ${rank}`;
+    const known = this.#spread.get(key);
+    if (known !== undefined) return known;
+    const made = this.emit.op("Reshape", [value, this.integers(new Array<number>(rank).fill(1))]);
+    this.#spread.set(key, made);
+    return made;
   }
 
   number(value: number): string {

@@ -28,19 +28,20 @@ export type UpdateRule = (
  */
 const sgd: UpdateRule = (builder, target, options) => {
   const { emit } = builder;
-  const momentum = builder.hyper("momentum", options.momentum);
+  const spread = (value: string): string => builder.spread(value, target.shape.length);
+  const momentum = spread(builder.hyper("momentum", options.momentum));
   const slot = builder.state(`${target.name}.momentum`, target.shape);
   const decayed =
     target.decay === undefined
       ? target.gradient
-      : emit.op("Add", [target.gradient, emit.op("Mul", [target.value, target.decay])]);
+      : emit.op("Add", [target.gradient, emit.op("Mul", [target.value, spread(target.decay)])]);
   const velocity = emit.op("Add", [emit.op("Mul", [slot, momentum]), decayed]);
   builder.update(velocity, slot, target.shape);
   const direction = options.nesterov
     ? emit.op("Add", [decayed, emit.op("Mul", [velocity, momentum])])
     : velocity;
   return {
-    value: emit.op("Sub", [target.value, emit.op("Mul", [direction, target.rate])]),
+    value: emit.op("Sub", [target.value, emit.op("Mul", [direction, spread(target.rate)])]),
     slots: [slot],
   };
 };
@@ -51,6 +52,7 @@ const sgd: UpdateRule = (builder, target, options) => {
  */
 const adamw: UpdateRule = (builder, target, options) => {
   const { emit } = builder;
+  const spread = (value: string): string => builder.spread(value, target.shape.length);
   const hyper = {
     beta1: builder.hyper("beta1", options.beta1),
     beta2: builder.hyper("beta2", options.beta2),
@@ -62,9 +64,9 @@ const adamw: UpdateRule = (builder, target, options) => {
       ? target.value
       : emit.op("Mul", [
           target.value,
-          emit.op("Sub", [builder.number(1), emit.op("Mul", [target.rate, target.decay])]),
+          spread(emit.op("Sub", [builder.number(1), emit.op("Mul", [target.rate, target.decay])])),
         ]);
-  return { value: emit.op("Sub", [shrunk, emit.op("Mul", [direction, target.rate])]), slots };
+  return { value: emit.op("Sub", [shrunk, emit.op("Mul", [direction, spread(target.rate)])]), slots };
 };
 
 /** Rules for weights and float parameters, by optimizer kind. */
@@ -80,12 +82,13 @@ export function adamDirection(
   hyper: { beta1: string; beta2: string; epsilon: string },
 ): { direction: string; slots: string[] } {
   const { emit } = builder;
+  const spread = (value: string): string => builder.spread(value, target.shape.length);
   const one = builder.number(1);
   const count = emit.op("Add", [target.steps, one]);
   const moment = (suffix: string, beta: string, sample: string): string[] => {
     const slot = builder.state(`${target.name}.${suffix}`, target.shape);
-    const fresh = emit.op("Mul", [sample, emit.op("Sub", [one, beta])]);
-    const next = emit.op("Add", [emit.op("Mul", [slot, beta]), fresh]);
+    const fresh = emit.op("Mul", [sample, spread(emit.op("Sub", [one, beta]))]);
+    const next = emit.op("Add", [emit.op("Mul", [slot, spread(beta)]), fresh]);
     builder.update(next, slot, target.shape);
     const unbiased = emit.op("Div", [next, emit.op("Sub", [one, emit.op("Pow", [beta, count])])]);
     return [slot, unbiased];
@@ -93,6 +96,6 @@ export function adamDirection(
   const [first, mean] = moment("exp_avg", hyper.beta1, target.gradient) as [string, string];
   const square = emit.op("Mul", [target.gradient, target.gradient]);
   const [second, variance] = moment("exp_avg_sq", hyper.beta2, square) as [string, string];
-  const spread = emit.op("Add", [emit.op("Sqrt", [variance]), hyper.epsilon]);
-  return { direction: emit.op("Div", [mean, spread]), slots: [first, second] };
+  const deviation = emit.op("Add", [emit.op("Sqrt", [variance]), spread(hyper.epsilon)]);
+  return { direction: emit.op("Div", [mean, deviation]), slots: [first, second] };
 }
