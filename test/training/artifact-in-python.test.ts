@@ -34,11 +34,15 @@ function relativeGap(actual: Tensor, expected: Tensor): number {
   return Math.hypot(...a.map((value, index) => value - (b[index] as number))) / (norm === 0 ? 1 : norm);
 }
 
-test.for(["sgd", "adamw"] as const)(
-  "Python's onnxruntime takes the same %s steps from the manifest alone",
-  async (kind, context) => {
+test.for([
+  { kind: "sgd", forward: "float" },
+  { kind: "adamw", forward: "float" },
+  { kind: "sgd", forward: "integer" },
+] as const)(
+  "Python's onnxruntime takes the same $kind steps with $forward forward from the manifest alone",
+  async ({ kind, forward }, context) => {
     const python = await requirePython(context, ["numpy", "onnxruntime"]);
-    const artifact = await tinyArtifact({ wbits: 4, optimizer: { kind, weightRate: 0.02 } });
+    const artifact = await tinyArtifact({ wbits: 4, forward, optimizer: { kind, weightRate: 0.02 } });
     await writeArtifact(artifact, directory);
     const graphs = await openGraphs(directory, artifact.manifest, {
       provider: null,
