@@ -47,15 +47,10 @@ export class GradientSums {
     const parts = this.#parts.get(name) ?? [];
     const costly = parts.filter((part) => part.dot === undefined);
     if (costly.length > 1 || costly.length === parts.length) {
-      return this.product(this.total(name) as string, value);
+      return dotByChannels(this.#build, this.total(name) as string, value);
     }
-    const dots = parts.map((part) => part.dot?.() ?? this.product(part.gradient, value));
+    const dots = parts.map((part) => part.dot?.() ?? dotByChannels(this.#build, part.gradient, value));
     return dots.reduce((left, right) => this.#build.add(left, right));
-  }
-
-  /** <gradient, value>, multiplied out. */
-  product(gradient: string, value: TypedValue): string {
-    return dotByChannels(this.#build, gradient, value);
   }
 }
 

@@ -149,6 +149,21 @@ export function outerNames(graph: Graph): Set<string> {
   return outer;
 }
 
+/** Nodes that the values `outputs` depend on, in graph order, and all names that those nodes read. */
+export function reachableNodes(
+  graph: Graph,
+  outputs: readonly string[],
+): { nodes: Node[]; names: Set<string> } {
+  const names = new Set(outputs);
+  const alive = new Set<Node>();
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((output) => names.has(output))) continue;
+    alive.add(node);
+    for (const name of readNames(node)) names.add(name);
+  }
+  return { nodes: graph.nodes.filter((node) => alive.has(node)), names };
+}
+
 /** The known type of a value: inputs, outputs, value info, initializers, in this order. */
 export function typeOf(graph: Graph, name: string): ValueType | undefined {
   const value =

@@ -1,5 +1,5 @@
 import type { Graph, Node } from "../ir/model.ts";
-import { indexGraph, readNames, type GraphIndex } from "../ir/graph.ts";
+import { indexGraph, reachableNodes, readNames, type GraphIndex } from "../ir/graph.ts";
 
 /**
  * A training graph with its nodes in the order that makes ONNX Runtime finish one layer's gradients before it starts on
@@ -13,7 +13,7 @@ import { indexGraph, readNames, type GraphIndex } from "../ir/graph.ts";
  */
 export function orderNodes(graph: Graph, loss: string): Graph {
   const index = indexGraph(graph);
-  const forward = nodesBehind(loss, index);
+  const forward = new Set(reachableNodes(graph, [loss]).nodes);
   const position = new Map<Node, number>();
   let count = 0;
   for (const node of graph.nodes) {
@@ -26,19 +26,6 @@ export function orderNodes(graph: Graph, loss: string): Graph {
   const sorted = [...graph.nodes].sort(order);
   const ends = sorted.filter(isEnd).reverse();
   return { ...graph, nodes: [...sorted.filter((node) => !isEnd(node)), ...ends] };
-}
-
-/** The nodes that a value depends on. */
-function nodesBehind(value: string, index: GraphIndex): Set<Node> {
-  const found = new Set<Node>();
-  const open = [value];
-  for (let name = open.pop(); name !== undefined; name = open.pop()) {
-    const node = index.producer.get(name);
-    if (node === undefined || found.has(node)) continue;
-    found.add(node);
-    open.push(...readNames(node));
-  }
-  return found;
 }
 
 /** Position of the last node of the forward that a node of the backward depends on. */

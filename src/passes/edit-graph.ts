@@ -80,18 +80,3 @@ export function dropStaleInfo(graph: Graph): void {
   for (const name of graph.initializerInfo.keys())
     if (!graph.initializers.has(name)) graph.initializerInfo.delete(name);
 }
-
-/** Nodes that the values `outputs` depend on, in graph order, and all names that those nodes read. */
-export function reachableNodes(
-  graph: Graph,
-  outputs: readonly string[],
-): { nodes: Node[]; names: Set<string> } {
-  const names = new Set(outputs);
-  const alive = new Set<Node>();
-  for (const node of graph.nodes.toReversed()) {
-    if (!node.outputs.some((output) => names.has(output))) continue;
-    alive.add(node);
-    for (const name of readNames(node)) names.add(name);
-  }
-  return { nodes: graph.nodes.filter((node) => alive.has(node)), names };
-}

@@ -1,9 +1,8 @@
 import { subgraphsOf } from "../ir/attributes.ts";
-import { readNames, tensorType } from "../ir/graph.ts";
+import { reachableNodes, readNames, tensorType } from "../ir/graph.ts";
 import type { Dim, Graph, Model, Node, TensorValueType, Value } from "../ir/model.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { type PortType, transferable } from "../runtime/session.ts";
-import { reachableNodes } from "./edit-graph.ts";
 import { probeModel, zeroFeeds } from "./probe-model.ts";
 
 /** Operators whose output shapes depend on the values of their inputs, not only on shapes. */

@@ -1,5 +1,5 @@
-import { cloneModel } from "../ir/graph.ts";
-import { dropStaleInfo, reachableNodes } from "./edit-graph.ts";
+import { cloneModel, reachableNodes } from "../ir/graph.ts";
+import { dropStaleInfo } from "./edit-graph.ts";
 import type { Model } from "../ir/model.ts";
 import { definePass } from "./define-pass.ts";
 

@@ -3,7 +3,7 @@ import type { Report } from "./report-data.ts";
 
 type Profile = NonNullable<Report["profile"]>;
 
-/** Where a step's time goes, largest parts of the whole first in meaning: the order of a step. */
+/** Where a step's time goes, in the order of a step. */
 export function partTable({ parts, stepMs }: Profile): string[][] {
   const rows = parts.map(({ part, ms }) => [part, formatNumber(ms, 3), formatPercent(ms / stepMs)]);
   return [["part of a step", "ms", "share"], ...rows];

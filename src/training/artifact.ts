@@ -67,7 +67,7 @@ const defaultDistill = 0.5;
  * Throws a UserError that names every node on the gradients' way that cannot be differentiated.
  */
 export async function buildArtifact(options: BuildArtifactOptions): Promise<Artifact> {
-  const { model, plan, state, batch } = options;
+  const { model, plan, state, batch, forward: arithmetic = "float" } = options;
   requireBatch(batch);
   const loss = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
   const forward = buildForwardModel(model, plan, state, loss);
@@ -76,7 +76,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const training = await buildTrainingModel(forward.model, state, parameters, {
     batch,
     portable: options.portable ?? false,
-    forward: options.forward ?? "float",
+    forward: arithmetic,
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
@@ -88,7 +88,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     opset,
     usesContribOps: training.usesContribOps,
     batch,
-    forward: options.forward ?? "float",
+    forward: arithmetic,
     sessionConfig: { "session.disable_quant_qdq": "1" },
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
     outputs: model.graph.outputs.map(describePort),

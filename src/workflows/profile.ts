@@ -14,7 +14,6 @@ import {
   quantizationWarnings,
   quantizePrepared,
 } from "./quantize-stage.ts";
-import { readArtifact } from "../training/artifact.ts";
 import { startReport } from "./start-report.ts";
 
 /** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
@@ -25,8 +24,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
     await artifactStage(quantized, options.training, directory, options, context);
-    const { manifest } = await readArtifact(directory);
-    context.logger.info(`Taking ${options.steps} steps of ${manifest.batch} samples.`);
+    context.logger.info(`Taking ${options.steps} steps of ${options.training.batch} samples.`);
     const measured = await profileSteps(directory, prepared.dataset, {
       steps: options.steps,
       provider: options.provider ?? null,
@@ -38,7 +36,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
       ...startReport("profile", options, prepared.source, start),
       data: { training: prepared.dataset.describe() },
       quantization: describeQuantization(quantized, options.quantization),
-      profile: { ...describeProfile(measured), forward: manifest.forward, batch: manifest.batch },
+      profile: describeProfile(measured),
       warnings: quantizationWarnings(quantized.state),
     };
   } finally {
@@ -46,8 +44,8 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   }
 }
 
-function describeProfile(measured: StepProfile): Omit<NonNullable<Report["profile"]>, "forward" | "batch"> {
-  const { kernels, steps, step, data, training, optimizer, peakBytes } = measured;
+function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> {
+  const { kernels, forward, batch, steps, step, data, training, optimizer, peakBytes } = measured;
   const byPhase = sumBy(kernels, ({ node }) => phaseOf(node));
   const inKernels = [...byPhase.values()].reduce((sum, ms) => sum + ms, 0);
   const byOperator = sumBy(kernels, ({ node, opType }) => `${phaseOf(node)}\n${opType}`);
@@ -62,7 +60,7 @@ function describeProfile(measured: StepProfile): Omit<NonNullable<Report["profil
     layers.set(layer, { ...layers.get(layer), [phase]: ms });
   }
   return {
-    steps,
+    ...{ forward, batch, steps },
     stepMs: step,
     peakBytes,
     parts: [

@@ -7,7 +7,7 @@ export const add = rule(
   (c, dy) => {
     const [a, b] = [c.input(0), c.input(1)];
     if (sameShape(a, b) && a.name !== b.name) {
-      c.offerDot(1, () => c.build.sub(c.outputDot(), productSum(c, dy, a)));
+      c.offerDot(1, () => c.build.sub(c.outputDot(), dotByChannels(c.build, dy, a)));
     }
     return [dy, dy];
   },
@@ -131,11 +131,6 @@ export const erf = rule((c, dy) => {
 
 function gaussian(c: RuleContext, x: string): string {
   return c.build.op("Exp", [c.build.neg(c.build.mul(x, x))]);
-}
-
-/** Sum of gradient*value, as the value's own quantizer would ask for it. */
-function productSum(c: RuleContext, gradient: string, value: TypedValue): string {
-  return dotByChannels(c.build, gradient, value);
 }
 
 const sameShape = (a: TypedValue, b: TypedValue): boolean => a.shape.join() === b.shape.join();

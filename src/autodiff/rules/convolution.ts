@@ -1,4 +1,5 @@
 import { intOf } from "../../ir/attributes.ts";
+import { channelSum } from "../../lowering/channel-sums.ts";
 import { windowAttributes } from "../../ops/gradient-nodes.ts";
 import { windowOf } from "../../ops/window.ts";
 import { rule, type RuleContext } from "../rule.ts";
@@ -14,7 +15,7 @@ export const conv = rule(
   (c, dy) => [
     c.wants(0) ? dataGradient(c, dy) : null,
     c.wants(1) ? weightGradient(c, dy) : null,
-    c.wants(2) ? c.build.sum(dy, otherThanChannels(c)) : null,
+    c.wants(2) ? channelSum(c.build, dy, c.output().shape) : null,
   ],
   {
     refuse: (c) =>
@@ -54,11 +55,4 @@ function weightGradient(c: RuleContext, dy: string): string | null {
     c.offerDot(0, () => c.build.sum(linearPart(c, dy, 1, bias)));
   }
   return null;
-}
-
-function otherThanChannels(c: RuleContext): number[] {
-  return c
-    .output()
-    .shape.map((_, axis) => axis)
-    .filter((axis) => axis !== 1);
 }

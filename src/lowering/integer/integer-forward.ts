@@ -1,5 +1,5 @@
 import { Emitter } from "../../ir/emit.ts";
-import { cloneGraph, indexGraph, staticShape, type GraphIndex } from "../../ir/graph.ts";
+import { cloneGraph, indexGraph, staticShape, type GraphIndex, typeOf } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { matchFakeQuantizer } from "../../ops/fake-quantizer.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
@@ -54,7 +54,7 @@ function quantizedValues(
   const found = new Map<string, { quantize: Node; dequantized: string }>();
   const constantOf = (name: string) => (index.inputs.has(name) ? undefined : graph.initializers.get(name));
   const dtypeOf = (name: string) => {
-    const type = graph.valueInfo.get(name)?.type;
+    const type = typeOf(graph, name);
     return type?.kind === "tensor" ? type.dtype : undefined;
   };
   for (const node of graph.nodes) {

@@ -2,7 +2,7 @@ import { floatOf, intOf } from "../../ir/attributes.ts";
 import type { Node } from "../../ir/model.ts";
 import { tensorOf } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
-import type { Operand } from "./operands.ts";
+import { movements, type Operand } from "./operands.ts";
 
 /** Scale and zero point that a kernel's codes are to have. */
 export interface Step {
@@ -33,6 +33,17 @@ export interface Kernel {
   /** Emits the kernel and returns its output: codes, or a float value where there is no step. */
   emit(c: KernelContext): string;
 }
+
+/** An operator that picks or moves elements: the same operator on the codes, where the step is the same after it. */
+const movement: Kernel = {
+  portable: true,
+  fits: (c) => {
+    const from = c.operand(0);
+    if (from === undefined || c.step === undefined || c.node.outputs.length !== 1) return false;
+    return from.axis === undefined && from.scale === c.step.scale && from.zeroPoint === c.step.zeroPoint;
+  },
+  emit: (c) => copyOf(c, c.node.opType, [codesOf(c, 0), ...c.node.inputs.slice(1)], c.node),
+};
 
 /** Integer kernels by the operator they stand for, all of the same names and semantics as in deployed models. */
 export const kernels: Readonly<Record<string, Kernel>> = {
@@ -78,12 +89,7 @@ export const kernels: Readonly<Record<string, Kernel>> = {
         contrib,
       ),
   },
-  MaxPool: samplewise(),
-  Flatten: samplewise(),
-  Reshape: samplewise(),
-  Squeeze: samplewise(),
-  Transpose: samplewise(),
-  Unsqueeze: samplewise(),
+  ...Object.fromEntries(Array.from(movements, (opType) => [opType, movement])),
 };
 
 const contrib = "com.microsoft";
@@ -93,19 +99,6 @@ function elementwise(opType: string): Kernel {
     portable: false,
     fits: (c) => c.step !== undefined && isActivation(c, 0) && isActivation(c, 1),
     emit: (c) => c.build.op(opType, [...operand(c, 0), ...operand(c, 1), ...outputStep(c)], {}, contrib),
-  };
-}
-
-/** An operator that picks or moves elements: the same operator on the codes, where the step is the same after it. */
-function samplewise(): Kernel {
-  return {
-    portable: true,
-    fits: (c) => {
-      const from = c.operand(0);
-      if (from === undefined || c.step === undefined || c.node.outputs.length !== 1) return false;
-      return from.axis === undefined && from.scale === c.step.scale && from.zeroPoint === c.step.zeroPoint;
-    },
-    emit: (c) => copyOf(c, c.node.opType, [codesOf(c, 0), ...c.node.inputs.slice(1)], c.node),
   };
 }
 

@@ -15,7 +15,15 @@ export interface Operand {
 }
 
 /** Operators that move or pick elements of their first input, so that codes go through them as well as floats. */
-const movements = new Set(["Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]);
+export const movements = new Set([
+  "Flatten",
+  "Identity",
+  "MaxPool",
+  "Reshape",
+  "Squeeze",
+  "Transpose",
+  "Unsqueeze",
+]);
 
 const isMovement = ({ domain, opType, outputs }: Node): boolean =>
   domain === "" && movements.has(opType) && outputs.length === 1;

@@ -22,13 +22,19 @@ export type UpdateRule = (
   options: OptimizerOptions,
 ) => { value: string; slots: string[] };
 
+/** Gives scalars the rank of a parameter. */
+const spreadTo =
+  (builder: OptimizerBuilder, { shape }: Pick<Updatable, "shape">) =>
+  (value: string): string =>
+    builder.spread(value, shape.length);
+
 /**
  * SGD with momentum, as torch.optim.SGD
  *   g = g + decay * w;  v = momentum * v + g;  w = w - rate * v        (Nesterov: w - rate * (g + momentum * v))
  */
 const sgd: UpdateRule = (builder, target, options) => {
   const { emit } = builder;
-  const spread = (value: string): string => builder.spread(value, target.shape.length);
+  const spread = spreadTo(builder, target);
   const momentum = spread(builder.hyper("momentum", options.momentum));
   const slot = builder.state(`${target.name}.momentum`, target.shape);
   const decayed =
@@ -52,7 +58,7 @@ const sgd: UpdateRule = (builder, target, options) => {
  */
 const adamw: UpdateRule = (builder, target, options) => {
   const { emit } = builder;
-  const spread = (value: string): string => builder.spread(value, target.shape.length);
+  const spread = spreadTo(builder, target);
   const hyper = {
     beta1: builder.hyper("beta1", options.beta1),
     beta2: builder.hyper("beta2", options.beta2),
@@ -82,7 +88,7 @@ export function adamDirection(
   hyper: { beta1: string; beta2: string; epsilon: string },
 ): { direction: string; slots: string[] } {
   const { emit } = builder;
-  const spread = (value: string): string => builder.spread(value, target.shape.length);
+  const spread = spreadTo(builder, target);
   const one = builder.number(1);
   const count = emit.op("Add", [target.steps, one]);
   const moment = (suffix: string, beta: string, sample: string): string[] => {

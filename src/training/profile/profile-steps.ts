@@ -11,6 +11,8 @@ import type { TrainOptions } from "../train-options.ts";
 
 /** Times of training steps, in milliseconds, means over the steps after the first. */
 export interface StepProfile {
+  forward: "float" | "integer";
+  batch: number;
   steps: number;
   /** Whole steps: data, sessions, state. */
   step: number;
@@ -75,7 +77,8 @@ export async function profileSteps(
       Object.entries(spent).map(([part, ms]) => [part, ms / steps]),
     ) as typeof spent;
     const kernels = (await readProfile(prefix)).slice(1);
-    return { steps, ...means, kernels, peakBytes: process.resourceUsage().maxRSS * 1024 };
+    const { forward, batch } = manifest;
+    return { forward, batch, steps, ...means, kernels, peakBytes: process.resourceUsage().maxRSS * 1024 };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
