@@ -11,7 +11,7 @@ import { planQuantization } from "../../src/quantization/plan.ts";
 import { buildArtifact, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { floatWeights } from "../../src/training/artifact/initial-state.ts";
 import type { Manifest } from "../../src/training/artifact/manifest.ts";
-import { refreshRows } from "../../src/training/freezing/refresh.ts";
+import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { copyState, type TrainingState } from "../../src/training/state.ts";
 import { randomDataset } from "./random-data.ts";
 
@@ -99,7 +99,7 @@ export async function openCase(model: BenchModel, forward: Forward): Promise<Ben
   const latents = floatWeights(floatModel.graph, manifest);
   const stateAt = (ratio: number): TrainingState => {
     const state = copyState(checkpoint);
-    refreshRows(state, manifest.weights, { mode: "cwpl", ratio, importance: "magnitude" }, latents);
+    refreshRows(state, manifest.weights, { ...defaultFreezingOptions, ratio }, { floatWeights: latents });
     return state;
   };
   return { model, forward, directory, manifest, dataset, stateAt };

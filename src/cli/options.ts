@@ -1,4 +1,4 @@
-import { calibrationMethods } from "../workflows/index.ts";
+import { calibrationMethods, importanceNames } from "../workflows/index.ts";
 
 /** An option of the command line as it is declared to the parser; values stay text and are read by name. */
 export interface OptionSpec {
@@ -91,13 +91,19 @@ export const int4Options = group(groups.quantization, {
 export const freezingOptions = group(groups.training, {
   ratio: { describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
   mode: {
-    describe: "How rows are chosen: per layer, per network, or whole layers",
-    choices: ["cwpl", "cwpn", "lwpn"],
+    describe:
+      "How rows are chosen: per layer, per network, whole layers, or by importance against measured time (cost), where the backward ends at the first layer that trains",
+    choices: ["cwpl", "cwpn", "lwpn", "cost"],
     default: "cwpl",
   },
+  budget: {
+    describe: "Share of the time of a full backward that --mode cost may spend, 0 to 1",
+    default: "0.4",
+  },
   importance: {
-    describe: "What ranks rows",
-    choices: ["magnitude", "normalized-magnitude"],
+    describe:
+      "What ranks rows: their magnitude (over the layer's mean: normalized), how much the loss follows them (fisher), or the power of what their rounding adds (error-energy)",
+    choices: importanceNames,
     default: "magnitude",
   },
   refresh: { describe: "Samples between two choices of rows", default: "4096" },
@@ -141,14 +147,14 @@ export const artifactOptions = group(groups.training, {
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },
 });
 
-const { ratio, mode, importance } = freezingOptions;
+const { ratio, mode, budget, importance } = freezingOptions;
 
 /** All that a training artifact is built from. */
 export const buildOptions = {
   ...dataOptions,
   ...quantizationOptions,
   ...calibrationOptions,
-  ...{ ratio, mode, importance },
+  ...{ ratio, mode, budget, importance },
   ...artifactOptions,
   ...optimizerOptions,
   ...rateOptions,
@@ -168,6 +174,9 @@ export const trainOptions = group(groups.training, {
   },
   warmup: { describe: "Share of the run over which the learning rates rise, 0 to 1", default: "0.05" },
   augment: { describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
+  cache: {
+    describe: "Folder for times measured on this machine (--mode cost); default: efqat in the user's cache folder",
+  },
   resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
 });
 

@@ -1,6 +1,10 @@
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
 import {
   type ArtifactChoices,
+  type FreezingOptions,
   calibrationMethods,
+  importanceNames,
   type QuantizationChoices,
   type RunChoices,
   type RuntimeOptions,
@@ -58,14 +62,24 @@ export function readRunChoices(options: OptionReader): RunChoices {
       final: 0,
     },
     augment: readAugment(options),
+    cache: options.text("cache") ?? userCache(),
   };
 }
 
-function readFreezing(options: OptionReader): Pick<RunChoices, "ratio" | "mode" | "importance"> {
+/** Where programs keep what they can make again, by the system's own convention. */
+function userCache(): string {
+  const { XDG_CACHE_HOME: cache, LOCALAPPDATA: local } = process.env;
+  const folder = process.platform === "win32" ? local : cache;
+  const fallback = process.platform === "darwin" ? "Library/Caches" : ".cache";
+  return join(folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), fallback), "efqat");
+}
+
+function readFreezing(options: OptionReader): Omit<FreezingOptions, "refresh"> {
   return {
     ratio: options.needNumber("ratio", fraction),
-    mode: options.choice("mode", ["cwpl", "cwpn", "lwpn"]),
-    importance: options.choice("importance", ["magnitude", "normalized-magnitude"]),
+    mode: options.choice("mode", ["cwpl", "cwpn", "lwpn", "cost"]),
+    budget: options.needNumber("budget", fraction),
+    importance: options.choice("importance", importanceNames),
   };
 }
 

@@ -56,9 +56,9 @@ const listed = (names: string[]): string =>
 
 function describeTraining({ training }: Report): string | undefined {
   if (training === undefined) return undefined;
-  const { mode, ratio, forward, samples, steps, seconds, loss, bestStep, trainedFraction } = training;
+  const { mode, ratio, budget, forward, samples, steps, seconds, loss, bestStep, trainedFraction } = training;
   return (
-    `Trained ${mode.toUpperCase()} at ratio ${ratio} on ${samples} samples in ${steps} steps, ${forward} forward, ` +
+    `Trained ${mode.toUpperCase()} at ${mode === "cost" ? `a budget of ${budget}` : `ratio ${ratio}`} on ${samples} samples in ${steps} steps, ${forward} forward, ` +
     `${formatSeconds(seconds)} (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
   );
 }

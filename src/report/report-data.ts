@@ -43,6 +43,8 @@ const quantizationSchema = z.object({
 const trainingSchema = z.object({
   mode: text,
   ratio: finite,
+  budget: finite.describe("Share of a full backward's time that the mode cost may spend."),
+  importance: text,
   refresh: finite.describe("Samples between two choices of the trained rows."),
   epochs: finite,
   batch: finite,

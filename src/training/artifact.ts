@@ -40,7 +40,7 @@ export interface BuildArtifactOptions {
   loss: LossOptions;
   optimizer?: Partial<OptimizerOptions>;
   /** Which rows train first; the trainer may choose otherwise. */
-  freezing?: Partial<Pick<FreezingOptions, "mode" | "ratio" | "importance">>;
+  freezing?: Partial<Omit<FreezingOptions, "refresh">>;
   /** The file that the model came from. */
   source: { file: string; sha256: string };
   /**
@@ -105,7 +105,12 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     untrainable: collectUntrainable(model.graph, plan),
     optimizer: describeOptimizer(optimizer, optimizerOptions),
     flops: countTrainingFlops(training.forwardGraph, state),
-    freezing: { mode: freezing.mode, ratio: freezing.ratio, importance: freezing.importance },
+    freezing: {
+      mode: freezing.mode,
+      ratio: freezing.ratio,
+      budget: freezing.budget,
+      importance: freezing.importance,
+    },
     quantization: encodePlan(plan),
   };
   return {

@@ -31,6 +31,8 @@ export interface TrainOptions {
   threads: number | null;
   /** ONNX Runtime's memory arena; without it every step asks the system for its memory again. */
   arena: boolean;
+  /** Folder where what was measured of this machine is kept between runs; null to measure anew each time. */
+  cache: string | null;
 }
 
 export const defaultTrainOptions: TrainOptions = {
@@ -47,6 +49,7 @@ export const defaultTrainOptions: TrainOptions = {
   provider: null,
   threads: null,
   arena: true,
+  cache: null,
 };
 
 /** Throws a usage error that names the first option with a value out of range. */
@@ -55,6 +58,7 @@ export function checkTrainOptions(options: TrainOptions): void {
   const isCount = (value: number | null): boolean => value === null || (Number.isInteger(value) && value > 0);
   const rules: [boolean, string, unknown, string][] = [
     [freezing.ratio >= 0 && freezing.ratio <= 1, "--ratio", freezing.ratio, "between 0 and 1"],
+    [freezing.budget >= 0 && freezing.budget <= 1, "--budget", freezing.budget, "between 0 and 1"],
     [Object.hasOwn(selectionModes, freezing.mode), "--mode", freezing.mode, oneOf(selectionModes)],
     [
       Object.hasOwn(importanceMetrics, freezing.importance),

@@ -25,7 +25,12 @@ export async function artifactStage(
       ...(choices.distill === undefined ? {} : { distill: choices.distill }),
     },
     optimizer: choices.optimizer,
-    freezing: { mode: choices.mode, ratio: choices.ratio, importance: choices.importance },
+    freezing: {
+      mode: choices.mode,
+      ratio: choices.ratio,
+      budget: choices.budget,
+      importance: choices.importance,
+    },
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
     forward: choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward,

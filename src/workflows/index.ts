@@ -1,5 +1,7 @@
 /** One function per user task. */
 export { calibrationMethods } from "../calibration/observers/table.ts";
+export { importanceNames } from "../training/freezing/importance.ts";
+export type { FreezingOptions } from "../training/freezing/refresh.ts";
 export { buildArtifact } from "./build-artifact.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
 export { evaluate } from "./evaluate.ts";

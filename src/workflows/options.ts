@@ -20,7 +20,7 @@ export interface QuantizationChoices extends PlanOptions {
 }
 
 /** What is built into a training artifact. */
-export interface ArtifactChoices extends Pick<FreezingOptions, "ratio" | "mode" | "importance"> {
+export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
   /** Samples per step. */
   batch: number;
   loss: LossKind;
@@ -40,6 +40,8 @@ export interface RunChoices extends FreezingOptions {
   augment?: { flip: boolean; crop: number } | undefined;
   /** Held-out part of the training data: below 1 a fraction, from 1 a count. */
   val: number;
+  /** Folder for what was measured of this machine; default: none is kept. */
+  cache?: string | undefined;
   /** Replacements of the artifact's rates, by the optimizer model's input names. */
   hyper?: Record<string, number> | undefined;
 }

@@ -24,13 +24,14 @@ export async function trainStage(
 }
 
 function trainOptionsOf(choices: RunChoices, options: RuntimeOptions & { seed: number }): TrainOptions {
-  const { ratio, mode, importance, refresh, epochs, schedule, val } = choices;
+  const { ratio, budget, mode, importance, refresh, epochs, schedule, val } = choices;
   return {
     ...defaultTrainOptions,
     ...{ epochs, schedule, val, seed: options.seed },
-    freezing: { ratio, mode, importance, refresh },
+    freezing: { ratio, budget, mode, importance, refresh },
     hyper: choices.hyper ?? {},
     augment: choices.augment ?? null,
+    cache: choices.cache ?? null,
     provider: options.provider ?? null,
     threads: options.threads ?? null,
   };

@@ -37,6 +37,8 @@ const report: Report = {
   training: {
     mode: "cwpl",
     ratio: 0.25,
+    budget: 0.4,
+    importance: "magnitude",
     refresh: 4096,
     epochs: 1,
     forward: "integer",

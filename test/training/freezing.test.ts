@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ints, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { importanceMetrics } from "../../src/training/freezing/importance.ts";
 import { type Candidate, selectionModes } from "../../src/training/freezing/modes.ts";
-import { type FreezableWeight, refreshRows } from "../../src/training/freezing/refresh.ts";
+import { defaultFreezingOptions, type FreezableWeight, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
@@ -18,23 +18,25 @@ const candidates = [
   candidate("c", [4, 4, 4], 10),
 ];
 
+const share = (ratio: number) => ({ ratio, budget: 0 });
+
 test("cwpl takes the top rows of every weight", () => {
-  expect(selectionModes.cwpl(candidates, 0.5)).toEqual([[1, 2], [0], [0, 1]]);
+  expect(selectionModes.cwpl(candidates, share(0.5)).rows).toEqual([[1, 2], [0], [0, 1]]);
 });
 
 test("cwpn takes the top rows of the whole network", () => {
-  expect(selectionModes.cwpn(candidates, 5 / 9)).toEqual([[1], [0], [0, 1, 2]]);
+  expect(selectionModes.cwpn(candidates, share(5 / 9)).rows).toEqual([[1], [0], [0, 1, 2]]);
 });
 
 test("lwpn takes whole weights of the best mean while they fit", () => {
   // means: a 2.75, b 5.25, c 4; sizes 8, 8, 30 of 46
-  expect(selectionModes.lwpn(candidates, 16 / 46)).toEqual([[0, 1, 2, 3], [0, 1], []]);
-  expect(selectionModes.lwpn(candidates, 38 / 46)).toEqual([[], [0, 1], [0, 1, 2]]);
+  expect(selectionModes.lwpn(candidates, share(16 / 46)).rows).toEqual([[0, 1, 2, 3], [0, 1], []]);
+  expect(selectionModes.lwpn(candidates, share(38 / 46)).rows).toEqual([[], [0, 1], [0, 1, 2]]);
 });
 
 test.each(["cwpl", "cwpn", "lwpn"] as const)("%s takes nothing at 0 and everything at 1", (mode) => {
-  expect(selectionModes[mode](candidates, 0)).toEqual([[], [], []]);
-  expect(selectionModes[mode](candidates, 1)).toEqual([
+  expect(selectionModes[mode](candidates, share(0)).rows).toEqual([[], [], []]);
+  expect(selectionModes[mode](candidates, share(1)).rows).toEqual([
     [0, 1, 2, 3],
     [0, 1],
     [0, 1, 2],
@@ -44,8 +46,49 @@ test.each(["cwpl", "cwpn", "lwpn"] as const)("%s takes nothing at 0 and everythi
 test("magnitude is the mean absolute dequantized value per row, along any axis", () => {
   const weight = { shape: [2, 3], codes: Int8Array.of(1, -2, 3, -4, 5, -6) };
   const scale = Float32Array.of(0.5, 2, 1);
-  expect([...importanceMetrics.magnitude({ ...weight, axis: 0, scale })]).toEqual([1, 10]);
-  expect([...importanceMetrics.magnitude({ ...weight, axis: 1, scale })]).toEqual([1.25, 7, 4.5]);
+  expect([...importanceMetrics.magnitude.score({ ...weight, axis: 0, scale })]).toEqual([1, 10]);
+  expect([...importanceMetrics.magnitude.score({ ...weight, axis: 1, scale })]).toEqual([1.25, 7, 4.5]);
+});
+
+test("error-energy weighs each element's rounding error with the power of the channel it multiplies", () => {
+  const scale = Float32Array.of(1, 2);
+  // rows [1, 2] and [3, 4] of codes; errors 0.5, 0, 0, 1
+  const weight = { codes: Int8Array.of(1, 2, 3, 4), float: Float32Array.of(1.5, 2, 6, 9), scale };
+  const energy = (inputEnergy: Float64Array, shape: number[], axis = 0): number[] => [
+    ...importanceMetrics["error-energy"].score({ ...weight, shape, axis, inputEnergy }),
+  ];
+  expect(energy(Float64Array.of(3, 10), [2, 2])).toEqual([0.75, 10]);
+  expect(energy(Float64Array.of(3, 10), [2, 1, 2])).toEqual([0.75, 10]); // two groups of one channel each
+  expect(energy(Float64Array.of(3), [2, 1, 2])).toEqual([0.75, 3]); // one channel, two taps
+  // along axis 1 the rows are columns: codes 1, 3 and 2, 4, errors 0.5, 3 and -2, 1
+  expect(energy(Float64Array.of(3, 10), [2, 2], 1)).toEqual([0.75 + 90, 4 * 3 + 10]);
+});
+
+const costs = {
+  full: 100,
+  weights: {
+    a: { position: 0, reach: 60, fixed: 0, perRow: 1 },
+    b: { position: 1, reach: 30, fixed: 4, perRow: 2 },
+    c: { position: 2, reach: 10, fixed: 1, perRow: 5 },
+  },
+};
+
+test("cost ends the backward where the budget buys most importance", () => {
+  const cost = (budget: number) => selectionModes.cost(candidates, { ratio: 1, budget, costs });
+  // 17 ms: only c is within reach, and 7 ms are one of its rows
+  expect(cost(0.17)).toEqual({ rows: [[], [], [0]], first: "c" });
+  // 36 ms: from b 6 ms are b's best row (10); from c 26 ms are all its rows (12)
+  expect(cost(0.36)).toEqual({ rows: [[], [], [0, 1, 2]], first: "c" });
+  // 50 ms: from b 20 ms are its best row, two rows of c, and its other row (18.5)
+  expect(cost(0.5)).toEqual({ rows: [[], [0, 1], [0, 1]], first: "b" });
+  expect(cost(1)).toEqual({ rows: [[0, 1, 2, 3], [0, 1], [0, 1, 2]], first: "a" });
+  expect(cost(0.05)).toEqual({ rows: [[], [], []], first: "c" });
+});
+
+test("cost falls back to cwpl before anything was measured", () => {
+  expect(selectionModes.cost(candidates, { ratio: 0.5, budget: 0.5 })).toEqual(
+    selectionModes.cwpl(candidates, share(0.5)),
+  );
 });
 
 test("rows scatter to where they were gathered from", () => {
@@ -96,8 +139,10 @@ test("refresh keeps the state of rows that stay and clears that of rows that sta
     ["W.exp_avg", tensorOf("float32", [2, 2], Float32Array.of(1, 2, 3, 4))],
     ["W.steps", tensorOf("float32", [2], Float32Array.of(7, 7))],
   ]);
-  const options = { mode: "cwpl", ratio: 0.5, importance: "magnitude" } as const;
-  expect(refreshRows(state, [weight], options, new Map())).toEqual({ trained: 2, started: 1 });
+  const options = { ...defaultFreezingOptions, ratio: 0.5 };
+  expect(refreshRows(state, [weight], options, { floatWeights: new Map() })).toEqual({
+    ...{ trained: 2, started: 1, first: null },
+  });
   const floats = (name: string): number[] => [...viewAs(stateTensor(state, name), "float32")];
   expect([...viewAs(stateTensor(state, "W.rows"), "int64")]).toEqual([1n, 2n]);
   expect(floats("W.latent")).toEqual([9.25, 8.75, 8, 8]);
@@ -110,8 +155,8 @@ test("refresh to no rows leaves empty tensors", () => {
     ["W.codes", tensorOf("int8", [4, 2], new Int8Array(8))],
     ["W.scale", tensorOf("float32", [4], new Float32Array(4).fill(1))],
   ]);
-  const options = { mode: "cwpl", ratio: 0, importance: "magnitude" } as const;
-  refreshRows(state, [weight], options, new Map());
+  const options = { ...defaultFreezingOptions, ratio: 0 };
+  refreshRows(state, [weight], options, { floatWeights: new Map() });
   expect(stateTensor(state, "W.latent").dims).toEqual([0, 2]);
   expect(stateTensor(state, "W.steps").dims).toEqual([0]);
 });

@@ -6,6 +6,7 @@ import { UserError } from "../../src/errors.ts";
 import { silentLogger } from "../../src/log.ts";
 import { type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { type Artifact, writeArtifact } from "../../src/training/artifact.ts";
+import { forwardPositions, trainedInputs } from "../../src/training/artifact/train-from.ts";
 import { loadSafetensors } from "../../src/training/checkpoint/files.ts";
 import { stateTensor } from "../../src/training/state.ts";
 import { defaultTrainOptions, loadTrained, train, type TrainOptions } from "../../src/training/train.ts";
@@ -90,10 +91,10 @@ async function movedRows(runDirectory: string): Promise<Map<string, Set<number>>
   return moved;
 }
 
-test.each(["cwpl", "cwpn", "lwpn"] as const)(
+test.each(["cwpl", "cwpn", "lwpn", "cost"] as const)(
   "%s: codes of rows that never trained stay bit-identical",
   async (mode) => {
-    const once = { mode, ratio: 0.4, importance: "magnitude", refresh: 1e9 } as const;
+    const once = { ...freezing, mode, ratio: 0.4, budget: 0.7, refresh: 1e9 };
     await runHere(mode, { freezing: once });
     const { tensors } = await loadSafetensors(join(run(mode), "checkpoint.safetensors"));
     let moved = 0;
@@ -105,6 +106,42 @@ test.each(["cwpl", "cwpn", "lwpn"] as const)(
     expect(moved).toBeGreaterThan(0);
   },
 );
+
+test("cost: nothing in front of the first layer that trains changes, and a resumed run ends as an uninterrupted one", async () => {
+  const { manifest, trainingModel, checkpoint } = artifact;
+  const cost = { ...freezing, mode: "cost", budget: 0.5, importance: "fisher" } as const;
+  const cache = run("cache");
+  const { history } = await runHere("cost", { freezing: cost, cache });
+  const { tensors } = await loadSafetensors(join(run("cost"), "checkpoint.safetensors"));
+  const places = forwardPositions(trainingModel.graph, manifest);
+  // The first choice after the last one that took in more layers: what was in front of all of them never moved.
+  const firsts = history.refreshes.map(({ first }) => manifest.weights.find(({ name }) => name === first)!);
+  const start = Math.min(...firsts.map(({ codes }) => places.get(codes)!));
+  const still = [...places].filter(([, place]) => place < start).map(([name]) => name);
+  expect(still.length).toBeGreaterThan(2);
+  for (const name of still) expect(same(stateTensor(tensors, name), stateTensor(checkpoint, name))).toBe(true);
+  const moved = trainedInputs(manifest).filter(({ name }) => places.get(name)! >= start);
+  for (const { name } of moved)
+    expect(same(stateTensor(tensors, name), stateTensor(checkpoint, name)), name).toBe(false);
+
+  const changes = { freezing: cost, cache };
+  const interrupted = new AbortController();
+  const outcome = await runTraining(
+    {
+      ...{ artifact: run("artifact"), data: tinyData, runDirectory: run("cost-resumed"), resume: false },
+      options: { ...defaultTrainOptions, ...options, ...changes },
+    },
+    {
+      ...{ logger: silentLogger, signal: interrupted.signal },
+      progress: ({ step }) => (step === 10 ? interrupted.abort() : undefined),
+    },
+  );
+  expect(outcome.completed).toBe(false);
+  await runHere("cost-resumed", changes, true);
+  const resumed = await loadSafetensors(join(run("cost-resumed"), "checkpoint.safetensors"));
+  for (const [name, tensor] of tensors)
+    expect(same(stateTensor(resumed.tensors, name), tensor), name).toBe(true);
+});
 
 test("frozen codes survive several refreshes, checked at each of them", async () => {
   const directories: string[] = [];

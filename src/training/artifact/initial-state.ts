@@ -12,7 +12,7 @@ export function initialState(
   graph: Graph,
   quantization: QuantizationState,
   manifest: Manifest,
-  freezing: Pick<FreezingOptions, "mode" | "ratio" | "importance">,
+  freezing: Omit<FreezingOptions, "refresh">,
 ): TrainingState {
   const state: TrainingState = new Map();
   for (const { name, shape, axis, codes, scale } of quantization.weights.values()) {
@@ -29,7 +29,7 @@ export function initialState(
     const values = viewAs(graph.initializers.get(name) as never, "float32");
     state.set(name, tensorOf("float32", shape, Float32Array.from(values)));
   }
-  refreshRows(state, manifest.weights, freezing, floatWeights(graph, manifest));
+  refreshRows(state, manifest.weights, freezing, { floatWeights: floatWeights(graph, manifest) });
   for (const { name, role, shape } of manifest.optimizer.inputs) {
     if (role === "state" && !state.has(name)) state.set(name, zeros(shape as number[]));
   }

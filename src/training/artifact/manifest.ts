@@ -147,7 +147,12 @@ const manifestSchema = z.object({
     /** FLOPs of one row's weight gradient, by weight. */
     backwardWeightPerRow: z.record(z.string(), z.number()),
   }),
-  freezing: z.object({ mode: z.string(), ratio: z.number(), importance: z.string() }),
+  freezing: z.object({
+    mode: z.string(),
+    ratio: z.number(),
+    budget: z.number().optional(),
+    importance: z.string(),
+  }),
   quantization: planSchema,
 });
 

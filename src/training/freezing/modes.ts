@@ -1,3 +1,5 @@
+import { chooseWithinBudget, type StepCosts } from "./budget.ts";
+
 /** A weight as row selection sees it. */
 export interface Candidate {
   name: string;
@@ -7,18 +9,39 @@ export interface Candidate {
   rowSize: number;
 }
 
-/** Chooses rows to train, per candidate, ascending. `ratio` is in [0, 1]. */
-type SelectRows = (candidates: readonly Candidate[], ratio: number) => number[][];
+/** How much may train. */
+export interface Allowance {
+  /** Share of rows (CWPL, CWPN) or of weight elements (LWPN), 0 to 1. */
+  ratio: number;
+  /** Share of the time of a full backward, 0 to 1 (cost). */
+  budget: number;
+  /** What a backward's parts take on this machine, where that was measured. */
+  costs?: StepCosts | undefined;
+}
+
+/** Rows to train, per candidate, ascending. */
+export interface Selection {
+  rows: number[][];
+  /**
+   * The first candidate that trains, by the order of the forward: nothing before it does, scales and biases neither, and
+   * the backward ends there. Undefined where scales and biases of all layers train.
+   */
+  first?: string;
+}
+
+/** Chooses rows to train. */
+type SelectRows = (candidates: readonly Candidate[], allowance: Allowance) => Selection;
 
 /** Channel-wise per layer: in every weight the `round(ratio * C)` most important rows. */
-const cwpl: SelectRows = (candidates, ratio) =>
-  candidates.map(({ importance }) => {
+const cwpl: SelectRows = (candidates, { ratio }) => ({
+  rows: candidates.map(({ importance }) => {
     const count = Math.round(ratio * importance.length);
     return ranked(importance).slice(0, count).sort(ascending);
-  });
+  }),
+});
 
 /** Channel-wise per network: the `round(ratio * rows)` most important rows of all weights together. */
-const cwpn: SelectRows = (candidates, ratio) => {
+const cwpn: SelectRows = (candidates, { ratio }) => {
   const all = candidates.flatMap(({ importance }, weight) =>
     Array.from(importance, (score, row) => ({ weight, row, score })),
   );
@@ -28,14 +51,14 @@ const cwpn: SelectRows = (candidates, ratio) => {
     const entry = all[index];
     if (entry !== undefined) chosen[entry.weight]?.push(entry.row);
   }
-  return chosen.map((rows) => rows.sort(ascending));
+  return { rows: chosen.map((rows) => rows.sort(ascending)) };
 };
 
 /**
  * Layer-wise per network: whole weights, best mean importance first, while they fit into `ratio` of all elements.
  * A weight that does not fit is passed over, and smaller ones after it may still be taken.
  */
-const lwpn: SelectRows = (candidates, ratio) => {
+const lwpn: SelectRows = (candidates, { ratio }) => {
   const sizes = candidates.map(({ importance, rowSize }) => importance.length * rowSize);
   let budget = ratio * sizes.reduce((sum, size) => sum + size, 0) * (1 + 1e-12);
   const chosen: number[][] = candidates.map(() => []);
@@ -45,11 +68,17 @@ const lwpn: SelectRows = (candidates, ratio) => {
     budget -= size;
     chosen[index] = Array.from(candidates[index]?.importance ?? [], (_, row) => row);
   }
-  return chosen;
+  return { rows: chosen };
 };
 
+/** The most importance that `budget` of a full backward's time buys; as CWPL before anything was measured. */
+const cost: SelectRows = (candidates, allowance) =>
+  allowance.costs === undefined
+    ? cwpl(candidates, allowance)
+    : chooseWithinBudget(candidates, allowance.costs, allowance.budget);
+
 /** How the rows that train are chosen, by name. To add a mode, add a row. */
-export const selectionModes = { cwpl, cwpn, lwpn } satisfies Record<string, SelectRows>;
+export const selectionModes = { cwpl, cwpn, lwpn, cost } satisfies Record<string, SelectRows>;
 
 export type SelectionMode = keyof typeof selectionModes;
 

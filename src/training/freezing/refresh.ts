@@ -1,6 +1,12 @@
 import { tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
-import { importanceMetrics, type ImportanceName } from "./importance.ts";
+import type { StepCosts } from "./budget.ts";
+import {
+  type ImportanceMetric,
+  importanceMetrics,
+  type ImportanceName,
+  type LayerStatistics,
+} from "./importance.ts";
 import { type Candidate, type SelectionMode, selectionModes } from "./modes.ts";
 import { rowSize, rowsShape, sameRows } from "./rows.ts";
 import { thawRow, type ThawSource } from "./thaw.ts";
@@ -10,6 +16,8 @@ export interface FreezingOptions {
   mode: SelectionMode;
   /** Share of rows (CWPL, CWPN) or of weight elements (LWPN) that train, 0 to 1. */
   ratio: number;
+  /** Share of the time of a full backward that the mode `cost` may spend, 0 to 1. */
+  budget: number;
   importance: ImportanceName;
   /** Samples between two selections. */
   refresh: number;
@@ -18,6 +26,7 @@ export interface FreezingOptions {
 export const defaultFreezingOptions: FreezingOptions = {
   mode: "cwpl",
   ratio: 0.25,
+  budget: 0.4,
   importance: "magnitude",
   refresh: 4096,
 };
@@ -37,31 +46,48 @@ export interface FreezableWeight {
   slots: readonly { name: string; perElement: boolean }[];
 }
 
+/** What a choice of rows may look at beside the state. */
+export interface Knowledge {
+  /** The float weights that quantized ones were made from, by name. */
+  floatWeights: ReadonlyMap<string, Float32Array>;
+  /** What was measured for the importance metric, by weight name. */
+  statistics?: ReadonlyMap<string, LayerStatistics> | undefined;
+  costs?: StepCosts | undefined;
+}
+
+/** Rows that train, rows among them that did not before, and where the backward ends (see Selection). */
+export interface Refreshed {
+  trained: number;
+  started: number;
+  first: string | null;
+}
+
 /**
  * Chooses the rows to train from the weights as they stand, and brings latents and optimizer state in line:
  * rows that stay keep theirs, rows that start get latents by {@link thawRow} and zeroed optimizer state, and
- * rows that stop leave only their codes. Returns how many rows train, and how many of them are new.
+ * rows that stop leave only their codes.
  */
 export function refreshRows(
   state: TrainingState,
   weights: readonly FreezableWeight[],
-  options: Pick<FreezingOptions, "mode" | "ratio" | "importance">,
-  floatWeights: ReadonlyMap<string, Float32Array>,
-): { trained: number; started: number } {
+  options: Omit<FreezingOptions, "refresh">,
+  { floatWeights, statistics, costs }: Knowledge,
+): Refreshed {
   const candidates = weights.map((weight): Candidate => {
-    const { codes, scale } = codesOf(state, weight);
-    const importance = importanceMetrics[options.importance]({ ...weight, codes, scale });
+    const known = { float: floatWeights.get(weight.name), ...statistics?.get(weight.name) };
+    const metric: ImportanceMetric = importanceMetrics[options.importance];
+    const importance = metric.score({ ...weight, ...codesOf(state, weight), ...known });
     return { name: weight.name, importance, rowSize: rowSize(weight.shape, weight.axis) };
   });
-  const chosen = selectionModes[options.mode](candidates, options.ratio);
+  const chosen = selectionModes[options.mode](candidates, { ...options, costs });
   let trained = 0;
   let started = 0;
   weights.forEach((weight, index) => {
-    const rows = BigInt64Array.from(chosen[index] ?? [], BigInt);
+    const rows = BigInt64Array.from(chosen.rows[index] ?? [], BigInt);
     trained += rows.length;
     started += retrain(state, weight, rows, floatWeights.get(weight.name));
   });
-  return { trained, started };
+  return { trained, started, first: chosen.first ?? null };
 }
 
 function codesOf(state: TrainingState, weight: FreezableWeight): { codes: Int8Array; scale: Float32Array } {

@@ -15,8 +15,11 @@ export interface History {
   /** Training loss of each step. */
   loss: number[];
   evaluations: Evaluation[];
-  /** Choices of trained rows: the step, how many train, how many of them did not before. */
-  refreshes: { step: number; trained: number; started: number }[];
+  /**
+   * Choices of trained rows: the step, how many train, how many of them did not before, and the first weight that
+   * trains where nothing before it does.
+   */
+  refreshes: { step: number; trained: number; started: number; first: string | null }[];
   /** Step of the state that the run returns. */
   bestStep: number;
   /** Set when training was stopped because loss or gradients were no longer finite. */

@@ -18,7 +18,9 @@ const progressSchema = z.object({
     totalSteps: z.number().int(),
     loss: z.array(z.number()),
     evaluations: z.array(evaluation),
-    refreshes: z.array(z.object({ step: z.number(), trained: z.number(), started: z.number() })),
+    refreshes: z.array(
+      z.object({ step: z.number(), trained: z.number(), started: z.number(), first: z.string().nullable() }),
+    ),
     bestStep: z.number().int(),
     divergedAt: z.number().int().nullable(),
   }),

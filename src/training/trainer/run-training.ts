@@ -4,9 +4,10 @@ import { openDataset } from "../../data/open-dataset.ts";
 import { splitDataset } from "../../data/subset.ts";
 import { verificationError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { createGraph, createModel } from "../../ir/graph.ts";
 import { loadModel } from "../../onnx/index.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { readManifest } from "../artifact/files.ts";
-import { floatWeights } from "../artifact/initial-state.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
 import { refreshRows } from "../freezing/refresh.ts";
@@ -17,12 +18,17 @@ import { BatchFeed } from "./batch-feed.ts";
 import { deployableState } from "./deployable.ts";
 import { evaluateState } from "./evaluate.ts";
 import type { History, TrainProgress } from "./events.ts";
+import { FittedGraph } from "./fitted-graph.ts";
 import { closeGraphs, openGraphs, type TrainingGraphs } from "./graphs.ts";
 import type { TrainJob } from "./job.ts";
-import { planRun, refreshesBefore, type RunPlan } from "./plan-run.ts";
+import { planRun, refreshesBefore, type RunPlan, SampleOrder } from "./plan-run.ts";
 import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
+import { gatherKnowledge } from "./knowledge.ts";
 import { Stepper } from "./step.ts";
 import { targetsOf } from "./targets.ts";
+
+/** Batches on which importance is measured, where its metric asks for it. */
+const probeBatches = 4;
 
 export interface RunHooks {
   logger: Logger;
@@ -68,8 +74,9 @@ class Run {
   readonly #data: { train: Dataset; validation: Dataset };
   readonly #hooks: RunHooks;
   readonly #stepper: Stepper;
+  readonly #fitted: FittedGraph;
   readonly #digest: string;
-  #floatWeights: ReadonlyMap<string, Float32Array> = new Map();
+  #floatModel = createModel(createGraph("none"), 13);
   #state: TrainingState = new Map();
   #best: TrainingState = new Map();
   #history: History;
@@ -89,7 +96,8 @@ class Run {
     this.#data = data;
     this.#hooks = hooks;
     this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
-    const { threads: _threads, arena: _arena, ...options } = job.options;
+    this.#fitted = new FittedGraph(job.artifact, manifest, graphs, job.options);
+    const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;
     this.#digest = digestOf({ manifest, data: job.data, options });
     this.#history = {
       ...{ steps: 0, totalSteps: plan.totalSteps, loss: [], evaluations: [], refreshes: [] },
@@ -99,13 +107,14 @@ class Run {
 
   /** Loads the state: the artifact's, or that of an interrupted run. */
   async start(): Promise<void> {
-    const model = await loadModel(join(this.#job.artifact, artifactFiles.floatModel));
-    this.#floatWeights = floatWeights(model.graph, this.#manifest);
+    this.#floatModel = await loadModel(join(this.#job.artifact, artifactFiles.floatModel));
     if (this.#job.resume) {
       const { state, best, history } = await loadRun(this.#job.runDirectory, this.#digest);
       this.#state = state;
       this.#best = best;
       this.#history = history;
+      const last = history.refreshes.at(-1);
+      if (last !== undefined) await this.#fit(last.first);
       return;
     }
     this.#state = (await loadSafetensors(join(this.#job.artifact, artifactFiles.checkpoint))).tensors;
@@ -123,7 +132,7 @@ class Run {
         await this.#save();
         return { completed: false, history };
       }
-      if (refreshesBefore(step, batch, freezing.refresh)) this.#refresh(step);
+      if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
       if (!(await this.#step(feed, step))) break;
       const taken = step + 1;
       if (taken % evalEvery === 0 || taken === totalSteps) await this.#evaluate();
@@ -158,15 +167,38 @@ class Run {
     return true;
   }
 
-  #refresh(step: number): void {
-    const chosen = refreshRows(
-      this.#state,
-      this.#manifest.weights,
-      this.#job.options.freezing,
-      this.#floatWeights,
-    );
+  async #refresh(step: number): Promise<void> {
+    const { freezing } = this.#job.options;
+    const knowledge = await gatherKnowledge({
+      ...{ job: this.#job, manifest: this.#manifest, fitted: this.#fitted, state: this.#state },
+      floatModel: this.#floatModel,
+      batches: () => this.#probe(step),
+    });
+    const { weights } = this.#manifest;
+    const chosen = refreshRows(this.#state, weights, freezing, knowledge);
     this.#history.refreshes.push({ step, ...chosen });
-    this.#hooks.logger.debug(`step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new`);
+    const end = chosen.first === null ? "" : `, the backward ends at ${chosen.first}`;
+    this.#hooks.logger.debug(
+      `step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new${end}`,
+    );
+    await this.#fit(chosen.first);
+  }
+
+  /** Goes on with a training graph that is fitted to the rows as they were chosen. */
+  async #fit(first: string | null): Promise<void> {
+    const steps = Math.floor(this.#job.options.freezing.refresh / this.#plan.batch);
+    const still = await this.#fitted.fit(this.#state, first, steps);
+    this.#stepper.use(this.#graphs.training, still);
+  }
+
+  /** The samples of the steps to come, as they are: what importance is measured on. */
+  async *#probe(step: number): AsyncGenerator<Record<string, Tensor>> {
+    const order = new SampleOrder(this.#data.train.length, this.#plan, this.#job.options.seed);
+    const last = Math.min(step + probeBatches, this.#plan.totalSteps);
+    for (let at = step; at < last; at++) {
+      const batch = await this.#data.train.read(order.indicesOf(at));
+      yield { ...batch.inputs, ...(await targetsOf(this.#manifest, batch, this.#graphs.teacher)) };
+    }
   }
 
   /** Looks at the held-out samples and keeps the state when it is the best so far. */

@@ -3,7 +3,7 @@ import type { Session } from "../../runtime/session.ts";
 import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { scatterRows } from "../freezing/rows.ts";
-import { stateTensor, type TrainingState } from "../state.ts";
+import { stateTensor, type TrainingState, zeros } from "../state.ts";
 
 /** What one step found. When loss or gradient norm is not finite, the state was left alone. */
 export interface StepResult {
@@ -20,10 +20,11 @@ export type RunnableGraph = Pick<Session, "inputs" | "run">;
  */
 export class Stepper {
   readonly #manifest: Manifest;
-  readonly #training: RunnableGraph;
+  #training: RunnableGraph;
   readonly #optimizer: RunnableGraph;
   readonly #fixed: ReadonlySet<string>;
   readonly #rates = new Map<string, Tensor>();
+  #still: ReadonlySet<string> = new Set();
 
   constructor(
     manifest: Manifest,
@@ -36,6 +37,12 @@ export class Stepper {
     this.#fixed = new Set([...manifest.inputs, ...manifest.targets].map(({ name }) => name));
     for (const { name, role, default: value } of manifest.optimizer.inputs)
       if (role === "hyper") this.#rates.set(name, scalar(hyper[name] ?? value ?? Infinity));
+  }
+
+  /** Goes on with a training graph that lacks the gradients of what is frozen; the tensors in `still` keep their values. */
+  use(training: RunnableGraph, still: ReadonlySet<string>): void {
+    this.#training = training;
+    this.#still = still;
   }
 
   /** One step on a batch's inputs and targets, with learning rates multiplied by `factor`. */
@@ -58,9 +65,9 @@ export class Stepper {
     factor: number,
   ): Record<string, Tensor> {
     const feeds: Record<string, Tensor> = {};
-    for (const { name, role } of this.#manifest.optimizer.inputs) {
+    for (const { name, role, shape } of this.#manifest.optimizer.inputs) {
       if (role === "state") feeds[name] = stateTensor(state, name);
-      else if (role === "gradient") feeds[name] = gradients[name] as Tensor;
+      else if (role === "gradient") feeds[name] = gradients[name] ?? noGradient(shape);
       else feeds[name] = this.#rate(name, factor);
     }
     return feeds;
@@ -74,7 +81,7 @@ export class Stepper {
   #apply(state: TrainingState, updates: Record<string, Tensor>): void {
     const weights = new Map(this.#manifest.weights.map((weight) => [weight.codes, weight]));
     for (const { name, updates: target, rows, axis } of this.#manifest.optimizer.outputs) {
-      if (target === null) continue;
+      if (target === null || this.#still.has(target)) continue;
       const value = updates[name] as Tensor;
       if (rows === null || axis === null) {
         state.set(target, value);
@@ -87,6 +94,10 @@ export class Stepper {
     }
   }
 }
+
+/** Of a weight without trained rows (the symbolic dimension), or of a frozen tensor. */
+const noGradient = (shape: readonly (number | string)[]): Tensor =>
+  zeros(shape.map((dim) => (typeof dim === "number" ? dim : 0)));
 
 function numberOf(tensor: Tensor | undefined): number {
   if (tensor === undefined) throw new InternalError("a graph of the artifact lacks an output it must have");

@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import { loadModel } from "../../onnx/index.ts";
+import { openSession } from "../../runtime/open-model.ts";
+import { Session } from "../../runtime/session.ts";
+import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
+import type { TrainingState } from "../state.ts";
+import type { TrainOptions } from "../train-options.ts";
+import { sessionOptions, type TrainingGraphs } from "./graphs.ts";
+
+/** Steps between two choices of rows from which on a training graph is built for the choice. */
+const fewestSteps = 16;
+
+/**
+ * Keeps the training session of a run fitted to what trains: layers of which no row does are constants of it, and its
+ * backward ends at the first layer that trains.
+ */
+export class FittedGraph {
+  readonly #directory: string;
+  readonly #manifest: Manifest;
+  readonly #graphs: TrainingGraphs;
+  readonly #options: Pick<TrainOptions, "provider" | "threads" | "arena">;
+  /** What the open session was built for; empty: the artifact's own graph. */
+  #fitted = "";
+
+  constructor(
+    directory: string,
+    manifest: Manifest,
+    graphs: TrainingGraphs,
+    options: Pick<TrainOptions, "provider" | "threads" | "arena">,
+  ) {
+    this.#directory = directory;
+    this.#manifest = manifest;
+    this.#graphs = graphs;
+    this.#options = options;
+  }
+
+  /**
+   * Opens the session for a state whose rows were just chosen, and gives the names of the state's tensors that stay as
+   * they are. `steps`: how many it will be used for.
+   */
+  async fit(state: TrainingState, first: string | null, steps: number): Promise<ReadonlySet<string>> {
+    const pays = first !== null || steps >= fewestSteps;
+    const model = await loadModel(join(this.#directory, artifactFiles.trainingModel));
+    const frozen = frozenParts(model.graph, this.#manifest, state, first);
+    const wanted = pays ? [first ?? "", ...frozen.weights].join("\n").trim() : "";
+    if (wanted !== this.#fitted) {
+      await this.#graphs.training.release();
+      this.#graphs.training =
+        wanted === ""
+          ? await this.#openWhole()
+          : await openSession(
+              bakeFrozen(model, this.#manifest, state, frozen),
+              sessionOptions(this.#manifest, this.#options),
+            );
+      this.#fitted = wanted;
+    }
+    return frozen.inputs;
+  }
+
+  /** Runs `work` with a session on the artifact's own graph. */
+  async whole<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#fitted === "") return work(this.#graphs.training);
+    const session = await this.#openWhole();
+    try {
+      return await work(session);
+    } finally {
+      await session.release();
+    }
+  }
+
+  #openWhole(): Promise<Session> {
+    const file = join(this.#directory, artifactFiles.trainingModel);
+    return Session.create(file, sessionOptions(this.#manifest, this.#options));
+  }
+}
