@@ -64,7 +64,7 @@ export interface BenchCase {
 const datasetOf = (model: BenchModel): Dataset =>
   randomDataset(model.input, model.sample, model.classes, 4 * model.batch);
 
-const directoryOf = (model: BenchModel, forward: Forward): string =>
+export const directoryOf = (model: BenchModel, forward: Forward): string =>
   join("build", "bench", `${model.name}-${forward}`);
 
 /** Quantizes the network to W8A8 and writes its artifacts under build/bench; resolves to a reason when it cannot. */

@@ -175,7 +175,8 @@ export const trainOptions = group(groups.training, {
   warmup: { describe: "Share of the run over which the learning rates rise, 0 to 1", default: "0.05" },
   augment: { describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
   cache: {
-    describe: "Folder for times measured on this machine (--mode cost); default: efqat in the user's cache folder",
+    describe:
+      "Folder for times measured on this machine (--mode cost); default: efqat in the user's cache folder",
   },
   resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
 });

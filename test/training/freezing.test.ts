@@ -2,7 +2,11 @@ import { expect, test } from "vitest";
 import { ints, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { importanceMetrics } from "../../src/training/freezing/importance.ts";
 import { type Candidate, selectionModes } from "../../src/training/freezing/modes.ts";
-import { defaultFreezingOptions, type FreezableWeight, refreshRows } from "../../src/training/freezing/refresh.ts";
+import {
+  defaultFreezingOptions,
+  type FreezableWeight,
+  refreshRows,
+} from "../../src/training/freezing/refresh.ts";
 import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
@@ -81,7 +85,14 @@ test("cost ends the backward where the budget buys most importance", () => {
   expect(cost(0.36)).toEqual({ rows: [[], [], [0, 1, 2]], first: "c" });
   // 50 ms: from b 20 ms are its best row, two rows of c, and its other row (18.5)
   expect(cost(0.5)).toEqual({ rows: [[], [0, 1], [0, 1]], first: "b" });
-  expect(cost(1)).toEqual({ rows: [[0, 1, 2, 3], [0, 1], [0, 1, 2]], first: "a" });
+  expect(cost(1)).toEqual({
+    rows: [
+      [0, 1, 2, 3],
+      [0, 1],
+      [0, 1, 2],
+    ],
+    first: "a",
+  });
   expect(cost(0.05)).toEqual({ rows: [[], [], []], first: "c" });
 });
 

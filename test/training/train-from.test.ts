@@ -32,13 +32,18 @@ test.each(["float", "integer"] as const)(
     expect(inputs).toContain(idle.scale);
     expect(inputs).not.toContain(manifest.weights[3]!.scale);
 
-    const dataset = await openDataset(fashionMnist, manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape })));
+    const dataset = await openDataset(
+      fashionMnist,
+      manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape })),
+    );
     const batch = await dataset.read(Array.from({ length: 8 }, (_, index) => index));
     const data = { ...batch.inputs, ...(await targetsOf(manifest, batch, undefined)) };
     const run = (model: Model): Promise<Record<string, Tensor>> =>
       withSession(model, { config: manifest.sessionConfig, threads: 1 }, (session) =>
         session.run(
-          Object.fromEntries(session.inputs.map(({ name }) => [name, data[name] ?? stateTensor(state, name)])),
+          Object.fromEntries(
+            session.inputs.map(({ name }) => [name, data[name] ?? stateTensor(state, name)]),
+          ),
         ),
       );
     const [whole, cut] = [await run(trainingModel), await run(baked)];

@@ -119,7 +119,8 @@ test("cost: nothing in front of the first layer that trains changes, and a resum
   const start = Math.min(...firsts.map(({ codes }) => places.get(codes)!));
   const still = [...places].filter(([, place]) => place < start).map(([name]) => name);
   expect(still.length).toBeGreaterThan(2);
-  for (const name of still) expect(same(stateTensor(tensors, name), stateTensor(checkpoint, name))).toBe(true);
+  for (const name of still)
+    expect(same(stateTensor(tensors, name), stateTensor(checkpoint, name))).toBe(true);
   const moved = trainedInputs(manifest).filter(({ name }) => places.get(name)! >= start);
   for (const { name } of moved)
     expect(same(stateTensor(tensors, name), stateTensor(checkpoint, name)), name).toBe(false);

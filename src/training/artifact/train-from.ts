@@ -50,7 +50,10 @@ export function forwardPositions(graph: Graph, manifest: Manifest): Map<string, 
     known.set(name, position);
     return position;
   };
-  const names = [...manifest.weights.map(({ codes }) => codes), ...trainedInputs(manifest).map(({ name }) => name)];
+  const names = [
+    ...manifest.weights.map(({ codes }) => codes),
+    ...trainedInputs(manifest).map(({ name }) => name),
+  ];
   return new Map(names.map((name) => [name, positionOf(name)]));
 }
 
@@ -120,4 +123,3 @@ export function bakeFrozen(
   const read = new Set(cut.graph.nodes.flatMap(readNames));
   return { ...cut, graph: { ...cut.graph, inputs: cut.graph.inputs.filter(({ name }) => read.has(name)) } };
 }
-

@@ -65,7 +65,14 @@ function rowFeeds(manifest: Manifest, share: number): Record<string, Tensor> {
   return Object.fromEntries(
     manifest.weights.map(({ name, rows }) => {
       const count = counts.get(name) ?? 0;
-      return [rows, tensorOf("int64", [count], BigInt64Array.from({ length: count }, (_, i) => BigInt(i)))];
+      return [
+        rows,
+        tensorOf(
+          "int64",
+          [count],
+          BigInt64Array.from({ length: count }, (_, i) => BigInt(i)),
+        ),
+      ];
     }),
   );
 }

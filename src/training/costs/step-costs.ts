@@ -15,7 +15,12 @@ export interface MeasuredRuns {
  * What a backward's parts take, from two profiles: with all rows trained (`full`) and with few. A node counts to a
  * weight's gradient when nothing else needs it; the others count to the backward of every place that needs them.
  */
-export function stepCosts(graph: Graph, manifest: Manifest, full: MeasuredRuns, few: MeasuredRuns): StepCosts {
+export function stepCosts(
+  graph: Graph,
+  manifest: Manifest,
+  full: MeasuredRuns,
+  few: MeasuredRuns,
+): StepCosts {
   const positions = forwardPositions(graph, manifest);
   const placeOf = (name: string): number => positions.get(name) ?? Infinity;
   const forward = new Set(reachableNodes(graph, ["loss"]).nodes);
@@ -40,7 +45,13 @@ export function stepCosts(graph: Graph, manifest: Manifest, full: MeasuredRuns, 
     const fixed = Math.max(0, all - perRow * most);
     weights[name] = { position, reach: timeOf(fewTimes, backward(reached)), fixed, perRow };
   }
-  return { full: timeOf(fullTimes, graph.nodes.filter((node) => !forward.has(node))), weights };
+  return {
+    full: timeOf(
+      fullTimes,
+      graph.nodes.filter((node) => !forward.has(node)),
+    ),
+    weights,
+  };
 }
 
 /** Median milliseconds of each node's kernel. */

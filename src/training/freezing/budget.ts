@@ -40,7 +40,10 @@ export function chooseWithinBudget(
     .filter(({ left, position }) => left >= 0 && Number.isFinite(position))
     .sort((a, b) => a.position - b.position)
     .map(({ index, position, left }) => ({ index, ...fill(offers, layers, position, left) }));
-  const cheapest = layers.reduce((least, { reach }, i) => (reach < (layers[least]?.reach ?? 0) ? i : least), 0);
+  const cheapest = layers.reduce(
+    (least, { reach }, i) => (reach < (layers[least]?.reach ?? 0) ? i : least),
+    0,
+  );
   const nothing = { index: cheapest, value: 0, rows: candidates.map((): number[] => []) };
   const best = fills.reduce((chosen, each) => (each.value > chosen.value ? each : chosen), nothing);
   const first = candidates[best.index]?.name;

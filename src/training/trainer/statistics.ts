@@ -28,7 +28,8 @@ export async function measureGainFisher(
   let count = 0;
   for await (const data of batches) {
     const feeds: Record<string, Tensor> = { ...data };
-    for (const { name } of training.inputs) feeds[name] ??= rows.has(name) ? noRows : stateTensor(state, name);
+    for (const { name } of training.inputs)
+      feeds[name] ??= rows.has(name) ? noRows : stateTensor(state, name);
     const found = await training.run(
       feeds,
       manifest.weights.map(({ scaleGrad }) => scaleGrad),

@@ -1,0 +1,155 @@
+import { existsSync } from "node:fs";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { calibrate } from "../../../src/calibration/calibrate.ts";
+import type { Dataset } from "../../../src/data/dataset.ts";
+import { openDataset } from "../../../src/data/open-dataset.ts";
+import { exportModel } from "../../../src/export/export-model.ts";
+import type { Model } from "../../../src/ir/model.ts";
+import { silentLogger } from "../../../src/log.ts";
+import { loadModel } from "../../../src/onnx/index.ts";
+import { prepareModel } from "../../../src/passes/prepare.ts";
+import { computeState, observedTensors } from "../../../src/quantization/parameters.ts";
+import { planQuantization } from "../../../src/quantization/plan.ts";
+import { viewAs } from "../../../src/tensor/tensor.ts";
+import { buildArtifact, readArtifact, writeArtifact } from "../../../src/training/artifact.ts";
+import { defaultTrainOptions, loadTrained } from "../../../src/training/train.ts";
+import { runTraining } from "../../../src/training/trainer/run-training.ts";
+import { scoreModels } from "../../../src/workflows/score-models.ts";
+import { type Choice, choices, freezingOf, nameOf, type Setting, settingName, settings } from "./grid.ts";
+
+const outcomeSchema = z.object({
+  setting: z.string(),
+  choice: z.string(),
+  seed: z.number(),
+  /** Top-1 on the test part, percent. */
+  top1: z.number(),
+  /** Share of rows that trained after the last choice. */
+  rows: z.number(),
+});
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+export interface AblationOptions {
+  /** Folder of a Fashion-MNIST with its four files. */
+  data: string;
+  out: string;
+  epochs: number;
+  seeds: readonly number[];
+  threads: number;
+  networks: readonly string[];
+}
+
+const quiet = { logger: silentLogger, signal: new AbortController().signal };
+const inputs = [{ name: "input", dtype: "float32" as const, shape: ["N", 1, 28, 28] }];
+const specOf = (data: string, split: "train" | "test") => ({
+  path: data,
+  split,
+  mean: [0.286],
+  std: [0.353],
+});
+
+export const artifactOf = (out: string, setting: Setting): string =>
+  join(out, settingName(setting), "artifact");
+export const runOf = (out: string, setting: Setting, choice: Choice): string =>
+  join(out, settingName(setting), nameOf(choice));
+
+/** What was run before, one JSON object per line. */
+export async function readOutcomes(out: string): Promise<Outcome[]> {
+  const file = join(out, "outcomes.jsonl");
+  if (!existsSync(file)) return [];
+  const lines = (await readFile(file, "utf8")).split("\n").filter((line) => line !== "");
+  return lines.map((line) => outcomeSchema.parse(JSON.parse(line)));
+}
+
+/** Runs every choice of the grid that has no outcome yet, all settings for one seed before the next seed. */
+export async function runGrid(options: AblationOptions): Promise<void> {
+  const { out, seeds, data, networks } = options;
+  await mkdir(out, { recursive: true });
+  const test = await openDataset(specOf(data, "test"), inputs);
+  const known = new Set(
+    (await readOutcomes(out)).map(({ setting, choice, seed }) => `${setting} ${choice} ${seed}`),
+  );
+  for (const seed of seeds) {
+    for (const setting of settings.filter(({ network }) => networks.includes(network))) {
+      await prepare(setting, options, test, known);
+      for (const choice of choices) {
+        if (known.has(`${settingName(setting)} ${nameOf(choice)} ${seed}`)) continue;
+        const outcome = await runOnce(setting, choice, seed, options, test);
+        await record(out, outcome);
+      }
+    }
+  }
+}
+
+async function record(out: string, outcome: Outcome): Promise<void> {
+  await appendFile(join(out, "outcomes.jsonl"), `${JSON.stringify(outcome)}\n`);
+  const { setting, choice, seed, top1, rows } = outcome;
+  console.log(`${setting} ${choice} seed ${seed}: ${top1.toFixed(2)}, ${(100 * rows).toFixed(1)} % of rows`);
+}
+
+/** Builds a setting's artifact, and judges the float model and post-training quantization alone. */
+async function prepare(
+  setting: Setting,
+  { data, out }: AblationOptions,
+  test: Dataset,
+  known: ReadonlySet<string>,
+): Promise<void> {
+  const name = settingName(setting);
+  const directory = artifactOf(out, setting);
+  if (existsSync(directory) && known.has(`${name} ptq 0`)) return;
+  const { network, wbits, abits } = setting;
+  const path = join("fixtures", network, "model.onnx");
+  const model = await prepareModel(await loadModel(path));
+  const plan = planQuantization(model, { wbits, abits, firstLast: "same" });
+  const formats = observedTensors(plan);
+  const train = await openDataset(specOf(data, "train"), inputs);
+  const state = computeState(model, plan, await calibrate(model, formats.keys(), train, { formats }));
+  const artifact = await buildArtifact({
+    ...{ model, plan, state, batch: 64, forward: abits === 8 ? "integer" : "float" },
+    loss: { kind: "auto", hasLabels: true },
+    source: { file: path, sha256: "" },
+  });
+  await writeArtifact(artifact, directory);
+  const ptq = (await exportModel(model, plan, state)).model;
+  await record(out, { setting: name, choice: "float", seed: 0, top1: await judge(model, test), rows: 0 });
+  await record(out, { setting: name, choice: "ptq", seed: 0, top1: await judge(ptq, test), rows: 0 });
+}
+
+async function runOnce(
+  setting: Setting,
+  choice: Choice,
+  seed: number,
+  { data, out, epochs, threads }: AblationOptions,
+  test: Dataset,
+): Promise<Outcome> {
+  const artifact = artifactOf(out, setting);
+  const runDirectory = runOf(out, setting, choice);
+  const { history } = await runTraining(
+    {
+      ...{ artifact, data: specOf(data, "train"), runDirectory, resume: false },
+      options: {
+        ...defaultTrainOptions,
+        ...{ epochs, seed, threads, val: 1000, freezing: freezingOf(choice), cache: join(out, "cache") },
+        evalEvery: 1_000_000,
+      },
+    },
+    { ...quiet, progress: () => undefined },
+  );
+  const { manifest, plan, state, parameters } = await loadTrained(artifact, runDirectory);
+  const { floatModel } = await readArtifact(artifact);
+  const biases = new Map(Array.from(parameters, ([name, tensor]) => [name, viewAs(tensor, "float32")]));
+  const { model } = await exportModel(floatModel, plan, state, biases);
+  const all = manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] as number), 0);
+  return {
+    ...{ setting: settingName(setting), choice: nameOf(choice), seed },
+    top1: await judge(model, test),
+    rows: (history.refreshes.at(-1)?.trained ?? 0) / all,
+  };
+}
+
+/** Top-1 of a model in ONNX Runtime, percent. */
+async function judge(source: Model, test: Dataset): Promise<number> {
+  const [score] = await scoreModels([{ model: "efqat", source }], test, { batch: 250 }, quiet);
+  return 100 * (score?.top1 ?? Number.NaN);
+}

@@ -1,0 +1,84 @@
+/**
+ * npm run bench:refreshes [-- --models resnet20,resnet50 --forward integer --refreshes 50 --threads 2]
+ *
+ * Chooses rows and builds the training session for them over and over, the backward ending at another layer each time,
+ * with two steps in between: what a rebuild takes of the time between two refreshes (4096 samples), and whether memory
+ * stays flat. Reads the artifacts that `npm run bench` leaves under build/bench, and makes those that are missing.
+ */
+import { readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { tensorOf } from "../../src/tensor/tensor.ts";
+import { defaultFreezingOptions } from "../../src/training/freezing/refresh.ts";
+import { stateTensor } from "../../src/training/state.ts";
+import { defaultTrainOptions } from "../../src/training/train.ts";
+import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
+import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
+import { targetsOf } from "../../src/training/trainer/targets.ts";
+import { benchModels, type BenchModel, directoryOf, forwards, openCase, writeCases } from "./bench-case.ts";
+import { median } from "./interleave.ts";
+
+const { values } = parseArgs({
+  options: {
+    models: { type: "string", default: "resnet20,resnet50" },
+    forward: { type: "string", default: "integer" },
+    refreshes: { type: "string", default: "50" },
+    threads: { type: "string", default: "2" },
+  },
+});
+const forward = forwards.find((name) => name === values.forward);
+if (forward === undefined) throw new Error("--forward is float or integer");
+for (const name of values.models.split(",")) {
+  const model = benchModels.find((candidate) => candidate.name === name);
+  if (model === undefined) throw new Error(`no benchmark model is called ${name}`);
+  if (!existsSync(directoryOf(model, forward))) await writeCases(model, [forward]);
+  await refreshOften(model, forward);
+}
+
+async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"): Promise<void> {
+  const bench = await openCase(model, arithmetic);
+  const { manifest, directory } = bench;
+  const runtime = { ...defaultTrainOptions, threads: Number(values.threads) };
+  const graphs = await openGraphs(directory, manifest, runtime);
+  const fitted = new FittedGraph(directory, manifest, graphs, runtime);
+  const batch = await bench.dataset.read(Array.from({ length: model.batch }, (_, index) => index));
+  const data = { ...batch.inputs, ...(await targetsOf(manifest, batch, graphs.teacher)) };
+  const state = bench.stateAt(0.05);
+  const chosen = new Map(manifest.weights.map(({ rows }) => [rows, stateTensor(state, rows)]));
+  const none = tensorOf("int64", [0], new BigInt64Array(0));
+  const rebuilds: number[] = [];
+  const steps: number[] = [];
+  const resident: number[] = [];
+  for (let refresh = 0; refresh < Number(values.refreshes); refresh++) {
+    const first = (3 + (refresh % 7)) % manifest.weights.length;
+    manifest.weights.forEach(({ rows }, index) => state.set(rows, index < first ? none : chosen.get(rows)!));
+    const start = performance.now();
+    await fitted.fit(state, manifest.weights[first]!.name, defaultFreezingOptions.refresh / model.batch);
+    rebuilds.push(performance.now() - start);
+    for (let step = 0; step < 2; step++) {
+      const begin = performance.now();
+      const feeds = { ...data };
+      for (const { name } of graphs.training.inputs) feeds[name] ??= stateTensor(state, name);
+      await graphs.training.run(feeds);
+      steps.push(performance.now() - begin);
+    }
+    resident.push(await residentBytes());
+  }
+  await closeGraphs(graphs);
+  const between = (median(steps) * defaultFreezingOptions.refresh) / model.batch;
+  const share = (100 * median(rebuilds)) / between;
+  const largest = (from: number, to: number): string =>
+    `${(Math.max(...resident.slice(from, to)) / 1e6).toFixed(0)} MB`;
+  const third = Math.floor(resident.length / 3);
+  console.log(`${model.name}, ${arithmetic} forward, ${resident.length} refreshes`);
+  console.log(`  rebuild ${median(rebuilds).toFixed(0)} ms, ${share.toFixed(2)} % of the steps between two`);
+  console.log(
+    `  resident memory, largest in each third: ${largest(0, third)}, ${largest(third, 2 * third)}, ${largest(2 * third, resident.length)}`,
+  );
+}
+
+async function residentBytes(): Promise<number> {
+  const status = await readFile("/proc/self/status", "utf8").catch(() => "");
+  const line = /VmRSS:\s+(\d+) kB/.exec(status);
+  return line === null ? process.memoryUsage().rss : Number(line[1]) * 1024;
+}
