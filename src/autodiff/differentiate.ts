@@ -2,6 +2,7 @@ import { InternalError, modelError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
 import { cloneGraph, createValue } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
+import { type Forms, guessedForms } from "../lowering/forms.ts";
 import { lowerGradientNodes } from "../lowering/lower-gradient-nodes.ts";
 import { ForwardGraph, type WeightRequest } from "./forward-graph.ts";
 import { GradientBuilder } from "../lowering/gradient-builder.ts";
@@ -31,6 +32,8 @@ export interface DifferentiateOptions {
   stands?: ReadonlyMap<string, string>;
   /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */
   portable?: boolean;
+  /** Which of several forms gradients are computed in; default: by estimate. */
+  forms?: Forms;
 }
 
 export interface Differentiated {
@@ -54,7 +57,8 @@ export interface Differentiated {
  */
 export function differentiate(source: Graph, options: DifferentiateOptions): Differentiated {
   const walk = differentiateAbstract(source, options);
-  const lowered = lowerGradientNodes(walk.graph, { portable: options.portable ?? false });
+  const { portable = false, forms = guessedForms } = options;
+  const lowered = lowerGradientNodes(walk.graph, { portable, forms });
   return { ...lowered, gradients: walk.gradients };
 }
 

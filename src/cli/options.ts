@@ -130,6 +130,10 @@ export const hyperOptions = group(groups.training, {
   clip: { describe: "Largest global gradient norm (default: the artifact's)" },
 });
 
+const cache = {
+  describe: "Folder for times measured on this machine; default: efqat in the user's cache folder",
+};
+
 export const artifactOptions = group(groups.training, {
   batch: { describe: "Samples per training step", default: "64" },
   loss: {
@@ -144,6 +148,13 @@ export const artifactOptions = group(groups.training, {
     choices: ["auto", "float", "integer"],
     default: "auto",
   },
+  forms: {
+    describe:
+      "Which of several forms a gradient is computed in: the fastest in a trial on this machine, or by estimate",
+    choices: ["trial", "estimate"],
+    default: "trial",
+  },
+  cache,
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },
 });
 
@@ -174,10 +185,7 @@ export const trainOptions = group(groups.training, {
   },
   warmup: { describe: "Share of the run over which the learning rates rise, 0 to 1", default: "0.05" },
   augment: { describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
-  cache: {
-    describe:
-      "Folder for times measured on this machine (--mode cost); default: efqat in the user's cache folder",
-  },
+  cache,
   resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
 });
 

@@ -62,9 +62,11 @@ export function readRunChoices(options: OptionReader): RunChoices {
       final: 0,
     },
     augment: readAugment(options),
-    cache: options.text("cache") ?? userCache(),
+    cache: readCache(options),
   };
 }
+
+const readCache = (options: OptionReader): string => options.text("cache") ?? userCache();
 
 /** Where programs keep what they can make again, by the system's own convention. */
 function userCache(): string {
@@ -108,6 +110,8 @@ export function readArtifactChoices(options: OptionReader): ArtifactChoices {
     loss: options.choice("loss", ["auto", "cross-entropy", "kl", "mse"]),
     distill: options.number("distill", fraction),
     forward: options.choice("forward", ["auto", "float", "integer"]),
+    forms: options.choice("forms", ["trial", "estimate"]),
+    cache: readCache(options),
     portable: options.flag("portable"),
     optimizer: readOptimizer(options),
   };

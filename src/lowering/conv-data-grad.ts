@@ -11,10 +11,10 @@ import { transposedWindow } from "./transposed-window.ts";
  * flipped-conv    dx = Conv(dy, w'), w'[ci, co, k] = w[co, ci, K-1-k], pads' = dilation*(K-1) - pads
  * conv-transpose  dx = ConvTranspose(dy, w), output_padding so that dx has x's shape
  */
-export const lowerConvDataGrad: Lowering = (b, node) => {
+export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
   const problem = windowProblemOf(node);
   const dy = inputOf(node, 0);
-  if (chooseConvDataForm(problem) === "flipped-conv") {
+  if (chooseConvDataForm(problem, forms) === "flipped-conv") {
     const pads = flippedPads(problem);
     const attributes = {
       pads,

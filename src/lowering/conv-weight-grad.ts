@@ -23,7 +23,7 @@ export const lowerConvWeightGrad: Lowering = (b, node, options) => {
   const [x, dy, rows] = [inputOf(node, 0), inputOf(node, 1), node.inputs[2]];
   if (problem.group > 1) return lowerGroupedWeightGrad(b, { x, dy, rows }, problem, options);
   const picked = rows === undefined ? dy : b.op("Gather", [dy, rows], { axis: 1 });
-  switch (chooseConvWeightForm(problem)) {
+  switch (chooseConvWeightForm(problem, options.forms)) {
     case "pointwise":
       return pointwise(b, x, picked, problem, options);
     case "unfold-x":
@@ -50,6 +50,7 @@ function pointwise(
     { value: seen, rows: problem.x[1] as number },
     problem.x[0] as number,
     product(outputs),
+    [problem],
     options,
   );
   return b.reshape(dw, [-1, problem.x[1] as number, ...problem.kernel]);
@@ -97,6 +98,7 @@ function unfoldX(
     { value: unfolded, rows: taps.length * channels },
     images,
     product(outputs),
+    [problem, "unfold-x"],
     options,
   );
   const apart = b.reshape(dw, [-1, taps.length, channels]);
@@ -150,13 +152,14 @@ function phaseProduct(
     { value: seen, rows: channels },
     images,
     product(phase.size),
+    [problem, "unfold-dy", phase.offset],
     options,
   );
 }
 
 /**
  * sum over images n and positions p of a[n, i, p] * c[n, j, p], as [i, j]; the number of rows of a need not be
- * known.
+ * known. `about`: which product this is, beside its sizes.
  */
 function rowProduct(
   b: GradientBuilder,
@@ -164,11 +167,12 @@ function rowProduct(
   c: { value: string; rows: number },
   images: number,
   positionCount: number,
+  about: readonly unknown[],
   options: LoweringOptions,
 ): string {
   const left = b.reshape(a.value, [images, -1, positionCount]);
   const right = b.reshape(c.value, [images, c.rows, positionCount]);
-  if (chooseProductForm(images, positionCount) === "batched") {
+  if (chooseProductForm(images, positionCount, about, options.forms) === "batched") {
     const products = matMul(
       b,
       { value: left, rank: 3 },

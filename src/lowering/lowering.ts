@@ -1,10 +1,13 @@
 import { InternalError } from "../errors.ts";
 import type { Node } from "../ir/model.ts";
+import type { Forms } from "./forms.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
 export interface LoweringOptions {
   /** Default-domain operators only. */
   portable: boolean;
+  /** Which of several forms is taken. */
+  forms: Forms;
 }
 
 /** Emits stock operators for an abstract node and returns the value that is its output. */

@@ -10,7 +10,7 @@ import { activationNames, buildForwardModel } from "./artifact/forward-model.ts"
 import { encodePlan } from "./artifact/plan.ts";
 import { initialState } from "./artifact/initial-state.ts";
 import type { Manifest } from "./artifact/manifest.ts";
-import { buildTrainingModel, trainsZeroPoint } from "./artifact/training-model.ts";
+import { buildTrainingModel, type FormTrials, trainsZeroPoint } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
 import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
@@ -50,6 +50,8 @@ export interface BuildArtifactOptions {
   forward?: "float" | "integer";
   /** Use operators of the default ONNX domain only. */
   portable?: boolean;
+  /** How gradients are computed is decided by trial (see training/costs/try-forms.ts) instead of by estimate. */
+  tune?: FormTrials;
   signal?: AbortSignal;
 }
 
@@ -77,6 +79,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     batch,
     portable: options.portable ?? false,
     forward: arithmetic,
+    tune: options.tune,
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;

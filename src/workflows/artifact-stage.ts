@@ -1,5 +1,9 @@
 import { buildArtifact, writeArtifact } from "../training/artifact.ts";
-import type { RunContext } from "./context.ts";
+import { knownForms } from "../lowering/forms.ts";
+import type { FormTrials } from "../training/artifact/training-model.ts";
+import { cachedForms } from "../training/costs/cache.ts";
+import { tryForms } from "../training/costs/try-forms.ts";
+import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
@@ -9,7 +13,7 @@ export async function artifactStage(
   quantized: Quantized,
   choices: ArtifactChoices,
   directory: string,
-  { provider }: { provider?: string | undefined },
+  { provider, threads }: RuntimeOptions,
   { logger, signal }: RunContext,
 ): Promise<void> {
   const { source, model, plan, state, dataset } = quantized;
@@ -33,10 +37,28 @@ export async function artifactStage(
     },
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
+    ...(choices.forms === "estimate" ? {} : { tune: trialsOf(choices, { provider, threads }, signal) }),
     forward: choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward,
     signal,
   });
   await writeArtifact(artifact, directory);
+}
+
+/** Trials of the forms of gradients, those made before on this machine taken from the cache. */
+function trialsOf(
+  { cache = undefined, ratio }: ArtifactChoices,
+  runtime: RuntimeOptions,
+  signal: AbortSignal,
+): FormTrials {
+  return async (abstract, target) => {
+    const session = sessionOptionsOf(runtime);
+    const settings = { ratio, ...target, ...runtime };
+    return knownForms(
+      await cachedForms(cache ?? null, settings, (table) =>
+        tryForms(abstract, table, { ...target, ratio, session, signal }),
+      ),
+    );
+  };
 }
 
 /**

@@ -31,6 +31,10 @@ export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
   forward: "auto" | "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;
+  /** Decide by trial on this machine in which of several forms a gradient is computed, or by estimate. */
+  forms: "trial" | "estimate";
+  /** Folder for what was measured of this machine; default: none is kept. */
+  cache?: string | undefined;
 }
 
 /** What a training run may choose on an artifact that is already built. */

@@ -25,7 +25,7 @@ test("nearly all cases can be checked", () => {
 
 describe("the loss changes along random directions as the gradients say", () => {
   test.each(cases)("$name", async ({ each, parameters }) => {
-    const gradients = await runGradients(each, false);
+    const gradients = await runGradients(each, {});
     const session = await Session.create(encodeModel(each.model), { threads: 1 });
     const random = randomSource(1);
     try {

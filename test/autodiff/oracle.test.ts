@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Forms } from "../../src/lowering/forms.ts";
 import { gradientRules } from "../../src/autodiff/rules.ts";
 import { readGradientCases, relativeError, runGradients } from "../support/gradient-cases.ts";
 
@@ -12,9 +13,19 @@ test("every gradient rule has a case", () => {
   expect(Object.keys(gradientRules).filter((op) => !tested.has(op))).toEqual([]);
 });
 
-describe.each([{ portable: false }, { portable: true }])("portable: $portable", ({ portable }) => {
-  test.each(cases)("$name", async (gradientCase) => {
-    const actual = await runGradients(gradientCase, portable);
+/** The forms that the cost model does not guess. */
+const otherForms: Forms = {
+  answer: ({ forms, guess }) => forms.find((form) => form !== guess) ?? guess,
+};
+const convolutions = cases.filter(({ op }) => op.startsWith("Conv"));
+
+describe.each([
+  { name: "guessed forms", lowering: {}, cases },
+  { name: "portable", lowering: { portable: true }, cases },
+  { name: "other forms", lowering: { forms: otherForms }, cases: convolutions },
+])("$name", ({ lowering, cases: chosen }) => {
+  test.each(chosen)("$name", async (gradientCase) => {
+    const actual = await runGradients(gradientCase, lowering);
     for (const [parameter, reference] of Object.entries(gradientCase.expected)) {
       const gradient = actual[parameter]!;
       expect(gradient.dims, `shape of the gradient of ${parameter}`).toEqual(reference.dims);

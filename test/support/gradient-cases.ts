@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { decodeModel, encodeModel } from "../../src/onnx/index.ts";
-import { differentiate, type Differentiated } from "../../src/autodiff/differentiate.ts";
+import {
+  differentiate,
+  type Differentiated,
+  type DifferentiateOptions,
+} from "../../src/autodiff/differentiate.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { isFloat, type DataType } from "../../src/tensor/data-type.ts";
@@ -55,10 +59,16 @@ function unpackAll(packed: Record<string, PackedTensor>): Record<string, Tensor>
 /** The case's model with all its gradients as further outputs. */
 export function buildGradientModel(
   gradientCase: GradientCase,
-  portable: boolean,
+  lowering: Pick<DifferentiateOptions, "portable" | "forms">,
 ): { model: Model; differentiated: Differentiated } {
   const { model, parameters, weights, opset } = gradientCase;
-  const differentiated = differentiate(model.graph, { loss: "loss", parameters, weights, opset, portable });
+  const differentiated = differentiate(model.graph, {
+    loss: "loss",
+    parameters,
+    weights,
+    opset,
+    ...lowering,
+  });
   const { graph, gradients } = differentiated;
   const contrib: [string, number][] = differentiated.usesContribOps ? [["com.microsoft", 1]] : [];
   const outputs = [...gradients].map(([parameter, name]) => ({
@@ -84,9 +94,9 @@ const floatOf = (dtype: DataType = "float32"): DataType => (isFloat(dtype) ? dty
 /** Runs a differentiated case in ONNX Runtime; gradients by parameter. */
 export async function runGradients(
   gradientCase: GradientCase,
-  portable: boolean,
+  lowering: Pick<DifferentiateOptions, "portable" | "forms">,
 ): Promise<Record<string, Tensor>> {
-  const { model, differentiated } = buildGradientModel(gradientCase, portable);
+  const { model, differentiated } = buildGradientModel(gradientCase, lowering);
   const session = await Session.create(encodeModel(model), {
     threads: 1,
     config: { "session.disable_quant_qdq": "1" },

@@ -28,7 +28,10 @@ interface Place {
  * Finds the nodes between DequantizeLinear and QuantizeLinear for which ONNX Runtime has an integer kernel. What it
  * has none for stays float between the two, as it does in the deployed model.
  */
-export function planIntegerForward(forward: Graph, options: LoweringOptions): IntegerForward {
+export function planIntegerForward(
+  forward: Graph,
+  options: Pick<LoweringOptions, "portable">,
+): IntegerForward {
   const index = indexGraph(forward);
   const stands = new Map<string, string>();
   const places = new Map<string, Place>();

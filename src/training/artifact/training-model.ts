@@ -1,7 +1,9 @@
-import { differentiate } from "../../autodiff/differentiate.ts";
+import { differentiateAbstract } from "../../autodiff/differentiate.ts";
 import { createModel, createValue } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
+import { type Forms, guessedForms } from "../../lowering/forms.ts";
+import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
 import { dropUnused } from "../../passes/remove-unused.ts";
@@ -11,6 +13,9 @@ import { rowsShape } from "../freezing/rows.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
 import { activationNames, openForward, zeroPointsOf } from "./forward-model.ts";
 import { openZeroPoints } from "./open-parameters.ts";
+
+/** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
+export type FormTrials = (abstract: Graph, target: { opset: number; portable: boolean }) => Promise<Forms>;
 
 /** Whether an activation quantizer's zero point trains; its scale does when `trainable`. */
 export const trainsZeroPoint = (activation: QuantizedActivation): boolean =>
@@ -24,7 +29,7 @@ export async function buildTrainingModel(
   forward: Model,
   state: QuantizationState,
   parameters: readonly FloatParameter[],
-  options: { batch: number; portable: boolean; forward: "float" | "integer" },
+  options: { batch: number; portable: boolean; forward: "float" | "integer"; tune: FormTrials | undefined },
 ): Promise<{ model: Model; usesContribOps: boolean; forwardGraph: Graph }> {
   const pinned = await pinBatch(forward, options.batch);
   const { graph } = pinned;
@@ -35,14 +40,16 @@ export async function buildTrainingModel(
   const opset = pinned.opsets.get("") ?? 13;
   const wanted = wantedGradients(state, parameters);
   const integer = options.forward === "integer" ? planIntegerForward(graph, options) : undefined;
-  const result = differentiate(graph, {
+  const { graph: abstract } = differentiateAbstract(graph, {
     loss: "loss",
     parameters: wanted.parameters,
     weights: Array.from(state.weights.keys(), weightNames),
     opset,
-    portable: options.portable,
     ...(integer === undefined ? {} : { stands: integer.stands }),
   });
+  const { portable } = options;
+  const forms = options.tune === undefined ? guessedForms : await options.tune(abstract, { opset, portable });
+  const result = lowerGradientNodes(abstract, { portable, forms });
   if (integer !== undefined) result.graph = lowerIntegerForward(result.graph, integer);
   openZeroPoints(result.graph, zeroPointsOf(state));
   result.graph.outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];

@@ -25,6 +25,28 @@ export function costKey(trainingModel: Uint8Array, settings: unknown): string {
   return createHash("sha256").update(trainingModel).update(JSON.stringify(place)).digest("hex").slice(0, 32);
 }
 
+/** Forms that trials found best, by question, kept like costs; see {@link cachedCosts}. */
+export async function cachedForms(
+  folder: string | null,
+  settings: unknown,
+  extend: (table: Map<string, string>) => Promise<void>,
+): Promise<Map<string, string>> {
+  const file = folder === null ? null : join(folder, `forms-${costKey(new Uint8Array(), settings)}.json`);
+  const known = file === null ? {} : await readRecord(file);
+  const table = new Map(Object.entries(known));
+  const before = table.size;
+  await extend(table);
+  if (folder !== null && file !== null && table.size > before)
+    await store(folder, file, JSON.stringify(Object.fromEntries(table))).catch(() => undefined);
+  return table;
+}
+
+async function readRecord(file: string): Promise<Record<string, string>> {
+  return readFile(file, "utf8")
+    .then((text) => z.record(z.string(), z.string()).parse(JSON.parse(text)))
+    .catch(() => ({}));
+}
+
 /**
  * What was measured before under this key, else what `measure` finds now, which is kept in `folder` (null: nowhere). A
  * file that cannot be read or written is measured again: times are never worth a failed run.

@@ -1,0 +1,59 @@
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { knownForms } from "../../src/lowering/forms.ts";
+import { cachedCosts, cachedForms, costKey } from "../../src/training/costs/cache.ts";
+import { tryForms } from "../../src/training/costs/try-forms.ts";
+import { tinyArtifact } from "./tiny-network.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "forms-"));
+});
+afterAll(async () => rm(folder, { recursive: true, force: true }));
+
+test("trials answer every question of a network, and what is in the table is not tried again", async () => {
+  const table = new Map<string, string>();
+  await tinyArtifact({
+    tune: async (abstract, target) => {
+      const options = { ...target, ratio: 0.25, session: { threads: 1 } };
+      await tryForms(abstract, table, options);
+      const known = [...table];
+      expect(known.length).toBeGreaterThan(3);
+      await tryForms(abstract, table, { ...options, session: { provider: "none such" } });
+      expect([...table]).toEqual(known);
+      await expect(
+        tryForms(abstract, new Map(), { ...options, session: { provider: "none such" } }),
+      ).rejects.toThrow("none such");
+      return {
+        answer: (question) => {
+          const form = knownForms(table).answer(question);
+          expect(question.forms).toContain(form);
+          return form;
+        },
+      };
+    },
+  });
+});
+
+test("forms and costs come from the cache the second time; a broken file is measured again", async () => {
+  const settings = { threads: 1 };
+  const fill = (form: string) =>
+    cachedForms(folder, settings, async (table) => void table.set("question", form));
+  await fill("first");
+  const kept = await cachedForms(folder, settings, async (table) => {
+    expect(table.get("question")).toBe("first");
+  });
+  expect([...kept]).toEqual([["question", "first"]]);
+
+  const costs = (full: number) => ({ full, weights: { w: { position: 1, reach: 2, fixed: 3, perRow: 4 } } });
+  const key = costKey(Uint8Array.of(1, 2, 3), settings);
+  expect(key).not.toBe(costKey(Uint8Array.of(1, 2, 4), settings));
+  expect(await cachedCosts(folder, key, async () => costs(10))).toEqual(costs(10));
+  expect(await cachedCosts(folder, key, async () => costs(20))).toEqual(costs(10));
+  expect(await cachedCosts(null, key, async () => costs(20))).toEqual(costs(20));
+  const [file] = (await readdir(folder)).filter((name) => name.startsWith("costs-"));
+  await writeFile(join(folder, file!), "{");
+  expect(await cachedCosts(folder, key, async () => costs(30))).toEqual(costs(30));
+});
