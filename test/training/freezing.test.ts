@@ -70,6 +70,7 @@ test("error-energy weighs each element's rounding error with the power of the ch
 
 const costs = {
   full: 100,
+  positions: { "a.scale": 0, "b.scale": 1, "c.scale": 2 },
   weights: {
     a: { position: 0, reach: 60, fixed: 0, perRow: 1 },
     b: { position: 1, reach: 30, fixed: 4, perRow: 2 },
@@ -79,12 +80,17 @@ const costs = {
 
 test("cost ends the backward where the budget buys most importance", () => {
   const cost = (budget: number) => selectionModes.cost(candidates, { ratio: 1, budget, costs });
+  // Rows in reach: 11 + 10.5 + 12 of importance from a, 22.5 from b, 12 from c; as much again for rows that train.
   // 17 ms: only c is within reach, and 7 ms are one of its rows
   expect(cost(0.17)).toEqual({ rows: [[], [], [0]], first: "c" });
-  // 36 ms: from b 6 ms are b's best row (10); from c 26 ms are all its rows (12)
-  expect(cost(0.36)).toEqual({ rows: [[], [], [0, 1, 2]], first: "c" });
-  // 50 ms: from b 20 ms are its best row, two rows of c, and its other row (18.5)
-  expect(cost(0.5)).toEqual({ rows: [[], [0, 1], [0, 1]], first: "b" });
+  // 36 ms: from c 26 ms are all its rows (12 + 12), from b 6 ms are b's best row (22.5 + 10)
+  expect(cost(0.36)).toEqual({ rows: [[], [0], []], first: "b" });
+  // 62 ms: from b 32 ms are everything (22.5 + 22.5), from a 2 ms are its two best rows (33.5 + 8)
+  expect(cost(0.62)).toEqual({ rows: [[], [0, 1], [0, 1, 2]], first: "b" });
+  // 68 ms: from a 8 ms are its two best rows and b's (33.5 + 8 + 10), and from b there is nothing more to have
+  expect(cost(0.68)).toEqual({ rows: [[1, 2], [0], []], first: "a" });
+  // 72 ms: from a 12 ms are its rows and b's (33.5 + 11 + 10.5)
+  expect(cost(0.72)).toEqual({ rows: [[0, 1, 2, 3], [0, 1], []], first: "a" });
   expect(cost(1)).toEqual({
     rows: [
       [0, 1, 2, 3],

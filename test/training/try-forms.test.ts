@@ -47,7 +47,11 @@ test("forms and costs come from the cache the second time; a broken file is meas
   });
   expect([...kept]).toEqual([["question", "first"]]);
 
-  const costs = (full: number) => ({ full, weights: { w: { position: 1, reach: 2, fixed: 3, perRow: 4 } } });
+  const costs = (full: number) => ({
+    full,
+    positions: { p: 2 },
+    weights: { w: { position: 1, reach: 2, fixed: 3, perRow: 4 } },
+  });
   const key = costKey(Uint8Array.of(1, 2, 3), settings);
   expect(key).not.toBe(costKey(Uint8Array.of(1, 2, 4), settings));
   expect(await cachedCosts(folder, key, async () => costs(10))).toEqual(costs(10));

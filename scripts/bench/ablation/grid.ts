@@ -30,7 +30,7 @@ const of = (mode: SelectionMode, importance: readonly ImportanceName[], ...share
 /** Within a layer normalized magnitudes rank as magnitudes do, so CWPL has no row for them. */
 export const choices: readonly Choice[] = [
   ...of("cwpl", ["magnitude"], 0, 0.05, 0.25, 1),
-  ...of("cost", ["magnitude", "normalized-magnitude", "fisher", "error-energy"], 0.33),
+  ...of("cost", ["magnitude", "normalized-magnitude", "fisher", "error-energy"], 0.35),
   ...of("cwpl", ["fisher", "error-energy"], 0.05),
   ...of("cwpn", ["magnitude", "normalized-magnitude", "fisher", "error-energy"], 0.05),
   ...of("lwpn", ["normalized-magnitude", "fisher"], 0.05),

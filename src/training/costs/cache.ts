@@ -8,6 +8,7 @@ import type { StepCosts } from "../freezing/budget.ts";
 
 const schema = z.object({
   full: z.number().nonnegative(),
+  positions: z.record(z.string(), z.number()),
   weights: z.record(
     z.string(),
     z.object({

@@ -46,6 +46,7 @@ export function stepCosts(
     weights[name] = { position, reach: timeOf(fewTimes, backward(reached)), fixed, perRow };
   }
   return {
+    positions: Object.fromEntries(always.map(({ name }) => [name, placeOf(name)])),
     full: timeOf(
       fullTimes,
       graph.nodes.filter((node) => !forward.has(node)),

@@ -4,6 +4,8 @@ import type { Candidate, Selection } from "./modes.ts";
 export interface StepCosts {
   /** The whole backward with every row trained. */
   full: number;
+  /** Place of every scale, zero point and float parameter in the order of the forward, by its name in the state. */
+  positions: Readonly<Record<string, number>>;
   /** One entry per quantized weight, by its name. */
   weights: Readonly<Record<string, WeightCost>>;
 }
@@ -20,13 +22,15 @@ export interface WeightCost {
 
 /**
  * For every place where the backward may end, fills what the budget leaves with the rows of most importance per
- * millisecond, and takes the place that gathers most importance: the knapsack of ElasticTrainer with rows for tensors,
- * where taking by density is exact but for the last row.
+ * millisecond, and takes the place that gathers most: the knapsack of ElasticTrainer with rows for tensors, where taking
+ * by density is exact but for the last row. What trains wherever the backward gets to counts as well: with `standing`,
+ * the importance of scales, zero points and float parameters by name, else once more that of the rows.
  */
 export function chooseWithinBudget(
   candidates: readonly Candidate[],
-  { full, weights }: StepCosts,
+  { full, weights, positions }: StepCosts,
   budget: number,
+  standing: ReadonlyMap<string, number> | undefined,
 ): Selection {
   const layers = candidates.map(({ name }) => weights[name] ?? unreachable);
   const offers = candidates.flatMap(({ importance }, layer) => {
@@ -39,7 +43,11 @@ export function chooseWithinBudget(
     .map(({ position, reach }, index) => ({ index, position, left: budget * full - reach }))
     .filter(({ left, position }) => left >= 0 && Number.isFinite(position))
     .sort((a, b) => a.position - b.position)
-    .map(({ index, position, left }) => ({ index, ...fill(offers, layers, position, left) }));
+    .map(({ index, position, left }) => {
+      const reached = offers.filter(({ layer }) => (layers[layer] as WeightCost).position >= position);
+      const { rows, value } = fill(reached, layers, left);
+      return { index, rows, value: value + standingValue(reached, position, positions, standing) };
+    });
   const cheapest = layers.reduce(
     (least, { reach }, i) => (reach < (layers[least]?.reach ?? 0) ? i : least),
     0,
@@ -59,11 +67,23 @@ interface Offer {
   score: number;
 }
 
-/** Rows by falling density while they fit, of the layers from `position` on. */
+/** Importance of what trains whenever the backward gets to `position`. */
+function standingValue(
+  reached: readonly Offer[],
+  position: number,
+  positions: StepCosts["positions"],
+  standing: ReadonlyMap<string, number> | undefined,
+): number {
+  if (standing === undefined) return reached.reduce((sum, { score }) => sum + score, 0);
+  let value = 0;
+  for (const [name, importance] of standing) if ((positions[name] ?? -1) >= position) value += importance;
+  return value;
+}
+
+/** Rows by falling density while they fit. */
 function fill(
   offers: readonly Offer[],
   layers: readonly WeightCost[],
-  position: number,
   budget: number,
 ): { value: number; rows: number[][] } {
   const rows = layers.map((): number[] => []);
@@ -71,7 +91,6 @@ function fill(
   for (const { layer, row, score } of offers) {
     const cost = layers[layer] as WeightCost;
     const taken = rows[layer] as number[];
-    if (cost.position < position) continue;
     const price = cost.perRow + (taken.length === 0 ? cost.fixed : 0);
     if (price > left) continue;
     left -= price;

@@ -17,6 +17,8 @@ export interface Allowance {
   budget: number;
   /** What a backward's parts take on this machine, where that was measured. */
   costs?: StepCosts | undefined;
+  /** Importance of scales, zero points and float parameters, by name, where the metric knows it. */
+  standing?: ReadonlyMap<string, number> | undefined;
 }
 
 /** Rows to train, per candidate, ascending. */
@@ -75,7 +77,7 @@ const lwpn: SelectRows = (candidates, { ratio }) => {
 const cost: SelectRows = (candidates, allowance) =>
   allowance.costs === undefined
     ? cwpl(candidates, allowance)
-    : chooseWithinBudget(candidates, allowance.costs, allowance.budget);
+    : chooseWithinBudget(candidates, allowance.costs, allowance.budget, allowance.standing);
 
 /** How the rows that train are chosen, by name. To add a mode, add a row. */
 export const selectionModes = { cwpl, cwpn, lwpn, cost } satisfies Record<string, SelectRows>;

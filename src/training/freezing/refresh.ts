@@ -53,6 +53,8 @@ export interface Knowledge {
   /** What was measured for the importance metric, by weight name. */
   statistics?: ReadonlyMap<string, LayerStatistics> | undefined;
   costs?: StepCosts | undefined;
+  /** Importance of what trains whatever rows do, by name (see Allowance). */
+  standing?: ReadonlyMap<string, number> | undefined;
 }
 
 /** Rows that train, rows among them that did not before, and where the backward ends (see Selection). */
@@ -71,15 +73,15 @@ export function refreshRows(
   state: TrainingState,
   weights: readonly FreezableWeight[],
   options: Omit<FreezingOptions, "refresh">,
-  { floatWeights, statistics, costs }: Knowledge,
+  { floatWeights, statistics, ...known }: Knowledge,
 ): Refreshed {
   const candidates = weights.map((weight): Candidate => {
-    const known = { float: floatWeights.get(weight.name), ...statistics?.get(weight.name) };
+    const about = { float: floatWeights.get(weight.name), ...statistics?.get(weight.name) };
     const metric: ImportanceMetric = importanceMetrics[options.importance];
-    const importance = metric.score({ ...weight, ...codesOf(state, weight), ...known });
+    const importance = metric.score({ ...weight, ...codesOf(state, weight), ...about });
     return { name: weight.name, importance, rowSize: rowSize(weight.shape, weight.axis) };
   });
-  const chosen = selectionModes[options.mode](candidates, { ...options, costs });
+  const chosen = selectionModes[options.mode](candidates, { ...options, ...known });
   let trained = 0;
   let started = 0;
   weights.forEach((weight, index) => {

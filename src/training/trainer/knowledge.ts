@@ -9,7 +9,7 @@ import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { cachedCosts, costKey } from "../costs/cache.ts";
 import { measureCosts } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/budget.ts";
-import { type ImportanceMetric, importanceMetrics, type LayerStatistics } from "../freezing/importance.ts";
+import { type ImportanceMetric, importanceMetrics } from "../freezing/importance.ts";
 import type { Knowledge } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 import type { FittedGraph } from "./fitted-graph.ts";
@@ -34,7 +34,7 @@ export async function gatherKnowledge(situation: Situation): Promise<Knowledge> 
   const { importance, mode } = job.options.freezing;
   return {
     floatWeights: floatWeights(floatModel.graph, manifest),
-    statistics: await measureFor(importanceMetrics[importance], situation),
+    ...(await measureFor(importanceMetrics[importance], situation)),
     costs: mode === "cost" ? await costsOf(situation) : undefined,
   };
 }
@@ -42,15 +42,18 @@ export async function gatherKnowledge(situation: Situation): Promise<Knowledge> 
 async function measureFor(
   { needs }: ImportanceMetric,
   { job, manifest, fitted, state, floatModel, batches }: Situation,
-): Promise<Map<string, LayerStatistics> | undefined> {
-  switch (needs) {
-    case undefined:
-      return undefined;
-    case "gradients":
-      return fitted.whole((session) => measureGainFisher(session, manifest, state, batches()));
-    case "inputs":
-      return measureInputEnergy(floatModel, manifest, sessionOptions(manifest, job.options), batches());
+): Promise<Pick<Knowledge, "statistics" | "standing">> {
+  if (needs === "gradients") {
+    const { weights, standing } = await fitted.whole((session) =>
+      measureGainFisher(session, manifest, state, batches()),
+    );
+    return { statistics: weights, standing };
   }
+  if (needs === "inputs") {
+    const options = sessionOptions(manifest, job.options);
+    return { statistics: await measureInputEnergy(floatModel, manifest, options, batches()) };
+  }
+  return {};
 }
 
 async function costsOf({ job, manifest, state, batches }: Situation): Promise<StepCosts> {

@@ -7,24 +7,33 @@ import { withSession } from "../../runtime/open-model.ts";
 import type { Session, SessionOptions } from "../../runtime/session.ts";
 import { ints, type Tensor, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
+import { trainedInputs } from "../artifact/train-from.ts";
 import type { LayerStatistics } from "../freezing/importance.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
 
+/** What the gradients of a few batches tell about importance. */
+export interface GainFisher {
+  /** Per row of every weight. */
+  weights: Map<string, LayerStatistics>;
+  /** Of every scale, zero point and float parameter, summed over its elements. */
+  standing: Map<string, number>;
+}
+
 /**
- * Per row of every weight the mean over batches of (s_c * dL/ds_c)^2. The training graph runs with no row trained, so
- * that no weight gradient is computed. `batches`: inputs and targets.
+ * The mean over batches of (p * dL/dp)^2 for what trains whatever rows do: how much the loss follows a gain on p. A
+ * weight's row has that of its scale. The training graph runs with no row trained, so that no weight gradient is
+ * computed. `batches`: inputs and targets.
  */
 export async function measureGainFisher(
   training: Session,
   manifest: Manifest,
   state: TrainingState,
   batches: AsyncIterable<Record<string, Tensor>>,
-): Promise<Map<string, LayerStatistics>> {
+): Promise<GainFisher> {
   const noRows = tensorOf("int64", [0], new BigInt64Array(0));
   const rows = new Set(manifest.weights.map((weight) => weight.rows));
-  const sums = new Map(
-    manifest.weights.map(({ name, shape, axis }) => [name, new Float64Array(shape[axis] as number)]),
-  );
+  const always = trainedInputs(manifest);
+  const sums = new Map<string, Float64Array>();
   let count = 0;
   for await (const data of batches) {
     const feeds: Record<string, Tensor> = { ...data };
@@ -32,20 +41,23 @@ export async function measureGainFisher(
       feeds[name] ??= rows.has(name) ? noRows : stateTensor(state, name);
     const found = await training.run(
       feeds,
-      manifest.weights.map(({ scaleGrad }) => scaleGrad),
+      always.map(({ grad }) => grad),
     );
     count++;
-    for (const { name, scale, scaleGrad } of manifest.weights) {
-      const scales = viewAs(stateTensor(state, scale), "float32");
-      const sum = sums.get(name) as Float64Array;
-      viewAs(found[scaleGrad] as Tensor, "float32").forEach((gradient, row) => {
-        sum[row] = (sum[row] as number) + (gradient * (scales[row] as number)) ** 2;
+    for (const { name, grad } of always) {
+      const values = viewAs(stateTensor(state, name), "float32");
+      const sum = sums.get(name) ?? new Float64Array(values.length);
+      viewAs(found[grad] as Tensor, "float32").forEach((gradient, index) => {
+        sum[index] = (sum[index] as number) + (gradient * (values[index] as number)) ** 2;
       });
+      sums.set(name, sum);
     }
   }
-  return new Map(
-    Array.from(sums, ([name, sum]) => [name, { gainFisher: sum.map((value) => value / Math.max(1, count)) }]),
-  );
+  const means = new Map(Array.from(sums, ([name, sum]) => [name, sum.map((value) => value / count)]));
+  return {
+    weights: new Map(manifest.weights.map(({ name, scale }) => [name, { gainFisher: means.get(scale) }])),
+    standing: new Map(Array.from(means, ([name, each]) => [name, each.reduce((a, b) => a + b, 0)])),
+  };
 }
 
 /** Per input channel of every weight's layer the mean square of what the float model's layer reads, over batches. */
