@@ -45,6 +45,15 @@ export const benchModels: readonly BenchModel[] = [
     classes: 1000,
     batch: 8,
   },
+  {
+    name: "mobilenetv2",
+    path: "build/models/mobilenetv2.onnx",
+    script: "scripts/fixtures/export_mobilenetv2.py",
+    input: "input",
+    sample: [3, 224, 224],
+    classes: 1000,
+    batch: 16,
+  },
 ];
 
 export const forwards = ["float", "integer"] as const;

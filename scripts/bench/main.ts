@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- --models resnet20,resnet50 --forwards float,integer --ratios 1,0.5,0.25,0.1,0.05,0 --rounds 7
+ * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --forwards float,integer --ratios 1,0.5,0.25,0.1,0.05,0 --rounds 7
  *                   --threads 2 --no-torch --json FILE]
  *
  * Times training steps, interleaved in one run, and prints them as ratios: against this project's own full QAT
