@@ -117,7 +117,7 @@ function extent(values: readonly number[]): readonly [number, number] {
 }
 
 function roundTicks(low: number, high: number): number[] {
-  const rough = (high - low) / 4;
+  const rough = (high - low) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10) * power;
   const ticks: number[] = [];
