@@ -5,7 +5,7 @@ import type { BenchRun } from "../scripts/bench/results.ts";
 const rows = (steps: readonly (readonly [number, number])[]): BenchRun["rows"] =>
   steps.map(([ratio, step]) => ({ forward: "float", ratio, step, backward: step / 2, overhead: 0 }));
 const torch = { version: "2", forward: 100, step: 400, peakBytes: 1 };
-const base = { model: "net", batch: 8, sample: [3, 32, 32], forward: { float: 50 }, times: {} };
+const base = { model: "net", batch: 8, sample: [3, 32, 32], forward: { float: 50 }, others: 0, times: {} };
 
 /** Titles of the legend, and the points of each line, of an SVG file. */
 function linesOf(svg: string | undefined): { legend: string[]; points: number[][][] } {

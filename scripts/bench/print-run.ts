@@ -1,12 +1,13 @@
 import type { BenchRun, StepRow } from "./results.ts";
 
 /** Prints a run as ratios: against full training (r = 1) with its first kind of forward, and against PyTorch. */
-export function printRun({ rows, forward, torch, memory }: BenchRun): void {
+export function printRun({ rows, forward, torch, memory, others }: BenchRun): void {
   const forwardTimes = Object.entries(forward).map(([name, ms]) => `${name} forward ${ms.toFixed(0)} ms`);
   if (torch !== undefined)
     forwardTimes.push(`torch forward ${torch.forward.toFixed(0)} ms, torch step ${torch.step.toFixed(0)} ms`);
   console.log(`  ${forwardTimes.join(", ")}`);
   printSteps(rows, torch?.step);
+  console.log(`  other processes took ${(100 * others).toFixed(0)} % of the cores`);
   if (memory === undefined) return;
   const peaks = { ...memory, ...(torch === undefined ? {} : { torch: torch.peakBytes }) };
   const text = Object.entries(peaks).map(([who, bytes]) => `${who} ${(bytes / 1e9).toFixed(2)} GB`);

@@ -32,6 +32,7 @@ const benchRun = z.object({
     .record(z.string(), bytes)
     .optional()
     .describe("Peak of a process that only trains at r = 0.25, by kind of forward."),
+  others: z.number().describe("Share of all cores that other processes took meanwhile."),
   times: z.record(z.string(), z.array(ms)).describe("Every round, by what was timed."),
 });
 /** One model at one batch: its steps at several ratios, timed in turn. */

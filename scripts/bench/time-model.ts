@@ -4,6 +4,7 @@ import { type Contestant, interleave, median } from "./interleave.ts";
 import type { BenchRun, Forward, StepRow } from "./results.ts";
 import { openStepTimer, type StepTimer } from "./time-steps.ts";
 import { TorchPeer } from "./torch-peer.ts";
+import { watchCores } from "./watch-cores.ts";
 
 export interface Settings {
   forwards: readonly Forward[];
@@ -13,7 +14,7 @@ export interface Settings {
   torch: boolean;
 }
 
-export type Timings = Pick<BenchRun, "rows" | "forward" | "torch" | "times">;
+export type Timings = Pick<BenchRun, "rows" | "forward" | "torch" | "others" | "times">;
 
 /** Times the steps of a model whose cases were written, all in turn, beside PyTorch's where there is one. */
 export async function timeModel(model: BenchModel, settings: Settings): Promise<Timings> {
@@ -25,6 +26,8 @@ export async function timeModel(model: BenchModel, settings: Settings): Promise<
       forward: each.forward,
       timer: await openStepTimer(each, settings.ratios, settings.threads),
     });
+  const started = await peer?.request("nothing");
+  const othersShare = watchCores();
   const times = await interleave(
     [
       ...timers.flatMap(({ timer }) => [timer.forward, ...timer.steps.map(({ contestant }) => contestant)]),
@@ -33,20 +36,24 @@ export async function timeModel(model: BenchModel, settings: Settings): Promise<
     settings.rounds,
     (round) => showRound(round, settings.rounds),
   );
+  const ended = await peer?.request("nothing");
+  const others = othersShare((ended?.processorMs ?? 0) - (started?.processorMs ?? 0));
   const of = (name: string): number => median(times.get(name) ?? []);
   const rows = timers.flatMap(({ forward, timer }) => rowsOf(forward, timer, of));
   for (const { timer } of timers) await timer.close();
-  const torch = peer && {
-    version: peer.version,
-    forward: of("torch forward"),
-    step: of("torch step"),
-    peakBytes: (await peer.request("peak")).peakBytes,
-  };
   peer?.stop();
+  const torch = peer &&
+    ended && {
+      version: peer.version,
+      forward: of("torch forward"),
+      step: of("torch step"),
+      peakBytes: ended.peakBytes,
+    };
   return {
     rows,
     forward: Object.fromEntries(timers.map(({ forward, timer }) => [forward, of(timer.forward.name)])),
     ...(torch === undefined ? {} : { torch }),
+    others,
     times: Object.fromEntries(times),
   };
 }

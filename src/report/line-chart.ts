@@ -30,7 +30,7 @@ export interface LineChart {
 type Place = (value: number) => number;
 
 /** The plane between the axes; the legend is to its right. */
-const plane = { left: 64, right: width - 170, top: 16, below: 44 };
+const plane = { left: 64, right: width - 150, top: 16, below: 44 };
 
 /** Lines over a common pair of linear axes, as a figure for a page; nothing where no line has two points. */
 export function lineChart(chart: LineChart): string {

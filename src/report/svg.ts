@@ -1,7 +1,7 @@
 import { escapeHtml } from "./escape-html.ts";
 
 export const colours = ["#1b6ca8", "#c8553d", "#588157"] as const;
-export const width = 680;
+export const width = 720;
 
 /** An image with its title above it, for a page. */
 export function figure(title: string, shapes: readonly string[], height: number): string {
