@@ -11,7 +11,14 @@ describe("documents made from the code are up to date (npm run docs)", () => {
 });
 
 test("links between documents lead somewhere", () => {
-  for (const path of ["README.md", "docs/cli.md", "docs/data.md", "docs/method.md", "CHANGELOG.md"]) {
+  for (const path of [
+    "README.md",
+    "docs/benchmarks.md",
+    "docs/cli.md",
+    "docs/data.md",
+    "docs/method.md",
+    "CHANGELOG.md",
+  ]) {
     const folder = path.includes("/") ? "docs/" : "";
     for (const [, target = ""] of readFileSync(path, "utf8").matchAll(/\]\((?!https?:)([^)#]+)/g))
       expect(() => readFileSync(`${folder}${target}`), `${path} -> ${target}`).not.toThrow(/ENOENT/);

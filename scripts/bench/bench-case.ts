@@ -13,42 +13,9 @@ import { floatWeights } from "../../src/training/artifact/initial-state.ts";
 import type { Manifest } from "../../src/training/artifact/manifest.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { copyState, type TrainingState } from "../../src/training/state.ts";
+import type { BenchModel } from "./bench-models.ts";
 import { randomDataset } from "./random-data.ts";
-
-/** A network to time: where it comes from, and the batch it is trained with. */
-export interface BenchModel {
-  name: string;
-  path: string;
-  /** Python script that exports it to `path` where it is not there yet. */
-  script?: string;
-  input: string;
-  sample: readonly number[];
-  classes: number;
-  batch: number;
-}
-
-export const benchModels: readonly BenchModel[] = [
-  {
-    name: "resnet20",
-    path: "fixtures/resnet20/model.onnx",
-    input: "input",
-    sample: [1, 28, 28],
-    classes: 10,
-    batch: 128,
-  },
-  {
-    name: "resnet50",
-    path: "build/models/resnet50.onnx",
-    script: "scripts/fixtures/export_resnet50.py",
-    input: "input",
-    sample: [3, 224, 224],
-    classes: 1000,
-    batch: 8,
-  },
-];
-
-export const forwards = ["float", "integer"] as const;
-export type Forward = (typeof forwards)[number];
+import type { Forward } from "./results.ts";
 
 /** A network's artifact on disk, and its state before any row was chosen. */
 export interface BenchCase {
@@ -109,6 +76,8 @@ async function exportModel({ script, path }: BenchModel): Promise<string | undef
   if (script === undefined) return `${path} is missing`;
   const python = process.env["EFQAT_PYTHON"] ?? "python3";
   await mkdir(dirname(path), { recursive: true });
-  const { exitCode, stderr } = await execa(python, [script, path], { reject: false });
-  return exitCode === 0 ? undefined : `${python} ${script} failed: ${stderr.split("\n").at(-1) ?? ""}`;
+  const command = [script.file, path, ...(script.args ?? [])];
+  const { exitCode, stderr } = await execa(python, command, { reject: false });
+  if (exitCode === 0) return undefined;
+  return `${python} ${command.join(" ")} failed: ${stderr.split("\n").at(-1) ?? ""}`;
 }

@@ -1,20 +1,15 @@
 /** Takes a few training steps of a network at one ratio in a process of its own and prints that process's peak memory. */
-import { existsSync, readFileSync } from "node:fs";
-import { benchModels, forwards, openCase } from "./bench-case.ts";
+import { peakMemory } from "../../src/runtime/peak-memory.ts";
+import { openCase } from "./bench-case.ts";
+import { benchModel } from "./bench-models.ts";
+import { forwards } from "./results.ts";
 import { openStepTimer } from "./time-steps.ts";
 
-const [name, wanted, ratio, threads] = process.argv.slice(2);
-const model = benchModels.find((candidate) => candidate.name === name);
+const [name = "", wanted, ratio, threads] = process.argv.slice(2);
 const forward = forwards.find((candidate) => candidate === wanted);
-if (model === undefined || forward === undefined) throw new Error(`no ${String(name)} ${String(wanted)}`);
-const bench = await openCase(model, forward);
+if (forward === undefined) throw new Error(`no forward is called ${String(wanted)}`);
+const bench = await openCase(benchModel(name), forward);
 const timer = await openStepTimer(bench, [Number(ratio)], Number(threads));
 for (let step = 0; step < 3; step++) for (const { contestant } of timer.steps) await contestant.once();
 await timer.close();
 console.log(JSON.stringify({ peakBytes: peakMemory() }));
-
-/** Largest resident memory so far; getrusage would count that of the process that started this one. */
-function peakMemory(): number {
-  if (!existsSync("/proc/self/status")) return process.resourceUsage().maxRSS * 1024;
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
-}

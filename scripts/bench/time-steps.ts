@@ -4,6 +4,7 @@ import { dropUnused } from "../../src/passes/remove-unused.ts";
 import { Session } from "../../src/runtime/session.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { artifactFiles } from "../../src/training/artifact/manifest.ts";
+import { Stopwatch, timedGraph } from "../../src/training/profile/stopwatch.ts";
 import { defaultTrainOptions } from "../../src/training/train-options.ts";
 import {
   closeGraphs,
@@ -11,29 +12,10 @@ import {
   sessionOptions,
   type TrainingGraphs,
 } from "../../src/training/trainer/graphs.ts";
-import { type RunnableGraph, Stepper } from "../../src/training/trainer/step.ts";
+import { Stepper } from "../../src/training/trainer/step.ts";
 import { targetsOf } from "../../src/training/trainer/targets.ts";
 import type { BenchCase } from "./bench-case.ts";
 import type { Contestant } from "./interleave.ts";
-
-/** A session whose running time is added up. */
-class TimedGraph implements RunnableGraph {
-  readonly inputs: RunnableGraph["inputs"];
-  readonly #graph: RunnableGraph;
-  spent = 0;
-
-  constructor(graph: RunnableGraph) {
-    this.#graph = graph;
-    this.inputs = graph.inputs;
-  }
-
-  async run(...call: Parameters<RunnableGraph["run"]>): ReturnType<RunnableGraph["run"]> {
-    const start = performance.now();
-    const results = await this.#graph.run(...call);
-    this.spent += performance.now() - start;
-    return results;
-  }
-}
 
 /** Milliseconds of the parts of the last step taken at one ratio. */
 export interface StepParts {
@@ -92,9 +74,8 @@ function forwardContestant(bench: BenchCase, session: Session, data: Record<stri
   return {
     name: `${bench.forward} forward`,
     once: async () => {
-      const start = performance.now();
       await session.run(feeds, ["loss"]);
-      return performance.now() - start;
+      return undefined;
     },
   };
 }
@@ -105,18 +86,25 @@ function stepContestant(
   data: Record<string, Tensor>,
   ratio: number,
 ): StepTimer["steps"][number] {
-  const training = new TimedGraph(graphs.training);
-  const optimizer = new TimedGraph(graphs.optimizer);
-  const stepper = new Stepper(bench.manifest, { training, optimizer }, {});
+  const training = new Stopwatch();
+  const optimizer = new Stopwatch();
+  const sessions = {
+    training: timedGraph(graphs.training, training),
+    optimizer: timedGraph(graphs.optimizer, optimizer),
+  };
+  const stepper = new Stepper(bench.manifest, sessions, {});
   const state = bench.stateAt(ratio);
   const parts: StepParts[] = [];
   const once = async (): Promise<number> => {
+    const whole = new Stopwatch();
     training.spent = optimizer.spent = 0;
-    const start = performance.now();
-    await stepper.run(state, data, 1e-6);
-    const step = performance.now() - start;
-    parts.push({ step, training: training.spent, sessions: training.spent + optimizer.spent });
-    return step;
+    await whole.time(() => stepper.run(state, data, 1e-6));
+    parts.push({
+      step: whole.spent,
+      training: training.spent,
+      sessions: training.spent + optimizer.spent,
+    });
+    return whole.spent;
   };
   return { ratio, contestant: { name: `${bench.forward} step r=${ratio}`, once }, parts };
 }

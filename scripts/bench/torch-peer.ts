@@ -2,7 +2,13 @@ import { execa, type ResultPromise } from "execa";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-type Reply = { ms: number; peakBytes: number };
+interface Reply {
+  ms: number;
+  /** Largest resident memory so far. */
+  peakBytes: number;
+  /** Processor time of all its threads so far. */
+  processorMs: number;
+}
 
 /** A Python process that runs PyTorch QAT of an artifact's network, one request at a time. */
 export class TorchPeer {
@@ -37,8 +43,8 @@ export class TorchPeer {
     return new TorchPeer(child, lines, torch);
   }
 
-  /** Runs one request and returns the milliseconds that the other side measured, and its peak memory so far. */
-  async request(what: "forward" | "step" | "peak"): Promise<Reply> {
+  /** Runs one request and returns the milliseconds that the other side measured, and what it has used so far. */
+  async request(what: "forward" | "step" | "nothing"): Promise<Reply> {
     this.#child.stdin.write(`${JSON.stringify({ do: what })}\n`);
     const line = await this.#lines.next();
     if (line.done === true) throw new Error("the PyTorch side of the benchmark stopped");

@@ -3,7 +3,7 @@
 Reads an artifact directory (eval_model.onnx, checkpoint.safetensors, manifest.json), builds the same graph out of
 PyTorch operators with the same quantizers as learned-scale fake quantizers (torch._fake_quantize_learnable_*),
 every weight, bias, scale and zero point training, and serves timing requests, one JSON line each, on standard
-input: {"do": "forward" | "step" | "peak"}. SGD with momentum, as on our side.
+input: {"do": "forward" | "step" | "nothing"}. SGD with momentum, as on our side.
 """
 
 import argparse
@@ -234,8 +234,12 @@ def main():
             step()
         elif request == "forward":
             forward()
-        peak = peak_memory()
-        print(json.dumps({"ms": (time.perf_counter() - start) * 1000, "peakBytes": peak}), flush=True)
+        reply = {
+            "ms": (time.perf_counter() - start) * 1000,
+            "peakBytes": peak_memory(),
+            "processorMs": time.process_time() * 1000,
+        }
+        print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":

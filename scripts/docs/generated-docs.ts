@@ -1,12 +1,22 @@
+import { readdirSync } from "node:fs";
 import { reportJsonSchema } from "../../src/report/report-data.ts";
+import { drawPlots } from "../bench/draw-plots.ts";
+import { readResults } from "../bench/results.ts";
+import { renderBenchmarks } from "./render-benchmarks.ts";
 import { renderCliDocs } from "./render-cli.ts";
 import { renderOperatorDocs } from "./render-operators.ts";
 
-/** Documents that are made from the code, by path. */
+/** Documents that are made from the code, or from the benchmark's results, by path. */
 export function generatedDocs(): Map<string, string> {
+  const folder = "docs/benchmarks";
+  const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
+  const results = files.sort().map((file) => readResults(`${folder}/${file}`));
+  const plots = drawPlots(results.flatMap(({ runs }) => runs));
   return new Map([
     ["docs/cli.md", renderCliDocs()],
     ["docs/operators.md", renderOperatorDocs()],
     ["docs/report-schema.json", `${JSON.stringify(reportJsonSchema(), null, 2)}\n`],
+    ["docs/benchmarks.md", renderBenchmarks(results)],
+    ...Array.from(plots, ([name, svg]) => [`${folder}/${name}`, svg] as const),
   ]);
 }

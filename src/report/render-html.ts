@@ -1,6 +1,7 @@
-import { barChart, lineChart } from "./charts.ts";
+import { barChart } from "./bar-chart.ts";
 import { escapeHtml } from "./escape-html.ts";
 import { formatNumber, formatPercent } from "./format.ts";
+import { lineChart, type LineChart } from "./line-chart.ts";
 import { layerTable, operatorTable } from "./profile-tables.ts";
 import { renderText } from "./render-text.ts";
 import type { Report, Score } from "./report-data.ts";
@@ -13,7 +14,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; margin: 0.5rem 0; } th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; }
 pre { background: #f5f5f5; padding: 0.8rem; overflow-x: auto; } figure { margin: 1rem 0; }
-figcaption { font-weight: 600; } svg { max-width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: #444; }
+figcaption { font-weight: 600; } svg { max-width: 100%; height: auto; }
 `;
 
 /** The report as one HTML page that loads nothing: tables and inline SVG charts. */
@@ -65,14 +66,24 @@ function accuracyChart(scores: readonly Score[]): string {
 
 function trainingCharts({ training }: Report): string {
   if (training === undefined) return "";
-  const losses = lineChart("Loss by samples seen", "samples", [
-    { title: "training", points: training.history.map(({ samples, loss }) => [samples, loss] as const) },
-    { title: "held out", points: training.validation.map(({ samples, loss }) => [samples, loss] as const) },
-  ]);
+  const axes = (title: string): Pick<LineChart, "x" | "y"> => ({
+    x: { title: "samples seen" },
+    y: { title },
+  });
+  const losses = lineChart({
+    title: "Loss by samples seen",
+    ...axes("loss"),
+    series: [
+      { title: "training", points: training.history.map(({ samples, loss }) => [samples, loss] as const) },
+      { title: "held out", points: training.validation.map(({ samples, loss }) => [samples, loss] as const) },
+    ],
+  });
   const accuracy = training.validation.flatMap(({ samples, accuracy: value }) =>
     value === undefined ? [] : [[samples, value] as const],
   );
-  return `${losses}${lineChart("Held-out top-1 accuracy by samples seen", "samples", [{ title: "held out", points: accuracy }])}`;
+  const title = "Held-out top-1 accuracy by samples seen";
+  const series = [{ title: "held out", points: accuracy }];
+  return `${losses}${lineChart({ title, ...axes("top-1"), series })}`;
 }
 
 function profileSection({ profile }: Report): string {

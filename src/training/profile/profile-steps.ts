@@ -2,12 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
+import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readProfile, type KernelTime } from "../../runtime/read-profile.ts";
 import { readArtifact } from "../artifact/files.ts";
 import { closeGraphs, openGraphs } from "../trainer/graphs.ts";
-import { type RunnableGraph, Stepper } from "../trainer/step.ts";
+import { Stepper } from "../trainer/step.ts";
 import { targetsOf } from "../trainer/targets.ts";
 import type { TrainOptions } from "../train-options.ts";
+import { Stopwatch, timedGraph } from "./stopwatch.ts";
 
 /** Times of training steps, in milliseconds, means over the steps after the first. */
 export interface StepProfile {
@@ -43,57 +45,49 @@ export async function profileSteps(
   try {
     const prefix = join(folder, "training");
     const graphs = await openGraphs(directory, manifest, { ...runtime, profilePrefix: prefix });
-    const spent = { step: 0, data: 0, training: 0, optimizer: 0 };
-    const timed = (graph: RunnableGraph, part: "training" | "optimizer"): RunnableGraph => ({
-      inputs: graph.inputs,
-      run: (...call) => addTime(spent, part, () => graph.run(...call)),
-    });
+    const watches = {
+      step: new Stopwatch(),
+      data: new Stopwatch(),
+      training: new Stopwatch(),
+      optimizer: new Stopwatch(),
+    };
     const sessions = {
-      training: timed(graphs.training, "training"),
-      optimizer: timed(graphs.optimizer, "optimizer"),
+      training: timedGraph(graphs.training, watches.training),
+      optimizer: timedGraph(graphs.optimizer, watches.optimizer),
     };
     const stepper = new Stepper(manifest, sessions, {});
     try {
       for (let taken = 0; taken <= steps; taken++) {
         signal?.throwIfAborted();
-        await addTime(spent, "step", async () => {
+        await watches.step.time(async () => {
           const indices = Array.from(
             { length: manifest.batch },
             (_, i) => (taken * manifest.batch + i) % dataset.length,
           );
-          const data = await addTime(spent, "data", async () => {
+          const data = await watches.data.time(async () => {
             const batch = await dataset.read(indices);
             return { ...batch.inputs, ...(await targetsOf(manifest, batch, graphs.teacher)) };
           });
           await stepper.run(checkpoint, data, 1);
         });
-        if (taken === 0) for (const part of Object.keys(spent) as (keyof typeof spent)[]) spent[part] = 0;
+        if (taken === 0) for (const watch of Object.values(watches)) watch.spent = 0;
       }
       graphs.training.endProfile();
     } finally {
       await closeGraphs(graphs);
     }
-    const means = Object.fromEntries(
-      Object.entries(spent).map(([part, ms]) => [part, ms / steps]),
-    ) as typeof spent;
     const kernels = (await readProfile(prefix)).slice(1);
-    const { forward, batch } = manifest;
-    return { forward, batch, steps, ...means, kernels, peakBytes: process.resourceUsage().maxRSS * 1024 };
+    const mean = (watch: Stopwatch): number => watch.spent / steps;
+    return {
+      ...{ forward: manifest.forward, batch: manifest.batch, steps },
+      step: mean(watches.step),
+      data: mean(watches.data),
+      training: mean(watches.training),
+      optimizer: mean(watches.optimizer),
+      kernels,
+      peakBytes: peakMemory(),
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** Runs something and adds its milliseconds to a part. */
-async function addTime<Part extends string, Result>(
-  spent: Record<Part, number>,
-  part: Part,
-  run: () => Promise<Result>,
-): Promise<Result> {
-  const start = performance.now();
-  try {
-    return await run();
-  } finally {
-    spent[part] += performance.now() - start;
   }
 }
