@@ -3,7 +3,14 @@ import { drawPlots } from "../scripts/bench/draw-plots.ts";
 import type { BenchRun } from "../scripts/bench/results.ts";
 
 const rows = (steps: readonly (readonly [number, number])[]): BenchRun["rows"] =>
-  steps.map(([ratio, step]) => ({ forward: "float", ratio, step, backward: step / 2, overhead: 0 }));
+  steps.map(([ratio, step]) => ({
+    forward: "float",
+    mode: "cwpl",
+    ratio,
+    step,
+    backward: step / 2,
+    overhead: 0,
+  }));
 const torch = { version: "2", forward: 100, step: 400, peakBytes: 1 };
 const base = { model: "net", batch: 8, sample: [3, 32, 32], forward: { float: 50 }, others: 0, times: {} };
 

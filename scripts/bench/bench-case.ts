@@ -14,13 +14,23 @@ import type { Manifest } from "../../src/training/artifact/manifest.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { copyState, type TrainingState } from "../../src/training/state.ts";
 import type { BenchModel } from "./bench-models.ts";
+import { formTrials } from "../../src/workflows/artifact-stage.ts";
 import { randomDataset } from "./random-data.ts";
 import type { Forward } from "./results.ts";
+
+/** The share of rows for which the forms of gradients are tried out: of the ratios timed on one artifact the typical one. */
+export type TunedRatio = 1 | 0.25 | 0.05;
+
+export function tunedRatio(ratio: number): TunedRatio {
+  if (ratio > 0.5) return 1;
+  return ratio > 0.1 ? 0.25 : 0.05;
+}
 
 /** A network's artifact on disk, and its state before any row was chosen. */
 export interface BenchCase {
   model: BenchModel;
   forward: Forward;
+  tuned: TunedRatio;
   directory: string;
   manifest: Manifest;
   dataset: Dataset;
@@ -31,11 +41,22 @@ export interface BenchCase {
 const datasetOf = (model: BenchModel): Dataset =>
   randomDataset(model.input, model.sample, model.classes, 4 * model.batch);
 
-export const directoryOf = (model: BenchModel, forward: Forward): string =>
-  join("build", "bench", `${model.name}-${forward}`);
+/** Folder of what was measured of this machine. */
+export const cacheFolder = join("build", "bench", "cache");
 
-/** Quantizes the network to W8A8 and writes its artifacts under build/bench; resolves to a reason when it cannot. */
-export async function writeCases(model: BenchModel, chosen: readonly Forward[]): Promise<string | undefined> {
+export const directoryOf = (model: BenchModel, forward: Forward, tuned: TunedRatio): string =>
+  join("build", "bench", `${model.name}-${forward}-${tuned}`);
+
+/**
+ * Quantizes the network to W8A8 and writes its artifacts under build/bench, one per kind of forward and tuned ratio;
+ * resolves to a reason when it cannot.
+ */
+export async function writeCases(
+  model: BenchModel,
+  chosen: readonly Forward[],
+  tuned: Iterable<TunedRatio>,
+  threads: number,
+): Promise<string | undefined> {
   if (!existsSync(model.path)) {
     const reason = await exportModel(model);
     if (reason !== undefined) return reason;
@@ -45,22 +66,25 @@ export async function writeCases(model: BenchModel, chosen: readonly Forward[]):
   const formats = observedTensors(plan);
   const ranges = await calibrate(prepared, formats.keys(), datasetOf(model), { formats, batch: model.batch });
   const state = computeState(prepared, plan, ranges, {});
-  for (const forward of chosen) {
-    const artifact = await buildArtifact({
-      ...{ model: prepared, plan, state, forward, batch: model.batch },
-      loss: { kind: "cross-entropy", hasLabels: true },
-      source: { file: model.path, sha256: "" },
-    });
-    const directory = directoryOf(model, forward);
-    await rm(directory, { recursive: true, force: true });
-    await writeArtifact(artifact, directory);
+  for (const ratio of new Set(tuned)) {
+    for (const forward of chosen) {
+      const artifact = await buildArtifact({
+        ...{ model: prepared, plan, state, forward, batch: model.batch },
+        loss: { kind: "cross-entropy", hasLabels: true },
+        source: { file: model.path, sha256: "" },
+        tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
+      });
+      const directory = directoryOf(model, forward, ratio);
+      await rm(directory, { recursive: true, force: true });
+      await writeArtifact(artifact, directory);
+    }
   }
   return undefined;
 }
 
 /** Opens what `writeCases` wrote. */
-export async function openCase(model: BenchModel, forward: Forward): Promise<BenchCase> {
-  const directory = directoryOf(model, forward);
+export async function openCase(model: BenchModel, forward: Forward, tuned: TunedRatio): Promise<BenchCase> {
+  const directory = directoryOf(model, forward, tuned);
   const dataset = datasetOf(model);
   const { manifest, checkpoint, floatModel } = await readArtifact(directory);
   const latents = floatWeights(floatModel.graph, manifest);
@@ -69,7 +93,7 @@ export async function openCase(model: BenchModel, forward: Forward): Promise<Ben
     refreshRows(state, manifest.weights, { ...defaultFreezingOptions, ratio }, { floatWeights: latents });
     return state;
   };
-  return { model, forward, directory, manifest, dataset, stateAt };
+  return { model, forward, tuned, directory, manifest, dataset, stateAt };
 }
 
 async function exportModel({ script, path }: BenchModel): Promise<string | undefined> {

@@ -19,7 +19,8 @@ export function drawPlots(runs: readonly BenchRun[]): Map<string, string> {
   return new Map([...charts].map(([name, chart]) => [name, lineChartFile(chart)]));
 }
 
-function ratioChart({ model, batch, sample, rows, torch }: BenchRun): LineChart {
+function ratioChart({ model, batch, sample, rows: all, torch }: BenchRun): LineChart {
+  const rows = all.filter(({ mode }) => mode === "cwpl");
   const ratios = [...new Set(rows.map(({ ratio }) => ratio))].sort((a, b) => a - b);
   const ours = forwards.map((forward, index): Series => {
     const points = rows

@@ -1,12 +1,13 @@
 /**
  * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --forwards float,integer --ratios 1,0.5,0.25,0.1,0.05,0
- *                   --rounds 7 --threads 2 --no-torch --json FILE]
+ *                   --budgets 0.33 --rounds 7 --threads 2 --no-torch --json FILE]
  *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8,16 --batch-model resnet50
  *                --depths 8,14,20,32,44,56]
  *
  * Times training steps, interleaved in one run, and prints them as ratios: against this project's own full QAT
  * (r = 1, float forward), and against PyTorch QAT with learned scales where Python has torch (EFQAT_PYTHON names the
- * interpreter). Backward is the training graph's time less that of its own forward. `--sweeps` also times steps
+ * interpreter). Backward is the training graph's time less that of its own forward. --ratios are those of CWPL, on
+ * artifacts whose forms of gradients were tried out at 1, 0.25 or 0.05, the nearest; --budgets those of the mode cost. `--sweeps` also times steps
  * against batch (of one model) and against depth (CIFAR-style ResNets, batch 32 of 3x32x32), each point a run of its
  * own. An empty list (`--models=`) leaves its part out. `npm run bench:plots -- FILE` draws what --json wrote.
  */
@@ -16,7 +17,7 @@ import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { format } from "prettier";
 import { runtimeVersion } from "../../src/runtime/session.ts";
-import { writeCases } from "./bench-case.ts";
+import { tunedRatio, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel, benchModels, resNetOfDepth } from "./bench-models.ts";
 import { measureMemory } from "./measure-memory.ts";
 import { printRun } from "./print-run.ts";
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
     models: { type: "string", default: benchModels.map(({ name }) => name).join(",") },
     forwards: { type: "string", default: forwards.join(",") },
     ratios: { type: "string", default: "1,0.5,0.25,0.1,0.05,0" },
+    budgets: { type: "string", default: "0.33" },
     rounds: { type: "string", default: "7" },
     threads: { type: "string", default: "2" },
     torch: { type: "boolean", default: true },
@@ -44,6 +46,7 @@ const list = (text: string): string[] => text.split(",").filter((entry) => entry
 const settings: Settings = {
   forwards: forwards.filter((forward) => list(options.forwards).includes(forward)),
   ratios: list(options.ratios).map(Number),
+  budgets: list(options.budgets).map(Number),
   rounds: Number(options.rounds),
   threads: Number(options.threads),
   torch: options.torch,
@@ -52,7 +55,7 @@ const settings: Settings = {
 const runs: BenchRun[] = [];
 for (const name of list(options.models)) await run("ratio", benchModel(name), settings);
 if (options.sweeps) {
-  const sweep = { ...settings, ratios: list(options["sweep-ratios"]).map(Number) };
+  const sweep = { ...settings, ratios: list(options["sweep-ratios"]).map(Number), budgets: [] };
   for (const batch of list(options.batches))
     await run("batch", { ...benchModel(options["batch-model"]), batch: Number(batch) }, sweep);
   for (const depth of list(options.depths)) await run("depth", resNetOfDepth(Number(depth)), sweep);
@@ -63,7 +66,12 @@ async function run(kind: BenchRun["kind"], model: BenchModel, chosen: Settings):
   const { name, batch, sample, depth } = model;
   const what = `batch ${batch} of ${sample.join("x")}, W8A8, ${chosen.threads} threads, ${chosen.rounds} rounds`;
   console.log(`\n${name}, ${what}`);
-  const reason = await writeCases(model, chosen.forwards);
+  const reason = await writeCases(
+    model,
+    chosen.forwards,
+    [...chosen.ratios, ...chosen.budgets].map(tunedRatio),
+    chosen.threads,
+  );
   if (reason !== undefined) {
     console.log(`  left out: ${reason}`);
     return;

@@ -15,19 +15,27 @@ export function printRun({ rows, forward, torch, memory, others }: BenchRun): vo
 }
 
 function printSteps(rows: readonly StepRow[], torchStep: number | undefined): void {
-  const full = rows.find(({ ratio, forward }) => ratio === 1 && forward === rows[0]?.forward);
+  const full = rows.find(
+    ({ mode, ratio, forward }) => mode === "cwpl" && ratio === 1 && forward === rows[0]?.forward,
+  );
   const times = (base: number | undefined, own: number): string =>
     base === undefined ? "-" : `${(base / own).toFixed(2)}x`;
   const line = (cells: readonly string[]): void =>
     console.log(`  ${cells.map((cell) => cell.padStart(12)).join("")}`);
   line(["forward", "r", "backward ms", "x of full", "step ms", "x of full", "x of torch", "in JS"]);
-  for (const { forward, ratio, step, backward, overhead } of rows) {
+  for (const { forward, mode, ratio, step, backward, overhead } of rows) {
     const own = [
       backward.toFixed(0),
       times(full?.backward, backward),
       step.toFixed(0),
       times(full?.step, step),
     ];
-    line([forward, String(ratio), ...own, times(torchStep, step), `${(overhead * 100).toFixed(1)} %`]);
+    line([
+      forward,
+      mode === "cost" ? `cost ${ratio}` : String(ratio),
+      ...own,
+      times(torchStep, step),
+      `${(overhead * 100).toFixed(1)} %`,
+    ]);
   }
 }

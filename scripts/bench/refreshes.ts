@@ -15,8 +15,10 @@ import { defaultTrainOptions } from "../../src/training/train.ts";
 import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
 import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
 import { targetsOf } from "../../src/training/trainer/targets.ts";
-import { benchModels, type BenchModel, directoryOf, forwards, openCase, writeCases } from "./bench-case.ts";
+import { directoryOf, openCase, writeCases } from "./bench-case.ts";
+import { type BenchModel, benchModel } from "./bench-models.ts";
 import { median } from "./interleave.ts";
+import { forwards } from "./results.ts";
 
 const { values } = parseArgs({
   options: {
@@ -29,14 +31,14 @@ const { values } = parseArgs({
 const forward = forwards.find((name) => name === values.forward);
 if (forward === undefined) throw new Error("--forward is float or integer");
 for (const name of values.models.split(",")) {
-  const model = benchModels.find((candidate) => candidate.name === name);
-  if (model === undefined) throw new Error(`no benchmark model is called ${name}`);
-  if (!existsSync(directoryOf(model, forward))) await writeCases(model, [forward]);
+  const model = benchModel(name);
+  if (!existsSync(directoryOf(model, forward, 0.05)))
+    await writeCases(model, [forward], [0.05], Number(values.threads));
   await refreshOften(model, forward);
 }
 
 async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"): Promise<void> {
-  const bench = await openCase(model, arithmetic);
+  const bench = await openCase(model, arithmetic, 0.05);
   const { manifest, directory } = bench;
   const runtime = { ...defaultTrainOptions, threads: Number(values.threads) };
   const graphs = await openGraphs(directory, manifest, runtime);

@@ -9,7 +9,11 @@ const bytes = z.number();
 
 const stepRow = z.object({
   forward: z.enum(forwards),
-  ratio: z.number(),
+  mode: z
+    .enum(["cwpl", "cost"])
+    .default("cwpl")
+    .describe("How rows are chosen: a share of each layer's, or against measured time."),
+  ratio: z.number().describe("Share of rows; of a full backward's time for the mode cost."),
   step: ms,
   backward: ms.describe("The training graph's time less that of its own forward."),
   overhead: z.number().describe("What of a step the sessions do not take, as a share of what they take."),

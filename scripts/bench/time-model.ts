@@ -1,7 +1,8 @@
-import { type BenchCase, openCase } from "./bench-case.ts";
+import { openCase, tunedRatio } from "./bench-case.ts";
 import type { BenchModel } from "./bench-models.ts";
 import { type Contestant, interleave, median } from "./interleave.ts";
 import type { BenchRun, Forward, StepRow } from "./results.ts";
+import { openCostTimer } from "./time-cost.ts";
 import { openStepTimer, type StepTimer } from "./time-steps.ts";
 import { TorchPeer } from "./torch-peer.ts";
 import { watchCores } from "./watch-cores.ts";
@@ -9,6 +10,8 @@ import { watchCores } from "./watch-cores.ts";
 export interface Settings {
   forwards: readonly Forward[];
   ratios: readonly number[];
+  /** Budgets of the mode cost. */
+  budgets: readonly number[];
   rounds: number;
   threads: number;
   torch: boolean;
@@ -18,14 +21,22 @@ export type Timings = Pick<BenchRun, "rows" | "forward" | "torch" | "others" | "
 
 /** Times the steps of a model whose cases were written, all in turn, beside PyTorch's where there is one. */
 export async function timeModel(model: BenchModel, settings: Settings): Promise<Timings> {
-  const cases = await Promise.all(settings.forwards.map((forward) => openCase(model, forward)));
-  const peer = await startPeer(cases, settings);
+  const { forwards, ratios, budgets, threads } = settings;
   const timers: { forward: Forward; timer: StepTimer }[] = [];
-  for (const each of cases)
-    timers.push({
-      forward: each.forward,
-      timer: await openStepTimer(each, settings.ratios, settings.threads),
-    });
+  const directories: string[] = [];
+  for (const forward of forwards) {
+    for (const tuned of new Set(ratios.map(tunedRatio))) {
+      const bench = await openCase(model, forward, tuned);
+      const own = ratios.filter((ratio) => tunedRatio(ratio) === tuned);
+      directories.push(bench.directory);
+      timers.push({ forward, timer: await openStepTimer(bench, own, threads) });
+    }
+    for (const budget of budgets) {
+      const bench = await openCase(model, forward, tunedRatio(budget));
+      timers.push({ forward, timer: await openCostTimer(bench, budget, threads) });
+    }
+  }
+  const peer = await startPeer(directories[0], settings);
   const started = await peer?.request("nothing");
   const othersShare = watchCores();
   const times = await interleave(
@@ -51,7 +62,12 @@ export async function timeModel(model: BenchModel, settings: Settings): Promise<
     };
   return {
     rows,
-    forward: Object.fromEntries(timers.map(({ forward, timer }) => [forward, of(timer.forward.name)])),
+    forward: Object.fromEntries(
+      forwards.map((forward) => {
+        const own = timers.find((each) => each.forward === forward);
+        return [forward, of(own?.timer.forward.name ?? "")];
+      }),
+    ),
     ...(torch === undefined ? {} : { torch }),
     others,
     times: Object.fromEntries(times),
@@ -59,11 +75,11 @@ export async function timeModel(model: BenchModel, settings: Settings): Promise<
 }
 
 async function startPeer(
-  [first]: readonly BenchCase[],
+  first: string | undefined,
   { torch, threads }: Settings,
 ): Promise<TorchPeer | undefined> {
   if (first === undefined) throw new Error("--forwards names none of float, integer");
-  const peer = torch ? await TorchPeer.start(first.directory, threads) : "not asked for";
+  const peer = torch ? await TorchPeer.start(first, threads) : "not asked for";
   if (typeof peer !== "string") return peer;
   console.log(`  without PyTorch: ${peer}`);
   return undefined;
@@ -79,10 +95,10 @@ function peerContestants(peer: TorchPeer | undefined): Contestant[] {
 
 function rowsOf(forward: Forward, timer: StepTimer, of: (name: string) => number): StepRow[] {
   const forwardTime = of(timer.forward.name);
-  return timer.steps.map(({ ratio, contestant, parts }) => {
+  return timer.steps.map(({ mode, ratio, contestant, parts }) => {
     const counted = parts.slice(1);
     return {
-      ...{ forward, ratio, step: of(contestant.name) },
+      ...{ forward, mode, ratio, step: of(contestant.name) },
       backward: median(counted.map((part) => part.training)) - forwardTime,
       overhead: median(counted.map((part) => part.step / part.sessions - 1)),
     };

@@ -13,6 +13,7 @@ import {
   type TrainingGraphs,
 } from "../../src/training/trainer/graphs.ts";
 import { Stepper } from "../../src/training/trainer/step.ts";
+import { stateTensor, type TrainingState } from "../../src/training/state.ts";
 import { targetsOf } from "../../src/training/trainer/targets.ts";
 import type { BenchCase } from "./bench-case.ts";
 import type { Contestant } from "./interleave.ts";
@@ -24,12 +25,20 @@ export interface StepParts {
   sessions: number;
 }
 
+export interface TimedStep {
+  mode: "cwpl" | "cost";
+  /** Share of rows; of a full backward's time for the mode cost. */
+  ratio: number;
+  contestant: Contestant;
+  parts: StepParts[];
+}
+
 /** What one artifact's steps are timed with. */
 export interface StepTimer {
   /** The training graph's own forward pass and loss alone. */
   forward: Contestant;
   /** A whole training step (gradients, optimizer, state) per ratio; `parts` tells what of it the sessions took. */
-  steps: { ratio: number; contestant: Contestant; parts: StepParts[] }[];
+  steps: TimedStep[];
   close(): Promise<void>;
 }
 
@@ -41,12 +50,14 @@ export async function openStepTimer(
 ): Promise<StepTimer> {
   const graphs = await openGraphs(bench.directory, bench.manifest, { ...runtime, threads });
   const forward = await openForward(bench, threads);
-  const indices = Array.from({ length: bench.model.batch }, (_, index) => index);
-  const batch = await bench.dataset.read(indices);
-  const data = { ...batch.inputs, ...(await targetsOf(bench.manifest, batch, undefined)) };
-  const steps = ratios.map((ratio) => stepContestant(bench, graphs, data, ratio));
+  const data = await dataOf(bench);
+  const steps = ratios.map((ratio): TimedStep => {
+    const stepper = new TimedStepper(bench, graphs);
+    return { mode: "cwpl", ratio, ...stepper.contest(`r=${ratio}`, bench.stateAt(ratio), data) };
+  });
+  const name = `${bench.forward} forward of ${bench.tuned}`;
   return {
-    forward: forwardContestant(bench, forward, data),
+    forward: forwardContestant(name, forward, bench.stateAt(0), data),
     steps,
     close: async () => {
       await closeGraphs(graphs);
@@ -55,8 +66,14 @@ export async function openStepTimer(
   };
 }
 
+/** Inputs and targets of the first batch. */
+export async function dataOf({ model, dataset, manifest }: BenchCase): Promise<Record<string, Tensor>> {
+  const batch = await dataset.read(Array.from({ length: model.batch }, (_, index) => index));
+  return { ...batch.inputs, ...(await targetsOf(manifest, batch, undefined)) };
+}
+
 /** The trainer's own session settings. */
-const runtime = { provider: null, arena: defaultTrainOptions.arena };
+export const runtime = { provider: null, arena: defaultTrainOptions.arena };
 
 /** The training graph cut down to the loss, so that a step less this is the backward. */
 async function openForward({ directory, manifest }: BenchCase, threads: number): Promise<Session> {
@@ -67,12 +84,16 @@ async function openForward({ directory, manifest }: BenchCase, threads: number):
   return Session.create(file, { ...sessionOptions(manifest, { ...runtime, threads }) });
 }
 
-function forwardContestant(bench: BenchCase, session: Session, data: Record<string, Tensor>): Contestant {
-  const state = bench.stateAt(0);
+export function forwardContestant(
+  name: string,
+  session: Session,
+  state: TrainingState,
+  data: Record<string, Tensor>,
+): Contestant {
   const feeds: Record<string, Tensor> = {};
-  for (const { name } of session.inputs) feeds[name] = (data[name] ?? state.get(name)) as Tensor;
+  for (const { name: input } of session.inputs) feeds[input] = data[input] ?? stateTensor(state, input);
   return {
-    name: `${bench.forward} forward`,
+    name,
     once: async () => {
       await session.run(feeds, ["loss"]);
       return undefined;
@@ -80,31 +101,40 @@ function forwardContestant(bench: BenchCase, session: Session, data: Record<stri
   };
 }
 
-function stepContestant(
-  bench: BenchCase,
-  graphs: TrainingGraphs,
-  data: Record<string, Tensor>,
-  ratio: number,
-): StepTimer["steps"][number] {
-  const training = new Stopwatch();
-  const optimizer = new Stopwatch();
-  const sessions = {
-    training: timedGraph(graphs.training, training),
-    optimizer: timedGraph(graphs.optimizer, optimizer),
-  };
-  const stepper = new Stepper(bench.manifest, sessions, {});
-  const state = bench.stateAt(ratio);
-  const parts: StepParts[] = [];
-  const once = async (): Promise<number> => {
-    const whole = new Stopwatch();
-    training.spent = optimizer.spent = 0;
-    await whole.time(() => stepper.run(state, data, 1e-6));
-    parts.push({
-      step: whole.spent,
-      training: training.spent,
-      sessions: training.spent + optimizer.spent,
-    });
-    return whole.spent;
-  };
-  return { ratio, contestant: { name: `${bench.forward} step r=${ratio}`, once }, parts };
+/** Takes training steps and notes what of them the sessions take. */
+export class TimedStepper {
+  readonly #bench: BenchCase;
+  readonly #training = new Stopwatch();
+  readonly #optimizer = new Stopwatch();
+  readonly #stepper: Stepper;
+
+  /** `still`: tensors of the state that the training graph holds as constants. */
+  constructor(
+    bench: BenchCase,
+    graphs: Pick<TrainingGraphs, "training" | "optimizer">,
+    still: ReadonlySet<string> = new Set(),
+  ) {
+    this.#bench = bench;
+    const training = timedGraph(graphs.training, this.#training);
+    const optimizer = timedGraph(graphs.optimizer, this.#optimizer);
+    this.#stepper = new Stepper(bench.manifest, { training, optimizer }, {});
+    this.#stepper.use(training, still);
+  }
+
+  contest(
+    name: string,
+    state: TrainingState,
+    data: Record<string, Tensor>,
+  ): Pick<TimedStep, "contestant" | "parts"> {
+    const parts: StepParts[] = [];
+    const once = async (): Promise<number> => {
+      const whole = new Stopwatch();
+      this.#training.spent = this.#optimizer.spent = 0;
+      await whole.time(() => this.#stepper.run(state, data, 1e-6));
+      const [training, optimizer] = [this.#training.spent, this.#optimizer.spent];
+      parts.push({ step: whole.spent, training, sessions: training + optimizer });
+      return whole.spent;
+    };
+    return { contestant: { name: `${this.#bench.forward} step ${name}`, once }, parts };
+  }
 }

@@ -45,9 +45,9 @@ function describeMaking({ command, machine, rounds, threads, runs }: BenchResult
 
 function ratioPart(run: BenchRun): string {
   const { model, batch, sample, rows, torch, memory } = run;
-  const full = rows.find(({ ratio }) => ratio === 1);
-  const body = rows.map(({ forward, ratio, step, backward }) => [
-    `${forward}, ${ratio}`,
+  const full = rows.find(({ mode, ratio }) => mode === "cwpl" && ratio === 1);
+  const body = rows.map(({ forward, mode, ratio, step, backward }) => [
+    `${forward}, ${mode === "cost" ? `cost ${ratio}` : ratio}`,
     backward.toFixed(0),
     times(full?.backward, backward),
     step.toFixed(0),

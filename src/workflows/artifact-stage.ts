@@ -37,27 +37,42 @@ export async function artifactStage(
     },
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
-    ...(choices.forms === "estimate" ? {} : { tune: trialsOf(choices, { provider, threads }, signal) }),
+    ...(choices.forms === "estimate"
+      ? {}
+      : {
+          tune: formTrials({
+            ...{ cache: choices.cache, ratio: choices.ratio, signal },
+            runtime: { provider, threads },
+          }),
+        }),
     forward: choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward,
     signal,
   });
   await writeArtifact(artifact, directory);
 }
 
-/** Trials of the forms of gradients, those made before on this machine taken from the cache. */
-function trialsOf(
-  { cache = undefined, ratio }: ArtifactChoices,
-  runtime: RuntimeOptions,
-  signal: AbortSignal,
-): FormTrials {
+/**
+ * Trials of the forms of gradients with a share of the rows trained; those made before on this machine are taken from
+ * the folder `cache`.
+ */
+export function formTrials({
+  cache,
+  ratio,
+  runtime,
+  signal,
+}: {
+  cache: string | undefined;
+  ratio: number;
+  runtime: RuntimeOptions;
+  signal?: AbortSignal;
+}): FormTrials {
+  const session = sessionOptionsOf(runtime);
   return async (abstract, target) => {
-    const session = sessionOptionsOf(runtime);
     const settings = { ratio, ...target, ...runtime };
-    return knownForms(
-      await cachedForms(cache ?? null, settings, (table) =>
-        tryForms(abstract, table, { ...target, ratio, session, signal }),
-      ),
+    const table = await cachedForms(cache ?? null, settings, (known) =>
+      tryForms(abstract, known, { ...target, ratio, session, signal }),
     );
+    return knownForms(table);
   };
 }
 

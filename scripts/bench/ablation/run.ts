@@ -38,6 +38,8 @@ export interface AblationOptions {
   seeds: readonly number[];
   threads: number;
   networks: readonly string[];
+  /** Names of choices; none for all. */
+  only: readonly string[];
 }
 
 const quiet = { logger: silentLogger, signal: new AbortController().signal };
@@ -64,7 +66,8 @@ export async function readOutcomes(out: string): Promise<Outcome[]> {
 
 /** Runs every choice of the grid that has no outcome yet, all settings for one seed before the next seed. */
 export async function runGrid(options: AblationOptions): Promise<void> {
-  const { out, seeds, data, networks } = options;
+  const { out, seeds, data, networks, only } = options;
+  const wanted = choices.filter((choice) => only.length === 0 || only.includes(nameOf(choice)));
   await mkdir(out, { recursive: true });
   const test = await openDataset(specOf(data, "test"), inputs);
   const known = new Set(
@@ -73,7 +76,7 @@ export async function runGrid(options: AblationOptions): Promise<void> {
   for (const seed of seeds) {
     for (const setting of settings.filter(({ network }) => networks.includes(network))) {
       await prepare(setting, options, test, known);
-      for (const choice of choices) {
+      for (const choice of wanted) {
         if (known.has(`${settingName(setting)} ${nameOf(choice)} ${seed}`)) continue;
         const outcome = await runOnce(setting, choice, seed, options, test);
         await record(out, outcome);
