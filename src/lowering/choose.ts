@@ -45,6 +45,36 @@ export function chooseDotForm(shape: readonly number[]): DotForm {
   return fits && product(spatial) >= 512 && product(shape) >= 2 ** 21 ? "convolution" : "product";
 }
 
+/** How dw of a depthwise convolution is computed. */
+export type DepthwiseWeightForm = "windows" | "rows" | "blocks";
+
+/**
+ * All taps as windows of one sequence cost their span, which grows with the maps' width; maps of equal width row by row
+ * cost a copy of x per tap of the last axis. Blocks take anything.
+ */
+export function chooseDepthwiseWeightForm(problem: WindowProblem): DepthwiseWeightForm {
+  if (problem.strides.some((stride) => stride !== 1)) return "blocks";
+  const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
+  const width = problem.x.at(-1) as number;
+  const rank = reach.length;
+  const inner = product(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
+  if (reach[0] !== undefined && (rank === 1 || reach[0] * inner < 40)) return "windows";
+  const sameWidth = problem.y.at(-1) === width && (reach[rank - 1] as number) <= width;
+  return rank === 2 && sameWidth ? "rows" : "blocks";
+}
+
+/** Rows of a depthwise dw that are computed at a time: what fits a cache, but enough to be worth a round. */
+export function chooseDepthwiseChunk(problem: WindowProblem): number {
+  const [images = 1, ...inputs] = [problem.x[0], ...problem.x.slice(2)] as number[];
+  const elements = images * Math.max(product(inputs), product(problem.y.slice(2)));
+  return Math.min(problem.y[1] as number, Math.max(4, Math.min(64, Math.floor(2 ** 18 / elements))));
+}
+
+/** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
+export function chooseBlock(width: number): number {
+  return Array.from({ length: 8 }, (_, i) => i + 1).findLast((size) => width % size === 0) ?? 1;
+}
+
 /** How dx of a convolution is computed. */
 export type ConvDataForm = "flipped-conv" | "conv-transpose";
 
