@@ -71,12 +71,10 @@ export function chooseDepthwiseChunk(problem: WindowProblem): number {
 }
 
 /** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
-export function chooseBlock(width: number): number {
-  return Array.from({ length: 8 }, (_, i) => i + 1).findLast((size) => width % size === 0) ?? 1;
-}
+export const chooseBlock = (width: number): number => largestDivisor(width, 8);
 
 /** How dx of a convolution is computed. */
-export type ConvDataForm = "flipped-conv" | "conv-transpose";
+export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks";
 
 /**
  * A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. Where the
@@ -89,7 +87,29 @@ export function chooseConvDataForm(problem: WindowProblem): ConvDataForm {
     return (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach;
   });
   const [images = 1, channels = 1, ...outputs] = problem.y;
+  if (problem.group > 1 && problem.group === channels && problem.group === problem.x[1]) {
+    const form = chooseDepthwiseDataForm(problem, unit && covers);
+    if (form !== undefined) return form;
+  }
   const weight = (channels * (problem.x[1] as number) * product(problem.kernel)) / problem.group;
   const turned = product(problem.kernel) > 1 && weight > 1024 * images * product(outputs);
   return unit && covers && !turned ? "flipped-conv" : "conv-transpose";
 }
+
+/**
+ * For small maps a matrix per channel, while images share it; blocks of rows where copies of dy are what costs: from
+ * kernels of 4x4 on (3x3 was slower in blocks).
+ */
+function chooseDepthwiseDataForm(problem: WindowProblem, flips: boolean): ConvDataForm | undefined {
+  const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
+  if (product(inputs) * product(outputs) <= 2 ** 12 && (problem.x[0] as number) >= 4) return "whole-maps";
+  if (!flips || inputs.length !== 2 || product(problem.dilations) !== 1) return undefined;
+  const large = product(problem.kernel) >= 16 && product(outputs) >= 512;
+  return large && chooseRowBlock(inputs[0] as number) > 1 ? "row-blocks" : undefined;
+}
+
+/** How many rows of a depthwise dx are computed at each step of its convolution: a divisor of their number. */
+export const chooseRowBlock = (height: number): number => largestDivisor(height, 14);
+
+const largestDivisor = (value: number, most: number): number =>
+  Array.from({ length: most }, (_, i) => i + 1).findLast((size) => value % size === 0) ?? 1;
