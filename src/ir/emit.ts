@@ -26,14 +26,19 @@ export class Emitter {
   readonly #used: Set<string>;
   readonly #next = new Map<string, number>();
   readonly #constants = new Map<string, string>();
+  readonly #outer: Emitter | undefined;
 
-  constructor(graph: Graph) {
+  /** With `outer`, for a subgraph of that emitter's graph: names are fresh in both, constants belong to the outer. */
+  constructor(graph: Graph, outer?: Emitter) {
     this.graph = graph;
     this.#used = usedNames(graph);
+    this.#outer = outer;
+    if (outer !== undefined) this.prefix = outer.prefix;
   }
 
   /** A name that nothing in the graph has: `hint` itself, or `hint` with a number. */
   fresh(hint: string): string {
+    if (this.#outer !== undefined) return this.#outer.fresh(hint);
     let name = hint;
     while (this.#used.has(name)) {
       const count = (this.#next.get(hint) ?? 0) + 1;
@@ -81,6 +86,7 @@ export class Emitter {
 
   /** A constant; equal small constants (up to 1 KiB) share one initializer. */
   constant(tensor: Tensor, hint = "constant"): string {
+    if (this.#outer !== undefined) return this.#outer.constant(tensor, hint);
     const key =
       tensor.bytes.byteLength > 1024
         ? undefined

@@ -59,8 +59,36 @@ export function chooseDotForm(shape: readonly number[]): DotForm {
   return fits && product(spatial) >= 512 && product(shape) >= 2 ** 21 ? "convolution" : "product";
 }
 
+/** How dw of a depthwise convolution is computed. */
+export type DepthwiseWeightForm = "windows" | "rows" | "blocks";
+
+/**
+ * All taps as windows of one sequence cost their span, which grows with the maps' width; maps of equal width row by row
+ * cost a copy of x per tap of the last axis. Blocks take anything.
+ */
+export function chooseDepthwiseWeightForm(problem: WindowProblem): DepthwiseWeightForm {
+  if (problem.strides.some((stride) => stride !== 1)) return "blocks";
+  const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
+  const width = problem.x.at(-1) as number;
+  const rank = reach.length;
+  const inner = product(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
+  if (reach[0] !== undefined && (rank === 1 || reach[0] * inner < 40)) return "windows";
+  const sameWidth = problem.y.at(-1) === width && (reach[rank - 1] as number) <= width;
+  return rank === 2 && sameWidth ? "rows" : "blocks";
+}
+
+/** Rows of a depthwise dw that are computed at a time: what fits a cache, but enough to be worth a round. */
+export function chooseDepthwiseChunk(problem: WindowProblem): number {
+  const [images = 1, ...inputs] = [problem.x[0], ...problem.x.slice(2)] as number[];
+  const elements = images * Math.max(product(inputs), product(problem.y.slice(2)));
+  return Math.min(problem.y[1] as number, Math.max(4, Math.min(64, Math.floor(2 ** 18 / elements))));
+}
+
+/** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
+export const chooseBlock = (width: number): number => largestDivisor(width, 8);
+
 /** How dx of a convolution is computed. */
-export type ConvDataForm = "flipped-conv" | "conv-transpose";
+export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks";
 
 /**
  * A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. Where the
@@ -73,6 +101,10 @@ export function chooseConvDataForm(problem: WindowProblem, answers: Forms): Conv
     return (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach;
   });
   const [images = 1, channels = 1, ...outputs] = problem.y;
+  if (problem.group > 1 && problem.group === channels && problem.group === problem.x[1]) {
+    const form = chooseDepthwiseDataForm(problem, unit && covers);
+    if (form !== undefined) return form;
+  }
   const weight = (channels * (problem.x[1] as number) * product(problem.kernel)) / problem.group;
   const turned = product(problem.kernel) > 1 && weight > 1024 * images * product(outputs);
   if (!unit || !covers) return "conv-transpose";
@@ -81,3 +113,21 @@ export function chooseConvDataForm(problem: WindowProblem, answers: Forms): Conv
     guess: turned ? "conv-transpose" : "flipped-conv",
   });
 }
+
+/**
+ * For small maps a matrix per channel, while images share it; blocks of rows where copies of dy are what costs: from
+ * kernels of 4x4 on (3x3 was slower in blocks).
+ */
+function chooseDepthwiseDataForm(problem: WindowProblem, flips: boolean): ConvDataForm | undefined {
+  const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
+  if (product(inputs) * product(outputs) <= 2 ** 12 && (problem.x[0] as number) >= 4) return "whole-maps";
+  if (!flips || inputs.length !== 2 || product(problem.dilations) !== 1) return undefined;
+  const large = product(problem.kernel) >= 16 && product(outputs) >= 512;
+  return large && chooseRowBlock(inputs[0] as number) > 1 ? "row-blocks" : undefined;
+}
+
+/** How many rows of a depthwise dx are computed at each step of its convolution: a divisor of their number. */
+export const chooseRowBlock = (height: number): number => largestDivisor(height, 14);
+
+const largestDivisor = (value: number, most: number): number =>
+  Array.from({ length: most }, (_, i) => i + 1).findLast((size) => value % size === 0) ?? 1;

@@ -1,6 +1,7 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { chooseConvDataForm } from "./choose.ts";
 import { floats } from "../tensor/tensor.ts";
+import { byRowBlocks, byWholeMaps } from "./depthwise-data-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { inputOf, product, type Lowering } from "./lowering.ts";
 import { transposedWindow } from "./transposed-window.ts";
@@ -10,11 +11,16 @@ import { transposedWindow } from "./transposed-window.ts";
  *
  * flipped-conv    dx = Conv(dy, w'), w'[ci, co, k] = w[co, ci, K-1-k], pads' = dilation*(K-1) - pads
  * conv-transpose  dx = ConvTranspose(dy, w), output_padding so that dx has x's shape
+ * whole-maps, row-blocks  depthwise convolutions only
  */
 export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
   const problem = windowProblemOf(node);
   const dy = inputOf(node, 0);
-  if (chooseConvDataForm(problem, forms) === "flipped-conv") {
+  const form = chooseConvDataForm(problem, forms);
+  if (form === "whole-maps") return byWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
+  if (form === "row-blocks")
+    return byRowBlocks(b, dy, plainWeight(b, node.inputs), problem, flippedPads(problem));
+  if (form === "flipped-conv") {
     const pads = flippedPads(problem);
     const attributes = {
       pads,
@@ -55,6 +61,14 @@ function flippedWeight(b: GradientBuilder, inputs: readonly string[], problem: W
   if (codes === undefined || scale === undefined) return reversed(b, swapped(b, weight, problem), problem);
   const values = reversed(b, b.cast(swapped(b, codes, problem), "float32"), problem);
   return b.mul(values, rearrangedScale(b, scale, problem));
+}
+
+/** A depthwise weight, [C, 1, ...k], dequantized here where it is quantized, for the same reason. */
+function plainWeight(b: GradientBuilder, inputs: readonly string[]): string {
+  const [, weight, codes, scale] = inputs as [string, string, string?, string?];
+  if (codes === undefined || scale === undefined) return weight;
+  const flat = b.reshape(b.cast(codes, "float32"), [0, -1]);
+  return b.mul(flat, b.reshape(scale, [-1, 1]));
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { lowerDepthwiseWeightGrad } from "./depthwise-weight-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { matMul, padSpatial, positions, product, sliceSpatial, type LoweringOptions } from "./lowering.ts";
 
 /**
- * dw of a grouped or depthwise convolution. Each row meets only its own group's input channels, so these are
+ * dw of a grouped convolution; one of a single channel per group is depthwise. Each row meets only its own group's input channels, so these are
  * gathered per row: x of row r is x[:, group of r]. Then, per row, one small product over the positions:
  *
  *   dw[r, ci, tap] = sum over images of  dy[r] · x unfolded by tap [positions, Ci/group]
@@ -15,10 +16,11 @@ export function lowerGroupedWeightGrad(
   options: LoweringOptions,
 ): string {
   const columns = (problem.x[1] as number) / problem.group;
+  if (columns === 1) return lowerDepthwiseWeightGrad(b, values, problem);
   const rowsPerGroup = (problem.y[1] as number) / problem.group;
   const dy = values.rows === undefined ? values.dy : b.op("Gather", [values.dy, values.rows], { axis: 1 });
   const x = ownChannels(b, values.x, values.rows, problem, columns, rowsPerGroup);
-  return columns === 1 ? depthwise(b, x, dy, problem) : grouped(b, x, dy, columns, problem, options);
+  return grouped(b, x, dy, columns, problem, options);
 }
 
 /** Input channels of each row's group, row after row: [N, R*Ci/group, ...]. */
@@ -30,25 +32,12 @@ function ownChannels(
   columns: number,
   rowsPerGroup: number,
 ): string {
-  if (rowsPerGroup === 1) {
-    if (rows === undefined) return x;
-    if (columns === 1) return b.op("Gather", [x, rows], { axis: 1 });
-  }
+  if (rowsPerGroup === 1 && rows === undefined) return x;
   const all = rows ?? b.ints(Array.from({ length: problem.y[1] as number }, (_, row) => row));
   const groups = rowsPerGroup === 1 ? all : b.div(all, b.ints([rowsPerGroup]));
   const first = b.reshape(b.mul(groups, b.ints([columns])), [-1, 1]);
   const offsets = b.reshape(b.ints(Array.from({ length: columns }, (_, column) => column)), [1, columns]);
   return b.op("Gather", [x, b.reshape(b.add(first, offsets), [-1])], { axis: 1 });
-}
-
-/** Per tap: multiply and sum over images and positions. */
-function depthwise(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
-  const sums = unfold(b, x, problem).map((seen) => {
-    const total = b.sum(b.mul(seen, dy), [0, ...problem.kernel.map((_, axis) => axis + 2)]);
-    return b.reshape(total, [-1, 1]);
-  });
-  const joined = sums.length === 1 ? (sums[0] as string) : b.op("Concat", sums, { axis: 1 });
-  return b.reshape(joined, [-1, 1, ...problem.kernel]);
 }
 
 /** Per row: [1, positions] · [positions, Ci/group] for each tap, stacked. */

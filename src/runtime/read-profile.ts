@@ -21,6 +21,9 @@ interface TraceEvent {
 
 const kernelSuffix = "_kernel_time";
 
+/** Its time is that of the nodes it holds, which are listed themselves. */
+const isHolder = (opType: string | undefined): boolean => opType === "Loop";
+
 /** Kernel times of each run of a session that wrote its profile to a file of this prefix. */
 export async function readProfile(prefix: string): Promise<KernelTime[][]> {
   const folder = dirname(prefix);
@@ -33,7 +36,7 @@ export async function readProfile(prefix: string): Promise<KernelTime[][]> {
     .sort((a, b) => a - b);
   const runs = ends.map((): KernelTime[] => []);
   for (const { cat, name, ts, dur = 0, args } of events) {
-    if (cat !== "Node" || !name.endsWith(kernelSuffix)) continue;
+    if (cat !== "Node" || !name.endsWith(kernelSuffix) || isHolder(args?.op_name)) continue;
     const run = runs[ends.findIndex((end) => ts <= end)];
     run?.push({ node: name.slice(0, -kernelSuffix.length), opType: args?.op_name ?? "?", ms: dur / 1000 });
   }

@@ -1,0 +1,84 @@
+import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { floats } from "../tensor/tensor.ts";
+import { chooseRowBlock } from "./choose.ts";
+import type { GradientBuilder } from "./gradient-builder.ts";
+import { positions, product } from "./lowering.ts";
+
+/**
+ * dx of a depthwise convolution with small maps, as a product of whole maps with a matrix per channel:
+ *
+ *   dx[n, c, i] = sum over positions o of  dy[n, c, o] * t[c, o, i],   t[c, o, o*stride + tap*dilation - pad] = w[c, tap]
+ */
+export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, problem: WindowProblem): string {
+  const [images = 1, channels = 1, ...inputs] = problem.x;
+  const outputs = problem.y.slice(2);
+  const shape = [product(outputs), product(inputs)] as const;
+  const cells = positions(problem.kernel).map((tap) =>
+    positions(outputs).flatMap((o, row) => {
+      const at = o.map(
+        (value, axis) =>
+          value * (problem.strides[axis] as number) +
+          (tap[axis] as number) * (problem.dilations[axis] as number) -
+          (problem.padBegin[axis] as number),
+      );
+      const inside = at.every((value, axis) => value >= 0 && value < (inputs[axis] as number));
+      return inside
+        ? [row * shape[1] + at.reduce((flat, v, axis) => flat * (inputs[axis] as number) + v, 0)]
+        : [];
+    }),
+  );
+  const matrices = b.reshape(spread(b, weight, cells, product(shape)), [channels, ...shape]);
+  const byChannel = b.transpose(b.reshape(dy, [images, channels, shape[0]]), [1, 0, 2]);
+  const dx = b.transpose(b.op("MatMul", [byChannel, matrices]), [1, 0, 2]);
+  return b.reshape(dx, problem.x);
+}
+
+/**
+ * dx of a depthwise convolution of stride 1 with large maps: a convolution of dy with the flipped weight that gives a
+ * block of B rows at each step, one output channel per row m of the block. ONNX Runtime copies dy once per row of the
+ * kernel and column; the taller kernel is moved B rows on, so that copies are fewer:
+ *
+ *   f[c*B + m, m + (Kh-1 - h), Kw-1 - k] = w[c, h, k]
+ */
+export function byRowBlocks(
+  b: GradientBuilder,
+  dy: string,
+  weight: string,
+  problem: WindowProblem,
+  pads: readonly number[],
+): string {
+  const [images = 1, channels = 1, height = 1, width = 1] = problem.x;
+  const [rows = 1, columns = 1] = problem.kernel;
+  const block = chooseRowBlock(height);
+  const tall = block + rows - 1;
+  const cells = positions(problem.kernel).map(([h = 0, k = 0]) =>
+    Array.from({ length: block }, (_, m) => (m * tall + m + rows - 1 - h) * columns + columns - 1 - k),
+  );
+  const kernels = b.reshape(spread(b, weight, cells, block * tall * columns), [
+    channels * block,
+    1,
+    tall,
+    columns,
+  ]);
+  const dx = b.op("Conv", [dy, kernels], {
+    group: channels,
+    kernel_shape: [tall, columns],
+    strides: [block, 1],
+    pads,
+  });
+  const apart = b.reshape(dx, [images, channels, block, height / block, width]);
+  return b.reshape(b.transpose(apart, [0, 1, 3, 2, 4]), problem.x);
+}
+
+/** Each channel's taps written to all of their cells of an otherwise empty row: a product with ones, which is exact. */
+function spread(
+  b: GradientBuilder,
+  weight: string,
+  cells: readonly (readonly number[])[],
+  size: number,
+): string {
+  const values = new Float32Array(cells.length * size);
+  for (const [tap, own] of cells.entries()) for (const cell of own) values[tap * size + cell] = 1;
+  const ones = b.emitter.constant(floats(values, [cells.length, size]));
+  return b.op("MatMul", [b.reshape(weight, [-1, cells.length]), ones]);
+}

@@ -1,0 +1,124 @@
+import { expect, test } from "vitest";
+import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lowering/choose.ts";
+import { lowerDepthwiseWeightGrad } from "../../src/lowering/depthwise-weight-grad.ts";
+import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
+import { positions } from "../../src/lowering/lowering.ts";
+import { encodeModel } from "../../src/onnx/index.ts";
+import type { WindowProblem } from "../../src/ops/gradient-nodes.ts";
+import { Session } from "../../src/runtime/session.ts";
+import { ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
+import { buildModel } from "../support/build-model.ts";
+import { randomTensor } from "../support/random-tensor.ts";
+
+interface Case {
+  form: string;
+  x: number[];
+  kernel: number[];
+  strides?: number[];
+  dilations?: number[];
+  begin?: number[];
+  end?: number[];
+  multiplier?: number;
+}
+
+const cases: Case[] = [
+  { form: "windows", x: [2, 3, 40], kernel: [5], begin: [2], end: [1] },
+  { form: "windows", x: [2, 3, 7, 6], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
+  { form: "windows", x: [2, 3, 7, 6], kernel: [3, 2], begin: [2, 3], end: [0, 1] },
+  { form: "windows", x: [2, 2, 4, 3, 4], kernel: [2, 2, 2], begin: [1, 0, 1], end: [0, 1, 1] },
+  { form: "rows", x: [2, 3, 21, 22], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
+  { form: "rows", x: [2, 3, 21, 22], kernel: [3, 5], begin: [0, 1], end: [0, 3] },
+  { form: "rows", x: [2, 3, 21, 22], kernel: [3, 3], dilations: [2, 3], begin: [3, 2], end: [0, 4] },
+  { form: "rows", x: [1, 70, 20, 20], kernel: [3, 3], begin: [1, 1], end: [1, 1], multiplier: 2 },
+  { form: "blocks", x: [2, 3, 21, 22], kernel: [3, 3] },
+  { form: "blocks", x: [2, 3, 21, 22], kernel: [3, 5], strides: [2, 3], begin: [1, 2], end: [0, 1] },
+  { form: "blocks", x: [2, 3, 17], kernel: [3], strides: [2], dilations: [2], begin: [1], end: [1] },
+  { form: "blocks", x: [2, 3, 9, 9], kernel: [1, 1], strides: [2, 2] },
+  {
+    form: "blocks",
+    x: [2, 2, 5, 6, 8],
+    kernel: [3, 2, 3],
+    strides: [1, 2, 2],
+    begin: [1, 0, 1],
+    end: [1, 0, 1],
+  },
+];
+
+test.each(cases)(
+  "$form: x [$x], kernel [$kernel], strides [$strides]",
+  async ({ form, multiplier, ...window }) => {
+    const problem = problemOf(window, multiplier);
+    expect(chooseDepthwiseWeightForm(problem)).toBe(form);
+    const model = buildModel({
+      inputs: { x: problem.x, dy: problem.y, rows: ["int64", "R"] },
+      outputs: ["dw"],
+      build(emit) {
+        const dw = lowerDepthwiseWeightGrad(
+          new GradientBuilder(emit),
+          { x: "x", dy: "dy", rows: "rows" },
+          problem,
+        );
+        emit.op("Identity", [dw], {}, { outputs: ["dw"] });
+      },
+    });
+    const [x, dy] = [randomTensor(problem.x, 1), randomTensor(problem.y, 2)];
+    const count = problem.y[1] as number;
+    const session = await Session.create(encodeModel(model), { threads: 1 });
+    for (const rows of [[], [count - 1], Array.from({ length: count }, (_, row) => row)]) {
+      const dw = (await session.run({ x, dy, rows: ints(rows) }))["dw"] as Tensor;
+      expect(dw.dims).toEqual([rows.length, 1, ...problem.kernel]);
+      const expected = rows.flatMap((row) => weightGradient(x, dy, row, problem));
+      for (const [i, value] of viewAs(dw, "float32").entries())
+        expect(value).toBeCloseTo(expected[i] ?? NaN, 3);
+    }
+    await session.release();
+  },
+);
+
+test("a chunk has no more rows than there are, and few where maps are large", () => {
+  const problem = problemOf({ x: [16, 144, 56, 56], kernel: [3, 3] });
+  expect(chooseDepthwiseChunk(problem)).toBe(5);
+  expect(chooseDepthwiseChunk(problemOf({ x: [1, 3, 9, 9], kernel: [3, 3] }))).toBe(3);
+});
+
+function problemOf({ x, kernel, ...window }: Omit<Case, "form">, multiplier = 1): WindowProblem {
+  const [images = 1, channels = 1, ...inputs] = x;
+  const {
+    strides = kernel.map(() => 1),
+    dilations = kernel.map(() => 1),
+    begin = kernel.map(() => 0),
+    end = begin,
+  } = window;
+  const at = (values: readonly number[], axis: number): number => values[axis] ?? 0;
+  const outputs = inputs.map((size, axis) => {
+    const reach = at(dilations, axis) * (at(kernel, axis) - 1);
+    return Math.floor((size + at(begin, axis) + at(end, axis) - reach - 1) / at(strides, axis)) + 1;
+  });
+  const y = [images, channels * multiplier, ...outputs];
+  return { x, y, group: channels, kernel, strides, dilations, padBegin: begin, padEnd: end };
+}
+
+/** dw of one row as its formula says. */
+function weightGradient(x: Tensor, dy: Tensor, row: number, problem: WindowProblem): number[] {
+  const [images = 1, channels = 1, ...inputs] = problem.x;
+  const [, rows = 1, ...outputs] = problem.y;
+  const channel = Math.floor((row * channels) / rows);
+  const [seen, given] = [viewAs(x, "float32"), viewAs(dy, "float32")];
+  const flat = (index: readonly number[], shape: readonly number[]): number =>
+    index.reduce((sum, value, axis) => sum * (shape[axis] ?? 1) + value, 0);
+  return positions(problem.kernel).map((tap) => {
+    let sum = 0;
+    for (const [image = 0, ...o] of positions([images, ...outputs])) {
+      const at = o.map(
+        (value, axis) =>
+          value * (problem.strides[axis] ?? 1) +
+          (tap[axis] ?? 0) * (problem.dilations[axis] ?? 1) -
+          (problem.padBegin[axis] ?? 0),
+      );
+      if (at.some((value, axis) => value < 0 || value >= (inputs[axis] ?? 0))) continue;
+      const left = given[flat([image, row, ...o], problem.y)] ?? NaN;
+      sum += left * (seen[flat([image, channel, ...at], problem.x)] ?? NaN);
+    }
+    return sum;
+  });
+}
