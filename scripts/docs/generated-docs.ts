@@ -1,7 +1,10 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { reportJsonSchema } from "../../src/report/report-data.ts";
+import { drawAblation } from "../bench/ablation/draw.ts";
+import { readAblation } from "../bench/ablation/results.ts";
 import { drawPlots } from "../bench/draw-plots.ts";
 import { readResults } from "../bench/results.ts";
+import { renderAblation } from "./render-ablation.ts";
 import { renderBenchmarks } from "./render-benchmarks.ts";
 import { renderCliDocs } from "./render-cli.ts";
 import { renderOperatorDocs } from "./render-operators.ts";
@@ -12,11 +15,18 @@ export function generatedDocs(): Map<string, string> {
   const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
   const results = files.sort().map((file) => readResults(`${folder}/${file}`));
   const plots = drawPlots(results.flatMap(({ runs }) => runs));
+  const ablation = "docs/ablation/results.json";
+  const choices = existsSync(ablation) ? readAblation(ablation) : undefined;
   return new Map([
     ["docs/cli.md", renderCliDocs()],
     ["docs/operators.md", renderOperatorDocs()],
     ["docs/report-schema.json", `${JSON.stringify(reportJsonSchema(), null, 2)}\n`],
     ["docs/benchmarks.md", renderBenchmarks(results)],
+    ...(choices === undefined ? [] : [["docs/ablation.md", renderAblation(choices)] as const]),
+    ...Array.from(
+      choices === undefined ? [] : drawAblation(choices),
+      ([name, svg]) => [`docs/ablation/${name}`, svg] as const,
+    ),
     ...Array.from(plots, ([name, svg]) => [`${folder}/${name}`, svg] as const),
   ]);
 }

@@ -49,7 +49,10 @@ test.each([
       emit.op("ReduceSum", [emit.op("Mul", ["x", "dx"])], {}, { outputs: ["backward"] });
     },
   });
-  const lowered = { ...model, graph: lowerGradientNodes(model.graph, { portable: true, forms: guessedForms }).graph };
+  const lowered = {
+    ...model,
+    graph: lowerGradientNodes(model.graph, { portable: true, forms: guessedForms }).graph,
+  };
   const session = await Session.create(encodeModel(lowered), { threads: 1 });
   const w = randomTensor(weightShape, 3);
   for (const seed of [1, 2, 3]) {

@@ -1,4 +1,7 @@
 import { join } from "node:path";
+import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
+import { loadModel } from "../../onnx/index.ts";
+import { openSession } from "../../runtime/open-model.ts";
 import { Session, type SessionOptions } from "../../runtime/session.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import type { TrainOptions } from "../train-options.ts";
@@ -43,7 +46,7 @@ export async function openGraphs(
   const opened: Session[] = [];
   try {
     opened.push(await open(artifactFiles.trainingModel, profile));
-    opened.push(await open(artifactFiles.evalModel));
+    opened.push(await openEvaluation(directory, manifest, { ...session, ...quiet }));
     opened.push(await open(artifactFiles.optimizerModel));
     if (manifest.targets.some(({ source }) => source.from === "teacher"))
       opened.push(await open(artifactFiles.floatModel));
@@ -53,6 +56,22 @@ export async function openGraphs(
   }
   const [training, evaluation, optimizer, teacher] = opened as [Session, Session, Session, Session?];
   return { training, evaluation, optimizer, teacher };
+}
+
+/** The evaluation model, on the integer kernels of the deployed model where the training forward runs on them. */
+async function openEvaluation(
+  directory: string,
+  manifest: Manifest,
+  options: SessionOptions,
+): Promise<Session> {
+  const file = join(directory, artifactFiles.evalModel);
+  if (manifest.forward === "float") return Session.create(file, options);
+  const model = await loadModel(file);
+  const plan = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
+  const graph = lowerIntegerForward(model.graph, plan);
+  const contrib = graph.nodes.some(({ domain }) => domain === "com.microsoft");
+  const opsets = new Map([...model.opsets, ...(contrib ? [["com.microsoft", 1] as const] : [])]);
+  return openSession({ ...model, opsets, graph }, options);
 }
 
 export async function closeGraphs(graphs: TrainingGraphs): Promise<void> {
