@@ -9,28 +9,40 @@ import { product } from "./lowering.ts";
  */
 
 /** How dw of an ungrouped convolution is computed. */
-export type ConvWeightForm = "pointwise" | "unfold-dy" | "unfold-x";
+export type ConvWeightForm = "pointwise" | "unfold-dy" | "unfold-x" | "spread-dy";
 
 /**
  * Unfolding dy of the trained rows costs kernel * rows, so it falls with the trained share; unfolding x costs
- * kernel * input channels, whatever trains. x wins where it has few channels (a network's first layer).
+ * kernel * input channels, whatever trains. x wins where it has few channels (a network's first layer). With strides
+ * dy can be spread out to x's size instead of taking x apart: more to multiply, less to move, for few trained rows.
  */
 export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): ConvWeightForm {
   const [, channels = 1] = problem.x;
   const [, rows = 1] = problem.y;
   const pads = [...problem.padBegin, ...problem.padEnd];
-  if (product(problem.kernel) === 1 && pads.every((pad) => pad === 0)) return "pointwise";
+  const pointwise = product(problem.kernel) === 1 && pads.every((pad) => pad === 0);
+  const spread: ConvWeightForm[] = canSpread(problem) ? ["spread-dy"] : [];
+  if (pointwise) {
+    const forms: ConvWeightForm[] = [...spread, "pointwise"];
+    return choose(answers, { decision: "conv-weight", facts: [problem], forms, guess: "pointwise" });
+  }
   const fewChannels =
     channels * product(problem.y.slice(2)) * unfoldedShare <
     (rows * product(problem.x.slice(2))) / product(problem.strides);
   return choose(answers, {
-    ...{ decision: "conv-weight", facts: [problem], forms: ["unfold-dy", "unfold-x"] },
+    ...{ decision: "conv-weight", facts: [problem], forms: [...spread, "unfold-dy", "unfold-x"] },
     guess: fewChannels ? "unfold-x" : "unfold-dy",
   });
 }
 
 /** The trained share at which both unfoldings should cost the same: a typical ratio rather than 1. */
 const unfoldedShare = 4;
+
+/** Whether dy can be spread over strides: not where unfolding it then takes too much memory when all rows train. */
+function canSpread({ x, y, kernel, strides }: WindowProblem): boolean {
+  const unfolded = product(kernel) * (y[1] as number) * (x[0] as number) * product(x.slice(2));
+  return product(strides) > 1 && unfolded < 2 ** 26;
+}
 
 /** Whether the images' products are computed one by one and summed, or as one product over all images. */
 export type ProductForm = "batched" | "single";

@@ -30,6 +30,8 @@ export const lowerConvWeightGrad: Lowering = (b, node, options) => {
       return unfoldX(b, x, picked, problem, options);
     case "unfold-dy":
       return unfoldDy(b, x, picked, problem, options);
+    case "spread-dy":
+      return spreadDy(b, x, picked, problem, options);
   }
 };
 
@@ -129,6 +131,24 @@ function unfoldDy(
     ? joined
     : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
   return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, channels, ...problem.kernel]);
+}
+
+/** dy with zeros between its elements is that of a convolution of stride 1, which takes x as it is. */
+function spreadDy(
+  b: GradientBuilder,
+  x: string,
+  dy: string,
+  problem: WindowProblem,
+  options: LoweringOptions,
+): string {
+  const [images = 1, rows = 1, ...outputs] = problem.y;
+  const apart = b.reshape(dy, [images, -1, ...outputs.flatMap((size) => [size, 1])]);
+  const between = problem.strides.flatMap((stride) => [0, stride - 1]);
+  const padded = b.op("Pad", [apart, b.ints([0, 0, ...between.map(() => 0), 0, 0, ...between])]);
+  const spread = outputs.map((size, axis) => size * (problem.strides[axis] as number));
+  const ones = problem.strides.map(() => 1);
+  const unit = { ...problem, strides: ones, y: [images, rows, ...spread] };
+  return unfoldDy(b, x, b.reshape(padded, [images, -1, ...spread]), unit, options);
 }
 
 /** [taps*R, Ci] of one phase of x. */
