@@ -15,10 +15,11 @@ export function channelDot(b: GradientBuilder, a: string, c: string, shape: read
   return b.sum(b.reshape(sums, [images, channels]), [0]);
 }
 
-/** Sum over all axes but the channels (axis 1): [C]. */
+/**
+ * Sum over all axes but the channels (axis 1): [C]. Each map first, then the images: ONNX Runtime's sum over both at once
+ * takes up to twice as long.
+ */
 export function channelSum(b: GradientBuilder, value: string, shape: readonly number[]): string {
-  return b.sum(
-    value,
-    shape.map((_, axis) => axis).filter((axis) => axis !== 1),
-  );
+  const spatial = shape.map((_, axis) => axis).slice(2);
+  return b.sum(b.sum(value, spatial), [0]);
 }

@@ -1,4 +1,4 @@
-import { channelDot } from "../../lowering/channel-sums.ts";
+import { channelDot, channelSum } from "../../lowering/channel-sums.ts";
 import type { RuleContext, TrainedWeight } from "../rule.ts";
 
 /**
@@ -30,5 +30,7 @@ export function linearPart(c: RuleContext, dy: string, axis: number, bias: strin
   const { name, shape } = c.output();
   const axes = shape.map((_, i) => i).filter((i) => i !== axis);
   const product = axis === 1 ? channelDot(b, dy, name, shape) : b.sum(b.mul(dy, name), axes);
-  return bias === undefined ? product : b.sub(product, b.mul(bias, b.sum(dy, axes)));
+  if (bias === undefined) return product;
+  const sum = axis === 1 ? channelSum(b, dy, shape) : b.sum(dy, axes);
+  return b.sub(product, b.mul(bias, sum));
 }
