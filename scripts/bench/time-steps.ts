@@ -11,7 +11,8 @@ import {
   sessionOptions,
   type TrainingGraphs,
 } from "../../src/training/trainer/graphs.ts";
-import { type RunnableGraph, Stepper } from "../../src/training/trainer/step.ts";
+import type { RunnableGraph } from "../../src/training/trainer/mean-outputs.ts";
+import { Stepper } from "../../src/training/trainer/step.ts";
 import { targetsOf } from "../../src/training/trainer/targets.ts";
 import type { BenchCase } from "./bench-case.ts";
 import type { Contestant } from "./interleave.ts";
@@ -113,7 +114,7 @@ function stepContestant(
   const once = async (): Promise<number> => {
     training.spent = optimizer.spent = 0;
     const start = performance.now();
-    await stepper.run(state, data, 1e-6);
+    await stepper.run(state, [data], 1e-6);
     const step = performance.now() - start;
     parts.push({ step, training: training.spent, sessions: training.spent + optimizer.spent });
     return step;

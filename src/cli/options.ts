@@ -126,6 +126,10 @@ export const hyperOptions = group(groups.training, {
 
 export const artifactOptions = group(groups.training, {
   batch: { describe: "Samples per training step", default: "64" },
+  "micro-batch": {
+    describe:
+      "Samples per run of the training graph, a divisor of --batch: a step averages the gradients of several runs and takes less memory (default: --batch)",
+  },
   loss: {
     describe: "auto: cross-entropy and distillation with labels, distillation from the float model without",
     choices: ["auto", "cross-entropy", "kl", "mse"],

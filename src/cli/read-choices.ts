@@ -5,6 +5,7 @@ import {
   type RunChoices,
   type RuntimeOptions,
 } from "../workflows/index.ts";
+import { usageError } from "../errors.ts";
 import type { OptionReader } from "./option-reader.ts";
 import { readAugment } from "./read-data.ts";
 
@@ -90,13 +91,26 @@ export function readHyper(options: OptionReader): Record<string, number> {
 export function readArtifactChoices(options: OptionReader): ArtifactChoices {
   return {
     ...readFreezing(options),
-    batch: options.needNumber("batch", count),
+    ...readBatch(options),
     loss: options.choice("loss", ["auto", "cross-entropy", "kl", "mse"]),
     distill: options.number("distill", fraction),
     forward: options.choice("forward", ["auto", "float", "integer"]),
     portable: options.flag("portable"),
     optimizer: readOptimizer(options),
   };
+}
+
+/** --batch and the part of it that one run of the training graph takes. */
+function readBatch(options: OptionReader): Pick<ArtifactChoices, "batch" | "microBatch"> {
+  const batch = options.needNumber("batch", count);
+  const microBatch = options.number("micro-batch", count);
+  if (microBatch === undefined || batch % microBatch === 0) return { batch, microBatch };
+  throw usageError(
+    "micro-batch",
+    `A micro-batch of ${microBatch} does not divide the batch of ${batch}`,
+    "--micro-batch",
+    "Give a divisor of --batch.",
+  );
 }
 
 function readOptimizer(options: OptionReader): ArtifactChoices["optimizer"] {

@@ -57,17 +57,23 @@ const listed = (names: string[]): string =>
 function describeTraining({ training }: Report): string | undefined {
   if (training === undefined) return undefined;
   const { mode, ratio, forward, samples, steps, seconds, loss, bestStep, trainedFraction } = training;
+  const split = describeSplit(training);
   return (
-    `Trained ${mode.toUpperCase()} at ratio ${ratio} on ${samples} samples in ${steps} steps, ${forward} forward, ` +
+    `Trained ${mode.toUpperCase()} at ratio ${ratio} on ${samples} samples in ${steps} steps${split}, ${forward} forward, ` +
     `${formatSeconds(seconds)} (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
   );
 }
 
+/** How a step's samples are split between runs of the training graph, where they are. */
+const describeSplit = ({ batch, microBatch }: { batch: number; microBatch: number }): string =>
+  microBatch === batch ? "" : ` (${batch / microBatch} runs of ${microBatch} samples each)`;
+
 function describeProfile({ profile }: Report): string | undefined {
   if (profile === undefined) return undefined;
-  const { stepMs, batch, forward, steps, peakBytes } = profile;
+  const { stepMs, batch, microBatch, forward, steps, peakBytes } = profile;
+  const split = describeSplit(profile);
   return [
-    `A step of ${batch} samples with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process held at most ${formatBytes(peakBytes)}.`,
+    `A step of ${batch} samples${split} with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process held at most ${formatBytes(peakBytes)}.`,
     renderTable(partTable(profile)),
     renderTable(operatorTable(profile, 12)),
     renderTable(layerTable(profile, 12)),

@@ -45,7 +45,8 @@ const trainingSchema = z.object({
   ratio: finite,
   refresh: finite.describe("Samples between two choices of the trained rows."),
   epochs: finite,
-  batch: finite,
+  batch: finite.describe("Samples per step."),
+  microBatch: finite.describe("Samples per run of the training graph."),
   forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
   loss: text,
   steps: finite,
@@ -104,7 +105,8 @@ const latencySchema = z.object({
 
 const profileSchema = z.object({
   forward: z.enum(["float", "integer"]),
-  batch: finite,
+  batch: finite.describe("Samples per step."),
+  microBatch: finite.describe("Samples per run of the training graph."),
   steps: finite.describe("Steps that the means are over; one more came before them."),
   stepMs: finite.describe("A whole step."),
   peakBytes: finite.describe("Largest resident memory of the process, from its start."),

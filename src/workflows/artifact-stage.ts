@@ -19,6 +19,7 @@ export async function artifactStage(
     plan,
     state,
     batch: choices.batch,
+    ...(choices.microBatch === undefined ? {} : { microBatch: choices.microBatch }),
     loss: {
       kind: choices.loss,
       hasLabels: dataset.hasLabels,

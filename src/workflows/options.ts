@@ -23,6 +23,8 @@ export interface QuantizationChoices extends PlanOptions {
 export interface ArtifactChoices extends Pick<FreezingOptions, "ratio" | "mode" | "importance"> {
   /** Samples per step. */
   batch: number;
+  /** Samples per run of the training graph; divides `batch`, which is the default. */
+  microBatch?: number | undefined;
   loss: LossKind;
   /** Share of distillation in the automatic loss with labels; default: the trainer's. */
   distill?: number | undefined;

@@ -45,7 +45,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
 }
 
 function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> {
-  const { kernels, forward, batch, steps, step, data, training, optimizer, peakBytes } = measured;
+  const { kernels, forward, batch, microBatch, steps, step, data, training, optimizer, peakBytes } = measured;
   const byPhase = sumBy(kernels, ({ node }) => phaseOf(node));
   const inKernels = [...byPhase.values()].reduce((sum, ms) => sum + ms, 0);
   const byOperator = sumBy(kernels, ({ node, opType }) => `${phaseOf(node)}\n${opType}`);
@@ -60,7 +60,7 @@ function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> 
     layers.set(layer, { ...layers.get(layer), [phase]: ms });
   }
   return {
-    ...{ forward, batch, steps },
+    ...{ forward, batch, microBatch, steps },
     stepMs: step,
     peakBytes,
     parts: [

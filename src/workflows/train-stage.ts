@@ -38,12 +38,13 @@ function trainOptionsOf(choices: RunChoices, options: RuntimeOptions & { seed: n
 
 function describeRun(result: TrainResult, options: TrainOptions, seconds: number): TrainingSection {
   const { manifest, history } = result;
-  const samplesAt = (step: number): number => step * manifest.batch;
+  const batch = manifest.batch * manifest.accumulate;
+  const samplesAt = (step: number): number => step * batch;
   const rows = manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] ?? 0), 0);
   return {
     ...options.freezing,
     epochs: options.epochs,
-    batch: manifest.batch,
+    ...{ batch, microBatch: manifest.batch },
     forward: manifest.forward,
     loss: manifest.loss.terms
       .map(({ term, weight }) => (weight === 1 ? term : `${weight} ${term}`))

@@ -41,6 +41,7 @@ const report: Report = {
     epochs: 1,
     forward: "integer",
     batch: 32,
+    microBatch: 16,
     loss: "cross-entropy",
     steps: 3,
     samples: 96,

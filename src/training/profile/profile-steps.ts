@@ -5,7 +5,8 @@ import type { Dataset } from "../../data/dataset.ts";
 import { readProfile, type KernelTime } from "../../runtime/read-profile.ts";
 import { readArtifact } from "../artifact/files.ts";
 import { closeGraphs, openGraphs } from "../trainer/graphs.ts";
-import { type RunnableGraph, Stepper } from "../trainer/step.ts";
+import type { RunnableGraph, StepData } from "../trainer/mean-outputs.ts";
+import { Stepper } from "../trainer/step.ts";
 import { targetsOf } from "../trainer/targets.ts";
 import type { TrainOptions } from "../train-options.ts";
 
@@ -13,6 +14,7 @@ import type { TrainOptions } from "../train-options.ts";
 export interface StepProfile {
   forward: "float" | "integer";
   batch: number;
+  microBatch: number;
   steps: number;
   /** Whole steps: data, sessions, state. */
   step: number;
@@ -53,19 +55,20 @@ export async function profileSteps(
       optimizer: timed(graphs.optimizer, "optimizer"),
     };
     const stepper = new Stepper(manifest, sessions, {});
+    const { batch: samples, accumulate } = manifest;
+    const batchesOf = async function* (step: number): AsyncGenerator<StepData> {
+      for (let run = step * accumulate; run < (step + 1) * accumulate; run++)
+        yield await addTime(spent, "data", async () => {
+          const indices = Array.from({ length: samples }, (_, i) => (run * samples + i) % dataset.length);
+          const batch = await dataset.read(indices);
+          return { ...batch.inputs, ...(await targetsOf(manifest, batch, graphs.teacher)) };
+        });
+    };
     try {
       for (let taken = 0; taken <= steps; taken++) {
         signal?.throwIfAborted();
         await addTime(spent, "step", async () => {
-          const indices = Array.from(
-            { length: manifest.batch },
-            (_, i) => (taken * manifest.batch + i) % dataset.length,
-          );
-          const data = await addTime(spent, "data", async () => {
-            const batch = await dataset.read(indices);
-            return { ...batch.inputs, ...(await targetsOf(manifest, batch, graphs.teacher)) };
-          });
-          await stepper.run(checkpoint, data, 1);
+          await stepper.run(checkpoint, batchesOf(taken), 1);
         });
         if (taken === 0) for (const part of Object.keys(spent) as (keyof typeof spent)[]) spent[part] = 0;
       }
@@ -77,8 +80,17 @@ export async function profileSteps(
       Object.entries(spent).map(([part, ms]) => [part, ms / steps]),
     ) as typeof spent;
     const kernels = (await readProfile(prefix)).slice(1);
-    const { forward, batch } = manifest;
-    return { forward, batch, steps, ...means, kernels, peakBytes: process.resourceUsage().maxRSS * 1024 };
+    const { forward } = manifest;
+    const batch = samples * accumulate;
+    return {
+      forward,
+      batch,
+      microBatch: samples,
+      steps,
+      ...means,
+      kernels,
+      peakBytes: process.resourceUsage().maxRSS * 1024,
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

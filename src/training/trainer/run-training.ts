@@ -12,6 +12,7 @@ import { loadSafetensors } from "../checkpoint/files.ts";
 import { refreshRows } from "../freezing/refresh.ts";
 import { scheduleFactor } from "../schedule.ts";
 import { copyState, type TrainingState } from "../state.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { checkTrainOptions } from "../train-options.ts";
 import { BatchFeed } from "./batch-feed.ts";
 import { deployableState } from "./deployable.ts";
@@ -46,7 +47,7 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   const manifest = await readManifest(job.artifact);
   const dataset = await openDataset(job.data, modelInputs(manifest));
   const parts = splitDataset(dataset, { val: job.options.val, seed: job.options.seed });
-  const plan = planRun(job.options, parts.train.length, manifest.batch);
+  const plan = planRun(job.options, parts.train.length, manifest);
   const graphs = await openGraphs(job.artifact, manifest, job.options);
   try {
     const run = new Run(job, manifest, graphs, plan, parts, hooks);
@@ -138,10 +139,8 @@ class Run {
   /** One training step; false when the run diverged. */
   async #step(feed: BatchFeed, step: number): Promise<boolean> {
     const history = this.#history;
-    const batch = await feed.take(step);
-    const targets = await targetsOf(this.#manifest, batch, this.#graphs.teacher);
     const factor = scheduleFactor(this.#job.options.schedule, step, this.#plan.totalSteps);
-    const result = await this.#stepper.run(this.#state, { ...batch.inputs, ...targets }, factor);
+    const result = await this.#stepper.run(this.#state, this.#batches(feed, step), factor);
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
       this.#diverge(step);
       return false;
@@ -156,6 +155,12 @@ class Run {
       evaluation,
     });
     return true;
+  }
+
+  /** Inputs and targets of a step's runs. */
+  async *#batches(feed: BatchFeed, step: number): AsyncGenerator<Record<string, Tensor>> {
+    for await (const batch of feed.take(step))
+      yield { ...batch.inputs, ...(await targetsOf(this.#manifest, batch, this.#graphs.teacher)) };
   }
 
   #refresh(step: number): void {
