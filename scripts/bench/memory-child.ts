@@ -1,5 +1,5 @@
 /** Takes a few training steps of a network at one ratio in a process of its own and prints that process's peak memory. */
-import { existsSync, readFileSync } from "node:fs";
+import { peakMemory } from "../../src/runtime/peak-memory.ts";
 import { benchModels, forwards, openCase } from "./bench-case.ts";
 import { openStepTimer } from "./time-steps.ts";
 
@@ -12,9 +12,3 @@ const timer = await openStepTimer(bench, [Number(ratio)], Number(threads));
 for (let step = 0; step < 3; step++) for (const { contestant } of timer.steps) await contestant.once();
 await timer.close();
 console.log(JSON.stringify({ peakBytes: peakMemory() }));
-
-/** Largest resident memory so far; getrusage would count that of the process that started this one. */
-function peakMemory(): number {
-  if (!existsSync("/proc/self/status")) return process.resourceUsage().maxRSS * 1024;
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
-}

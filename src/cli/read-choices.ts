@@ -100,11 +100,20 @@ export function readArtifactChoices(options: OptionReader): ArtifactChoices {
   };
 }
 
-/** --batch and the part of it that one run of the training graph takes. */
-function readBatch(options: OptionReader): Pick<ArtifactChoices, "batch" | "microBatch"> {
+/** --batch and the part of it that one run of the training graph takes, or what that part is chosen by. */
+function readBatch(options: OptionReader): Pick<ArtifactChoices, "batch" | "microBatch" | "memoryLimit"> {
   const batch = options.needNumber("batch", count);
   const microBatch = options.number("micro-batch", count);
-  if (microBatch === undefined || batch % microBatch === 0) return { batch, microBatch };
+  const memoryLimit = options.bytes("memory-limit");
+  if (microBatch !== undefined && memoryLimit !== undefined) {
+    throw usageError(
+      "memory-limit",
+      "A memory limit chooses the micro-batch, so only one of the two can be given",
+      "--memory-limit, --micro-batch",
+      "Leave one of them out.",
+    );
+  }
+  if (microBatch === undefined || batch % microBatch === 0) return { batch, microBatch, memoryLimit };
   throw usageError(
     "micro-batch",
     `A micro-batch of ${microBatch} does not divide the batch of ${batch}`,

@@ -10,6 +10,7 @@ export function renderText(report: Report): string {
     describeModel(report),
     report.scores?.length ? renderTable(summaryTable(report)) : undefined,
     describeQuantization(report),
+    describeMemory(report),
     describeTraining(report),
     describeExport(report),
     describeProfile(report),
@@ -54,13 +55,21 @@ function describeQuantization({ quantization }: Report): string | undefined {
 const listed = (names: string[]): string =>
   names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
 
+function describeMemory({ memory }: Report): string | undefined {
+  if (memory === undefined) return undefined;
+  const { microBatch, estimatedBytes, limitBytes } = memory;
+  const limit = limitBytes === undefined ? "" : ` of the ${formatBytes(limitBytes)} allowed`;
+  return `Training with ${microBatch} samples at a time is estimated to take ${formatBytes(estimatedBytes)} of memory${limit}.`;
+}
+
 function describeTraining({ training }: Report): string | undefined {
   if (training === undefined) return undefined;
-  const { mode, ratio, forward, samples, steps, seconds, loss, bestStep, trainedFraction } = training;
+  const { mode, ratio, forward, samples, steps, seconds, loss, bestStep, trainedFraction, peakBytes } =
+    training;
   const split = describeSplit(training);
   return (
     `Trained ${mode.toUpperCase()} at ratio ${ratio} on ${samples} samples in ${steps} steps${split}, ${forward} forward, ` +
-    `${formatSeconds(seconds)} (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
+    `${formatSeconds(seconds)}, at most ${formatBytes(peakBytes)} of memory (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
   );
 }
 
@@ -70,7 +79,7 @@ const describeSplit = ({ batch, microBatch }: { batch: number; microBatch: numbe
 
 function describeProfile({ profile }: Report): string | undefined {
   if (profile === undefined) return undefined;
-  const { stepMs, batch, microBatch, forward, steps, peakBytes } = profile;
+  const { stepMs, batch, forward, steps, peakBytes } = profile;
   const split = describeSplit(profile);
   return [
     `A step of ${batch} samples${split} with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process held at most ${formatBytes(peakBytes)}.`,

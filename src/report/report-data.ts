@@ -52,6 +52,7 @@ const trainingSchema = z.object({
   steps: finite,
   samples: finite.describe("Samples seen."),
   seconds: finite,
+  peakBytes: finite.describe("Largest resident memory of the process that trained."),
   optimizer: z.record(text, z.unknown()),
   history: z.array(z.object({ samples: finite, loss: finite })).describe("Training loss by samples seen."),
   validation: z
@@ -60,6 +61,17 @@ const trainingSchema = z.object({
   bestStep: finite.describe("Steps before the state that was kept: the best on the held-out samples."),
   trainedFraction: finite.describe("Share of the quantized weights' rows that the last choice let train."),
 });
+
+const memorySchema = z
+  .object({
+    microBatch: finite.describe("Samples per run of the training graph."),
+    estimatedBytes: finite.describe(
+      "Largest resident memory of the process that trains, data in memory aside.",
+    ),
+    limitBytes: finite.optional().describe("What --memory-limit allowed."),
+    parts: z.array(z.object({ part: text, bytes: finite })).describe("What the estimate is the sum of."),
+  })
+  .describe("Estimate of the memory that training takes, made from the graphs before it starts.");
 
 const scoreSchema = z.object({
   model: z.enum(["float", "ptq", "efqat", "model", "reference"]),
@@ -130,6 +142,7 @@ export const reportSchema = z.object({
     .optional()
     .describe("Nodes that cannot be quantized or differentiated, with reasons."),
   quantization: quantizationSchema.optional(),
+  memory: memorySchema.optional(),
   training: trainingSchema.optional(),
   scores: z.array(scoreSchema).optional(),
   output: fileSchema.optional(),
@@ -145,6 +158,7 @@ export type Report = z.infer<typeof reportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;
 export type TrainingSection = z.infer<typeof trainingSchema>;
+export type MemorySection = z.infer<typeof memorySchema>;
 export type ModelSection = z.infer<typeof modelSchema>;
 
 /** The schema as JSON Schema (draft 2020-12), as docs/report-schema.json holds it. */

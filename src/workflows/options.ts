@@ -25,6 +25,8 @@ export interface ArtifactChoices extends Pick<FreezingOptions, "ratio" | "mode" 
   batch: number;
   /** Samples per run of the training graph; divides `batch`, which is the default. */
   microBatch?: number | undefined;
+  /** Bytes that the training process may take: chooses the micro-batch. */
+  memoryLimit?: number | undefined;
   loss: LossKind;
   /** Share of distillation in the automatic loss with labels; default: the trainer's. */
   distill?: number | undefined;

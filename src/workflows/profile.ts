@@ -23,7 +23,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
-    await artifactStage(quantized, options.training, directory, options, context);
+    const memory = await artifactStage(quantized, options.training, directory, options, context);
     context.logger.info(`Taking ${options.steps} steps of ${options.training.batch} samples.`);
     const measured = await profileSteps(directory, prepared.dataset, {
       steps: options.steps,
@@ -36,6 +36,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
       ...startReport("profile", options, prepared.source, start),
       data: { training: prepared.dataset.describe() },
       quantization: describeQuantization(quantized, options.quantization),
+      memory,
       profile: describeProfile(measured),
       warnings: quantizationWarnings(quantized.state),
     };

@@ -46,6 +46,7 @@ const report: Report = {
     steps: 3,
     samples: 96,
     seconds: 61,
+    peakBytes: 4e8,
     optimizer: {},
     history: [
       { samples: 32, loss: 0.5 },

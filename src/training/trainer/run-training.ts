@@ -5,6 +5,7 @@ import { splitDataset } from "../../data/subset.ts";
 import { verificationError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { loadModel } from "../../onnx/index.ts";
+import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readManifest } from "../artifact/files.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
@@ -36,6 +37,8 @@ export interface RunHooks {
 export interface RunOutcome {
   completed: boolean;
   history: History;
+  /** Largest resident memory of the process that trained, in bytes. */
+  peakBytes: number;
 }
 
 /**
@@ -122,7 +125,7 @@ class Run {
     for (let step = history.steps; step < totalSteps && history.divergedAt === null; step++) {
       if (this.#hooks.signal.aborted) {
         await this.#save();
-        return { completed: false, history };
+        return { completed: false, history, peakBytes: peakMemory() };
       }
       if (refreshesBefore(step, batch, freezing.refresh)) this.#refresh(step);
       if (!(await this.#step(feed, step))) break;
@@ -133,7 +136,7 @@ class Run {
     }
     if (this.#data.validation.length === 0 && history.divergedAt === null) this.#keepBest();
     await this.#save();
-    return { completed: true, history };
+    return { completed: true, history, peakBytes: peakMemory() };
   }
 
   /** One training step; false when the run diverged. */
