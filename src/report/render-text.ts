@@ -82,7 +82,7 @@ function describeProfile({ profile }: Report): string | undefined {
   const { stepMs, batch, forward, steps, peakBytes } = profile;
   const split = describeSplit(profile);
   return [
-    `A step of ${batch} samples${split} with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process held at most ${formatBytes(peakBytes)}.`,
+    `A step of ${batch} samples${split} with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process took at most ${formatBytes(peakBytes)} of memory.`,
     renderTable(partTable(profile)),
     renderTable(operatorTable(profile, 12)),
     renderTable(layerTable(profile, 12)),

@@ -65,9 +65,7 @@ const trainingSchema = z.object({
 const memorySchema = z
   .object({
     microBatch: finite.describe("Samples per run of the training graph."),
-    estimatedBytes: finite.describe(
-      "Largest resident memory of the process that trains, data in memory aside.",
-    ),
+    estimatedBytes: finite.describe("Largest resident memory of the process that trains."),
     limitBytes: finite.optional().describe("What --memory-limit allowed."),
     parts: z.array(z.object({ part: text, bytes: finite })).describe("What the estimate is the sum of."),
   })
@@ -121,7 +119,9 @@ const profileSchema = z.object({
   microBatch: finite.describe("Samples per run of the training graph."),
   steps: finite.describe("Steps that the means are over; one more came before them."),
   stepMs: finite.describe("A whole step."),
-  peakBytes: finite.describe("Largest resident memory of the process, from its start."),
+  peakBytes: finite.describe(
+    "Largest resident memory of the process that took the steps and did nothing else.",
+  ),
   parts: z.array(z.object({ part: text, ms: finite })).describe("Where a step's time goes, in order."),
   operators: z.array(z.object({ phase: text, op: text, ms: finite, calls: finite })),
   layers: z

@@ -26,7 +26,10 @@ export async function artifactStage(
   logger.info("Building the training graphs.");
   const build = async (microBatch: number): Promise<Built> => {
     const artifact = await buildMicroBatch(quantized, { ...choices, microBatch }, options, signal);
-    const estimate = await estimateMemory(artifact, { threads: options.threads ?? null });
+    const estimate = await estimateMemory(artifact, {
+      threads: options.threads ?? null,
+      dataBytes: quantized.dataset.heldBytes ?? 0,
+    });
     return { artifact, estimate };
   };
   const { batch, microBatch = batch, memoryLimit } = choices;

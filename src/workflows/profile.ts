@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Report } from "../report/report-data.ts";
 import { layerOf, phaseOf, phases, sumBy } from "../training/profile/phases.ts";
-import { profileSteps, type StepProfile } from "../training/profile/profile-steps.ts";
+import type { StepProfile } from "../training/profile/profile-steps.ts";
+import { profileInChild } from "../training/trainer/child-process.ts";
 import { defaultTrainOptions } from "../training/train-options.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import type { RunContext } from "./context.ts";
@@ -14,6 +15,7 @@ import {
   quantizationWarnings,
   quantizePrepared,
 } from "./quantize-stage.ts";
+import { withClasses } from "./open-data.ts";
 import { startReport } from "./start-report.ts";
 
 /** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
@@ -25,13 +27,17 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   try {
     const memory = await artifactStage(quantized, options.training, directory, options, context);
     context.logger.info(`Taking ${options.steps} steps of ${options.training.batch} samples.`);
-    const measured = await profileSteps(directory, prepared.dataset, {
-      steps: options.steps,
-      provider: options.provider ?? null,
-      threads: options.threads ?? null,
-      arena: defaultTrainOptions.arena,
-      signal: context.signal,
-    });
+    const measured = await profileInChild(
+      {
+        artifact: directory,
+        data: withClasses(prepared.source.model, options.data),
+        steps: options.steps,
+        provider: options.provider ?? null,
+        threads: options.threads ?? null,
+        arena: defaultTrainOptions.arena,
+      },
+      context,
+    );
     return {
       ...startReport("profile", options, prepared.source, start),
       data: { training: prepared.dataset.describe() },

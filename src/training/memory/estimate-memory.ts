@@ -32,10 +32,11 @@ const usualThreads = 2;
 /**
  * Estimates the peak of the resident memory of a training run: every graph's buffers as ONNX Runtime's planner and arena
  * lay them out, which stay resident from the first run on, its weights, and the tensors that JavaScript holds.
+ * `dataBytes`: what the data set keeps in memory.
  */
 export async function estimateMemory(
   artifact: Artifact,
-  { threads = null }: { threads?: number | null } = {},
+  { threads = null, dataBytes = 0 }: { threads?: number | null; dataBytes?: number } = {},
 ): Promise<MemoryEstimate> {
   const { manifest, checkpoint } = artifact;
   const options = sessionOptions(manifest, { provider: null, threads, arena: true });
@@ -65,6 +66,7 @@ export async function estimateMemory(
     { part: "optimizer graph", bytes: optimizer.arena },
     { part: "float model's graph", bytes: teacher?.arena ?? 0 },
     { part: "tensors in JavaScript", bytes: scriptBytes(artifact, training, optimizer, batch) },
+    { part: "data kept in memory", bytes: dataBytes },
   ];
   return { bytes: parts.reduce((total, { bytes }) => total + bytes, 0), parts };
 }

@@ -46,16 +46,34 @@ export async function executedGraph(
     });
   const names = graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
   const open = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
-  const told = toldShapes(graph);
-  const types = await declaredTypes(executed, open, names, told);
+  const types = await declaredTypes(executed, open, names);
   const planned = new Map(types.map(({ name, shape }) => [name, shape]));
   const extents = new Map<string, Extent>();
   for (const [name, { dtype, dims }] of graph.initializers) extents.set(name, extentOf(dtype, dims, dims));
   for (const { name, type } of inputs)
-    if (type?.kind === "tensor") extents.set(name, extentOf(type.dtype, type.shape ?? [], [""]));
-  for (const { name, dtype, tensor, shape } of await declaredTypes(executed, inputs, names, told))
-    if (tensor) extents.set(name, extentOf(dtype, shape, planned.get(name) ?? [""]));
+    if (type?.kind === "tensor") extents.set(name, extentOf(type.dtype, type.shape ?? [], unknown));
+  for (const { name, dtype, tensor, shape } of await declaredTypes(
+    withoutGaps(executed),
+    inputs,
+    names,
+    toldShapes(graph),
+  )) {
+    // The runtime reports an unknown rank like a scalar's.
+    const before = planned.get(name) ?? unknown;
+    if (tensor) extents.set(name, extentOf(dtype, shape, before.length < shape.length ? unknown : before));
+  }
   return { graph, extents };
+}
+
+const unknown = [""];
+
+/** Comparisons whose shapes ONNX Runtime infers in every opset, for those whose shapes it only infers in later ones. */
+const inferred: Readonly<Record<string, string>> = { LessOrEqual: "Less", GreaterOrEqual: "Greater" };
+
+/** The model with other operators of the same shapes where shape inference has gaps; not for running. */
+function withoutGaps(model: Model): Model {
+  const nodes = model.graph.nodes.map((node) => ({ ...node, opType: inferred[node.opType] ?? node.opType }));
+  return { ...model, graph: { ...model.graph, nodes } };
 }
 
 /** Shapes that stand in a constant, of operators whose shape inference does not look there. */

@@ -1,11 +1,18 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Dataset } from "../../data/dataset.ts";
+import { openDataset } from "../../data/open-dataset.ts";
+import type { DataSpec } from "../../data/spec.ts";
+import { subset } from "../../data/subset.ts";
+import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readProfile, type KernelTime } from "../../runtime/read-profile.ts";
-import { readArtifact } from "../artifact/files.ts";
+import { readManifest } from "../artifact/files.ts";
+import { artifactFiles } from "../artifact/manifest.ts";
+import { loadSafetensors } from "../checkpoint/files.ts";
+import { evaluateState } from "../trainer/evaluate.ts";
 import { closeGraphs, openGraphs } from "../trainer/graphs.ts";
 import type { RunnableGraph, StepData } from "../trainer/mean-outputs.ts";
+import { modelInputs } from "../trainer/run-training.ts";
 import { Stepper } from "../trainer/step.ts";
 import { targetsOf } from "../trainer/targets.ts";
 import type { TrainOptions } from "../train-options.ts";
@@ -27,20 +34,25 @@ export interface StepProfile {
   peakBytes: number;
 }
 
-/** Takes one step to warm up and `steps` more on an artifact's first state, with ONNX Runtime's profiler on. */
+/** What to profile, as plain data: what the child process is told. */
+export interface ProfileJob extends Pick<TrainOptions, "provider" | "threads" | "arena"> {
+  /** Artifact directory. */
+  artifact: string;
+  data: DataSpec;
+  steps: number;
+}
+
+/**
+ * Takes one step to warm up and `steps` more on an artifact's first state, with ONNX Runtime's profiler on. Before them
+ * comes a look at some samples, as in a training run, so that the peak of memory is that of a run.
+ */
 export async function profileSteps(
-  directory: string,
-  dataset: Dataset,
-  {
-    steps,
-    signal,
-    ...runtime
-  }: Pick<TrainOptions, "provider" | "threads" | "arena"> & {
-    steps: number;
-    signal?: AbortSignal;
-  },
+  { artifact: directory, data, steps, ...runtime }: ProfileJob,
+  signal: AbortSignal,
 ): Promise<StepProfile> {
-  const { manifest, checkpoint } = await readArtifact(directory);
+  const manifest = await readManifest(directory);
+  const dataset = await openDataset(data, modelInputs(manifest));
+  const { tensors: checkpoint } = await loadSafetensors(join(directory, artifactFiles.checkpoint));
   const folder = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
     const prefix = join(folder, "training");
@@ -55,6 +67,7 @@ export async function profileSteps(
       optimizer: timed(graphs.optimizer, "optimizer"),
     };
     const stepper = new Stepper(manifest, sessions, {});
+    const first = Uint32Array.from({ length: Math.min(manifest.batch, dataset.length) }, (_, index) => index);
     const { batch: samples, accumulate } = manifest;
     const batchesOf = async function* (step: number): AsyncGenerator<StepData> {
       for (let run = step * accumulate; run < (step + 1) * accumulate; run++)
@@ -65,8 +78,9 @@ export async function profileSteps(
         });
     };
     try {
+      await evaluateState(manifest, graphs, checkpoint, subset(dataset, first, {}));
       for (let taken = 0; taken <= steps; taken++) {
-        signal?.throwIfAborted();
+        signal.throwIfAborted();
         await addTime(spent, "step", async () => {
           await stepper.run(checkpoint, batchesOf(taken), 1);
         });
@@ -89,7 +103,7 @@ export async function profileSteps(
       steps,
       ...means,
       kernels,
-      peakBytes: process.resourceUsage().maxRSS * 1024,
+      peakBytes: peakMemory(),
     };
   } finally {
     await rm(folder, { recursive: true, force: true });

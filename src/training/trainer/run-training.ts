@@ -61,7 +61,8 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   }
 }
 
-const modelInputs = (manifest: Manifest) =>
+/** The inputs that an artifact's data feed. */
+export const modelInputs = (manifest: Manifest) =>
   manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
 
 class Run {
