@@ -67,6 +67,7 @@ export async function profileSteps(
       optimizer: timed(graphs.optimizer, "optimizer"),
     };
     const stepper = new Stepper(manifest, sessions, {});
+    let peakBytes = 0;
     const first = Uint32Array.from({ length: Math.min(manifest.batch, dataset.length) }, (_, index) => index);
     const { batch: samples, accumulate } = manifest;
     const batchesOf = async function* (step: number): AsyncGenerator<StepData> {
@@ -86,6 +87,8 @@ export async function profileSteps(
         });
         if (taken === 0) for (const part of Object.keys(spent) as (keyof typeof spent)[]) spent[part] = 0;
       }
+      // Before the profile is written and read, which no training run does.
+      peakBytes = peakMemory();
       graphs.training.endProfile();
     } finally {
       await closeGraphs(graphs);
@@ -103,7 +106,7 @@ export async function profileSteps(
       steps,
       ...means,
       kernels,
-      peakBytes: peakMemory(),
+      peakBytes,
     };
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -10,9 +10,15 @@ import { type RunOutcome, runTraining } from "./run-training.ts";
  */
 const stop = new AbortController();
 
-const send = (message: ToParent): void => {
-  if (process.connected) process.send?.(message);
+const send = (message: ToParent, sent: () => void = () => undefined): void => {
+  if (process.connected) process.send?.(message, undefined, undefined, sent);
 };
+
+/** Sends the last message; the channel is closed once it has gone, or a long one would be cut off. */
+const sendLast = (message: ToParent): void =>
+  send(message, () => {
+    if (process.connected) process.disconnect();
+  });
 
 const logger: Logger = {
   debug: (message) => send({ type: "log", level: "debug", message }),
@@ -24,12 +30,11 @@ const logger: Logger = {
 async function work(message: Exclude<ToChild, { type: "stop" }>): Promise<void> {
   try {
     if (message.type === "profile")
-      send({ type: "profiled", profile: await profileSteps(message.job, stop.signal) });
-    else send({ type: "ended", outcome: await train(message.job) });
+      sendLast({ type: "profiled", profile: await profileSteps(message.job, stop.signal) });
+    else sendLast({ type: "ended", outcome: await train(message.job) });
   } catch (error) {
-    send({ type: "failed", error: recordError(error) });
+    sendLast({ type: "failed", error: recordError(error) });
   }
-  if (process.connected) process.disconnect();
 }
 
 const train = (job: TrainJob): Promise<RunOutcome> =>
