@@ -96,7 +96,8 @@ export async function openCase(model: BenchModel, forward: Forward, tuned: Tuned
   return { model, forward, tuned, directory, manifest, dataset, stateAt };
 }
 
-async function exportModel({ script, path }: BenchModel): Promise<string | undefined> {
+/** Runs the script that exports a model; resolves to a reason when it cannot. */
+export async function exportModel({ script, path }: BenchModel): Promise<string | undefined> {
   if (script === undefined) return `${path} is missing`;
   const python = process.env["EFQAT_PYTHON"] ?? "python3";
   await mkdir(dirname(path), { recursive: true });

@@ -130,7 +130,7 @@ export class TimedStepper {
     const once = async (): Promise<number> => {
       const whole = new Stopwatch();
       this.#training.spent = this.#optimizer.spent = 0;
-      await whole.time(() => this.#stepper.run(state, data, 1e-6));
+      await whole.time(() => this.#stepper.run(state, [data], 1e-6));
       const [training, optimizer] = [this.#training.spent, this.#optimizer.spent];
       parts.push({ step: whole.spent, training, sessions: training + optimizer });
       return whole.spent;

@@ -67,6 +67,17 @@ export class OptionReader {
       .filter((part) => part !== "");
   }
 
+  /** A number of bytes with a unit: "800MB", "1.5 GB", "2GiB". */
+  bytes(name: string): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?) ?([kMGT]i?B)$/i.exec(text.trim()) ?? [];
+    const power = "kmgt".indexOf(unit.charAt(0).toLowerCase()) + 1;
+    const value = Number(digits) * (unit.length === 3 ? 1024 : 1000) ** power;
+    if (unit !== "" && value > 0) return value;
+    throw wrong(name, `is "${text}"`, "Give a size with its unit, such as 800MB or 2GB.");
+  }
+
   /** "224" or "224x320" (height x width). */
   size(name: string): number | [number, number] | undefined {
     const text = this.text(name);

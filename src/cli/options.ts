@@ -136,6 +136,14 @@ const cache = {
 
 export const artifactOptions = group(groups.training, {
   batch: { describe: "Samples per training step", default: "64" },
+  "micro-batch": {
+    describe:
+      "Samples per run of the training graph, a divisor of --batch: a step averages the gradients of several runs and takes less memory (default: --batch)",
+  },
+  "memory-limit": {
+    describe:
+      "Memory that the training process may take, such as 800MB or 2GB: chooses the largest micro-batch that is estimated to fit",
+  },
   loss: {
     describe: "auto: cross-entropy and distillation with labels, distillation from the float model without",
     choices: ["auto", "cross-entropy", "kl", "mse"],

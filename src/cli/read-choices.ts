@@ -9,6 +9,7 @@ import {
   type RunChoices,
   type RuntimeOptions,
 } from "../workflows/index.ts";
+import { usageError } from "../errors.ts";
 import type { OptionReader } from "./option-reader.ts";
 import { readAugment } from "./read-data.ts";
 
@@ -106,7 +107,7 @@ export function readHyper(options: OptionReader): Record<string, number> {
 export function readArtifactChoices(options: OptionReader): ArtifactChoices {
   return {
     ...readFreezing(options),
-    batch: options.needNumber("batch", count),
+    ...readBatch(options),
     loss: options.choice("loss", ["auto", "cross-entropy", "kl", "mse"]),
     distill: options.number("distill", fraction),
     forward: options.choice("forward", ["auto", "float", "integer"]),
@@ -115,6 +116,28 @@ export function readArtifactChoices(options: OptionReader): ArtifactChoices {
     portable: options.flag("portable"),
     optimizer: readOptimizer(options),
   };
+}
+
+/** --batch and the part of it that one run of the training graph takes, or what that part is chosen by. */
+function readBatch(options: OptionReader): Pick<ArtifactChoices, "batch" | "microBatch" | "memoryLimit"> {
+  const batch = options.needNumber("batch", count);
+  const microBatch = options.number("micro-batch", count);
+  const memoryLimit = options.bytes("memory-limit");
+  if (microBatch !== undefined && memoryLimit !== undefined) {
+    throw usageError(
+      "memory-limit",
+      "A memory limit chooses the micro-batch, so only one of the two can be given",
+      "--memory-limit, --micro-batch",
+      "Leave one of them out.",
+    );
+  }
+  if (microBatch === undefined || batch % microBatch === 0) return { batch, microBatch, memoryLimit };
+  throw usageError(
+    "micro-batch",
+    `A micro-batch of ${microBatch} does not divide the batch of ${batch}`,
+    "--micro-batch",
+    "Give a divisor of --batch.",
+  );
 }
 
 function readOptimizer(options: OptionReader): ArtifactChoices["optimizer"] {

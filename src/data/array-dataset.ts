@@ -51,6 +51,7 @@ export function arrayDataset(
     name,
     length,
     hasLabels: labels !== undefined,
+    heldBytes: feeds.reduce((sum, { array }) => sum + array.heldBytes, 0),
     ...(labels === undefined ? {} : { classes: countClasses(labels) }),
     describe: () => ({
       format: "arrays",

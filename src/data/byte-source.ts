@@ -7,6 +7,8 @@ import { dataError, type UserError } from "../errors.ts";
 export interface ByteSource {
   readonly path: string;
   readonly size: number;
+  /** Bytes of it that are kept in memory. */
+  readonly heldBytes: number;
   /** `length` bytes at each of the offsets, one after the other. */
   readRows(offsets: readonly number[], length: number): Promise<Uint8Array>;
 }
@@ -17,7 +19,7 @@ export async function openBytes(path: string): Promise<ByteSource> {
   const { size } = await stat(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
-  return { path, size, readRows: (offsets, length) => readFileRows(path, offsets, length) };
+  return { path, size, heldBytes: 0, readRows: (offsets, length) => readFileRows(path, offsets, length) };
 }
 
 /** A byte source over memory. */
@@ -25,6 +27,7 @@ export function memoryBytes(path: string, bytes: Uint8Array): ByteSource {
   return {
     path,
     size: bytes.byteLength,
+    heldBytes: bytes.byteLength,
     async readRows(offsets, length) {
       const rows = new Uint8Array(offsets.length * length);
       offsets.forEach((offset, row) => rows.set(bytes.subarray(offset, offset + length), row * length));

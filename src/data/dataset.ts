@@ -19,6 +19,8 @@ export interface Dataset {
   /** Number of samples. */
   readonly length: number;
   readonly hasLabels: boolean;
+  /** Bytes of samples that are kept in memory, where that is known. */
+  readonly heldBytes?: number;
   /** Largest label plus one, where there are labels and it is known. */
   readonly classes?: number;
   /** Reads the samples of the given indices, in their order. Throws a UserError on NaN, Inf or a bad label. */

@@ -26,6 +26,7 @@ export function imageDataset(source: ImageSource, spec: DataSpec, input: ImageIn
     name: source.name,
     length: source.length,
     hasLabels: labels !== undefined,
+    heldBytes: source.heldBytes ?? 0,
     ...(labels === undefined ? {} : { classes: countClasses(labels) }),
     describe: () => ({
       ...source.describe(),

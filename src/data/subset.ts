@@ -8,6 +8,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, note: Record<stri
     name: dataset.name,
     length: indices.length,
     hasLabels: dataset.hasLabels,
+    ...(dataset.heldBytes === undefined ? {} : { heldBytes: dataset.heldBytes }),
     ...(dataset.classes === undefined ? {} : { classes: dataset.classes }),
     read: (chosen, options) =>
       dataset.read(

@@ -1,8 +1,7 @@
-import { join } from "node:path";
 import type { Model, Node } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
-import { type ModelSource, withSession, withTemporaryDirectory } from "../runtime/open-model.ts";
+import { readOptimized } from "../runtime/read-optimized.ts";
 import { countMacs } from "./count-macs.ts";
 import { findIntegerNodes } from "./integer-kernels.ts";
 
@@ -45,22 +44,12 @@ export async function auditKernels(
   options: AuditOptions = {},
 ): Promise<KernelAudit> {
   const deployed = await loadModel(source);
-  return auditGraphs(deployed, await readOptimized(source, options), plan);
-}
-
-/** The graph that ONNX Runtime makes of a model with all optimizations. */
-export async function readOptimized(source: ModelSource, options: AuditOptions = {}): Promise<Model> {
-  return withTemporaryDirectory(async (directory) => {
-    const optimizedModelPath = join(directory, "optimized.onnx");
-    const { threads, provider } = options;
-    const session = {
-      optimizedModelPath,
-      ...(threads === undefined ? {} : { threads }),
-      ...(provider === undefined ? {} : { provider }),
-    };
-    await withSession(source, session, async () => undefined);
-    return loadModel(optimizedModelPath);
+  const { threads, provider } = options;
+  const optimized = await readOptimized(source, {
+    ...(threads === undefined ? {} : { threads }),
+    ...(provider === undefined ? {} : { provider }),
   });
+  return auditGraphs(deployed, optimized, plan);
 }
 
 /** The audit of a deployed model and its optimized form. */

@@ -46,12 +46,18 @@ export async function inferStaticTypes(
   return types;
 }
 
-async function declaredTypes(
+/**
+ * Types of the values `names` as ONNX Runtime infers them without running, in this order of names. `known`: types of
+ * values that it cannot infer, for what follows from them.
+ */
+export async function declaredTypes(
   model: Model,
   inputs: readonly Value[],
   names: readonly string[],
+  known: ReadonlyMap<string, TensorValueType> = new Map(),
 ): Promise<readonly PortType[]> {
   const probe = probeModel(model, inputs, names);
+  for (const output of probe.model.graph.outputs) output.type = known.get(output.name);
   return withSession(
     probe.model,
     { optimization: "disabled", threads: 1 },

@@ -1,6 +1,6 @@
 import { barChart } from "./bar-chart.ts";
 import { escapeHtml } from "./escape-html.ts";
-import { formatNumber, formatPercent } from "./format.ts";
+import { formatBytes, formatNumber, formatPercent } from "./format.ts";
 import { lineChart, type LineChart } from "./line-chart.ts";
 import { layerTable, operatorTable } from "./profile-tables.ts";
 import { renderText } from "./render-text.ts";
@@ -27,6 +27,7 @@ export function renderHtml(report: Report): string {
     trainingCharts(report),
     section("Summary", `<pre>${escapeHtml(renderText(report))}</pre>`),
     profileSection(report),
+    memorySection(report),
     layerSection(report),
     reasonSection("Nodes left in float", report.quantization?.float),
     reasonSection("Nodes on float kernels in ONNX Runtime", report.audit?.floatNodes),
@@ -99,6 +100,12 @@ function profileSection({ profile }: Report): string {
     section("By operator", htmlTable(operatorTable(profile, profile.operators.length), [0, 1])),
     section("By layer", htmlTable(layerTable(profile, profile.layers.length))),
   ].join("\n");
+}
+
+function memorySection({ memory }: Report): string {
+  if (memory === undefined) return "";
+  const rows = memory.parts.map(({ part, bytes }) => [part, formatBytes(bytes)]);
+  return section("Estimated memory of training", htmlTable([["part", "size"], ...rows]));
 }
 
 function layerSection({ quantization }: Report): string {

@@ -10,6 +10,7 @@ export function renderText(report: Report): string {
     describeModel(report),
     report.scores?.length ? renderTable(summaryTable(report)) : undefined,
     describeQuantization(report),
+    describeMemory(report),
     describeTraining(report),
     describeExport(report),
     describeProfile(report),
@@ -54,20 +55,46 @@ function describeQuantization({ quantization }: Report): string | undefined {
 const listed = (names: string[]): string =>
   names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
 
+function describeMemory({ memory }: Report): string | undefined {
+  if (memory === undefined) return undefined;
+  const { microBatch, estimatedBytes, limitBytes } = memory;
+  const limit = limitBytes === undefined ? "" : ` of the ${formatBytes(limitBytes)} allowed`;
+  return `Training with ${microBatch} samples at a time is estimated to take ${formatBytes(estimatedBytes)} of memory${limit}.`;
+}
+
 function describeTraining({ training }: Report): string | undefined {
   if (training === undefined) return undefined;
-  const { mode, ratio, budget, forward, samples, steps, seconds, loss, bestStep, trainedFraction } = training;
+  const {
+    mode,
+    ratio,
+    budget,
+    forward,
+    samples,
+    steps,
+    seconds,
+    loss,
+    bestStep,
+    trainedFraction,
+    peakBytes,
+  } = training;
+  const split = describeSplit(training);
+  const share = mode === "cost" ? `a budget of ${budget}` : `ratio ${ratio}`;
   return (
-    `Trained ${mode.toUpperCase()} at ${mode === "cost" ? `a budget of ${budget}` : `ratio ${ratio}`} on ${samples} samples in ${steps} steps, ${forward} forward, ` +
-    `${formatSeconds(seconds)} (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
+    `Trained ${mode.toUpperCase()} at ${share} on ${samples} samples in ${steps} steps${split}, ${forward} forward, ` +
+    `${formatSeconds(seconds)}, at most ${formatBytes(peakBytes)} of memory (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
   );
 }
+
+/** How a step's samples are split between runs of the training graph, where they are. */
+const describeSplit = ({ batch, microBatch }: { batch: number; microBatch: number }): string =>
+  microBatch === batch ? "" : ` (${batch / microBatch} runs of ${microBatch} samples each)`;
 
 function describeProfile({ profile }: Report): string | undefined {
   if (profile === undefined) return undefined;
   const { stepMs, batch, forward, steps, peakBytes } = profile;
+  const split = describeSplit(profile);
   return [
-    `A step of ${batch} samples with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process held at most ${formatBytes(peakBytes)}.`,
+    `A step of ${batch} samples${split} with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process took at most ${formatBytes(peakBytes)} of memory.`,
     renderTable(partTable(profile)),
     renderTable(operatorTable(profile, 12)),
     renderTable(layerTable(profile, 12)),

@@ -47,12 +47,14 @@ const trainingSchema = z.object({
   importance: text,
   refresh: finite.describe("Samples between two choices of the trained rows."),
   epochs: finite,
-  batch: finite,
+  batch: finite.describe("Samples per step."),
+  microBatch: finite.describe("Samples per run of the training graph."),
   forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
   loss: text,
   steps: finite,
   samples: finite.describe("Samples seen."),
   seconds: finite,
+  peakBytes: finite.describe("Largest resident memory of the process that trained."),
   optimizer: z.record(text, z.unknown()),
   history: z.array(z.object({ samples: finite, loss: finite })).describe("Training loss by samples seen."),
   validation: z
@@ -61,6 +63,15 @@ const trainingSchema = z.object({
   bestStep: finite.describe("Steps before the state that was kept: the best on the held-out samples."),
   trainedFraction: finite.describe("Share of the quantized weights' rows that the last choice let train."),
 });
+
+const memorySchema = z
+  .object({
+    microBatch: finite.describe("Samples per run of the training graph."),
+    estimatedBytes: finite.describe("Largest resident memory of the process that trains."),
+    limitBytes: finite.optional().describe("What --memory-limit allowed."),
+    parts: z.array(z.object({ part: text, bytes: finite })).describe("What the estimate is the sum of."),
+  })
+  .describe("Estimate of the memory that training takes, made from the graphs before it starts.");
 
 const scoreSchema = z.object({
   model: z.enum(["float", "ptq", "efqat", "model", "reference"]),
@@ -106,10 +117,13 @@ const latencySchema = z.object({
 
 const profileSchema = z.object({
   forward: z.enum(["float", "integer"]),
-  batch: finite,
+  batch: finite.describe("Samples per step."),
+  microBatch: finite.describe("Samples per run of the training graph."),
   steps: finite.describe("Steps that the means are over; one more came before them."),
   stepMs: finite.describe("A whole step."),
-  peakBytes: finite.describe("Largest resident memory of the process, from its start."),
+  peakBytes: finite.describe(
+    "Largest resident memory of the process that took the steps and did nothing else.",
+  ),
   parts: z.array(z.object({ part: text, ms: finite })).describe("Where a step's time goes, in order."),
   operators: z.array(z.object({ phase: text, op: text, ms: finite, calls: finite })),
   layers: z
@@ -130,6 +144,7 @@ export const reportSchema = z.object({
     .optional()
     .describe("Nodes that cannot be quantized or differentiated, with reasons."),
   quantization: quantizationSchema.optional(),
+  memory: memorySchema.optional(),
   training: trainingSchema.optional(),
   scores: z.array(scoreSchema).optional(),
   output: fileSchema.optional(),
@@ -145,6 +160,7 @@ export type Report = z.infer<typeof reportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;
 export type TrainingSection = z.infer<typeof trainingSchema>;
+export type MemorySection = z.infer<typeof memorySchema>;
 export type ModelSection = z.infer<typeof modelSchema>;
 
 /** The schema as JSON Schema (draft 2020-12), as docs/report-schema.json holds it. */

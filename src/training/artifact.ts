@@ -35,8 +35,13 @@ export interface BuildArtifactOptions {
   model: Model;
   plan: QuantizationPlan;
   state: QuantizationState;
-  /** Samples per step, fixed in the training graph. */
+  /** Samples per optimizer step. */
   batch: number;
+  /**
+   * Samples per run of the training graph, fixed in it; divides `batch`, which is the default. A step averages the
+   * gradients of as many runs as it takes.
+   */
+  microBatch?: number;
   loss: LossOptions;
   optimizer?: Partial<OptimizerOptions>;
   /** Which rows train first; the trainer may choose otherwise. */
@@ -69,8 +74,8 @@ const defaultDistill = 0.5;
  * Throws a UserError that names every node on the gradients' way that cannot be differentiated.
  */
 export async function buildArtifact(options: BuildArtifactOptions): Promise<Artifact> {
-  const { model, plan, state, batch, forward: arithmetic = "float" } = options;
-  requireBatch(batch);
+  const { model, plan, state, forward: arithmetic = "float" } = options;
+  const { batch, accumulate } = splitBatch(options);
   const loss = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
   const forward = buildForwardModel(model, plan, state, loss);
   const parameters = collectParameters(forward.model.graph, plan);
@@ -91,6 +96,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     opset,
     usesContribOps: training.usesContribOps,
     batch,
+    accumulate,
     forward: arithmetic,
     sessionConfig: { "session.disable_quant_qdq": "1" },
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
@@ -145,7 +151,20 @@ function buildOptimizer(
   return buildOptimizerModel(targets, options, opset);
 }
 
-function requireBatch(batch: number): void {
-  if (Number.isInteger(batch) && batch > 0) return;
-  throw usageError("batch", `The batch size must be a positive integer, not ${batch}`, "--batch");
+/** Samples per run of the training graph, and runs per step. */
+function splitBatch({ batch, microBatch = batch }: Pick<BuildArtifactOptions, "batch" | "microBatch">): {
+  batch: number;
+  accumulate: number;
+} {
+  if (!Number.isInteger(batch) || batch <= 0)
+    throw usageError("batch", `The batch size must be a positive integer, not ${batch}`, "--batch");
+  const accumulate = batch / microBatch;
+  if (Number.isInteger(microBatch) && microBatch > 0 && Number.isInteger(accumulate))
+    return { batch: microBatch, accumulate };
+  throw usageError(
+    "micro-batch",
+    `A micro-batch of ${microBatch} does not divide the batch of ${batch}`,
+    "--micro-batch",
+    "Give a divisor of --batch.",
+  );
 }

@@ -38,6 +38,12 @@ export interface TrainResult {
   history: History;
 }
 
+/** The result of a run that has just ended. */
+export interface FinishedTraining extends TrainResult {
+  /** Largest resident memory of the process that trained, in bytes. */
+  peakBytes: number;
+}
+
 /**
  * Trains an artifact (a directory, or one in memory) on data, in a child process. Options not given have their
  * defaults. Throws the UserErrors of data, artifact and options, `environment/training-process` when the child
@@ -48,7 +54,7 @@ export async function train(
   data: DataSpec,
   options: Partial<TrainOptions> = {},
   context: TrainContext = {},
-): Promise<TrainResult> {
+): Promise<FinishedTraining> {
   const complete = { ...defaultTrainOptions, ...options };
   checkTrainOptions(complete);
   if (typeof artifact === "string") return trainDirectory(artifact, data, complete, context);
@@ -63,7 +69,7 @@ async function trainDirectory(
   data: DataSpec,
   options: TrainOptions,
   context: TrainContext,
-): Promise<TrainResult> {
+): Promise<FinishedTraining> {
   const { logger = silentLogger, signal, resume = false } = context;
   const runDirectory = context.runDirectory ?? join(artifact, "run");
   const outcome = await trainInChild(
@@ -71,7 +77,7 @@ async function trainDirectory(
     { logger, signal, progress: (progress) => report(progress, logger, context) },
   );
   if (!outcome.completed) throw interruptedError(outcome.history.steps, runDirectory);
-  return loadTrained(artifact, runDirectory);
+  return { ...(await loadTrained(artifact, runDirectory)), peakBytes: outcome.peakBytes };
 }
 
 /** The result of a run: its best state so far, by the artifact's manifest. Throws a UserError when files are missing. */

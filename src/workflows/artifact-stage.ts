@@ -1,28 +1,65 @@
-import { buildArtifact, writeArtifact } from "../training/artifact.ts";
 import { knownForms } from "../lowering/forms.ts";
 import type { FormTrials } from "../training/artifact/training-model.ts";
 import { cachedForms } from "../training/costs/cache.ts";
 import { tryForms } from "../training/costs/try-forms.ts";
 import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
+import type { MemorySection } from "../report/report-data.ts";
+import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
+import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
+import { fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 
-/** Builds the training graphs of a quantized model and writes them to `directory`. */
+interface Built {
+  artifact: Artifact;
+  estimate: MemoryEstimate;
+}
+
+/**
+ * Builds the training graphs of a quantized model, split so that training keeps the memory limit where there is one, and
+ * writes them to `directory`. Returns what training will take.
+ */
 export async function artifactStage(
   quantized: Quantized,
   choices: ArtifactChoices,
   directory: string,
-  { provider, threads }: RuntimeOptions,
+  options: RuntimeOptions,
   { logger, signal }: RunContext,
-): Promise<void> {
-  const { source, model, plan, state, dataset } = quantized;
+): Promise<MemorySection> {
   logger.info("Building the training graphs.");
-  const artifact = await buildArtifact({
+  const build = async (microBatch: number): Promise<Built> => {
+    const artifact = await buildMicroBatch(quantized, { ...choices, microBatch }, options, signal);
+    const estimate = await estimateMemory(artifact, {
+      threads: options.threads ?? null,
+      dataBytes: quantized.dataset.heldBytes ?? 0,
+    });
+    return { artifact, estimate };
+  };
+  const { batch, microBatch = batch, memoryLimit } = choices;
+  const { artifact, estimate } =
+    memoryLimit === undefined ? await build(microBatch) : await fitMicroBatch(batch, memoryLimit, build);
+  await writeArtifact(artifact, directory);
+  return {
+    microBatch: artifact.manifest.batch,
+    estimatedBytes: estimate.bytes,
+    ...(memoryLimit === undefined ? {} : { limitBytes: memoryLimit }),
+    parts: estimate.parts,
+  };
+}
+
+function buildMicroBatch(
+  { source, model, plan, state, dataset }: Quantized,
+  choices: ArtifactChoices & { microBatch: number },
+  { provider, threads }: RuntimeOptions,
+  signal: AbortSignal,
+): Promise<Artifact> {
+  return buildArtifact({
     model,
     plan,
     state,
     batch: choices.batch,
+    microBatch: choices.microBatch,
     loss: {
       kind: choices.loss,
       hasLabels: dataset.hasLabels,
@@ -48,7 +85,6 @@ export async function artifactStage(
     forward: choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward,
     signal,
   });
-  await writeArtifact(artifact, directory);
 }
 
 /**

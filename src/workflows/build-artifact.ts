@@ -19,12 +19,13 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
   await makeFolderOf(options.out);
   const prepared = await prepareSource(options.model, options.data, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
-  await artifactStage(quantized, options.training, options.out, options, context);
+  const memory = await artifactStage(quantized, options.training, options.out, options, context);
   context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {
     ...startReport("artifact", options, prepared.source, start),
     data: { calibration: prepared.dataset.describe() },
     quantization: describeQuantization(quantized, options.quantization),
+    memory,
     warnings: quantizationWarnings(quantized.state),
   };
 }

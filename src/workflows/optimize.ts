@@ -47,7 +47,9 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     provenance: provenanceOf(source, options),
   };
   const ptq = await deployModel(quantized, deployOptions);
-  if (!options.resume) await artifactStage(quantized, options.training, directory, options, context);
+  const memory = options.resume
+    ? undefined
+    : await artifactStage(quantized, options.training, directory, options, context);
   const data = withClasses(source.model, spec);
   const { result, section } = await trainStage(directory, data, options.training, options, context);
   const trained = { ...result, model: prepared.model };
@@ -76,6 +78,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     ...startReport("optimize", options, source, start),
     data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },
     quantization: { ...quantization, layers },
+    ...(memory === undefined ? {} : { memory }),
     training: section,
     scores,
     output: deployed.output,

@@ -23,6 +23,10 @@ export interface QuantizationChoices extends PlanOptions {
 export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
   /** Samples per step. */
   batch: number;
+  /** Samples per run of the training graph; divides `batch`, which is the default. */
+  microBatch?: number | undefined;
+  /** Bytes that the training process may take: chooses the micro-batch. */
+  memoryLimit?: number | undefined;
   loss: LossKind;
   /** Share of distillation in the automatic loss with labels; default: the trainer's. */
   distill?: number | undefined;

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Report } from "../report/report-data.ts";
 import { layerOf, phaseOf, phases, sumBy } from "../training/profile/phases.ts";
-import { profileSteps, type StepProfile } from "../training/profile/profile-steps.ts";
+import type { StepProfile } from "../training/profile/profile-steps.ts";
+import { profileInChild } from "../training/trainer/child-process.ts";
 import { defaultTrainOptions } from "../training/train-options.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import type { RunContext } from "./context.ts";
@@ -14,6 +15,7 @@ import {
   quantizationWarnings,
   quantizePrepared,
 } from "./quantize-stage.ts";
+import { withClasses } from "./open-data.ts";
 import { startReport } from "./start-report.ts";
 
 /** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
@@ -23,19 +25,24 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
-    await artifactStage(quantized, options.training, directory, options, context);
+    const memory = await artifactStage(quantized, options.training, directory, options, context);
     context.logger.info(`Taking ${options.steps} steps of ${options.training.batch} samples.`);
-    const measured = await profileSteps(directory, prepared.dataset, {
-      steps: options.steps,
-      provider: options.provider ?? null,
-      threads: options.threads ?? null,
-      arena: defaultTrainOptions.arena,
-      signal: context.signal,
-    });
+    const measured = await profileInChild(
+      {
+        artifact: directory,
+        data: withClasses(prepared.source.model, options.data),
+        steps: options.steps,
+        provider: options.provider ?? null,
+        threads: options.threads ?? null,
+        arena: defaultTrainOptions.arena,
+      },
+      context,
+    );
     return {
       ...startReport("profile", options, prepared.source, start),
       data: { training: prepared.dataset.describe() },
       quantization: describeQuantization(quantized, options.quantization),
+      memory,
       profile: describeProfile(measured),
       warnings: quantizationWarnings(quantized.state),
     };
@@ -45,7 +52,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
 }
 
 function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> {
-  const { kernels, forward, batch, steps, step, data, training, optimizer, peakBytes } = measured;
+  const { kernels, forward, batch, microBatch, steps, step, data, training, optimizer, peakBytes } = measured;
   const byPhase = sumBy(kernels, ({ node }) => phaseOf(node));
   const inKernels = [...byPhase.values()].reduce((sum, ms) => sum + ms, 0);
   const byOperator = sumBy(kernels, ({ node, opType }) => `${phaseOf(node)}\n${opType}`);
@@ -60,7 +67,7 @@ function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> 
     layers.set(layer, { ...layers.get(layer), [phase]: ms });
   }
   return {
-    ...{ forward, batch, steps },
+    ...{ forward, batch, microBatch, steps },
     stepMs: step,
     peakBytes,
     parts: [

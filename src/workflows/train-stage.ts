@@ -3,7 +3,13 @@ import type { TrainingSection } from "../report/report-data.ts";
 import { viewAs } from "../tensor/tensor.ts";
 import type { Artifact } from "../training/artifact.ts";
 import { readArtifact } from "../training/artifact.ts";
-import { defaultTrainOptions, train, type TrainOptions, type TrainResult } from "../training/train.ts";
+import {
+  defaultTrainOptions,
+  type FinishedTraining,
+  train,
+  type TrainOptions,
+  type TrainResult,
+} from "../training/train.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import type { RunChoices } from "./options.ts";
 
@@ -14,7 +20,7 @@ export async function trainStage(
   choices: RunChoices,
   options: RuntimeOptions & { seed: number; resume: boolean },
   context: RunContext,
-): Promise<{ result: TrainResult; section: TrainingSection }> {
+): Promise<{ result: FinishedTraining; section: TrainingSection }> {
   const start = performance.now();
   const trainOptions = trainOptionsOf(choices, options);
   const { logger, signal } = context;
@@ -37,21 +43,22 @@ function trainOptionsOf(choices: RunChoices, options: RuntimeOptions & { seed: n
   };
 }
 
-function describeRun(result: TrainResult, options: TrainOptions, seconds: number): TrainingSection {
+function describeRun(result: FinishedTraining, options: TrainOptions, seconds: number): TrainingSection {
   const { manifest, history } = result;
-  const samplesAt = (step: number): number => step * manifest.batch;
+  const batch = manifest.batch * manifest.accumulate;
+  const samplesAt = (step: number): number => step * batch;
   const rows = manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] ?? 0), 0);
   return {
     ...options.freezing,
     epochs: options.epochs,
-    batch: manifest.batch,
+    ...{ batch, microBatch: manifest.batch },
     forward: manifest.forward,
     loss: manifest.loss.terms
       .map(({ term, weight }) => (weight === 1 ? term : `${weight} ${term}`))
       .join(" + "),
     steps: history.steps,
     samples: samplesAt(history.steps),
-    seconds,
+    ...{ seconds, peakBytes: result.peakBytes },
     optimizer: { weights: manifest.optimizer.weights, quantization: manifest.optimizer.quantization },
     history: history.loss.map((loss, index) => ({ samples: samplesAt(index + 1), loss })),
     validation: history.evaluations.map(({ step, loss, accuracy }) => ({

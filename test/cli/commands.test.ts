@@ -73,6 +73,21 @@ describe("every command, with its JSON report", () => {
     expect(readFileSync(html, "utf8")).toContain("<svg");
   });
 
+  test("--memory-limit chooses the micro-batch, and says what there must be at least", async () => {
+    const args = ["artifact", model, ...data(), "--batch", "512", "--out", at("limited")];
+    const { report: whole } = await report([...args, "--micro-batch", "512"]);
+    const bytes = whole.memory?.estimatedBytes ?? 0;
+    const limit = Math.floor(bytes / 1000) - 1000;
+    const { report: limited, outcome } = await report([...args, "--memory-limit", `${limit}kB`]);
+    expect(limited.memory).toMatchObject({ microBatch: 256, limitBytes: limit * 1000 });
+    expect(outcome.stdout).toMatch(/with 256 samples at a time is estimated to take [\d.]+ MB/);
+    const manifest = JSON.parse(readFileSync(join(at("limited"), "manifest.json"), "utf8")) as object;
+    expect(manifest).toMatchObject({ batch: 256, accumulate: 2 });
+    const refused = await runCli([...args, ...threads, "--memory-limit", "10MB"]);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toMatch(/at least an estimated \d+ MB/);
+  });
+
   test("artifact, train, export: what training found is what is exported", async () => {
     const directory = at("artifact");
     const { report: built } = await report([

@@ -34,7 +34,7 @@ test.each(commands.map(({ name }) => name))(
 test("optimize has every option of the shared list", async () => {
   const { stdout } = await runCli(["optimize", "--help"]);
   const names =
-    "data split val labels mean std samples calibration wbits abits ratio mode refresh epochs batch loss lr forward out json seed threads provider quiet";
+    "data split val labels mean std samples calibration wbits abits ratio mode refresh epochs batch micro-batch memory-limit loss lr forward out json seed threads provider quiet";
   for (const name of names.split(" ")) expect(stdout).toMatch(new RegExp(`--${name}\\b`));
 });
 
@@ -53,6 +53,10 @@ describe("wrong usage is one paragraph and exit code 2, before anything is read"
     [[...base, "--forward", "half"], /forward.*"float"/],
     [[...base, "--epochs", "0"], /--epochs is "0".*above 0/],
     [[...base, "--batch", "2.5"], /--batch is "2.5".*whole number/],
+    [[...base, "--micro-batch", "24"], /micro-batch of 24 does not divide the batch of 64/],
+    [[...base, "--memory-limit", "2"], /--memory-limit is "2".*800MB/],
+    [[...base, "--memory-limit", "0GB"], /--memory-limit is "0GB"/],
+    [[...base, "--memory-limit", "2GB", "--micro-batch", "8"], /only one of the two/],
     [[...base, "--std", "0"], /--std is "0".*above 0/],
     [[...base, "--mean", "0.1,b"], /--mean is "b"/],
     [[...base, "--resize", "2x3x4"], /--resize is "2x3x4"/],

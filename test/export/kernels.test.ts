@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compareLayers } from "../../src/export/compare-layers.ts";
-import { auditGraphs, readOptimized } from "../../src/export/audit.ts";
+import { auditGraphs } from "../../src/export/audit.ts";
+import { readOptimized } from "../../src/runtime/read-optimized.ts";
 import { buildReference } from "../../src/export/reference-model.ts";
 import type { Emitter } from "../../src/ir/emit.ts";
 import { float } from "../../src/ir/attributes.ts";

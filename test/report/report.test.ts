@@ -43,10 +43,12 @@ const report: Report = {
     epochs: 1,
     forward: "integer",
     batch: 32,
+    microBatch: 16,
     loss: "cross-entropy",
     steps: 3,
     samples: 96,
     seconds: 61,
+    peakBytes: 4e8,
     optimizer: {},
     history: [
       { samples: 32, loss: 0.5 },

@@ -53,7 +53,7 @@ test.for([
     const state = copyState(artifact.checkpoint);
     const stepper = new Stepper(artifact.manifest, graphs, {});
     const losses: number[] = [];
-    for (let step = 0; step < 4; step++) losses.push((await stepper.run(state, data, 1)).loss);
+    for (let step = 0; step < 4; step++) losses.push((await stepper.run(state, [data], 1)).loss);
     await closeGraphs(graphs);
 
     await saveSafetensors(join(directory, "data.safetensors"), {

@@ -43,7 +43,7 @@ export async function timeChoices(
     contestants.push({
       name: nameOf(choice),
       once: async () => {
-        await stepper.run(state, data, 1e-6);
+        await stepper.run(state, [data], 1e-6);
         return undefined;
       },
     });

@@ -48,6 +48,7 @@ export async function openIdx(path: string, spec: DataSpec): Promise<ImageSource
     length: count,
     channels: 1,
     labels,
+    heldBytes: file.heldBytes,
     where: (index) => `${path}, image ${index}`,
     describe: () => ({ format: "IDX", path, split: spec.split ?? "train" }),
     async read(indices, channels): Promise<RawImage[]> {

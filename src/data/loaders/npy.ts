@@ -8,6 +8,8 @@ export interface NpyArray {
   readonly where: string;
   readonly dtype: DataType;
   readonly dims: readonly number[];
+  /** Bytes that are kept in memory. */
+  readonly heldBytes: number;
   /** Packed little-endian rows at the given indices, one after the other. */
   readRows(indices: readonly number[]): Promise<Uint8Array>;
 }
@@ -52,6 +54,7 @@ export async function openNpy(file: ByteSource, where = file.path): Promise<NpyA
     where,
     dtype,
     dims,
+    heldBytes: file.heldBytes,
     readRows: (indices) =>
       file.readRows(
         indices.map((index) => offset + index * rowBytes),

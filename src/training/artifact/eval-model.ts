@@ -1,7 +1,9 @@
 import { cloneModel } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
+import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
+import type { Manifest } from "./manifest.ts";
 import { openForward, zeroPointsOf } from "./forward-model.ts";
 import { openZeroPoints } from "./open-parameters.ts";
 
@@ -15,4 +17,17 @@ export function buildEvalModel(
   openForward(model.graph, state, parameters);
   openZeroPoints(model.graph, zeroPointsOf(state));
   return model;
+}
+
+/**
+ * What held-out samples are judged with: the evaluation model, on the integer kernels of the deployed model where the
+ * training forward runs on them.
+ */
+export function watchedModel(model: Model, manifest: Manifest): Model {
+  if (manifest.forward === "float") return model;
+  const plan = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
+  const graph = lowerIntegerForward(model.graph, plan);
+  const contrib = graph.nodes.some(({ domain }) => domain === "com.microsoft");
+  const opsets = new Map([...model.opsets, ...(contrib ? [["com.microsoft", 1] as const] : [])]);
+  return { ...model, opsets, graph };
 }

@@ -104,7 +104,10 @@ const manifestSchema = z.object({
   sourceModel: z.object({ file: z.string(), sha256: z.string() }),
   opset: count,
   usesContribOps: z.boolean(),
+  /** Samples per run of the training graph. */
   batch: count.positive(),
+  /** Runs of the training graph per optimizer step, whose gradients are averaged. */
+  accumulate: count.positive().default(1),
   forward: z.enum(["float", "integer"]),
   sessionConfig: z.record(z.string(), z.string()),
   inputs: z.array(port),

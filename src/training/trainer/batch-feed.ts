@@ -2,14 +2,15 @@ import type { Batch, Dataset } from "../../data/dataset.ts";
 import { mixSeed } from "../../data/random.ts";
 import { type RunPlan, SampleOrder } from "./plan-run.ts";
 
-/** Batches by step; while one is in use, the next is being read. */
+/** Batches by runs of the training graph; while one is in use, the next is being read. */
 export class BatchFeed {
   readonly #dataset: Dataset;
   readonly #plan: RunPlan;
   readonly #seed: number;
   readonly #augment: { flip: boolean; crop: number } | null;
   readonly #order: SampleOrder;
-  #pending: { step: number; batch: Promise<Batch> };
+  /** `run` counts over all steps. */
+  #pending: { run: number; batch: Promise<Batch> };
 
   constructor(
     dataset: Dataset,
@@ -22,21 +23,26 @@ export class BatchFeed {
     this.#seed = options.seed;
     this.#augment = options.augment;
     this.#order = new SampleOrder(dataset.length, plan, options.seed);
-    this.#pending = { step: firstStep, batch: this.#read(firstStep) };
+    const run = firstStep * plan.accumulate;
+    this.#pending = { run, batch: this.#read(run) };
   }
 
-  /** The batch of `step`; starts to read the one after it. */
-  async take(step: number): Promise<Batch> {
-    const pending = this.#pending.step === step ? this.#pending.batch : this.#read(step);
-    const batch = await pending;
-    if (step + 1 < this.#plan.totalSteps) this.#pending = { step: step + 1, batch: this.#read(step + 1) };
-    return batch;
+  /** The batches of a step, one per run of the training graph. */
+  async *take(step: number): AsyncGenerator<Batch> {
+    const { accumulate, totalSteps } = this.#plan;
+    for (let run = step * accumulate; run < (step + 1) * accumulate; run++) {
+      const batch = await (this.#pending.run === run ? this.#pending.batch : this.#read(run));
+      const next = run + 1;
+      if (next < totalSteps * accumulate) this.#pending = { run: next, batch: this.#read(next) };
+      yield batch;
+    }
   }
 
-  #read(step: number): Promise<Batch> {
+  #read(run: number): Promise<Batch> {
+    const { accumulate } = this.#plan;
     const augment =
-      this.#augment === null ? undefined : { ...this.#augment, seed: mixSeed(this.#seed, ~step) };
-    const indices = this.#order.indicesOf(step);
+      this.#augment === null ? undefined : { ...this.#augment, seed: mixSeed(this.#seed, ~run) };
+    const indices = this.#order.indicesOf(Math.floor(run / accumulate), run % accumulate);
     const reading = this.#dataset.read(indices, augment === undefined ? {} : { augment });
     // A run may stop before it awaits this read, whose failure then concerns nobody.
     reading.catch(() => undefined);

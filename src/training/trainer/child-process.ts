@@ -4,6 +4,7 @@ import { extname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { environmentError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import type { ProfileJob, StepProfile } from "../profile/profile-steps.ts";
 import type { TrainProgress } from "./events.ts";
 import type { TrainJob } from "./job.ts";
 import { restoreError, type ToChild, type ToParent } from "./messages.ts";
@@ -17,10 +18,34 @@ const reportedOutput = 2000;
  * Aborting asks the child to stop after the step in progress and to leave a checkpoint. Throws the child's
  * error, or a UserError when the child dies.
  */
-export async function trainInChild(
+export function trainInChild(
   job: TrainJob,
-  hooks: { logger: Logger; signal?: AbortSignal | undefined; progress: (progress: TrainProgress) => void },
+  hooks: ChildHooks & { progress: (progress: TrainProgress) => void },
 ): Promise<RunOutcome> {
+  return askChild({ type: "start", job }, hooks, (message) => {
+    if (message.type === "progress") hooks.progress(message.progress);
+    return message.type === "ended" ? message.outcome : undefined;
+  });
+}
+
+/** Profiles training steps in a process that does nothing else, so that its memory is that of training. */
+export function profileInChild(job: ProfileJob, hooks: ChildHooks): Promise<StepProfile> {
+  return askChild({ type: "profile", job }, hooks, (message) =>
+    message.type === "profiled" ? message.profile : undefined,
+  );
+}
+
+interface ChildHooks {
+  logger: Logger;
+  signal?: AbortSignal | undefined;
+}
+
+/** Sends a request to a child of its own; `answer` picks the result out of what comes back. */
+async function askChild<Result>(
+  request: ToChild,
+  hooks: ChildHooks,
+  answer: (message: ToParent) => Result | undefined,
+): Promise<Result> {
   const child = startChild();
   const output = collectOutput(child);
   const tell = (message: ToChild): void => {
@@ -29,13 +54,13 @@ export async function trainInChild(
   const stop = (): void => tell({ type: "stop" });
   hooks.signal?.addEventListener("abort", stop, { once: true });
   try {
-    return await new Promise<RunOutcome>((resolve, reject) => {
+    return await new Promise<Result>((resolve, reject) => {
       child.on("message", (message: ToParent) => {
-        if (message.type === "ready") tell({ type: "start", job });
-        else if (message.type === "progress") hooks.progress(message.progress);
+        const result = answer(message);
+        if (message.type === "ready") tell(request);
         else if (message.type === "log") hooks.logger[message.level](message.message);
-        else if (message.type === "ended") resolve(message.outcome);
-        else reject(restoreError(message.error));
+        else if (message.type === "failed") reject(restoreError(message.error));
+        else if (result !== undefined) resolve(result);
         if (message.type === "ready" && hooks.signal?.aborted === true) stop();
       });
       child.on("error", reject);

@@ -1,6 +1,8 @@
 import type { Logger } from "../../log.ts";
+import { profileSteps } from "../profile/profile-steps.ts";
+import type { TrainJob } from "./job.ts";
 import { recordError, type ToChild, type ToParent } from "./messages.ts";
-import { runTraining } from "./run-training.ts";
+import { type RunOutcome, runTraining } from "./run-training.ts";
 
 /**
  * Entry of the training process. It trains one job and ends. Interrupts of the terminal reach the parent too,
@@ -8,9 +10,15 @@ import { runTraining } from "./run-training.ts";
  */
 const stop = new AbortController();
 
-const send = (message: ToParent): void => {
-  if (process.connected) process.send?.(message);
+const send = (message: ToParent, sent: () => void = () => undefined): void => {
+  if (process.connected) process.send?.(message, undefined, undefined, sent);
 };
+
+/** Sends the last message; the channel is closed once it has gone, or a long one would be cut off. */
+const sendLast = (message: ToParent): void =>
+  send(message, () => {
+    if (process.connected) process.disconnect();
+  });
 
 const logger: Logger = {
   debug: (message) => send({ type: "log", level: "debug", message }),
@@ -19,25 +27,28 @@ const logger: Logger = {
   progress: () => undefined,
 };
 
-async function train(job: Extract<ToChild, { type: "start" }>["job"]): Promise<void> {
+async function work(message: Exclude<ToChild, { type: "stop" }>): Promise<void> {
   try {
-    const outcome = await runTraining(job, {
-      logger,
-      signal: stop.signal,
-      progress: (progress) => send({ type: "progress", progress }),
-    });
-    send({ type: "ended", outcome });
+    if (message.type === "profile")
+      sendLast({ type: "profiled", profile: await profileSteps(message.job, stop.signal) });
+    else sendLast({ type: "ended", outcome: await train(message.job) });
   } catch (error) {
-    send({ type: "failed", error: recordError(error) });
+    sendLast({ type: "failed", error: recordError(error) });
   }
-  if (process.connected) process.disconnect();
 }
+
+const train = (job: TrainJob): Promise<RunOutcome> =>
+  runTraining(job, {
+    logger,
+    signal: stop.signal,
+    progress: (progress) => send({ type: "progress", progress }),
+  });
 
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => stop.abort());
 process.on("disconnect", () => stop.abort());
 process.on("message", (message: ToChild) => {
   if (message.type === "stop") stop.abort();
-  else void train(message.job);
+  else void work(message);
 });
 send({ type: "ready" });

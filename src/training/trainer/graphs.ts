@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { openSession } from "../../runtime/open-model.ts";
 import { Session, type SessionOptions } from "../../runtime/session.ts";
+import { watchedModel } from "../artifact/eval-model.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import type { TrainOptions } from "../train-options.ts";
 
@@ -46,7 +46,8 @@ export async function openGraphs(
   const opened: Session[] = [];
   try {
     opened.push(await open(artifactFiles.trainingModel, profile));
-    opened.push(await openEvaluation(directory, manifest, { ...session, ...quiet }));
+    const evaluation = await loadModel(join(directory, artifactFiles.evalModel));
+    opened.push(await openSession(watchedModel(evaluation, manifest), { ...session, ...quiet }));
     opened.push(await open(artifactFiles.optimizerModel));
     if (manifest.targets.some(({ source }) => source.from === "teacher"))
       opened.push(await open(artifactFiles.floatModel));
@@ -54,24 +55,8 @@ export async function openGraphs(
     for (const each of opened) await each.release();
     throw error;
   }
-  const [training, evaluation, optimizer, teacher] = opened as [Session, Session, Session, Session?];
-  return { training, evaluation, optimizer, teacher };
-}
-
-/** The evaluation model, on the integer kernels of the deployed model where the training forward runs on them. */
-async function openEvaluation(
-  directory: string,
-  manifest: Manifest,
-  options: SessionOptions,
-): Promise<Session> {
-  const file = join(directory, artifactFiles.evalModel);
-  if (manifest.forward === "float") return Session.create(file, options);
-  const model = await loadModel(file);
-  const plan = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
-  const graph = lowerIntegerForward(model.graph, plan);
-  const contrib = graph.nodes.some(({ domain }) => domain === "com.microsoft");
-  const opsets = new Map([...model.opsets, ...(contrib ? [["com.microsoft", 1] as const] : [])]);
-  return openSession({ ...model, opsets, graph }, options);
+  const [training, judge, optimizer, teacher] = opened as [Session, Session, Session, Session?];
+  return { training, evaluation: judge, optimizer, teacher };
 }
 
 export async function closeGraphs(graphs: TrainingGraphs): Promise<void> {

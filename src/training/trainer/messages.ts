@@ -1,10 +1,12 @@
 import { type ErrorKind, UserError } from "../../errors.ts";
 import type { TrainProgress } from "./events.ts";
+import type { ProfileJob, StepProfile } from "../profile/profile-steps.ts";
 import type { TrainJob } from "./job.ts";
 import type { RunOutcome } from "./run-training.ts";
 
 /** What the parent tells the child. */
-export type ToChild = { type: "start"; job: TrainJob } | { type: "stop" };
+export type ToChild =
+  { type: "start"; job: TrainJob } | { type: "profile"; job: ProfileJob } | { type: "stop" };
 
 /** What the child tells the parent. */
 export type ToParent =
@@ -12,6 +14,7 @@ export type ToParent =
   | { type: "progress"; progress: TrainProgress }
   | { type: "log"; level: "debug" | "info" | "warn"; message: string }
   | { type: "ended"; outcome: RunOutcome }
+  | { type: "profiled"; profile: StepProfile }
   | { type: "failed"; error: ErrorRecord };
 
 /** An error as plain data; `user` where it is a UserError. */

@@ -1,10 +1,14 @@
 import { dataError } from "../../errors.ts";
 import { mixSeed, shuffledIndices } from "../../data/random.ts";
+import type { Manifest } from "../artifact/manifest.ts";
 import type { TrainOptions } from "../train-options.ts";
 
 /** Everything about a run that follows from its options and the number of samples, so that any step can be resumed. */
 export interface RunPlan {
+  /** Samples per step. */
   batch: number;
+  /** Runs of the training graph per step. */
+  accumulate: number;
   stepsPerEpoch: number;
   totalSteps: number;
   evalEvery: number;
@@ -12,7 +16,12 @@ export interface RunPlan {
 }
 
 /** Plans a run over `samples` training samples; the last incomplete batch of an epoch is left out. */
-export function planRun(options: TrainOptions, samples: number, batch: number): RunPlan {
+export function planRun(
+  options: TrainOptions,
+  samples: number,
+  { batch: microBatch, accumulate }: Pick<Manifest, "batch" | "accumulate">,
+): RunPlan {
+  const batch = microBatch * accumulate;
   const stepsPerEpoch = Math.floor(samples / batch);
   if (stepsPerEpoch === 0) {
     throw dataError(
@@ -27,6 +36,7 @@ export function planRun(options: TrainOptions, samples: number, batch: number): 
   const evalEvery = options.evalEvery ?? Math.max(1, Math.ceil(totalSteps / 8));
   return {
     batch,
+    accumulate,
     stepsPerEpoch,
     totalSteps,
     evalEvery,
@@ -40,7 +50,7 @@ export function refreshesBefore(step: number, batch: number, refresh: number): b
   return Math.floor((step * batch) / refresh) > Math.floor(((step - 1) * batch) / refresh);
 }
 
-/** Indices of the samples of any step: each epoch is shuffled by its own seed. */
+/** Indices of the samples of any run of any step: each epoch is shuffled by its own seed. */
 export class SampleOrder {
   readonly #samples: number;
   readonly #plan: RunPlan;
@@ -54,14 +64,16 @@ export class SampleOrder {
     this.#seed = seed;
   }
 
-  indicesOf(step: number): Uint32Array {
-    const { stepsPerEpoch, batch } = this.#plan;
+  /** The samples of one of the runs of a step. */
+  indicesOf(step: number, run: number): Uint32Array {
+    const { stepsPerEpoch, batch, accumulate } = this.#plan;
     const epoch = Math.floor(step / stepsPerEpoch);
     if (epoch !== this.#epoch) {
       this.#order = shuffledIndices(this.#samples, mixSeed(this.#seed, epoch));
       this.#epoch = epoch;
     }
-    const start = (step % stepsPerEpoch) * batch;
-    return this.#order.subarray(start, start + batch);
+    const size = batch / accumulate;
+    const start = (step % stepsPerEpoch) * batch + run * size;
+    return this.#order.subarray(start, start + size);
   }
 }

@@ -6,7 +6,7 @@ import { verificationError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { createGraph, createModel } from "../../ir/graph.ts";
 import { loadModel } from "../../onnx/index.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
@@ -23,6 +23,7 @@ import { closeGraphs, openGraphs, type TrainingGraphs } from "./graphs.ts";
 import type { TrainJob } from "./job.ts";
 import { planRun, refreshesBefore, type RunPlan, SampleOrder } from "./plan-run.ts";
 import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
+import type { StepData } from "./mean-outputs.ts";
 import { gatherKnowledge } from "./knowledge.ts";
 import { Stepper } from "./step.ts";
 import { targetsOf } from "./targets.ts";
@@ -41,6 +42,8 @@ export interface RunHooks {
 export interface RunOutcome {
   completed: boolean;
   history: History;
+  /** Largest resident memory of the process that trained, in bytes. */
+  peakBytes: number;
 }
 
 /**
@@ -52,7 +55,7 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   const manifest = await readManifest(job.artifact);
   const dataset = await openDataset(job.data, modelInputs(manifest));
   const parts = splitDataset(dataset, { val: job.options.val, seed: job.options.seed });
-  const plan = planRun(job.options, parts.train.length, manifest.batch);
+  const plan = planRun(job.options, parts.train.length, manifest);
   const graphs = await openGraphs(job.artifact, manifest, job.options);
   try {
     const run = new Run(job, manifest, graphs, plan, parts, hooks);
@@ -63,7 +66,8 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   }
 }
 
-const modelInputs = (manifest: Manifest) =>
+/** The inputs that an artifact's data feed. */
+export const modelInputs = (manifest: Manifest) =>
   manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
 
 class Run {
@@ -130,7 +134,7 @@ class Run {
     for (let step = history.steps; step < totalSteps && history.divergedAt === null; step++) {
       if (this.#hooks.signal.aborted) {
         await this.#save();
-        return { completed: false, history };
+        return { completed: false, history, peakBytes: peakMemory() };
       }
       if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
       if (!(await this.#step(feed, step))) break;
@@ -141,16 +145,14 @@ class Run {
     }
     if (this.#data.validation.length === 0 && history.divergedAt === null) this.#keepBest();
     await this.#save();
-    return { completed: true, history };
+    return { completed: true, history, peakBytes: peakMemory() };
   }
 
   /** One training step; false when the run diverged. */
   async #step(feed: BatchFeed, step: number): Promise<boolean> {
     const history = this.#history;
-    const batch = await feed.take(step);
-    const targets = await targetsOf(this.#manifest, batch, this.#graphs.teacher);
     const factor = scheduleFactor(this.#job.options.schedule, step, this.#plan.totalSteps);
-    const result = await this.#stepper.run(this.#state, { ...batch.inputs, ...targets }, factor);
+    const result = await this.#stepper.run(this.#state, this.#batches(feed, step), factor);
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
       this.#diverge(step);
       return false;
@@ -165,6 +167,12 @@ class Run {
       evaluation,
     });
     return true;
+  }
+
+  /** Inputs and targets of a step's runs. */
+  async *#batches(feed: BatchFeed, step: number): AsyncGenerator<StepData> {
+    for await (const batch of feed.take(step))
+      yield { ...batch.inputs, ...(await targetsOf(this.#manifest, batch, this.#graphs.teacher)) };
   }
 
   async #refresh(step: number): Promise<void> {
@@ -191,12 +199,16 @@ class Run {
     this.#stepper.use(this.#graphs.training, still);
   }
 
-  /** The samples of the steps to come, as they are: what importance is measured on. */
-  async *#probe(step: number): AsyncGenerator<Record<string, Tensor>> {
+  /** The samples of the runs to come, as they are: what importance is measured on. */
+  async *#probe(step: number): AsyncGenerator<StepData> {
+    const { accumulate, totalSteps } = this.#plan;
     const order = new SampleOrder(this.#data.train.length, this.#plan, this.#job.options.seed);
-    const last = Math.min(step + probeBatches, this.#plan.totalSteps);
-    for (let at = step; at < last; at++) {
-      const batch = await this.#data.train.read(order.indicesOf(at));
+    const first = step * accumulate;
+    const last = Math.min(first + probeBatches, totalSteps * accumulate);
+    for (let run = first; run < last; run++) {
+      const batch = await this.#data.train.read(
+        order.indicesOf(Math.floor(run / accumulate), run % accumulate),
+      );
       yield { ...batch.inputs, ...(await targetsOf(this.#manifest, batch, this.#graphs.teacher)) };
     }
   }

@@ -1,18 +1,15 @@
 import { InternalError } from "../../errors.ts";
-import type { Session } from "../../runtime/session.ts";
 import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { scatterRows } from "../freezing/rows.ts";
 import { stateTensor, type TrainingState, zeros } from "../state.ts";
+import { meanOutputs, type RunnableGraph, type StepData } from "./mean-outputs.ts";
 
 /** What one step found. When loss or gradient norm is not finite, the state was left alone. */
 export interface StepResult {
   loss: number;
   gradientNorm: number;
 }
-
-/** What a step needs of a session. */
-export type RunnableGraph = Pick<Session, "inputs" | "run">;
 
 /**
  * Runs training steps on a state, in place. Updated tensors replace the old ones without a copy; new codes of
@@ -45,12 +42,19 @@ export class Stepper {
     this.#still = still;
   }
 
-  /** One step on a batch's inputs and targets, with learning rates multiplied by `factor`. */
-  async run(state: TrainingState, data: Record<string, Tensor>, factor: number): Promise<StepResult> {
-    const feeds: Record<string, Tensor> = { ...data };
+  /**
+   * One step on the inputs and targets of its batches, one per run of the training graph, with learning rates multiplied
+   * by `factor`.
+   */
+  async run(
+    state: TrainingState,
+    batches: Iterable<StepData> | AsyncIterable<StepData>,
+    factor: number,
+  ): Promise<StepResult> {
+    const feeds: Record<string, Tensor> = {};
     for (const { name } of this.#training.inputs)
       if (!this.#fixed.has(name)) feeds[name] = stateTensor(state, name);
-    const gradients = await this.#training.run(feeds);
+    const gradients = await meanOutputs(this.#training, feeds, batches);
     const loss = numberOf(gradients["loss"]);
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
     const updates = await this.#optimizer.run(this.#optimizerFeeds(state, gradients, factor));

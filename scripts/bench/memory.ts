@@ -1,0 +1,114 @@
+/**
+ * npm run bench:memory [-- --models resnet20,mobilenetv3,resnet50 --forwards float,integer --ratios 0.05,1 --threads 2]
+ *
+ * Estimates the memory of training runs from their graphs, takes the runs in the compiled product's training process, a
+ * few steps each with a look at held-out samples before and after, and prints the estimate against that process's peak.
+ */
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { pathToFileURL } from "node:url";
+import { calibrate } from "../../src/calibration/calibrate.ts";
+import { openDataset } from "../../src/data/open-dataset.ts";
+import { silentLogger } from "../../src/log.ts";
+import { loadModel } from "../../src/onnx/index.ts";
+import { prepareModel } from "../../src/passes/prepare.ts";
+import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
+import { planQuantization } from "../../src/quantization/plan.ts";
+import { buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
+import { estimateMemory } from "../../src/training/memory/estimate-memory.ts";
+import type * as childProcess from "../../src/training/trainer/child-process.ts";
+import { defaultTrainOptions } from "../../src/training/train-options.ts";
+import { exportModel } from "./bench-case.ts";
+import { type BenchModel, benchModels } from "./bench-models.ts";
+import { forwards } from "./results.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    models: { type: "string", default: "resnet20,mobilenetv3,resnet50" },
+    forwards: { type: "string", default: forwards.join(",") },
+    ratios: { type: "string", default: "0.05,1" },
+    threads: { type: "string", default: "2" },
+  },
+});
+const threads = Number(options.threads);
+const batches: Readonly<Record<string, number[]>> = {
+  resnet20: [16, 64, 128],
+  mobilenetv3: [16, 128],
+  resnet50: [2, 8],
+};
+const mobilenet: BenchModel = {
+  ...{ name: "mobilenetv3", path: "fixtures/mobilenetv3/model.onnx", input: "input" },
+  ...{ sample: [1, 28, 28], classes: 10, batch: 128 },
+};
+const directory = join("build", "bench", "memory");
+const data = resolve("scripts/bench/random-module.mjs");
+const compiled = pathToFileURL(resolve("dist/src/training/trainer/child-process.js")).href;
+const { trainInChild } = (await import(compiled)) as typeof childProcess;
+
+const line = (cells: readonly string[]): void =>
+  console.log(cells.map((cell, column) => (column < 2 ? cell.padEnd(13) : cell.padStart(12))).join(""));
+line(["model", "forward", "batch", "ratio", "estimate", "measured", "off by"]);
+const gaps: number[] = [];
+for (const name of options.models.split(",")) {
+  const model = [...benchModels, mobilenet].find((candidate) => candidate.name === name);
+  if (model === undefined) throw new Error(`no benchmark model is called ${name}`);
+  const reason = existsSync(model.path) ? undefined : await exportModel(model);
+  if (reason === undefined) await compareModel(model);
+  else console.log(`${name} left out: ${reason}`);
+}
+console.log(`largest gap ${(100 * Math.max(...gaps)).toFixed(1)} %`);
+await rm(directory, { recursive: true, force: true });
+
+async function compareModel({ name, path, classes }: BenchModel): Promise<void> {
+  const model = await prepareModel(await loadModel(path));
+  const plan = planQuantization(model, {});
+  const formats = observedTensors(plan);
+  const spec = { path: data, classes };
+  const inputs = model.graph.inputs.flatMap(({ name: input, type }) =>
+    type?.kind === "tensor" ? [{ name: input, dtype: type.dtype, shape: type.shape ?? [] }] : [],
+  );
+  const dataset = await openDataset(
+    spec,
+    inputs.map((input) => ({ ...input, shape: input.shape.map((dim) => dim ?? "N") })),
+  );
+  const ranges = await calibrate(model, formats.keys(), dataset, { formats, samples: 16, batch: 8 });
+  const state = computeState(model, plan, ranges, {});
+  for (const forward of forwards.filter((each) => options.forwards.split(",").includes(each)))
+    for (const batch of batches[name] ?? [])
+      for (const ratio of options.ratios.split(",").map(Number)) {
+        const artifact = await buildArtifact({
+          ...{ model, plan, state, batch, forward, freezing: { ratio } },
+          loss: { kind: "auto", hasLabels: true },
+          source: { file: path, sha256: "" },
+        });
+        const { bytes } = await estimateMemory(artifact, { threads });
+        await rm(directory, { recursive: true, force: true });
+        await writeArtifact(artifact, directory);
+        const measured = await measure(spec, batch, ratio);
+        gaps.push(Math.abs(bytes / measured - 1));
+        const megabytes = (value: number): string => `${(value / 1e6).toFixed(0)} MB`;
+        const gap = `${(100 * (bytes / measured - 1)).toFixed(1)} %`;
+        line([name, forward, String(batch), String(ratio), megabytes(bytes), megabytes(measured), gap]);
+      }
+}
+
+async function measure(
+  spec: { path: string; classes: number },
+  batch: number,
+  ratio: number,
+): Promise<number> {
+  const freezing = { ...defaultTrainOptions.freezing, ratio };
+  const { peakBytes } = await trainInChild(
+    {
+      artifact: directory,
+      data: spec,
+      options: { ...defaultTrainOptions, freezing, threads, maxSteps: 4, evalEvery: 4, val: batch },
+      runDirectory: join(directory, "run"),
+      resume: false,
+    },
+    { logger: silentLogger, progress: () => undefined },
+  );
+  return peakBytes;
+}

@@ -1,0 +1,55 @@
+import { usageError } from "../../errors.ts";
+import type { MemoryEstimate } from "./estimate-memory.ts";
+
+/**
+ * What `build` makes of the largest divisor of `batch` whose estimate keeps the limit. The estimate grows almost linearly
+ * with the micro-batch, so that interpolating between a size that fits and one that does not soon finds two neighbours;
+ * few sizes are built. Throws a usage error that names the smallest estimate when no size fits.
+ */
+export async function fitMicroBatch<Built extends { estimate: MemoryEstimate }>(
+  batch: number,
+  limit: number,
+  build: (microBatch: number) => Promise<Built>,
+): Promise<Built> {
+  const sizes = divisorsOf(batch);
+  let high = { index: sizes.length - 1, built: await build(batch) };
+  if (high.built.estimate.bytes <= limit) return high.built;
+  let low = sizes.length === 1 ? high : { index: 0, built: await build(1) };
+  if (low.built.estimate.bytes > limit) throw tooSmall(limit, low.built.estimate.bytes);
+  while (high.index - low.index > 1) {
+    const index = between(sizes, low, high, limit);
+    const probe = { index, built: await build(sizes[index] as number) };
+    if (probe.built.estimate.bytes <= limit) low = probe;
+    else high = probe;
+  }
+  return low.built;
+}
+
+interface Probe {
+  index: number;
+  built: { estimate: MemoryEstimate };
+}
+
+/** The largest size strictly between the two that a straight line through them lets fit, or the next one to the lower. */
+function between(sizes: readonly number[], low: Probe, high: Probe, limit: number): number {
+  const [small, large] = [sizes[low.index] as number, sizes[high.index] as number];
+  const slope = (high.built.estimate.bytes - low.built.estimate.bytes) / (large - small);
+  const wanted = small + (limit - low.built.estimate.bytes) / slope;
+  let index = low.index + 1;
+  while (index + 1 < high.index && (sizes[index + 1] as number) <= wanted) index++;
+  return index;
+}
+
+function divisorsOf(batch: number): number[] {
+  return Array.from({ length: batch }, (_, index) => index + 1).filter((size) => batch % size === 0);
+}
+
+function tooSmall(limit: number, least: number) {
+  const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
+  return usageError(
+    "memory-limit",
+    `Training takes at least an estimated ${megabytes(least)}, one sample at a time, and the limit is ${megabytes(limit)}`,
+    "--memory-limit",
+    "Raise the limit, lower --ratio, or use a smaller model or image size.",
+  );
+}
