@@ -90,7 +90,8 @@ export async function openCase(model: BenchModel, forward: Forward, tuned: Tuned
   const latents = floatWeights(floatModel.graph, manifest);
   const stateAt = (ratio: number): TrainingState => {
     const state = copyState(checkpoint);
-    refreshRows(state, manifest.weights, { ...defaultFreezingOptions, ratio }, { floatWeights: latents });
+    const paper = { ...defaultFreezingOptions, mode: "cwpl", importance: "magnitude", ratio } as const;
+    refreshRows(state, manifest.weights, paper, { floatWeights: latents });
     return state;
   };
   return { model, forward, tuned, directory, manifest, dataset, stateAt };

@@ -92,19 +92,19 @@ export const freezingOptions = group(groups.training, {
   ratio: { describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
   mode: {
     describe:
-      "How rows are chosen: per layer, per network, whole layers, or by importance against measured time (cost), where the backward ends at the first layer that trains",
+      "How rows are chosen: per layer (cwpl, as in the paper), per network (cwpn), whole layers (lwpn), or by importance against measured time (cost), where the backward ends at the first layer that trains",
     choices: ["cwpl", "cwpn", "lwpn", "cost"],
-    default: "cwpl",
+    default: "cwpn",
   },
   budget: {
     describe: "Share of the time of a full backward that --mode cost may spend, 0 to 1",
-    default: "0.4",
+    default: "0.5",
   },
   importance: {
     describe:
       "What ranks rows: their magnitude (over the layer's mean: normalized), how much the loss follows them (fisher), or the power of what their rounding adds (error-energy)",
     choices: importanceNames,
-    default: "magnitude",
+    default: "fisher",
   },
   refresh: { describe: "Samples between two choices of rows", default: "4096" },
 });

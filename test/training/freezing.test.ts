@@ -156,7 +156,7 @@ test("refresh keeps the state of rows that stay and clears that of rows that sta
     ["W.exp_avg", tensorOf("float32", [2, 2], Float32Array.of(1, 2, 3, 4))],
     ["W.steps", tensorOf("float32", [2], Float32Array.of(7, 7))],
   ]);
-  const options = { ...defaultFreezingOptions, ratio: 0.5 };
+  const options = { ...defaultFreezingOptions, mode: "cwpl", importance: "magnitude", ratio: 0.5 } as const;
   expect(refreshRows(state, [weight], options, { floatWeights: new Map() })).toEqual({
     ...{ trained: 2, started: 1, first: null },
   });
@@ -172,7 +172,7 @@ test("refresh to no rows leaves empty tensors", () => {
     ["W.codes", tensorOf("int8", [4, 2], new Int8Array(8))],
     ["W.scale", tensorOf("float32", [4], new Float32Array(4).fill(1))],
   ]);
-  const options = { ...defaultFreezingOptions, ratio: 0 };
+  const options = { ...defaultFreezingOptions, mode: "cwpl", ratio: 0 } as const;
   refreshRows(state, [weight], options, { floatWeights: new Map() });
   expect(stateTensor(state, "W.latent").dims).toEqual([0, 2]);
   expect(stateTensor(state, "W.steps").dims).toEqual([0]);

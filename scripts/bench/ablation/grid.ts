@@ -35,6 +35,8 @@ export const choices: readonly Choice[] = [
   ...of("cwpn", ["magnitude", "normalized-magnitude", "fisher", "error-energy"], 0.05),
   ...of("lwpn", ["normalized-magnitude", "fisher"], 0.05),
   ...of("cost", ["normalized-magnitude", "fisher"], 0.5),
+  ...of("cwpn", ["fisher"], 0.25),
+  ...of("lwpn", ["fisher"], 0.25),
 ];
 
 export const nameOf = ({ mode, importance, share }: Choice): string => `${mode}-${importance}-${share}`;

@@ -51,11 +51,11 @@ const normalizedMagnitude: ImportanceMetric = {
 
 /**
  * E[(s_c * dL/ds_c)^2]: how much the loss follows a gain on the row. Since s_c * dL/ds_c = <dW[c], W[c]>, it needs no
- * gradient of a frozen row's weights.
+ * gradient of a frozen row's weights. Before it was measured normalized magnitudes stand in.
  */
 const fisher: ImportanceMetric = {
   needs: "gradients",
-  score: ({ shape, axis, gainFisher }) => gainFisher ?? new Float64Array(rowLayoutOf(shape, axis).rows),
+  score: (weight) => weight.gainFisher ?? normalizedMagnitude.score(weight),
 };
 
 /**

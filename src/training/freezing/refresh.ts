@@ -23,11 +23,12 @@ export interface FreezingOptions {
   refresh: number;
 }
 
+/** What the ablation found best (docs/ablation.md); the paper's own setting is CWPL by magnitude. */
 export const defaultFreezingOptions: FreezingOptions = {
-  mode: "cwpl",
+  mode: "cwpn",
   ratio: 0.25,
-  budget: 0.4,
-  importance: "magnitude",
+  budget: 0.5,
+  importance: "fisher",
   refresh: 4096,
 };
 
