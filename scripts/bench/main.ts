@@ -1,15 +1,16 @@
 /**
  * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --forwards float,integer --ratios 1,0.5,0.25,0.1,0.05,0
- *                   --budgets 0.35,0.5 --rounds 7 --threads 2 --no-torch --json FILE]
+ *                   --budgets 0.35 --rounds 7 --threads 2 --no-torch --json FILE]
  *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8,16 --batch-model resnet50
  *                --depths 8,14,20,32,44,56]
  *
  * Times training steps, interleaved in one run, and prints them as ratios: against this project's own full QAT
  * (r = 1, float forward), and against PyTorch QAT with learned scales where Python has torch (EFQAT_PYTHON names the
  * interpreter). Backward is the training graph's time less that of its own forward. --ratios are those of CWPL, on
- * artifacts whose forms of gradients were tried out at 1, 0.25 or 0.05, the nearest; --budgets those of the mode cost. `--sweeps` also times steps
- * against batch (of one model) and against depth (CIFAR-style ResNets, batch 32 of 3x32x32), each point a run of its
- * own. An empty list (`--models=`) leaves its part out. `npm run bench:plots -- FILE` draws what --json wrote.
+ * artifacts whose forms of gradients were tried out at 1 for r above 0.5 and at 0.25 for the others; --budgets are those
+ * of the mode cost. `--sweeps` also times steps against batch (of one model) and against depth (CIFAR-style ResNets,
+ * batch 32 of 3x32x32), each point a run of its own. An empty list (`--models=`) leaves its part out.
+ * `npm run bench:plots -- FILE` draws what --json wrote.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
@@ -29,7 +30,7 @@ const { values: options } = parseArgs({
     models: { type: "string", default: benchModels.map(({ name }) => name).join(",") },
     forwards: { type: "string", default: forwards.join(",") },
     ratios: { type: "string", default: "1,0.5,0.25,0.1,0.05,0" },
-    budgets: { type: "string", default: "0.35,0.5" },
+    budgets: { type: "string", default: "0.35" },
     rounds: { type: "string", default: "7" },
     threads: { type: "string", default: "2" },
     torch: { type: "boolean", default: true },

@@ -32,13 +32,13 @@ const forward = forwards.find((name) => name === values.forward);
 if (forward === undefined) throw new Error("--forward is float or integer");
 for (const name of values.models.split(",")) {
   const model = benchModel(name);
-  if (!existsSync(directoryOf(model, forward, 0.05)))
-    await writeCases(model, [forward], [0.05], Number(values.threads));
+  if (!existsSync(directoryOf(model, forward, 0.25)))
+    await writeCases(model, [forward], [0.25], Number(values.threads));
   await refreshOften(model, forward);
 }
 
 async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"): Promise<void> {
-  const bench = await openCase(model, arithmetic, 0.05);
+  const bench = await openCase(model, arithmetic, 0.25);
   const { manifest, directory } = bench;
   const runtime = { ...defaultTrainOptions, threads: Number(values.threads) };
   const graphs = await openGraphs(directory, manifest, runtime);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Model } from "../../ir/model.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { openSession } from "../../runtime/open-model.ts";
 import { Session } from "../../runtime/session.ts";
@@ -22,6 +23,8 @@ export class FittedGraph {
   readonly #options: Pick<TrainOptions, "provider" | "threads" | "arena">;
   /** What the open session was built for; empty: the artifact's own graph. */
   #fitted = "";
+  /** The artifact's training graph once it was needed; its weights are inputs, so that it is small. */
+  #model: Model | undefined;
 
   constructor(
     directory: string,
@@ -41,7 +44,7 @@ export class FittedGraph {
    */
   async fit(state: TrainingState, first: string | null, steps: number): Promise<ReadonlySet<string>> {
     const pays = first !== null || steps >= fewestSteps;
-    const model = await loadModel(join(this.#directory, artifactFiles.trainingModel));
+    const model = (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const wanted = pays ? [first ?? "", ...frozen.weights].join("\n").trim() : "";
     if (wanted !== this.#fitted) {
