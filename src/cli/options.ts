@@ -94,7 +94,7 @@ export const freezingOptions = group(groups.training, {
     describe:
       "How rows are chosen: per layer (cwpl, as in the paper), per network (cwpn), whole layers (lwpn), or by importance against measured time (cost), where the backward ends at the first layer that trains",
     choices: ["cwpl", "cwpn", "lwpn", "cost"],
-    default: "cwpn",
+    default: "cwpl",
   },
   budget: {
     describe: "Share of the time of a full backward that --mode cost may spend, 0 to 1",
@@ -102,9 +102,9 @@ export const freezingOptions = group(groups.training, {
   },
   importance: {
     describe:
-      "What ranks rows: their magnitude (over the layer's mean: normalized), how much the loss follows them (fisher), or the power of what their rounding adds (error-energy)",
-    choices: importanceNames,
-    default: "fisher",
+      "What ranks rows: their magnitude (over the layer's mean: normalized), how much the loss follows them (fisher), or the power of what their rounding adds (error-energy); auto: magnitude for cwpl, else fisher",
+    choices: ["auto", ...importanceNames],
+    default: "auto",
   },
   refresh: { describe: "Samples between two choices of rows", default: "4096" },
 });

@@ -5,6 +5,7 @@ import {
   type FreezingOptions,
   calibrationMethods,
   importanceNames,
+  metricFor,
   type QuantizationChoices,
   type RunChoices,
   type RuntimeOptions,
@@ -78,11 +79,13 @@ function userCache(): string {
 }
 
 function readFreezing(options: OptionReader): Omit<FreezingOptions, "refresh"> {
+  const mode = options.choice("mode", ["cwpl", "cwpn", "lwpn", "cost"]);
+  const importance = options.choice("importance", ["auto", ...importanceNames]);
   return {
+    mode,
     ratio: options.needNumber("ratio", fraction),
-    mode: options.choice("mode", ["cwpl", "cwpn", "lwpn", "cost"]),
     budget: options.needNumber("budget", fraction),
-    importance: options.choice("importance", importanceNames),
+    importance: importance === "auto" ? metricFor(mode) : importance,
   };
 }
 

@@ -1,6 +1,6 @@
 /** One function per user task. */
 export { calibrationMethods } from "../calibration/observers/table.ts";
-export { importanceNames } from "../training/freezing/importance.ts";
+export { importanceNames, metricFor } from "../training/freezing/importance.ts";
 export type { FreezingOptions } from "../training/freezing/refresh.ts";
 export { buildArtifact } from "./build-artifact.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";

@@ -85,6 +85,9 @@ export const importanceMetrics = {
 
 export type ImportanceName = keyof typeof importanceMetrics;
 
+/** The metric that the ablation found best for a mode (docs/ablation.md): rows of several layers only compare by fisher. */
+export const metricFor = (mode: string): ImportanceName => (mode === "cwpl" ? "magnitude" : "fisher");
+
 export const importanceNames = Object.keys(importanceMetrics) as ImportanceName[];
 
 /** Sums `term` over each row of a weight seen as [outer, rows, inner]. */

@@ -23,12 +23,12 @@ export interface FreezingOptions {
   refresh: number;
 }
 
-/** What the ablation found best (docs/ablation.md); the paper's own setting is CWPL by magnitude. */
+/** The paper's own setting. What others are worth: docs/ablation.md. */
 export const defaultFreezingOptions: FreezingOptions = {
-  mode: "cwpn",
+  mode: "cwpl",
   ratio: 0.25,
   budget: 0.5,
-  importance: "fisher",
+  importance: "magnitude",
   refresh: 4096,
 };
 
