@@ -19,7 +19,7 @@ export interface TrialOptions {
 
 const rounds = 5;
 /** Floats that are written before each run, so that it finds its operands in memory, as within a step, and not in a cache. */
-const flushed = new Float32Array(2 ** 24);
+const flushedFloats = 2 ** 24;
 const mostVariants = 8;
 /** An alternative has to be this much faster than what the cost model guesses: times of a busy machine vary. */
 const clearlyFaster = 0.9;
@@ -34,19 +34,25 @@ export async function tryForms(
   options: TrialOptions,
 ): Promise<void> {
   const seen = new Set<string>();
+  const flushed = new Float32Array(flushedFloats);
   for (const node of abstract.nodes) {
     if (node.domain !== gradientDomain || !Object.hasOwn(inputsOf, node.opType)) continue;
     const kind = JSON.stringify([node.opType, node.inputs.length, windowProblemOf(node)]);
     if (seen.has(kind)) continue;
     seen.add(kind);
     options.signal?.throwIfAborted();
-    await tryNode(node, table, options);
+    await tryNode(node, table, flushed, options);
   }
 }
 
 type Assignment = ReadonlyMap<string, string>;
 
-async function tryNode(node: Node, table: Map<string, string>, options: TrialOptions): Promise<void> {
+async function tryNode(
+  node: Node,
+  table: Map<string, string>,
+  flushed: Float32Array,
+  options: TrialOptions,
+): Promise<void> {
   const variants = variantsOf(node, options);
   const [guess] = variants;
   if (guess === undefined || variants.length < 2) return;
@@ -54,6 +60,7 @@ async function tryNode(node: Node, table: Map<string, string>, options: TrialOpt
   const times = await race(
     variants.map(({ model }) => model),
     feedsOf(node, options.ratio),
+    flushed,
     options,
   );
   const limit = (times[0] as number) * clearlyFaster;
@@ -121,6 +128,7 @@ function modelOf(node: Node, forms: Forms, { opset, portable }: TrialOptions): M
 async function race(
   models: readonly Model[],
   feeds: Record<string, Tensor>,
+  flushed: Float32Array,
   options: TrialOptions,
 ): Promise<number[]> {
   const sessions: Session[] = [];
