@@ -1,6 +1,7 @@
 import { cloneModel } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
+import { dropUnused } from "../../passes/remove-unused.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
 import type { Manifest } from "./manifest.ts";
@@ -29,5 +30,5 @@ export function watchedModel(model: Model, manifest: Manifest): Model {
   const graph = lowerIntegerForward(model.graph, plan);
   const contrib = graph.nodes.some(({ domain }) => domain === "com.microsoft");
   const opsets = new Map([...model.opsets, ...(contrib ? [["com.microsoft", 1] as const] : [])]);
-  return { ...model, opsets, graph };
+  return dropUnused({ ...model, opsets, graph });
 }
