@@ -5,7 +5,6 @@
  * with two steps in between: what a rebuild takes of the time between two refreshes (4096 samples), and whether memory
  * stays flat. Reads the artifacts that `npm run bench` leaves under build/bench, and makes those that are missing.
  */
-import { readFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { tensorOf } from "../../src/tensor/tensor.ts";
@@ -14,7 +13,7 @@ import { stateTensor } from "../../src/training/state.ts";
 import { defaultTrainOptions } from "../../src/training/train.ts";
 import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
 import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
-import { targetsOf } from "../../src/training/trainer/targets.ts";
+import { stepDataOf } from "../../src/training/trainer/targets.ts";
 import { directoryOf, openCase, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel } from "./bench-models.ts";
 import { median } from "./interleave.ts";
@@ -44,7 +43,7 @@ async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"):
   const graphs = await openGraphs(directory, manifest, runtime);
   const fitted = new FittedGraph(directory, manifest, graphs, runtime);
   const batch = await bench.dataset.read(Array.from({ length: model.batch }, (_, index) => index));
-  const data = { ...batch.inputs, ...(await targetsOf(manifest, batch, graphs.teacher)) };
+  const data = await stepDataOf(manifest, batch, graphs.teacher);
   const state = bench.stateAt(0.05);
   const chosen = new Map(manifest.weights.map(({ rows }) => [rows, stateTensor(state, rows)]));
   const none = tensorOf("int64", [0], new BigInt64Array(0));
@@ -64,7 +63,7 @@ async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"):
       await graphs.training.run(feeds);
       steps.push(performance.now() - begin);
     }
-    resident.push(await residentBytes());
+    resident.push(process.memoryUsage().rss);
   }
   await closeGraphs(graphs);
   const between = (median(steps) * defaultFreezingOptions.refresh) / model.batch;
@@ -77,10 +76,4 @@ async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"):
   console.log(
     `  resident memory, largest in each third: ${largest(0, third)}, ${largest(third, 2 * third)}, ${largest(2 * third, resident.length)}`,
   );
-}
-
-async function residentBytes(): Promise<number> {
-  const status = await readFile("/proc/self/status", "utf8").catch(() => "");
-  const line = /VmRSS:\s+(\d+) kB/.exec(status);
-  return line === null ? process.memoryUsage().rss : Number(line[1]) * 1024;
 }

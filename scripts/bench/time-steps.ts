@@ -14,7 +14,7 @@ import {
 } from "../../src/training/trainer/graphs.ts";
 import { Stepper } from "../../src/training/trainer/step.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
-import { targetsOf } from "../../src/training/trainer/targets.ts";
+import { stepDataOf } from "../../src/training/trainer/targets.ts";
 import type { BenchCase } from "./bench-case.ts";
 import type { Contestant } from "./interleave.ts";
 
@@ -69,7 +69,7 @@ export async function openStepTimer(
 /** Inputs and targets of the first batch. */
 export async function dataOf({ model, dataset, manifest }: BenchCase): Promise<Record<string, Tensor>> {
   const batch = await dataset.read(Array.from({ length: model.batch }, (_, index) => index));
-  return { ...batch.inputs, ...(await targetsOf(manifest, batch, undefined)) };
+  return stepDataOf(manifest, batch, undefined);
 }
 
 /** The trainer's own session settings. */

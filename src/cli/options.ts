@@ -1,4 +1,4 @@
-import { calibrationMethods, importanceNames } from "../workflows/index.ts";
+import { calibrationMethods, importanceNames, modeNames } from "../workflows/index.ts";
 
 /** An option of the command line as it is declared to the parser; values stay text and are read by name. */
 export interface OptionSpec {
@@ -93,7 +93,7 @@ export const freezingOptions = group(groups.training, {
   mode: {
     describe:
       "How rows are chosen: per layer (cwpl, as in the paper), per network (cwpn), whole layers (lwpn), or by importance against measured time (cost), where the backward ends at the first layer that trains",
-    choices: ["cwpl", "cwpn", "lwpn", "cost"],
+    choices: modeNames,
     default: "cwpl",
   },
   budget: {

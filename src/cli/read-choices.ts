@@ -6,9 +6,11 @@ import {
   calibrationMethods,
   importanceNames,
   metricFor,
+  modeNames,
   type QuantizationChoices,
   type RunChoices,
   type RuntimeOptions,
+  splitBatch,
 } from "../workflows/index.ts";
 import { usageError } from "../errors.ts";
 import type { OptionReader } from "./option-reader.ts";
@@ -79,7 +81,7 @@ function userCache(): string {
 }
 
 function readFreezing(options: OptionReader): Omit<FreezingOptions, "refresh"> {
-  const mode = options.choice("mode", ["cwpl", "cwpn", "lwpn", "cost"]);
+  const mode = options.choice("mode", modeNames);
   const importance = options.choice("importance", ["auto", ...importanceNames]);
   return {
     mode,
@@ -134,13 +136,8 @@ function readBatch(options: OptionReader): Pick<ArtifactChoices, "batch" | "micr
       "Leave one of them out.",
     );
   }
-  if (microBatch === undefined || batch % microBatch === 0) return { batch, microBatch, memoryLimit };
-  throw usageError(
-    "micro-batch",
-    `A micro-batch of ${microBatch} does not divide the batch of ${batch}`,
-    "--micro-batch",
-    "Give a divisor of --batch.",
-  );
+  splitBatch({ batch, microBatch });
+  return { batch, microBatch, memoryLimit };
 }
 
 function readOptimizer(options: OptionReader): ArtifactChoices["optimizer"] {

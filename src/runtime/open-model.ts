@@ -8,6 +8,9 @@ import { Session, type SessionOptions } from "./session.ts";
 /** What one protobuf message can hold, with room for everything that is not weights. */
 const largestMessage = 2 ** 31 - 2 ** 26;
 
+/** Whether a model and its weights can be one protobuf message. */
+export const fitsOneMessage = (model: Model): boolean => weightBytes(model) < largestMessage;
+
 /** What a session can be made of: a graph, encoded bytes, or the path of a file. */
 export type ModelSource = Model | Uint8Array | string;
 
@@ -31,7 +34,7 @@ export async function withSession<T>(
  */
 export async function openSession(model: ModelSource, options: SessionOptions = {}): Promise<Session> {
   if (typeof model === "string" || model instanceof Uint8Array) return Session.create(model, options);
-  if (weightBytes(model) < largestMessage) return Session.create(encodeModel(model), options);
+  if (fitsOneMessage(model)) return Session.create(encodeModel(model), options);
   return withTemporaryDirectory(async (directory) => {
     const path = join(directory, "model.onnx");
     await saveModel(model, path);

@@ -1,4 +1,3 @@
-import { usageError } from "../errors.ts";
 import { cloneModel } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
@@ -10,6 +9,7 @@ import { activationNames, buildForwardModel } from "./artifact/forward-model.ts"
 import { encodePlan } from "./artifact/plan.ts";
 import { initialState } from "./artifact/initial-state.ts";
 import type { Manifest } from "./artifact/manifest.ts";
+import { splitBatch } from "./artifact/split-batch.ts";
 import { buildTrainingModel, type FormTrials, trainsZeroPoint } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
@@ -149,22 +149,4 @@ function buildOptimizer(
     }),
   };
   return buildOptimizerModel(targets, options, opset);
-}
-
-/** Samples per run of the training graph, and runs per step. */
-function splitBatch({ batch, microBatch = batch }: Pick<BuildArtifactOptions, "batch" | "microBatch">): {
-  batch: number;
-  accumulate: number;
-} {
-  if (!Number.isInteger(batch) || batch <= 0)
-    throw usageError("batch", `The batch size must be a positive integer, not ${batch}`, "--batch");
-  const accumulate = batch / microBatch;
-  if (Number.isInteger(microBatch) && microBatch > 0 && Number.isInteger(accumulate))
-    return { batch: microBatch, accumulate };
-  throw usageError(
-    "micro-batch",
-    `A micro-batch of ${microBatch} does not divide the batch of ${batch}`,
-    "--micro-batch",
-    "Give a divisor of --batch.",
-  );
 }

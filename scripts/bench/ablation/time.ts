@@ -1,14 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { loadModel } from "../../../src/onnx/index.ts";
-import { openSession } from "../../../src/runtime/open-model.ts";
 import { type Tensor, tensorOf } from "../../../src/tensor/tensor.ts";
 import { readManifest } from "../../../src/training/artifact/files.ts";
-import { artifactFiles, type Manifest } from "../../../src/training/artifact/manifest.ts";
-import { bakeFrozen, frozenParts } from "../../../src/training/artifact/train-from.ts";
+import type { Manifest } from "../../../src/training/artifact/manifest.ts";
 import { loadSafetensors } from "../../../src/training/checkpoint/files.ts";
 import { defaultTrainOptions } from "../../../src/training/train.ts";
-import { closeGraphs, openGraphs, sessionOptions } from "../../../src/training/trainer/graphs.ts";
+import { closeGraphs, openGraphs } from "../../../src/training/trainer/graphs.ts";
+import { FittedGraph } from "../../../src/training/trainer/fitted-graph.ts";
 import { loadHistory } from "../../../src/training/trainer/run-checkpoint.ts";
 import { Stepper } from "../../../src/training/trainer/step.ts";
 import { type Contestant, interleave, median } from "../interleave.ts";
@@ -24,7 +22,6 @@ export async function timeChoices(
   const directory = artifactOf(out, setting);
   const manifest = await readManifest(directory);
   const options = { ...defaultTrainOptions, threads };
-  const model = await loadModel(join(directory, artifactFiles.trainingModel));
   const data = dataFor(manifest);
   const contestants: Contestant[] = [];
   const closing: (() => Promise<void>)[] = [];
@@ -33,13 +30,11 @@ export async function timeChoices(
     if (!existsSync(join(run, "checkpoint.safetensors"))) continue;
     const { tensors: state } = await loadSafetensors(join(run, "checkpoint.safetensors"));
     const { refreshes } = await loadHistory(run);
-    const frozen = frozenParts(model.graph, manifest, state, refreshes.at(-1)?.first ?? null);
     const graphs = await openGraphs(directory, manifest, options);
-    await graphs.training.release();
-    const baked = bakeFrozen(model, manifest, state, frozen);
-    graphs.training = await openSession(baked, sessionOptions(manifest, options));
+    const fitted = new FittedGraph(directory, manifest, graphs, options);
+    const still = await fitted.fit(state, refreshes.at(-1)?.first ?? null, Infinity);
     const stepper = new Stepper(manifest, graphs, {});
-    stepper.use(graphs.training, frozen.inputs);
+    stepper.use(graphs.training, still);
     contestants.push({
       name: nameOf(choice),
       once: async () => {

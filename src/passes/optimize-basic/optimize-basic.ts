@@ -1,14 +1,10 @@
-import { join } from "node:path";
 import { UserError } from "../../errors.ts";
 import type { Model } from "../../ir/model.ts";
-import { loadModel } from "../../onnx/index.ts";
-import { openSession, weightBytes, withTemporaryDirectory } from "../../runtime/open-model.ts";
+import { fitsOneMessage } from "../../runtime/open-model.ts";
+import { readOptimized } from "../../runtime/read-optimized.ts";
 import { definePass } from "../define-pass.ts";
 import { cutNodes, inlinedOperators } from "./cut-nodes.ts";
 import { restoreSource } from "./restore-source.ts";
-
-/** ONNX Runtime writes the optimized graph as one protobuf message; larger models are left as they are. */
-const largestModel = 2 ** 31 - 2 ** 26;
 
 /**
  * What ONNX Runtime's own basic optimizer does well: fusing Mul, Add and Pad into Conv, merging equal nodes,
@@ -19,7 +15,7 @@ export const optimizeBasic = definePass({
   name: "optimize-basic",
   async run(model, { logger }) {
     if (model.graph.nodes.length === 0) return model;
-    if (weightBytes(model) > largestModel) {
+    if (!fitsOneMessage(model)) {
       logger.info("optimize-basic: left out, the model is larger than 2 GB");
       return model;
     }
@@ -49,17 +45,10 @@ async function optimizeAround(model: Model): Promise<Model> {
   return { ...optimized, graph: { ...optimized.graph, nodes: [...optimized.graph.nodes, ...opened.cut] } };
 }
 
-async function runOptimizer(model: Model): Promise<Model> {
-  return withTemporaryDirectory(async (directory) => {
-    const path = join(directory, "optimized.onnx");
-    const session = await openSession(model, {
-      optimization: "basic",
-      optimizedModelPath: path,
-      threads: 1,
-      // Without it, constant DequantizeLinear nodes and pairs around operators would be folded and moved.
-      config: { "session.disable_quant_qdq": "1" },
-    });
-    await session.release();
-    return loadModel(path);
+const runOptimizer = (model: Model): Promise<Model> =>
+  readOptimized(model, {
+    optimization: "basic",
+    threads: 1,
+    // Without it, constant DequantizeLinear nodes and pairs around operators would be folded and moved.
+    config: { "session.disable_quant_qdq": "1" },
   });
-}

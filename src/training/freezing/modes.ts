@@ -84,6 +84,8 @@ export const selectionModes = { cwpl, cwpn, lwpn, cost } satisfies Record<string
 
 export type SelectionMode = keyof typeof selectionModes;
 
+export const modeNames = Object.keys(selectionModes) as SelectionMode[];
+
 /** Indices by falling score; equal scores keep their order. */
 function ranked(scores: ArrayLike<number>): number[] {
   return Array.from({ length: scores.length }, (_, index) => index).sort(

@@ -1,7 +1,7 @@
 import { tensorType } from "../../ir/graph.ts";
 import type { Graph, Model, TensorValueType, Value } from "../../ir/model.ts";
 import { declaredTypes } from "../../passes/infer-static-types.ts";
-import { weightBytes } from "../../runtime/open-model.ts";
+import { fitsOneMessage } from "../../runtime/open-model.ts";
 import { readOptimized } from "../../runtime/read-optimized.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 import { dataTypes } from "../../tensor/data-type.ts";
@@ -23,19 +23,17 @@ export interface ExecutedGraph {
   extents: ReadonlyMap<string, Extent>;
 }
 
-/** ONNX Runtime writes the optimized graph as one protobuf message; larger models are taken as they are. */
-const largestModel = 2 ** 31 - 2 ** 26;
-
 /**
  * The graph that a session with these options runs, for inputs of the given shapes; inputs that are not listed have the
- * static shape that the model declares. Nothing is run.
+ * static shape that the model declares. Nothing is run. ONNX Runtime writes the optimized graph as one protobuf message;
+ * larger models are taken as they are.
  */
 export async function executedGraph(
   model: Model,
   shapes: ReadonlyMap<string, readonly number[]>,
   options: SessionOptions,
 ): Promise<ExecutedGraph> {
-  const executed = weightBytes(model) > largestModel ? model : await readOptimized(model, options);
+  const executed = fitsOneMessage(model) ? await readOptimized(model, options) : model;
   const { graph } = executed;
   const inputs = graph.inputs
     .filter(({ name }) => !graph.initializers.has(name))

@@ -14,7 +14,7 @@ import { closeGraphs, openGraphs } from "../trainer/graphs.ts";
 import type { StepData } from "../trainer/mean-outputs.ts";
 import { modelInputs } from "../trainer/run-training.ts";
 import { Stepper } from "../trainer/step.ts";
-import { targetsOf } from "../trainer/targets.ts";
+import { stepDataOf } from "../trainer/targets.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { Stopwatch, timedGraph } from "./stopwatch.ts";
 
@@ -77,7 +77,7 @@ export async function profileSteps(
         yield await watches.data.time(async () => {
           const indices = Array.from({ length: samples }, (_, i) => (run * samples + i) % dataset.length);
           const batch = await dataset.read(indices);
-          return { ...batch.inputs, ...(await targetsOf(manifest, batch, graphs.teacher)) };
+          return stepDataOf(manifest, batch, graphs.teacher);
         });
     };
     try {

@@ -39,10 +39,9 @@ export class BatchFeed {
   }
 
   #read(run: number): Promise<Batch> {
-    const { accumulate } = this.#plan;
     const augment =
       this.#augment === null ? undefined : { ...this.#augment, seed: mixSeed(this.#seed, ~run) };
-    const indices = this.#order.indicesOf(Math.floor(run / accumulate), run % accumulate);
+    const indices = this.#order.indicesOf(run);
     const reading = this.#dataset.read(indices, augment === undefined ? {} : { augment });
     // A run may stop before it awaits this read, whose failure then concerns nobody.
     reading.catch(() => undefined);

@@ -64,16 +64,17 @@ export class SampleOrder {
     this.#seed = seed;
   }
 
-  /** The samples of one of the runs of a step. */
-  indicesOf(step: number, run: number): Uint32Array {
+  /** The samples of a run of the training graph; `run` counts over all steps. */
+  indicesOf(run: number): Uint32Array {
     const { stepsPerEpoch, batch, accumulate } = this.#plan;
+    const step = Math.floor(run / accumulate);
     const epoch = Math.floor(step / stepsPerEpoch);
     if (epoch !== this.#epoch) {
       this.#order = shuffledIndices(this.#samples, mixSeed(this.#seed, epoch));
       this.#epoch = epoch;
     }
     const size = batch / accumulate;
-    const start = (step % stepsPerEpoch) * batch + run * size;
+    const start = (step % stepsPerEpoch) * batch + (run % accumulate) * size;
     return this.#order.subarray(start, start + size);
   }
 }

@@ -4,7 +4,7 @@ import { openDataset } from "../../data/open-dataset.ts";
 import { splitDataset } from "../../data/subset.ts";
 import { verificationError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import { createGraph, createModel } from "../../ir/graph.ts";
+import type { Model } from "../../ir/model.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readManifest } from "../artifact/files.ts";
@@ -24,9 +24,9 @@ import type { TrainJob } from "./job.ts";
 import { planRun, refreshesBefore, type RunPlan, SampleOrder } from "./plan-run.ts";
 import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import type { StepData } from "./mean-outputs.ts";
-import { gatherKnowledge } from "./knowledge.ts";
+import { Advisor } from "./advisor.ts";
 import { Stepper } from "./step.ts";
-import { targetsOf } from "./targets.ts";
+import { stepDataOf } from "./targets.ts";
 
 /** Batches on which importance is measured, where its metric asks for it. */
 const probeBatches = 4;
@@ -58,7 +58,8 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   const plan = planRun(job.options, parts.train.length, manifest);
   const graphs = await openGraphs(job.artifact, manifest, job.options);
   try {
-    const run = new Run(job, manifest, graphs, plan, parts, hooks);
+    const floatModel = await loadModel(join(job.artifact, artifactFiles.floatModel));
+    const run = new Run(job, manifest, graphs, floatModel, plan, parts, hooks);
     await run.start();
     return await run.train();
   } finally {
@@ -80,7 +81,7 @@ class Run {
   readonly #stepper: Stepper;
   readonly #fitted: FittedGraph;
   readonly #digest: string;
-  #floatModel = createModel(createGraph("none"), 13);
+  readonly #advisor: Advisor;
   #state: TrainingState = new Map();
   #best: TrainingState = new Map();
   #history: History;
@@ -89,6 +90,7 @@ class Run {
     job: TrainJob,
     manifest: Manifest,
     graphs: TrainingGraphs,
+    floatModel: Model,
     plan: RunPlan,
     data: { train: Dataset; validation: Dataset },
     hooks: RunHooks,
@@ -101,6 +103,7 @@ class Run {
     this.#hooks = hooks;
     this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
     this.#fitted = new FittedGraph(job.artifact, manifest, graphs, job.options);
+    this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel);
     const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;
     this.#digest = digestOf({ manifest, data: job.data, options });
     this.#history = {
@@ -111,7 +114,6 @@ class Run {
 
   /** Loads the state: the artifact's, or that of an interrupted run. */
   async start(): Promise<void> {
-    this.#floatModel = await loadModel(join(this.#job.artifact, artifactFiles.floatModel));
     if (this.#job.resume) {
       const { state, best, history } = await loadRun(this.#job.runDirectory, this.#digest);
       this.#state = state;
@@ -172,16 +174,12 @@ class Run {
   /** Inputs and targets of a step's runs. */
   async *#batches(feed: BatchFeed, step: number): AsyncGenerator<StepData> {
     for await (const batch of feed.take(step))
-      yield { ...batch.inputs, ...(await targetsOf(this.#manifest, batch, this.#graphs.teacher)) };
+      yield await stepDataOf(this.#manifest, batch, this.#graphs.teacher);
   }
 
   async #refresh(step: number): Promise<void> {
     const { freezing } = this.#job.options;
-    const knowledge = await gatherKnowledge({
-      ...{ job: this.#job, manifest: this.#manifest, fitted: this.#fitted, state: this.#state },
-      floatModel: this.#floatModel,
-      batches: () => this.#probe(step),
-    });
+    const knowledge = await this.#advisor.advise(this.#state, () => this.#probe(step));
     const { weights } = this.#manifest;
     const chosen = refreshRows(this.#state, weights, freezing, knowledge);
     this.#history.refreshes.push({ step, ...chosen });
@@ -206,10 +204,8 @@ class Run {
     const first = step * accumulate;
     const last = Math.min(first + probeBatches, totalSteps * accumulate);
     for (let run = first; run < last; run++) {
-      const batch = await this.#data.train.read(
-        order.indicesOf(Math.floor(run / accumulate), run % accumulate),
-      );
-      yield { ...batch.inputs, ...(await targetsOf(this.#manifest, batch, this.#graphs.teacher)) };
+      const batch = await this.#data.train.read(order.indicesOf(run));
+      yield await stepDataOf(this.#manifest, batch, this.#graphs.teacher);
     }
   }
 

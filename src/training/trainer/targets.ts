@@ -3,6 +3,16 @@ import { dataError } from "../../errors.ts";
 import type { Session } from "../../runtime/session.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
+import type { StepData } from "./mean-outputs.ts";
+
+/** Inputs and targets of a batch: what one run of the training graph is fed beside the state. */
+export async function stepDataOf(
+  manifest: Manifest,
+  batch: Batch,
+  teacher: Session | undefined,
+): Promise<StepData> {
+  return { ...batch.inputs, ...(await targetsOf(manifest, batch, teacher)) };
+}
 
 /** The values of the loss's targets for a batch: labels as int64, and the float model's outputs. */
 export async function targetsOf(

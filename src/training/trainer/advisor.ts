@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Model } from "../../ir/model.ts";
+import { loadModel } from "../../onnx/index.ts";
+import { InternalError } from "../../errors.ts";
+import { floatWeights } from "../artifact/initial-state.ts";
+import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import { cachedCosts, costKey } from "../costs/cache.ts";
+import { measureCosts } from "../costs/measure.ts";
+import type { StepCosts } from "../freezing/budget.ts";
+import { type ImportanceMetric, importanceMetrics } from "../freezing/importance.ts";
+import type { Knowledge } from "../freezing/refresh.ts";
+import type { TrainingState } from "../state.ts";
+import type { FittedGraph } from "./fitted-graph.ts";
+import { sessionOptions } from "./graphs.ts";
+import type { TrainJob } from "./job.ts";
+import type { StepData } from "./mean-outputs.ts";
+import { measureGainFisher, measureInputEnergy } from "./statistics.ts";
+
+/** Inputs and targets of a few batches. */
+type Probe = () => AsyncIterable<StepData>;
+
+/** Measures what a run's importance metric and selection mode ask for. */
+export class Advisor {
+  readonly #job: TrainJob;
+  readonly #manifest: Manifest;
+  readonly #fitted: FittedGraph;
+  readonly #floatModel: Model;
+  /** Measured once: the machine stays the same. */
+  #costs: StepCosts | undefined;
+
+  constructor(job: TrainJob, manifest: Manifest, fitted: FittedGraph, floatModel: Model) {
+    this.#job = job;
+    this.#manifest = manifest;
+    this.#fitted = fitted;
+    this.#floatModel = floatModel;
+  }
+
+  /** What the choice of rows is to be informed by, in a state of the run. */
+  async advise(state: TrainingState, probe: Probe): Promise<Knowledge> {
+    const { importance, mode } = this.#job.options.freezing;
+    if (mode === "cost") this.#costs ??= await this.#measureCosts(state, probe);
+    return {
+      floatWeights: floatWeights(this.#floatModel.graph, this.#manifest),
+      ...(await this.#measureFor(importanceMetrics[importance], state, probe)),
+      costs: this.#costs,
+    };
+  }
+
+  async #measureFor(
+    { needs }: ImportanceMetric,
+    state: TrainingState,
+    probe: Probe,
+  ): Promise<Pick<Knowledge, "statistics" | "standing">> {
+    const manifest = this.#manifest;
+    if (needs === "gradients") {
+      const { weights, standing } = await this.#fitted.whole((session) =>
+        measureGainFisher(session, manifest, state, probe()),
+      );
+      return { statistics: weights, standing };
+    }
+    if (needs === "inputs") {
+      const options = sessionOptions(manifest, this.#job.options);
+      return { statistics: await measureInputEnergy(this.#floatModel, manifest, options, probe()) };
+    }
+    return {};
+  }
+
+  async #measureCosts(state: TrainingState, probe: Probe): Promise<StepCosts> {
+    const { artifact, options } = this.#job;
+    const { provider, threads, arena, cache } = options;
+    const path = join(artifact, artifactFiles.trainingModel);
+    const key = costKey(await readFile(path), { provider, threads, arena });
+    return cachedCosts(cache, key, async () => {
+      const { graph } = await loadModel(path);
+      for await (const data of probe())
+        return measureCosts(artifact, graph, this.#manifest, state, data, options);
+      throw new InternalError("there is no batch to measure a step on");
+    });
+  }
+}
