@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { calibrate } from "../../src/calibration/calibrate.ts";
+import { batches } from "../../src/data/batches.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { loadModel } from "../../src/onnx/index.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
@@ -12,6 +13,7 @@ import { buildArtifact, readArtifact, writeArtifact } from "../../src/training/a
 import { floatWeights } from "../../src/training/artifact/initial-state.ts";
 import type { Manifest } from "../../src/training/artifact/manifest.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
+import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { copyState, type TrainingState } from "../../src/training/state.ts";
 import type { BenchModel } from "./bench-models.ts";
 import { formTrials } from "../../src/workflows/artifact-stage.ts";
@@ -70,6 +72,12 @@ export async function writeCases(
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
         tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
+        measure: (probe, start) =>
+          measureGradients(probe, start, {
+            teacher: prepared,
+            batches: () => batches(datasetOf(model), { batch: model.batch, limit: 2 * model.batch }),
+            session: { threads },
+          }),
       });
       const directory = directoryOf(model, forward, ratio);
       await rm(directory, { recursive: true, force: true });

@@ -156,6 +156,12 @@ export const artifactOptions = group(groups.training, {
     choices: ["auto", "float", "integer"],
     default: "auto",
   },
+  backward: {
+    describe:
+      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: with the integer forward)",
+    choices: ["auto", "float", "integer"],
+    default: "auto",
+  },
   forms: {
     describe:
       "Which of several forms a gradient is computed in: the fastest in a trial on this machine, or by estimate",

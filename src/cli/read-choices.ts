@@ -116,6 +116,7 @@ export function readArtifactChoices(options: OptionReader): ArtifactChoices {
     loss: options.choice("loss", ["auto", "cross-entropy", "kl", "mse"]),
     distill: options.number("distill", fraction),
     forward: options.choice("forward", ["auto", "float", "integer"]),
+    backward: options.choice("backward", ["auto", "float", "integer"]),
     forms: options.choice("forms", ["trial", "estimate"]),
     cache: readCache(options),
     portable: options.flag("portable"),

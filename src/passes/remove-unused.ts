@@ -1,4 +1,4 @@
-import { cloneModel, reachableNodes } from "../ir/graph.ts";
+import { cloneModel, reachableNodes, readNames } from "../ir/graph.ts";
 import { dropStaleInfo } from "./edit-graph.ts";
 import type { Model } from "../ir/model.ts";
 import { definePass } from "./define-pass.ts";
@@ -34,4 +34,10 @@ export function dropUnused(model: Model): Model {
   );
   dropStaleInfo(graph);
   return result;
+}
+
+/** The model without graph inputs that nothing reads. */
+export function dropUnusedInputs(model: Model): Model {
+  const read = new Set(model.graph.nodes.flatMap(readNames));
+  return { ...model, graph: { ...model.graph, inputs: model.graph.inputs.filter(({ name }) => read.has(name)) } };
 }

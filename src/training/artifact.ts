@@ -1,3 +1,4 @@
+import { usageError } from "../errors.ts";
 import { cloneModel } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
@@ -7,7 +8,7 @@ import { buildEvalModel } from "./artifact/eval-model.ts";
 import { countTrainingFlops } from "./artifact/count-flops.ts";
 import { activationNames, buildForwardModel } from "./artifact/forward-model.ts";
 import { encodePlan } from "./artifact/plan.ts";
-import { initialState } from "./artifact/initial-state.ts";
+import { initialState, quantizedState } from "./artifact/initial-state.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
 import { buildTrainingModel, type FormTrials, trainsZeroPoint } from "./artifact/training-model.ts";
@@ -57,7 +58,18 @@ export interface BuildArtifactOptions {
   portable?: boolean;
   /** How gradients are computed is decided by trial (see training/costs/try-forms.ts) instead of by estimate. */
   tune?: FormTrials;
+  /**
+   * Data gradients of convolutions are computed by integer kernels, for which the size of gradients must be known: this
+   * measures it (see training/measure-gradients.ts). Without it they are float.
+   */
+  measure?: (model: Model, start: TrainingStart) => Promise<ReadonlyMap<string, number>>;
   signal?: AbortSignal;
+}
+
+/** What runs of a training graph begin with. */
+export interface TrainingStart extends Pick<Manifest, "loss" | "targets" | "outputs"> {
+  /** By name of the graph's inputs, samples and targets aside. */
+  state: TrainingState;
 }
 
 export interface LossOptions {
@@ -80,11 +92,27 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const forward = buildForwardModel(model, plan, state, loss);
   const parameters = collectParameters(forward.model.graph, plan);
   options.signal?.throwIfAborted();
+  const { measure, portable = false } = options;
+  if (measure !== undefined && portable) {
+    throw usageError(
+      "backward",
+      "An integer backward needs com.microsoft operators, which a portable artifact has none of",
+      "--backward integer, --portable",
+      "Leave one of them out.",
+    );
+  }
+  const start = {
+    loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
+    outputs: model.graph.outputs.map(describePort),
+    targets: forward.targets,
+    state: quantizedState(model.graph, state, parameters),
+  };
   const training = await buildTrainingModel(forward.model, state, parameters, {
     batch,
-    portable: options.portable ?? false,
+    portable,
     forward: arithmetic,
     tune: options.tune,
+    measure: measure === undefined ? undefined : (probe) => measure(probe, start),
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
@@ -98,10 +126,11 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     batch,
     accumulate,
     forward: arithmetic,
+    backward: measure === undefined ? "float" : "integer",
     sessionConfig: { "session.disable_quant_qdq": "1" },
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
-    outputs: model.graph.outputs.map(describePort),
-    loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
+    outputs: start.outputs,
+    loss: start.loss,
     targets: forward.targets,
     weights: describeWeights(state, optimizer),
     activations: Array.from(state.activations.values(), describeActivation),

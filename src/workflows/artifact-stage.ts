@@ -1,3 +1,5 @@
+import { type Batch, type Dataset } from "../data/dataset.ts";
+import { batches } from "../data/batches.ts";
 import { knownForms } from "../lowering/forms.ts";
 import type { FormTrials } from "../training/artifact/training-model.ts";
 import { cachedForms } from "../training/costs/cache.ts";
@@ -5,6 +7,7 @@ import { tryForms } from "../training/costs/try-forms.ts";
 import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 import type { MemorySection } from "../report/report-data.ts";
 import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
+import { measureGradients } from "../training/measure-gradients.ts";
 import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
 import { fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
@@ -54,6 +57,8 @@ function buildMicroBatch(
   { provider, threads }: RuntimeOptions,
   signal: AbortSignal,
 ): Promise<Artifact> {
+  const forward = choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward;
+  const backward = choices.backward === "auto" ? fittingBackward(forward, choices) : choices.backward;
   return buildArtifact({
     model,
     plan,
@@ -82,9 +87,29 @@ function buildMicroBatch(
             runtime: { provider, threads },
           }),
         }),
-    forward: choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward,
+    forward,
+    ...(backward === "float"
+      ? {}
+      : {
+          measure: (probe, start) =>
+            measureGradients(probe, start, {
+              teacher: model,
+              batches: () => probeBatches(dataset, choices.microBatch),
+              session: sessionOptionsOf({ provider, threads }),
+            }),
+        }),
     signal,
   });
+}
+
+/** Batches that the size of gradients is measured on. */
+const probes = 4;
+
+/** The first samples in batches of one size, from the start again where there are fewer. */
+function probeBatches(dataset: Dataset, batch: number): AsyncIterable<Batch> {
+  const count = Math.min(probes, Math.max(1, Math.floor(dataset.length / batch)));
+  const indices = Uint32Array.from({ length: count * batch }, (_, index) => index % dataset.length);
+  return batches(dataset, { batch, indices });
 }
 
 /**
@@ -120,3 +145,7 @@ function fittingForward(plan: QuantizationPlan, provider: string | undefined): "
   const onCpu = provider === undefined || provider === "cpu";
   return onCpu && plan.activations.every(({ bits }) => bits === 8) ? "integer" : "float";
 }
+
+/** The masks and sums between integer data gradients are contrib operators. */
+const fittingBackward = (forward: "float" | "integer", { portable }: ArtifactChoices): "float" | "integer" =>
+  portable ? "float" : forward;

@@ -33,6 +33,8 @@ export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
   optimizer: Partial<OptimizerOptions>;
   /** What the training forward computes with; auto: integer kernels on the CPU for 8-bit activations, else float. */
   forward: "auto" | "float" | "integer";
+  /** What data gradients of convolutions are computed with; auto: integer kernels where the forward runs on them. */
+  backward: "auto" | "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;
   /** Decide by trial on this machine in which of several forms a gradient is computed, or by estimate. */

@@ -14,6 +14,20 @@ export function initialState(
   manifest: Manifest,
   freezing: Omit<FreezingOptions, "refresh">,
 ): TrainingState {
+  const state = quantizedState(graph, quantization, manifest.parameters);
+  refreshRows(state, manifest.weights, freezing, { floatWeights: floatWeights(graph, manifest) });
+  for (const { name, role, shape } of manifest.optimizer.inputs) {
+    if (role === "state" && !state.has(name)) state.set(name, zeros(shape as number[]));
+  }
+  return state;
+}
+
+/** What the forward reads of the state: codes, scales, zero points and float parameters, copied. */
+export function quantizedState(
+  graph: Graph,
+  quantization: QuantizationState,
+  parameters: readonly { name: string; shape: readonly number[] }[],
+): TrainingState {
   const state: TrainingState = new Map();
   for (const { name, shape, axis, codes, scale } of quantization.weights.values()) {
     const names = weightNames(name);
@@ -25,13 +39,9 @@ export function initialState(
     state.set(names.scale, scalar(scale));
     state.set(names.zeroPoint, scalar(zeroPoint));
   }
-  for (const { name, shape } of manifest.parameters) {
+  for (const { name, shape } of parameters) {
     const values = viewAs(graph.initializers.get(name) as never, "float32");
     state.set(name, tensorOf("float32", shape, Float32Array.from(values)));
-  }
-  refreshRows(state, manifest.weights, freezing, { floatWeights: floatWeights(graph, manifest) });
-  for (const { name, role, shape } of manifest.optimizer.inputs) {
-    if (role === "state" && !state.has(name)) state.set(name, zeros(shape as number[]));
   }
   return state;
 }

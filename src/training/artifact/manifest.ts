@@ -109,6 +109,8 @@ const manifestSchema = z.object({
   /** Runs of the training graph per optimizer step, whose gradients are averaged. */
   accumulate: count.positive().default(1),
   forward: z.enum(["float", "integer"]),
+  /** What data gradients of convolutions are computed with. */
+  backward: z.enum(["float", "integer"]).default("float"),
   sessionConfig: z.record(z.string(), z.string()),
   inputs: z.array(port),
   outputs: z.array(port),

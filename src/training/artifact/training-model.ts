@@ -1,12 +1,18 @@
 import { differentiateAbstract } from "../../autodiff/differentiate.ts";
 import { createModel, createValue } from "../../ir/graph.ts";
-import type { Graph, Model } from "../../ir/model.ts";
+import type { Graph, Model, Value } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { type Forms, guessedForms } from "../../lowering/forms.ts";
+import {
+  type IntegerBackward,
+  lowerIntegerBackward,
+  planIntegerBackward,
+} from "../../lowering/integer/integer-backward.ts";
+import { withReaches } from "../../lowering/integer/gradient-reaches.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
-import { dropUnused } from "../../passes/remove-unused.ts";
+import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import type { QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
 import { trainedCount, weightNames } from "../optimizers/straight-through.ts";
 import { rowsShape } from "../freezing/rows.ts";
@@ -16,6 +22,9 @@ import { openZeroPoints } from "./open-parameters.ts";
 
 /** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
 export type FormTrials = (abstract: Graph, target: { opset: number; portable: boolean }) => Promise<Forms>;
+
+/** Runs a training graph on some samples and returns the mean of each of its outputs, all of them scalars. */
+export type GradientMeasurement = (model: Model) => Promise<ReadonlyMap<string, number>>;
 
 /** Whether an activation quantizer's zero point trains; its scale does when `trainable`. */
 export const trainsZeroPoint = (activation: QuantizedActivation): boolean =>
@@ -29,7 +38,13 @@ export async function buildTrainingModel(
   forward: Model,
   state: QuantizationState,
   parameters: readonly FloatParameter[],
-  options: { batch: number; portable: boolean; forward: "float" | "integer"; tune: FormTrials | undefined },
+  options: {
+    batch: number;
+    portable: boolean;
+    forward: "float" | "integer";
+    tune: FormTrials | undefined;
+    measure: GradientMeasurement | undefined;
+  },
 ): Promise<{ model: Model; usesContribOps: boolean; forwardGraph: Graph }> {
   const pinned = await pinBatch(forward, options.batch);
   const { graph } = pinned;
@@ -40,27 +55,34 @@ export async function buildTrainingModel(
   const opset = pinned.opsets.get("") ?? 13;
   const wanted = wantedGradients(state, parameters);
   const integer = options.forward === "integer" ? planIntegerForward(graph, options) : undefined;
-  const { graph: abstract } = differentiateAbstract(graph, {
+  const { graph: exact } = differentiateAbstract(graph, {
     loss: "loss",
     parameters: wanted.parameters,
     weights: Array.from(state.weights.keys(), weightNames),
     opset,
     ...(integer === undefined ? {} : { stands: integer.stands }),
   });
-  const { portable } = options;
-  const forms = options.tune === undefined ? guessedForms : await options.tune(abstract, { opset, portable });
-  const result = lowerGradientNodes(abstract, { portable, forms });
-  if (integer !== undefined) result.graph = lowerIntegerForward(result.graph, integer);
-  openZeroPoints(result.graph, zeroPointsOf(state));
-  result.graph.outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
-  const usesContribOps = result.graph.nodes.some(({ domain }) => domain === "com.microsoft");
-  const contrib: [string, number][] = usesContribOps ? [["com.microsoft", 1]] : [];
-  const model = dropUnused(createModel(result.graph, opset, contrib));
-  return {
-    model: { ...model, graph: orderNodes(model.graph, "loss") },
-    usesContribOps,
-    forwardGraph: graph,
+  const { portable, tune, measure } = options;
+  const complete = (abstract: Graph, forms: Forms, outputs: readonly Value[]) => {
+    let lowered = lowerGradientNodes(abstract, { portable, forms }).graph;
+    if (integer !== undefined) lowered = lowerIntegerForward(lowered, integer);
+    openZeroPoints(lowered, zeroPointsOf(state));
+    lowered.outputs = [...outputs];
+    const usesContribOps = lowered.nodes.some(({ domain }) => domain === "com.microsoft");
+    const contrib: [string, number][] = usesContribOps ? [["com.microsoft", 1]] : [];
+    const model = dropUnused(createModel(lowered, opset, contrib));
+    return { model: { ...model, graph: orderNodes(model.graph, "loss") }, usesContribOps };
   };
+  let abstract = exact;
+  if (measure !== undefined) {
+    const plan = planIntegerBackward(exact);
+    const probe = withReaches(exact, plan);
+    const { model } = complete(probe, guessedForms, probe.outputs);
+    abstract = lowerIntegerBackward(exact, plan, await measure(dropUnusedInputs(model)));
+  }
+  const forms = tune === undefined ? guessedForms : await tune(abstract, { opset, portable });
+  const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
+  return { ...complete(abstract, forms, outputs), forwardGraph: graph };
 }
 
 /** Names to differentiate by, quantized weights' codes aside. */

@@ -4,7 +4,7 @@ import { loadModel } from "../../onnx/index.ts";
 import { openSession } from "../../runtime/open-model.ts";
 import { Session } from "../../runtime/session.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
-import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
+import { bakeFrozen, type FrozenParts, frozenParts, holdSteady, steadyState } from "../artifact/train-from.ts";
 import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { sessionOptions, type TrainingGraphs } from "./graphs.ts";
@@ -23,6 +23,7 @@ export class FittedGraph {
   readonly #options: Pick<TrainOptions, "provider" | "threads" | "arena">;
   /** What the open session was built for; empty: the artifact's own graph. */
   #fitted = "";
+  #held: TrainingState = new Map();
   /** The artifact's training graph once it was needed; its weights are inputs, so that it is small. */
   #model: Model | undefined;
 
@@ -38,27 +39,38 @@ export class FittedGraph {
     this.#options = options;
   }
 
+  /** Weights as the open session's data gradients are computed with them, where those lag behind. */
+  get held(): TrainingState {
+    return this.#held;
+  }
+
   /**
    * Opens the session for a state whose rows were just chosen, and gives the names of the state's tensors that stay as
-   * they are. `steps`: how many it will be used for.
+   * they are. `steps`: how many it will be used for. `held`: what was held when a run that goes on was interrupted.
    */
-  async fit(state: TrainingState, first: string | null, steps: number): Promise<ReadonlySet<string>> {
+  async fit(
+    state: TrainingState,
+    first: string | null,
+    steps: number,
+    held?: TrainingState,
+  ): Promise<ReadonlySet<string>> {
     const pays = first !== null || steps >= fewestSteps;
     const model = (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const wanted = pays ? [first ?? "", ...frozen.weights].join("\n").trim() : "";
-    if (wanted !== this.#fitted) {
+    this.#held = pays ? (held ?? steadyState(model.graph, state)) : new Map();
+    if (wanted !== this.#fitted || this.#held.size > 0) {
       await this.#graphs.training.release();
-      this.#graphs.training =
-        wanted === ""
-          ? await this.#openWhole()
-          : await openSession(
-              bakeFrozen(model, this.#manifest, state, frozen),
-              sessionOptions(this.#manifest, this.#options),
-            );
-      this.#fitted = wanted;
+      this.#graphs.training = await this.#open(model, state, frozen, wanted);
+      this.#fitted = this.#held.size > 0 ? `${wanted}\nheld` : wanted;
     }
     return frozen.inputs;
+  }
+
+  #open(model: Model, state: TrainingState, frozen: FrozenParts, wanted: string): Promise<Session> {
+    if (wanted === "" && this.#held.size === 0) return this.#openWhole();
+    const baked = wanted === "" ? model : bakeFrozen(model, this.#manifest, state, frozen);
+    return openSession(holdSteady(baked, this.#held), sessionOptions(this.#manifest, this.#options));
   }
 
   /** Runs `work` with a session on the artifact's own graph. */

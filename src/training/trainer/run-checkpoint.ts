@@ -30,8 +30,13 @@ const progressSchema = z.object({
 export interface RunSnapshot {
   state: TrainingState;
   best: TrainingState;
+  /** Weights as the data gradients are computed with them since the rows were last chosen; see FittedGraph. */
+  held: TrainingState;
   history: History;
 }
+
+/** Put before the names of held tensors in the file of the state. */
+const heldPrefix = "held:";
 
 /** Digest of what a run is made of; a checkpoint is only resumed into a run of the same digest. */
 export function digestOf(parts: unknown): string {
@@ -41,14 +46,14 @@ export function digestOf(parts: unknown): string {
 /** Stores a run's progress: the best state first, so that a checkpoint never names a best state that is not there. */
 export async function saveRun(directory: string, digest: string, snapshot: RunSnapshot): Promise<void> {
   await mkdir(directory, { recursive: true });
-  const { state, best, history } = snapshot;
+  const { state, best, held, history } = snapshot;
   const at = (name: string): string => join(directory, name);
   await saveSafetensors(at(runFiles.best), {
     tensors: best,
     metadata: { step: String(history.bestStep) },
   });
   await saveSafetensors(at(runFiles.checkpoint), {
-    tensors: state,
+    tensors: new Map([...state, ...Array.from(held, ([name, tensor]) => [heldPrefix + name, tensor] as const)]),
     metadata: { progress: JSON.stringify({ digest, history }) },
   });
 }
@@ -66,7 +71,13 @@ export async function loadRun(directory: string, digest: string): Promise<RunSna
       "Use the options of the interrupted run, or start afresh without --resume.",
     );
   }
-  return { state: tensors, best: await loadBest(directory), history: progress.history };
+  const state: TrainingState = new Map();
+  const held: TrainingState = new Map();
+  for (const [name, tensor] of tensors) {
+    if (name.startsWith(heldPrefix)) held.set(name.slice(heldPrefix.length), tensor);
+    else state.set(name, tensor);
+  }
+  return { state, best: await loadBest(directory), held, history: progress.history };
 }
 
 /** The best deployable state of a run. */

@@ -115,12 +115,12 @@ class Run {
   /** Loads the state: the artifact's, or that of an interrupted run. */
   async start(): Promise<void> {
     if (this.#job.resume) {
-      const { state, best, history } = await loadRun(this.#job.runDirectory, this.#digest);
+      const { state, best, held, history } = await loadRun(this.#job.runDirectory, this.#digest);
       this.#state = state;
       this.#best = best;
       this.#history = history;
       const last = history.refreshes.at(-1);
-      if (last !== undefined) await this.#fit(last.first);
+      if (last !== undefined) await this.#fit(last.first, held);
       return;
     }
     this.#state = (await loadSafetensors(join(this.#job.artifact, artifactFiles.checkpoint))).tensors;
@@ -191,9 +191,9 @@ class Run {
   }
 
   /** Goes on with a training graph that is fitted to the rows as they were chosen. */
-  async #fit(first: string | null): Promise<void> {
+  async #fit(first: string | null, held?: TrainingState): Promise<void> {
     const steps = Math.floor(this.#job.options.freezing.refresh / this.#plan.batch);
-    const still = await this.#fitted.fit(this.#state, first, steps);
+    const still = await this.#fitted.fit(this.#state, first, steps, held);
     this.#stepper.use(this.#graphs.training, still);
   }
 
@@ -242,7 +242,8 @@ class Run {
   }
 
   async #save(): Promise<void> {
-    const snapshot: RunSnapshot = { state: this.#state, best: this.#best, history: this.#history };
+    const { held } = this.#fitted;
+    const snapshot: RunSnapshot = { state: this.#state, best: this.#best, held, history: this.#history };
     await saveRun(this.#job.runDirectory, this.#digest, snapshot);
   }
 }

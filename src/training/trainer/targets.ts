@@ -16,7 +16,7 @@ export async function stepDataOf(
 
 /** The values of the loss's targets for a batch: labels as int64, and the float model's outputs. */
 export async function targetsOf(
-  manifest: Manifest,
+  manifest: Pick<Manifest, "targets" | "loss" | "outputs">,
   batch: Batch,
   teacher: Session | undefined,
 ): Promise<Record<string, Tensor>> {
@@ -37,7 +37,7 @@ export async function targetsOf(
 }
 
 /** Number of classes that the cross-entropy term tells apart, where there is one. */
-function classCount(manifest: Manifest): number | undefined {
+function classCount(manifest: Pick<Manifest, "loss" | "outputs">): number | undefined {
   const term = manifest.loss.terms.find((entry) => entry.term === "cross-entropy");
   const classes = manifest.outputs.find(({ name }) => name === term?.output)?.shape.at(-1);
   return typeof classes === "number" ? classes : undefined;

@@ -1,0 +1,148 @@
+import type { WindowProblem } from "../../ops/gradient-nodes.ts";
+import { tensorAttribute } from "../../ir/attributes.ts";
+import { tensorOf } from "../../tensor/tensor.ts";
+import type { GradientBuilder } from "../gradient-builder.ts";
+import { product } from "../lowering.ts";
+import { type PhaseConvolution, phaseConvolutions } from "./phase-convolutions.ts";
+
+/** A gradient as uint8 codes: (codes - zeroPoint) * scale. */
+export interface Coded {
+  codes: string;
+  scale: string;
+  zeroPoint: string;
+}
+
+/** Codes of gradients made by integer kernels are symmetric around this one. */
+export const middle = 128;
+
+export const middleCode = (b: GradientBuilder): string =>
+  b.emitter.constant(tensorOf("uint8", [], Uint8Array.of(middle)));
+
+/** Whether `codedConvDataGrad` can compute dx of a convolution. */
+export const fitsCodes = (problem: WindowProblem): boolean =>
+  problem.group === 1 && phaseConvolutions(problem) !== undefined;
+
+/**
+ * Codes of dx of an ungrouped convolution, from those of dy.
+ *
+ * With stride 1 dx = QLinearConv(dy, w'), w'[ci, co, k] = w[co, ci, K-1-k]; with strides the elements of x at the same
+ * remainder are such a convolution each, with the taps of w that meet them, and then interleaved. w' has one scale per
+ * ci: those of w are along the axis that is summed over.
+ */
+export function codedConvDataGrad(
+  b: GradientBuilder,
+  dy: Coded,
+  weight: { codes: string; scale: string },
+  problem: WindowProblem,
+  scale: string,
+): Coded {
+  const turned = turnedWeight(b, weight, problem);
+  const zeroPoint = middleCode(b);
+  const zeros = b.emitter.constant(
+    tensorOf("int8", [problem.x[1] as number], new Int8Array(problem.x[1] as number)),
+  );
+  const parts = (phaseConvolutions(problem) as PhaseConvolution[]).map((phase) => {
+    if (phase === undefined) return undefined;
+    const { axes } = phase;
+    const operands = [tapsOf(b, turned.codes, phase, problem), turned.scale, zeros];
+    return b.op("QLinearConv", [dy.codes, dy.scale, dy.zeroPoint, ...operands, scale, zeroPoint], {
+      kernel_shape: axes.map(({ taps }) => taps.length),
+      dilations: axes.map(({ dilation }) => dilation),
+      pads: [...axes.map(({ padBegin }) => padBegin), ...axes.map(({ padEnd }) => padEnd)],
+    });
+  });
+  return { codes: interleaved(b, parts, problem), scale, zeroPoint };
+}
+
+/**
+ * w with its first two axes swapped, [Ci, Co, ...k], as int8 codes with one scale per Ci. It is made of values that may
+ * stay as they are for many steps, so that the trainer can make them constants of its session.
+ */
+function turnedWeight(
+  b: GradientBuilder,
+  weight: { codes: string; scale: string },
+  { x, y, kernel }: WindowProblem,
+): { codes: string; scale: string } {
+  const [inputs, outputs] = [x[1] as number, y[1] as number];
+  const ones = kernel.map(() => 1);
+  const swapped = b.transpose(steady(b, weight.codes), [1, 0, ...kernel.map((_, axis) => axis + 2)]);
+  const scale = b.reshape(steady(b, weight.scale), [1, -1, ...ones]);
+  const values = b.mul(b.cast(swapped, "float32"), scale);
+  const flat = b.reshape(b.op("Abs", [values]), [1, inputs, outputs * product(kernel)]);
+  const largest = b.reshape(b.op("GlobalMaxPool", [flat]), [inputs, 1, ...ones]);
+  const step = b.op("Max", [b.mul(largest, b.scalar(1 / 127)), b.scalar(smallestStep)]);
+  const codes = b.cast(b.op("Round", [b.div(values, step)]), "int8");
+  return { codes, scale: b.reshape(step, [inputs]) };
+}
+
+const smallestStep = 1e-30;
+
+/** A tensor of the state that the backward reads through this name: see `steadyValues`. */
+export const steadyName = (name: string): string => `${name}.steady`;
+
+function steady(b: GradientBuilder, name: string): string {
+  const output = steadyName(name);
+  const known = b.emitter.graph.nodes.some((node) => node.outputs[0] === output);
+  if (!known) b.emitter.op("Identity", [name], {}, { outputs: [output] });
+  return output;
+}
+
+/** The taps of one phase, in its order. */
+function tapsOf(b: GradientBuilder, weight: string, phase: NonNullable<PhaseConvolution>, problem: WindowProblem) {
+  const picks = phase.axes.flatMap(({ taps }, axis) =>
+    taps.length === 1 && problem.kernel[axis] === 1 ? [] : [{ axis: axis + 2, taps }],
+  );
+  return picks.reduce(
+    (value, { axis, taps }) => b.op("Gather", [value, b.ints(taps)], { axis }),
+    weight,
+  );
+}
+
+/** [N, C, ...ceil(x / stride)] of every remainder as one [N, C, ...x]. */
+function interleaved(
+  b: GradientBuilder,
+  parts: readonly (string | undefined)[],
+  { x, strides }: WindowProblem,
+): string {
+  const [images = 1, channels = 1, ...inputs] = x;
+  const size = inputs.map((count, axis) => Math.ceil(count / (strides[axis] as number)));
+  let current = [...parts];
+  for (const axis of strides.map((_, index) => index).reverse()) {
+    const stride = strides[axis] as number;
+    if (stride === 1) continue;
+    const shape = [images, channels, ...size];
+    const inner = product(size.slice(axis + 1));
+    const joined = size.map((count, index) => (index === axis ? count * stride : count));
+    const rows: (string | undefined)[] = [];
+    for (let start = 0; start < current.length; start += stride) {
+      const group = current.slice(start, start + stride);
+      rows.push(
+        group.every((part) => part === undefined)
+          ? undefined
+          : b.reshape(
+              b.op(
+                "Concat",
+                group.map((part) => sliced(b, part, shape, inner)),
+                { axis: 1 },
+              ),
+              [images, channels, ...joined],
+            ),
+      );
+    }
+    current = rows;
+    size[axis] = joined[axis] as number;
+  }
+  const [whole] = current as [string];
+  const cut = inputs.map((_, axis) => axis).filter((axis) => size[axis] !== inputs[axis]);
+  if (cut.length === 0) return whole;
+  const ends = cut.map((axis) => inputs[axis] as number);
+  const axes = cut.map((axis) => axis + 2);
+  return b.op("Slice", [whole, b.ints(cut.map(() => 0)), b.ints(ends), b.ints(axes)]);
+}
+
+/** A part as [slices, elements of a slice], zeros where there is none. */
+function sliced(b: GradientBuilder, part: string | undefined, shape: readonly number[], inner: number): string {
+  const flat = [product(shape) / inner, inner];
+  if (part !== undefined) return b.reshape(part, flat);
+  return b.op("ConstantOfShape", [b.ints(flat)], { value: tensorAttribute(tensorOf("uint8", [1], Uint8Array.of(middle))) });
+}

@@ -1,0 +1,189 @@
+import { Emitter } from "../../ir/emit.ts";
+import { cloneGraph, indexGraph, staticShape, type GraphIndex } from "../../ir/graph.ts";
+import type { Graph, Node } from "../../ir/model.ts";
+import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
+import { tensorOf } from "../../tensor/tensor.ts";
+import { GradientBuilder } from "../gradient-builder.ts";
+import { reachName } from "./gradient-reaches.ts";
+import { type Coded, codedConvDataGrad, fitsCodes, middleCode } from "./coded-data-grad.ts";
+
+/** Which gradients of an abstract backward are held as 8-bit codes. */
+export interface IntegerBackward {
+  /** Float values whose nodes integer kernels replace. */
+  coded: ReadonlySet<string>;
+  /** Float values that are turned into codes for those kernels. */
+  entries: ReadonlySet<string>;
+}
+
+/**
+ * Finds the data gradients of quantized convolutions that integer kernels can compute, and the masks and sums between
+ * them, which then stay among codes. `graph` holds abstract nodes; it is not changed.
+ */
+export function planIntegerBackward(graph: Graph): IntegerBackward {
+  const index = indexGraph(graph);
+  const shapes = new Map<string, readonly number[]>();
+  const wanted = new Map<string, readonly number[]>();
+  for (const node of graph.nodes) {
+    if (!isCodedConvolution(node)) continue;
+    const { x, y } = windowProblemOf(node);
+    shapes.set(node.outputs[0] as string, x);
+    wanted.set(node.inputs[0] as string, y);
+  }
+  const shapeOf = (name: string): readonly number[] | undefined => shapes.get(name) ?? wanted.get(name);
+  for (const node of graph.nodes) {
+    const shape = outputShape(node, shapeOf, shapes, graph, index);
+    if (shape !== undefined) shapes.set(node.outputs[0] as string, shape);
+  }
+  const entries = [...wanted.keys()].filter((name) => !shapes.has(name));
+  return { coded: new Set(shapes.keys()), entries: new Set(entries) };
+}
+
+/** Shape of a sum or a masked gradient whose operands are there as codes; undefined for any other node. */
+function outputShape(
+  node: Node,
+  shapeOf: (name: string) => readonly number[] | undefined,
+  coded: ReadonlyMap<string, readonly number[]>,
+  graph: Graph,
+  index: GraphIndex,
+): readonly number[] | undefined {
+  if (node.domain !== "") return undefined;
+  const [left = "", right = ""] = node.inputs;
+  if (node.opType === "Add") {
+    const [a, b] = [shapeOf(left), shapeOf(right)];
+    return a !== undefined && b !== undefined && sameShape(a, b) && left !== right ? a : undefined;
+  }
+  const masked = node.opType === "Mul" ? maskOf(node, index) : undefined;
+  if (masked === undefined) return undefined;
+  const shape = coded.get(masked.gradient);
+  const mask = staticShape(graph, masked.about);
+  return shape !== undefined && mask !== undefined && sameShape(shape, mask) ? shape : undefined;
+}
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.join() === b.join();
+
+const isCodedConvolution = (node: Node): boolean =>
+  node.domain === gradientDomain &&
+  node.opType === "ConvDataGrad" &&
+  node.inputs.length > 2 &&
+  fitsCodes(windowProblemOf(node));
+
+/** A product of a gradient and an indicator. */
+interface Masked {
+  gradient: string;
+  /** The indicator as a boolean. */
+  condition: string;
+  /** A value of its shape that it is about. */
+  about: string;
+}
+
+const comparisons = new Set(["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"]);
+
+function maskOf(node: Node, index: GraphIndex): Masked | undefined {
+  const [gradient = "", factor = ""] = node.inputs;
+  const cast = index.producer.get(factor);
+  if (cast?.opType !== "Cast") return undefined;
+  const condition = cast.inputs[0] as string;
+  let test = index.producer.get(condition);
+  if (test?.opType === "And") test = index.producer.get(test.inputs[0] as string);
+  if (test === undefined || !comparisons.has(test.opType)) return undefined;
+  return { gradient, condition, about: test.inputs[0] as string };
+}
+
+/**
+ * Puts integer kernels in the places of the planned nodes. A gradient's codes have a scale in proportion to that of the
+ * codes it is computed from, as the `reaches` measured on some samples have it, and twice as wide; what exceeds them
+ * saturates. Where a node that stays
+ * float reads a coded gradient, it is dequantized under its own name.
+ */
+export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, reaches: ReadonlyMap<string, number>): Graph {
+  const graph = cloneGraph(source);
+  const index = indexGraph(source);
+  const nodes = graph.nodes;
+  graph.nodes = [];
+  const rewriter = new Rewriter(new GradientBuilder(new Emitter(graph)), plan, reaches, index);
+  for (const node of nodes) if (!rewriter.replace(node)) graph.nodes.push(node);
+  return graph;
+}
+
+/** Codes of a gradient, and how far they reach in the measure of the reaches. */
+interface Reaching extends Coded {
+  reach: number;
+}
+
+class Rewriter {
+  readonly #build: GradientBuilder;
+  readonly #plan: IntegerBackward;
+  readonly #reaches: ReadonlyMap<string, number>;
+  readonly #index: GraphIndex;
+  readonly #codes = new Map<string, Reaching>();
+
+  constructor(build: GradientBuilder, plan: IntegerBackward, reaches: ReadonlyMap<string, number>, index: GraphIndex) {
+    this.#build = build;
+    this.#plan = plan;
+    this.#reaches = reaches;
+    this.#index = index;
+  }
+
+  /** Emits what stands for a node; false where the node stays. */
+  replace(node: Node): boolean {
+    const value = node.outputs[0] as string;
+    if (!this.#plan.coded.has(value)) return false;
+    const { emitter } = this.#build;
+    emitter.prefix = node.name;
+    const coded = this.#replacement(node, value);
+    this.#codes.set(value, coded);
+    emitter.op("DequantizeLinear", [coded.codes, coded.scale, coded.zeroPoint], {}, { outputs: [value] });
+    return true;
+  }
+
+  #replacement(node: Node, value: string): Reaching {
+    const b = this.#build;
+    if (node.opType === "ConvDataGrad") {
+      const [dy, , codes, scale] = node.inputs as [string, string, string, string];
+      const from = this.#codesOf(dy);
+      const step = this.#stepFrom(from, value);
+      return { ...step, ...codedConvDataGrad(b, from, { codes, scale }, windowProblemOf(node), step.scale) };
+    }
+    if (node.opType === "Add") {
+      const [left, right] = node.inputs.map((name) => this.#codesOf(name)) as [Reaching, Reaching];
+      const step = this.#stepFrom(left.reach > right.reach ? left : right, value);
+      const to = { ...step, zeroPoint: middleCode(b) };
+      return { ...to, codes: this.#kernel("QLinearAdd", left, right, to) };
+    }
+    const { gradient, condition } = maskOf(node, this.#index) as Masked;
+    const from = this.#codesOf(gradient);
+    const mask = { codes: b.cast(condition, "uint8"), scale: b.scalar(1), zeroPoint: zeroCode(b) };
+    return { ...from, codes: this.#kernel("QLinearMul", from, mask, from) };
+  }
+
+  #kernel(opType: string, left: Coded, right: Coded, to: Omit<Coded, "codes">): string {
+    const inputs = [left, right].flatMap(({ codes, scale, zeroPoint }) => [codes, scale, zeroPoint]);
+    return this.#build.op(opType, [...inputs, to.scale, to.zeroPoint], {}, "com.microsoft");
+  }
+
+  /** The codes of a value; those of one that stays float are made where they are first wanted, exactly as wide as it is. */
+  #codesOf(name: string): Reaching {
+    const known = this.#codes.get(name);
+    if (known !== undefined) return known;
+    const made = this.#build.emitter.node("DynamicQuantizeLinear", [name], { outputCount: 3 });
+    const [codes, scale, zeroPoint] = made as [string, string, string];
+    const coded = { codes, scale, zeroPoint, reach: this.#reaches.get(reachName(name)) ?? 0 };
+    this.#codes.set(name, coded);
+    return coded;
+  }
+
+  /** The scale of a value's codes: so many times that of the codes that it comes from. */
+  #stepFrom(from: Reaching, value: string): { scale: string; reach: number } {
+    const reach = headroom * (this.#reaches.get(reachName(value)) ?? 0);
+    const known = reach > 0 && from.reach > 0;
+    const factor = known ? reach / from.reach : 1;
+    const b = this.#build;
+    return { scale: b.mul(from.scale, b.scalar(factor)), reach: known ? reach : from.reach };
+  }
+}
+
+/** How much wider than measured the codes of gradients are. */
+const headroom = 2;
+
+const zeroCode = (b: GradientBuilder): string =>
+  b.emitter.constant(tensorOf("uint8", [], Uint8Array.of(0)));

@@ -1,0 +1,56 @@
+import type { WindowProblem } from "../../ops/gradient-nodes.ts";
+import { positions } from "../lowering.ts";
+
+/** Along one axis the elements of x at the same remainder modulo the stride, as a convolution of dy of stride 1. */
+interface AxisPhase {
+  /** Taps of the kernel that meet these elements, in the order in which the convolution takes them; may be none. */
+  taps: number[];
+  dilation: number;
+  padBegin: number;
+  padEnd: number;
+}
+
+/** dx at one remainder per axis, as a convolution of dy of stride 1; undefined: zero, for no tap meets it. */
+export type PhaseConvolution = { axes: AxisPhase[] } | undefined;
+
+/**
+ * The convolutions of dy whose outputs, interleaved, are dx, by remainder (the last axis's the fastest); undefined where
+ * one would need negative pads. All have ceil(x / stride) outputs per axis.
+ *
+ * Output o meets, through tap i, input u = o*s + i*d - pad. With i*d - pad = s*shift + phase this is
+ * u = s*(o + shift) + phase: within the phase's elements h = (u - phase)/s, dy is wanted at o = h - shift.
+ */
+export function phaseConvolutions(problem: WindowProblem): PhaseConvolution[] | undefined {
+  const byAxis = problem.strides.map((_, axis) => axisPhases(problem, axis));
+  const all = byAxis.flat();
+  if (all.some(({ padBegin, padEnd }) => padBegin < 0 || padEnd < 0)) return undefined;
+  return positions(problem.strides).map((remainders) => {
+    const axes = remainders.map((remainder, axis) => byAxis[axis]?.[remainder] as AxisPhase);
+    return axes.some(({ taps }) => taps.length === 0) ? undefined : { axes };
+  });
+}
+
+function axisPhases(problem: WindowProblem, axis: number): AxisPhase[] {
+  const at = (values: readonly number[]): number => values[axis] as number;
+  const [stride, pad, inputs] = [at(problem.strides), at(problem.padBegin), at(problem.x.slice(2))];
+  const outputs = at(problem.y.slice(2));
+  return Array.from({ length: stride }, (_, phase) => {
+    const met = Array.from({ length: at(problem.kernel) }, (_, tap) => ({
+      tap,
+      distance: tap * at(problem.dilations) - pad - phase,
+    }))
+      .filter(({ distance }) => distance % stride === 0)
+      .map(({ tap, distance }) => ({ tap, shift: distance / stride }))
+      .reverse();
+    const [first, second] = met;
+    if (first === undefined) return { taps: [], dilation: 1, padBegin: 0, padEnd: 0 };
+    const dilation = second === undefined ? 1 : first.shift - second.shift;
+    const reach = dilation * (met.length - 1);
+    return {
+      taps: met.map(({ tap }) => tap),
+      dilation,
+      padBegin: first.shift,
+      padEnd: Math.ceil(inputs / stride) - outputs - first.shift + reach,
+    };
+  });
+}
