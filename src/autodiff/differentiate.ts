@@ -30,6 +30,8 @@ export interface DifferentiateOptions {
    * its fake quantizer made of it. Clip masks are then taken from codes. See lowering/integer.
    */
   stands?: ReadonlyMap<string, string>;
+  /** Whether a gradient in the graph as it is so far will be 8-bit codes; see lowering/integer. Default: none is. */
+  coded?: (graph: Graph, gradient: string) => boolean;
   /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */
   portable?: boolean;
   /** Which of several forms gradients are computed in; default: by estimate. */
@@ -73,7 +75,7 @@ export function differentiateAbstract(
   const leaves = new Set([...parameters, ...options.weights.map((weight) => weight.codes)]);
   requireValues(forward, options, leaves);
   const path = findGradientPath(forward, options.loss, leaves);
-  const walk = new Walk(graph, forward, path, options.opset ?? 13);
+  const walk = new Walk(graph, forward, path, options);
   walk.refuseUnsupported();
   walk.run(options.loss);
   const gradients = nameGradients(walk.build, forward, leaves, options.weights, (name) => walk.total(name));
@@ -85,14 +87,19 @@ class Walk {
   readonly build: GradientBuilder;
   readonly #forward: ForwardGraph;
   readonly #path: ReadonlySet<string>;
-  readonly #opset: number;
+  readonly #options: Pick<DifferentiateOptions, "opset" | "coded">;
   readonly #sums: GradientSums;
 
-  constructor(graph: Graph, forward: ForwardGraph, path: ReadonlySet<string>, opset: number) {
+  constructor(
+    graph: Graph,
+    forward: ForwardGraph,
+    path: ReadonlySet<string>,
+    options: Pick<DifferentiateOptions, "opset" | "coded">,
+  ) {
     this.build = new GradientBuilder(new Emitter(graph));
     this.#forward = forward;
     this.#path = path;
-    this.#opset = opset;
+    this.#options = options;
     this.#sums = new GradientSums(this.build);
   }
 
@@ -174,7 +181,10 @@ class Walk {
   }
 
   #contextOf(node: Node): NodeContext {
-    return new NodeContext(node, this.#forward, this.#sums, this.build, this.#path, this.#opset);
+    const { opset = 13, coded } = this.#options;
+    const { graph } = this.build.emitter;
+    const isCoded = (gradient: string): boolean => coded?.(graph, gradient) ?? false;
+    return new NodeContext(node, this.#forward, this.#sums, this.build, this.#path, opset, isCoded);
   }
 }
 

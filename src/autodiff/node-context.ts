@@ -14,6 +14,7 @@ export class NodeContext implements RuleContext {
   readonly #forward: ForwardGraph;
   readonly #sums: GradientSums;
   readonly #path: ReadonlySet<string>;
+  readonly #coded: (gradient: string) => boolean;
   readonly #dots = new Map<number, Dot>();
   readonly #slots: readonly string[];
 
@@ -24,6 +25,7 @@ export class NodeContext implements RuleContext {
     build: GradientBuilder,
     path: ReadonlySet<string>,
     opset: number,
+    coded: (gradient: string) => boolean,
   ) {
     this.node = node;
     this.build = build;
@@ -31,6 +33,7 @@ export class NodeContext implements RuleContext {
     this.#forward = forward;
     this.#sums = sums;
     this.#path = path;
+    this.#coded = coded;
     this.#slots = forward.slotsOf(node);
   }
 
@@ -75,6 +78,10 @@ export class NodeContext implements RuleContext {
 
   dequantizedWeight(slot: number): DequantizedWeight | undefined {
     return this.#forward.dequantizedWeight(this.#slots[slot] ?? "");
+  }
+
+  isCoded(gradient: string): boolean {
+    return this.#coded(gradient);
   }
 
   contribute(value: string, gradient: string): void {

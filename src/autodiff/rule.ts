@@ -49,13 +49,15 @@ export interface RuleContext {
   quantizer(): FakeQuantizer | undefined;
   /** The codes of the quantizer, where the value it quantizes is not there to be read. */
   codesInstead(): string | undefined;
+  /** Whether a gradient that was emitted will be 8-bit codes, and so be rounded. */
+  isCoded(gradient: string): boolean;
   /** Adds to the gradient of a value that is not one of the slots (codes and scale of a quantized weight). */
   contribute(value: string, gradient: string): void;
   /** <dy, y> of the first output, as a scalar, by the cheapest way that its readers offer. */
   outputDot(): string;
   /**
    * Offers a cheap way to <g, v> for the gradient g that this rule returns for slot v. Every operator that is
-   * linear in a slot has one: <g, v> = <dy, y - what does not depend on v>.
+   * linear in a slot has one: <g, v> = <dy, y - what does not depend on v>. It does not hold for a g that is rounded.
    */
   offerDot(slot: number, dot: Dot): void;
 }

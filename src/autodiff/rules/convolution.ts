@@ -12,11 +12,14 @@ import { linearPart, weightScaleGradient } from "./weight-scale.ts";
  *           db = sum of dy over all but the channels
  */
 export const conv = rule(
-  (c, dy) => [
-    c.wants(0) ? dataGradient(c, dy) : null,
-    c.wants(1) ? weightGradient(c, dy) : null,
-    c.wants(2) ? channelSum(c.build, dy, c.output().shape) : null,
-  ],
+  (c, dy) => {
+    const dx = c.wants(0) ? dataGradient(c, dy) : null;
+    return [
+      dx,
+      c.wants(1) ? weightGradient(c, dy, dx) : null,
+      c.wants(2) ? channelSum(c.build, dy, c.output().shape) : null,
+    ];
+  },
   {
     refuse: (c) =>
       (c.trainedWeight(1)?.axis ?? 0) === 0
@@ -42,7 +45,7 @@ function dataGradient(c: RuleContext, dy: string): string {
 }
 
 /** Full gradient of a float weight; a quantized one's rows and scale get theirs instead. */
-function weightGradient(c: RuleContext, dy: string): string | null {
+function weightGradient(c: RuleContext, dy: string, dx: string | null): string | null {
   const x = c.input(0).name;
   const weight = c.trainedWeight(1);
   if (weight === undefined) return c.build.gradient("ConvWeightGrad", [x, dy], attributesOf(c));
@@ -52,7 +55,7 @@ function weightGradient(c: RuleContext, dy: string): string | null {
   if (weight.wantsScale) {
     const bias = c.has(2) ? c.input(2).name : undefined;
     c.contribute(weight.scale, weightScaleGradient(c, weight, dy, 1, bias));
-    c.offerDot(0, () => c.build.sum(linearPart(c, dy, 1, bias)));
+    if (dx !== null && !c.isCoded(dx)) c.offerDot(0, () => c.build.sum(linearPart(c, dy, 1, bias)));
   }
   return null;
 }

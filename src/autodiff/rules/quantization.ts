@@ -13,7 +13,10 @@ import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
  *           dz = -s * (sum of dy - sum of dx)
  *
  * Where integer kernels make the codes q there is no x: m = [qmin < q < qmax], and y stands for x. What the scale's
- * gradient loses is the rounding error of the values within the bounds, times their gradients: zero on average.
+ * gradient loses is the rounding error of the values within the bounds, times their gradients: zero on average. Where dy
+ * is rounded to codes, the difference of two large sums would be the rounding's; what saturates is then summed itself:
+ *
+ *           ds = (qmax - z) * (sum of dy where q = qmax) + (qmin - z) * (sum of dy where q = qmin)
  *
  * A DequantizeLinear of a weight whose reader takes no rows:
  *
@@ -40,11 +43,33 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   const { build: b } = c;
   const x = c.input(0);
   const codes = c.codesInstead();
+  if (codes !== undefined && c.isCoded(dy)) return saturationGradient(c, dy, q, codes);
   const inside = codes === undefined ? valuesInside(c, q) : codesInside(c, q, codes);
   const dx = b.mul(dy, b.indicator(inside, x.dtype));
   const kept = (): string => dotByChannels(b, dx, x);
   c.offerDot(0, kept);
   return [dx, c.wants(1) ? scaleGradient(c, kept()) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
+}
+
+function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, codes: string): SlotGradients {
+  const { build: b } = c;
+  const x = c.input(0);
+  const below = b.mul(dy, b.indicator(b.op("Less", [codes, codeOf(c, q, q.qmax)]), x.dtype));
+  const dx = b.mul(below, b.indicator(b.op("Greater", [codes, codeOf(c, q, q.qmin)]), x.dtype));
+  c.offerDot(0, () => dotByChannels(b, dx, x));
+  const [all, notAbove, inside] = [dy, below, dx].map((value) => sumByChannels(b, value, x.shape)) as [
+    string,
+    string,
+    string,
+  ];
+  const [above, beneath] = [b.sub(all, notAbove), b.sub(notAbove, inside)];
+  const zero = zeroPointOf(c, q);
+  const reach = (bound: number, sum: string): string => b.mul(scalarOf(c, b.sub(b.scalar(bound), zero), c.input(1).shape), sum);
+  return [
+    dx,
+    c.wants(1) ? shaped(c, b.add(reach(q.qmax, above), reach(q.qmin, beneath)), 1) : null,
+    c.wants(2) ? zeroPointGradient(c, dy, dx) : null,
+  ];
 }
 
 /** Where lo <= x <= hi. */
@@ -60,11 +85,13 @@ function valuesInside(c: RuleContext, q: FakeQuantizer): string {
 /** Where qmin < codes < qmax. */
 function codesInside(c: RuleContext, q: FakeQuantizer, codes: string): string {
   const { build: b } = c;
-  const bound = (code: number): string => {
-    return b.emitter.constant(tensorOfBytes(q.codeType, [], Uint8Array.of(code)));
-  };
-  return b.op("Equal", [codes, b.op("Clip", [codes, bound(q.qmin + 1), bound(q.qmax - 1)])]);
+  const within = b.op("Clip", [codes, codeOf(c, q, q.qmin + 1), codeOf(c, q, q.qmax - 1)]);
+  return b.op("Equal", [codes, within]);
 }
+
+/** A code as a constant. */
+const codeOf = (c: RuleContext, q: FakeQuantizer, code: number): string =>
+  c.build.emitter.constant(tensorOfBytes(q.codeType, [], Uint8Array.of(code)));
 
 /** `kept`: sum of dx*x. The sum of dy*y is asked of y's readers, who mostly have it already. */
 function scaleGradient(c: RuleContext, kept: string): string {

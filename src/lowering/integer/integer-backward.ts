@@ -1,9 +1,11 @@
+import { intOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
 import { cloneGraph, indexGraph, staticShape, type GraphIndex } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
-import { tensorOf } from "../../tensor/tensor.ts";
+import { tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
+import { product } from "../lowering.ts";
 import { reachName } from "./gradient-reaches.ts";
 import { type Coded, codedConvDataGrad, fitsCodes, middleCode } from "./coded-data-grad.ts";
 
@@ -11,6 +13,8 @@ import { type Coded, codedConvDataGrad, fitsCodes, middleCode } from "./coded-da
 export interface IntegerBackward {
   /** Float values whose nodes integer kernels replace. */
   coded: ReadonlySet<string>;
+  /** Shapes of the coded gradients. */
+  shapes: ReadonlyMap<string, readonly number[]>;
   /** Float values that are turned into codes for those kernels. */
   entries: ReadonlySet<string>;
 }
@@ -35,8 +39,12 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
     if (shape !== undefined) shapes.set(node.outputs[0] as string, shape);
   }
   const entries = [...wanted.keys()].filter((name) => !shapes.has(name));
-  return { coded: new Set(shapes.keys()), entries: new Set(entries) };
+  return { coded: new Set(shapes.keys()), shapes, entries: new Set(entries) };
 }
+
+/** Whether `planIntegerBackward` makes codes of a gradient, as far as the graph is there. */
+export const isCodedIn = (graph: Graph, gradient: string): boolean =>
+  planIntegerBackward(graph).coded.has(gradient);
 
 /** Shape of a sum or a masked gradient whose operands are there as codes; undefined for any other node. */
 function outputShape(
@@ -127,12 +135,33 @@ class Rewriter {
   /** Emits what stands for a node; false where the node stays. */
   replace(node: Node): boolean {
     const value = node.outputs[0] as string;
-    if (!this.#plan.coded.has(value)) return false;
     const { emitter } = this.#build;
     emitter.prefix = node.name;
+    if (node.opType === "ReduceSum") return this.#sumOfMaps(node);
+    if (!this.#plan.coded.has(value)) return false;
     const coded = this.#replacement(node, value);
     this.#codes.set(value, coded);
     emitter.op("DequantizeLinear", [coded.codes, coded.scale, coded.zeroPoint], {}, { outputs: [value] });
+    return true;
+  }
+
+  /** The sum of each map of coded gradients: a product of the codes with ones, which is exact and reads one byte per element. */
+  #sumOfMaps(node: Node): boolean {
+    const [value = "", axes = ""] = node.inputs;
+    const from = this.#codes.get(value);
+    const shape = this.#plan.shapes.get(value);
+    const over = this.#build.emitter.graph.initializers.get(axes);
+    if (from === undefined || shape === undefined || over === undefined) return false;
+    const spatial = shape.map((_, axis) => axis).slice(2);
+    if (intOf(node, "keepdims", 1) !== 0 || Array.from(viewAs(over, "int64"), Number).join() !== spatial.join())
+      return false;
+    const b = this.#build;
+    const [images, channels, ...sizes] = shape as [number, number, ...number[]];
+    const maps = b.reshape(from.codes, [images * channels, product(sizes)]);
+    const ones = b.emitter.constant(tensorOf("uint8", [product(sizes), 1], new Uint8Array(product(sizes)).fill(1)));
+    const sums = b.op("MatMulInteger", [maps, ones, from.zeroPoint]);
+    const scaled = b.mul(b.cast(b.reshape(sums, [images, channels]), "float32"), from.scale);
+    b.emitter.op("Identity", [scaled], {}, { outputs: node.outputs });
     return true;
   }
 

@@ -4,7 +4,7 @@ import type { Graph, Model, Value } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { type Forms, guessedForms } from "../../lowering/forms.ts";
 import {
-  type IntegerBackward,
+  isCodedIn,
   lowerIntegerBackward,
   planIntegerBackward,
 } from "../../lowering/integer/integer-backward.ts";
@@ -52,6 +52,7 @@ export async function buildTrainingModel(
   for (const name of state.weights.keys()) {
     graph.inputs.push(createValue(weightNames(name).rows, "int64", [`${name}.rows.count`]));
   }
+  const { portable, tune, measure } = options;
   const opset = pinned.opsets.get("") ?? 13;
   const wanted = wantedGradients(state, parameters);
   const integer = options.forward === "integer" ? planIntegerForward(graph, options) : undefined;
@@ -61,8 +62,8 @@ export async function buildTrainingModel(
     weights: Array.from(state.weights.keys(), weightNames),
     opset,
     ...(integer === undefined ? {} : { stands: integer.stands }),
+    ...(measure === undefined ? {} : { coded: isCodedIn }),
   });
-  const { portable, tune, measure } = options;
   const complete = (abstract: Graph, forms: Forms, outputs: readonly Value[]) => {
     let lowered = lowerGradientNodes(abstract, { portable, forms }).graph;
     if (integer !== undefined) lowered = lowerIntegerForward(lowered, integer);
