@@ -9,7 +9,7 @@ import { loadModel } from "../../src/onnx/index.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
-import { buildArtifact, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
+import { buildArtifact, type BuildArtifactOptions, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { floatWeights } from "../../src/training/artifact/initial-state.ts";
 import type { Manifest } from "../../src/training/artifact/manifest.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
@@ -65,6 +65,12 @@ export async function writeCases(
   const formats = observedTensors(plan);
   const ranges = await calibrate(prepared, formats.keys(), datasetOf(model), { formats, batch: model.batch });
   const state = computeState(prepared, plan, ranges, {});
+  const measure: NonNullable<BuildArtifactOptions["measure"]> = (probe, start) =>
+    measureGradients(probe, start, {
+      teacher: prepared,
+      batches: () => batches(datasetOf(model), { batch: model.batch, limit: 2 * model.batch }),
+      session: { threads },
+    });
   for (const ratio of new Set(tuned)) {
     for (const forward of chosen) {
       const artifact = await buildArtifact({
@@ -72,12 +78,7 @@ export async function writeCases(
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
         tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
-        measure: (probe, start) =>
-          measureGradients(probe, start, {
-            teacher: prepared,
-            batches: () => batches(datasetOf(model), { batch: model.batch, limit: 2 * model.batch }),
-            session: { threads },
-          }),
+        ...(forward === "float" ? {} : { measure }),
       });
       const directory = directoryOf(model, forward, ratio);
       await rm(directory, { recursive: true, force: true });

@@ -5,7 +5,10 @@ import type { GradientBuilder } from "../gradient-builder.ts";
 import { product } from "../lowering.ts";
 import { type PhaseConvolution, phaseConvolutions } from "./phase-convolutions.ts";
 
-/** A gradient as uint8 codes: (codes - zeroPoint) * scale. */
+/**
+ * A gradient as uint8 codes, (codes - zeroPoint) * scale, with its channels last, [N, ...spatial, C]: the layout that
+ * ONNX Runtime's integer convolutions work in.
+ */
 export interface Coded {
   codes: string;
   scale: string;
@@ -45,11 +48,14 @@ export function codedConvDataGrad(
     if (phase === undefined) return undefined;
     const { axes } = phase;
     const operands = [tapsOf(b, turned.codes, phase, problem), turned.scale, zeros];
-    return b.op("QLinearConv", [dy.codes, dy.scale, dy.zeroPoint, ...operands, scale, zeroPoint], {
+    const attributes = {
       kernel_shape: axes.map(({ taps }) => taps.length),
       dilations: axes.map(({ dilation }) => dilation),
       pads: [...axes.map(({ padBegin }) => padBegin), ...axes.map(({ padEnd }) => padEnd)],
-    });
+      channels_last: 1,
+    };
+    const inputs = [dy.codes, dy.scale, dy.zeroPoint, ...operands, scale, zeroPoint];
+    return b.op("QLinearConv", inputs, attributes, "com.microsoft");
   });
   return { codes: interleaved(b, parts, problem), scale, zeroPoint };
 }
@@ -98,7 +104,7 @@ function tapsOf(b: GradientBuilder, weight: string, phase: NonNullable<PhaseConv
   );
 }
 
-/** [N, C, ...ceil(x / stride)] of every remainder as one [N, C, ...x]. */
+/** [N, ...ceil(x / stride), C] of every remainder as one [N, ...x, C]. */
 function interleaved(
   b: GradientBuilder,
   parts: readonly (string | undefined)[],
@@ -110,8 +116,8 @@ function interleaved(
   for (const axis of strides.map((_, index) => index).reverse()) {
     const stride = strides[axis] as number;
     if (stride === 1) continue;
-    const shape = [images, channels, ...size];
-    const inner = product(size.slice(axis + 1));
+    const shape = [images, ...size, channels];
+    const inner = product(size.slice(axis + 1)) * channels;
     const joined = size.map((count, index) => (index === axis ? count * stride : count));
     const rows: (string | undefined)[] = [];
     for (let start = 0; start < current.length; start += stride) {
@@ -125,7 +131,7 @@ function interleaved(
                 group.map((part) => sliced(b, part, shape, inner)),
                 { axis: 1 },
               ),
-              [images, channels, ...joined],
+              [images, ...joined, channels],
             ),
       );
     }
@@ -136,7 +142,7 @@ function interleaved(
   const cut = inputs.map((_, axis) => axis).filter((axis) => size[axis] !== inputs[axis]);
   if (cut.length === 0) return whole;
   const ends = cut.map((axis) => inputs[axis] as number);
-  const axes = cut.map((axis) => axis + 2);
+  const axes = cut.map((axis) => axis + 1);
   return b.op("Slice", [whole, b.ints(cut.map(() => 0)), b.ints(ends), b.ints(axes)]);
 }
 
@@ -146,3 +152,9 @@ function sliced(b: GradientBuilder, part: string | undefined, shape: readonly nu
   if (part !== undefined) return b.reshape(part, flat);
   return b.op("ConstantOfShape", [b.ints(flat)], { value: tensorAttribute(tensorOf("uint8", [1], Uint8Array.of(middle))) });
 }
+
+/** A value's axes with the channels last, and back. */
+export const channelsLast = (b: GradientBuilder, value: string, rank: number): string =>
+  b.transpose(value, [0, ...Array.from({ length: rank - 2 }, (_, axis) => axis + 2), 1]);
+export const channelsFirst = (b: GradientBuilder, value: string, rank: number): string =>
+  b.transpose(value, [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, axis) => axis + 1)]);

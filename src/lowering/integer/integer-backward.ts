@@ -7,13 +7,13 @@ import { tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import { product } from "../lowering.ts";
 import { reachName } from "./gradient-reaches.ts";
-import { type Coded, codedConvDataGrad, fitsCodes, middleCode } from "./coded-data-grad.ts";
+import { channelsFirst, channelsLast, type Coded, codedConvDataGrad, fitsCodes, middleCode } from "./coded-data-grad.ts";
 
 /** Which gradients of an abstract backward are held as 8-bit codes. */
 export interface IntegerBackward {
   /** Float values whose nodes integer kernels replace. */
   coded: ReadonlySet<string>;
-  /** Shapes of the coded gradients. */
+  /** Shapes of both, [N, C, ...spatial]. */
   shapes: ReadonlyMap<string, readonly number[]>;
   /** Float values that are turned into codes for those kernels. */
   entries: ReadonlySet<string>;
@@ -39,7 +39,7 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
     if (shape !== undefined) shapes.set(node.outputs[0] as string, shape);
   }
   const entries = [...wanted.keys()].filter((name) => !shapes.has(name));
-  return { coded: new Set(shapes.keys()), shapes, entries: new Set(entries) };
+  return { coded: new Set(shapes.keys()), entries: new Set(entries), shapes: new Map([...wanted, ...shapes]) };
 }
 
 /** Whether `planIntegerBackward` makes codes of a gradient, as far as the graph is there. */
@@ -141,7 +141,8 @@ class Rewriter {
     if (!this.#plan.coded.has(value)) return false;
     const coded = this.#replacement(node, value);
     this.#codes.set(value, coded);
-    emitter.op("DequantizeLinear", [coded.codes, coded.scale, coded.zeroPoint], {}, { outputs: [value] });
+    const plain = channelsFirst(this.#build, coded.codes, rankOf(this.#plan, value));
+    emitter.op("DequantizeLinear", [plain, coded.scale, coded.zeroPoint], {}, { outputs: [value] });
     return true;
   }
 
@@ -157,9 +158,9 @@ class Rewriter {
       return false;
     const b = this.#build;
     const [images, channels, ...sizes] = shape as [number, number, ...number[]];
-    const maps = b.reshape(from.codes, [images * channels, product(sizes)]);
-    const ones = b.emitter.constant(tensorOf("uint8", [product(sizes), 1], new Uint8Array(product(sizes)).fill(1)));
-    const sums = b.op("MatMulInteger", [maps, ones, from.zeroPoint]);
+    const maps = b.reshape(from.codes, [images, product(sizes), channels]);
+    const ones = b.emitter.constant(tensorOf("uint8", [1, product(sizes)], new Uint8Array(product(sizes)).fill(1)));
+    const sums = b.op("MatMulInteger", [ones, maps, zeroCode(b), from.zeroPoint]);
     const scaled = b.mul(b.cast(b.reshape(sums, [images, channels]), "float32"), from.scale);
     b.emitter.op("Identity", [scaled], {}, { outputs: node.outputs });
     return true;
@@ -181,7 +182,8 @@ class Rewriter {
     }
     const { gradient, condition } = maskOf(node, this.#index) as Masked;
     const from = this.#codesOf(gradient);
-    const mask = { codes: b.cast(condition, "uint8"), scale: b.scalar(1), zeroPoint: zeroCode(b) };
+    const codes = channelsLast(b, b.cast(condition, "uint8"), rankOf(this.#plan, value));
+    const mask = { codes, scale: b.scalar(1), zeroPoint: zeroCode(b) };
     return { ...from, codes: this.#kernel("QLinearMul", from, mask, from) };
   }
 
@@ -195,7 +197,8 @@ class Rewriter {
     const known = this.#codes.get(name);
     if (known !== undefined) return known;
     const made = this.#build.emitter.node("DynamicQuantizeLinear", [name], { outputCount: 3 });
-    const [codes, scale, zeroPoint] = made as [string, string, string];
+    const [plain, scale, zeroPoint] = made as [string, string, string];
+    const codes = channelsLast(this.#build, plain, rankOf(this.#plan, name));
     const coded = { codes, scale, zeroPoint, reach: this.#reaches.get(reachName(name)) ?? 0 };
     this.#codes.set(name, coded);
     return coded;
@@ -213,6 +216,8 @@ class Rewriter {
 
 /** How much wider than measured the codes of gradients are. */
 const headroom = 2;
+
+const rankOf = ({ shapes }: IntegerBackward, name: string): number => shapes.get(name)?.length ?? 0;
 
 const zeroCode = (b: GradientBuilder): string =>
   b.emitter.constant(tensorOf("uint8", [], Uint8Array.of(0)));
