@@ -17,8 +17,6 @@ export type ConvWeightForm = "pointwise" | "unfold-dy" | "unfold-x" | "spread-dy
  * dy can be spread out to x's size instead of taking x apart: more to multiply, less to move, for few trained rows.
  */
 export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): ConvWeightForm {
-  const [, channels = 1] = problem.x;
-  const [, rows = 1] = problem.y;
   const pads = [...problem.padBegin, ...problem.padEnd];
   const pointwise = product(problem.kernel) === 1 && pads.every((pad) => pad === 0);
   const spread: ConvWeightForm[] = canSpread(problem) ? ["spread-dy"] : [];
@@ -26,13 +24,17 @@ export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): Co
     const forms: ConvWeightForm[] = [...spread, "pointwise"];
     return choose(answers, { decision: "conv-weight", facts: [problem], forms, guess: "pointwise" });
   }
-  const fewChannels =
-    channels * product(problem.y.slice(2)) * unfoldedShare <
-    (rows * product(problem.x.slice(2))) / product(problem.strides);
   return choose(answers, {
     ...{ decision: "conv-weight", facts: [problem], forms: [...spread, "unfold-dy", "unfold-x"] },
-    guess: fewChannels ? "unfold-x" : "unfold-dy",
+    guess: unfoldsInput(problem) ? "unfold-x" : "unfold-dy",
   });
+}
+
+/** Whether x has so few channels that unfolding it costs less than unfolding dy of the rows. */
+export function unfoldsInput({ x, y, kernel, strides }: WindowProblem): boolean {
+  if (product(kernel) === 1) return false;
+  const [channels, rows] = [x[1] as number, y[1] as number];
+  return channels * product(y.slice(2)) * unfoldedShare < (rows * product(x.slice(2))) / product(strides);
 }
 
 /** The trained share at which both unfoldings should cost the same: a typical ratio rather than 1. */

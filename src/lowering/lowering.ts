@@ -49,7 +49,7 @@ function swapLast(b: GradientBuilder, value: string, rank: number): string {
   return b.transpose(value, [...axes.slice(0, -2), rank - 1, rank - 2]);
 }
 
-/** value[.., start : start + step*(count-1) + 1 : step, ..] on every spatial axis (from axis 2 on). */
+/** value[.., start : start + step*(count-1) + 1 : step, ..] on every spatial axis, which begin at `firstAxis`. */
 export function sliceSpatial(
   b: GradientBuilder,
   value: string,
@@ -57,6 +57,7 @@ export function sliceSpatial(
   starts: readonly number[],
   counts: readonly number[],
   steps: readonly number[],
+  firstAxis = 2,
 ): string {
   const axes = shape
     .map((_, i) => i)
@@ -67,19 +68,21 @@ export function sliceSpatial(
     (_, i) => (starts[i] as number) + ((counts[i] as number) - 1) * (steps[i] as number) + 1,
   );
   const stepped = axes.some((i) => steps[i] !== 1);
-  const inputs = [b.ints(pick(starts)), b.ints(pick(ends)), b.ints(axes.map((i) => i + 2))];
+  const inputs = [b.ints(pick(starts)), b.ints(pick(ends)), b.ints(axes.map((i) => i + firstAxis))];
   return b.op("Slice", [value, ...inputs, ...(stepped ? [b.ints(pick(steps))] : [])]);
 }
 
-/** Zeros around the spatial axes. */
+/** Zeros, or the code that stands for zero, around the spatial axes. */
 export function padSpatial(
   b: GradientBuilder,
   value: string,
   before: readonly number[],
   after: readonly number[],
+  zero?: string,
 ): string {
   if ([...before, ...after].every((width) => width === 0)) return value;
-  return b.op("Pad", [value, b.ints([0, 0, ...before, 0, 0, ...after])]);
+  const pads = b.ints([0, 0, ...before, 0, 0, ...after]);
+  return b.op("Pad", zero === undefined ? [value, pads] : [value, pads, zero]);
 }
 
 /** Every combination of one index per axis, last axis fastest. */

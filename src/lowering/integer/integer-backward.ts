@@ -6,6 +6,9 @@ import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import { product } from "../lowering.ts";
+import { codedConvWeightGrad } from "./coded-weight-grad.ts";
+import { operandOf } from "./operands.ts";
+import { unfoldsInput } from "../choose.ts";
 import { reachName } from "./gradient-reaches.ts";
 import { channelsFirst, channelsLast, type Coded, codedConvDataGrad, fitsCodes, middleCode } from "./coded-data-grad.ts";
 
@@ -103,14 +106,20 @@ function maskOf(node: Node, index: GraphIndex): Masked | undefined {
  * saturates. Where a node that stays
  * float reads a coded gradient, it is dequantized under its own name.
  */
-export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, reaches: ReadonlyMap<string, number>): Graph {
+export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, options: CodesOptions): Graph {
   const graph = cloneGraph(source);
-  const index = indexGraph(source);
   const nodes = graph.nodes;
   graph.nodes = [];
-  const rewriter = new Rewriter(new GradientBuilder(new Emitter(graph)), plan, reaches, index);
+  const rewriter = new Rewriter(new GradientBuilder(new Emitter(graph)), source, plan, options);
   for (const node of nodes) if (!rewriter.replace(node)) graph.nodes.push(node);
   return graph;
+}
+
+export interface CodesOptions {
+  /** How far gradients reach on some samples, by the names that `withReaches` gives them. */
+  reaches: ReadonlyMap<string, number>;
+  /** Whether the forward runs on integer kernels, so that activations are there as codes alone. */
+  integerForward: boolean;
 }
 
 /** Codes of a gradient, and how far they reach in the measure of the reaches. */
@@ -121,15 +130,17 @@ interface Reaching extends Coded {
 class Rewriter {
   readonly #build: GradientBuilder;
   readonly #plan: IntegerBackward;
-  readonly #reaches: ReadonlyMap<string, number>;
+  readonly #options: CodesOptions;
+  readonly #source: Graph;
   readonly #index: GraphIndex;
   readonly #codes = new Map<string, Reaching>();
 
-  constructor(build: GradientBuilder, plan: IntegerBackward, reaches: ReadonlyMap<string, number>, index: GraphIndex) {
+  constructor(build: GradientBuilder, source: Graph, plan: IntegerBackward, options: CodesOptions) {
     this.#build = build;
+    this.#source = source;
     this.#plan = plan;
-    this.#reaches = reaches;
-    this.#index = index;
+    this.#options = options;
+    this.#index = indexGraph(source);
   }
 
   /** Emits what stands for a node; false where the node stays. */
@@ -138,12 +149,37 @@ class Rewriter {
     const { emitter } = this.#build;
     emitter.prefix = node.name;
     if (node.opType === "ReduceSum") return this.#sumOfMaps(node);
+    if (node.domain === gradientDomain && node.opType === "ConvWeightGrad") return this.#weightGradient(node);
     if (!this.#plan.coded.has(value)) return false;
     const coded = this.#replacement(node, value);
     this.#codes.set(value, coded);
     const plain = channelsFirst(this.#build, coded.codes, rankOf(this.#plan, value));
     emitter.op("DequantizeLinear", [plain, coded.scale, coded.zeroPoint], {}, { outputs: [value] });
     return true;
+  }
+
+  /** Weight gradients from codes, where x is there as codes alone. */
+  #weightGradient(node: Node): boolean {
+    const [x = "", dy = "", rows] = node.inputs;
+    const problem = windowProblemOf(node);
+    const to = this.#codes.get(dy);
+    const from = this.#codedInput(x);
+    if (to === undefined || from === undefined || problem.group > 1 || unfoldsInput(problem)) return false;
+    const b = this.#build;
+    const since = b.emitter.graph.nodes.length;
+    const dw = codedConvWeightGrad(b, from, to, rows, problem);
+    b.nameOutput(dw, node.outputs[0] as string, since);
+    return true;
+  }
+
+  #codedInput(x: string): Coded | undefined {
+    if (!this.#options.integerForward) return undefined;
+    const operand = operandOf(x, this.#source, this.#index);
+    if (operand === undefined || operand.axis !== undefined || operand.zeroPoint === "") return undefined;
+    if (operand.moves.length > 0) return undefined;
+    const rank = staticShape(this.#source, x)?.length;
+    if (rank === undefined) return undefined;
+    return { ...operand, codes: channelsLast(this.#build, operand.codes, rank) };
   }
 
   /** The sum of each map of coded gradients: a product of the codes with ones, which is exact and reads one byte per element. */
@@ -158,11 +194,12 @@ class Rewriter {
       return false;
     const b = this.#build;
     const [images, channels, ...sizes] = shape as [number, number, ...number[]];
+    const since = b.emitter.graph.nodes.length;
     const maps = b.reshape(from.codes, [images, product(sizes), channels]);
     const ones = b.emitter.constant(tensorOf("uint8", [1, product(sizes)], new Uint8Array(product(sizes)).fill(1)));
     const sums = b.op("MatMulInteger", [ones, maps, zeroCode(b), from.zeroPoint]);
     const scaled = b.mul(b.cast(b.reshape(sums, [images, channels]), "float32"), from.scale);
-    b.emitter.op("Identity", [scaled], {}, { outputs: node.outputs });
+    b.nameOutput(scaled, node.outputs[0] as string, since);
     return true;
   }
 
@@ -199,14 +236,14 @@ class Rewriter {
     const made = this.#build.emitter.node("DynamicQuantizeLinear", [name], { outputCount: 3 });
     const [plain, scale, zeroPoint] = made as [string, string, string];
     const codes = channelsLast(this.#build, plain, rankOf(this.#plan, name));
-    const coded = { codes, scale, zeroPoint, reach: this.#reaches.get(reachName(name)) ?? 0 };
+    const coded = { codes, scale, zeroPoint, reach: this.#options.reaches.get(reachName(name)) ?? 0 };
     this.#codes.set(name, coded);
     return coded;
   }
 
   /** The scale of a value's codes: so many times that of the codes that it comes from. */
   #stepFrom(from: Reaching, value: string): { scale: string; reach: number } {
-    const reach = headroom * (this.#reaches.get(reachName(value)) ?? 0);
+    const reach = headroom * (this.#options.reaches.get(reachName(value)) ?? 0);
     const known = reach > 0 && from.reach > 0;
     const factor = known ? reach / from.reach : 1;
     const b = this.#build;

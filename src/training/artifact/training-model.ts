@@ -79,7 +79,8 @@ export async function buildTrainingModel(
     const plan = planIntegerBackward(exact);
     const probe = withReaches(exact, plan);
     const { model } = complete(probe, guessedForms, probe.outputs);
-    abstract = lowerIntegerBackward(exact, plan, await measure(dropUnusedInputs(model)));
+    const reaches = await measure(dropUnusedInputs(model));
+    abstract = lowerIntegerBackward(exact, plan, { reaches, integerForward: integer !== undefined });
   }
   const forms = tune === undefined ? guessedForms : await tune(abstract, { opset, portable });
   const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];

@@ -1,0 +1,71 @@
+import type { WindowProblem } from "../../ops/gradient-nodes.ts";
+import type { GradientBuilder } from "../gradient-builder.ts";
+import { padSpatial, product, sliceSpatial } from "../lowering.ts";
+import { groupByPhase } from "../phases.ts";
+import { channelsFirst, type Coded } from "./coded-data-grad.ts";
+
+/** Products of two codes that a sum of 32 bits holds in any case. */
+const mostTerms = 2 ** 16;
+
+/**
+ * dw [R, Ci, ...k] of an ungrouped convolution for the output channels `rows` (all of them without), from the codes of x
+ * and dy: a product of integers, exact but for the scales. dy of the rows is unfolded: for each kernel tap it is shifted
+ * so that it lies over the elements of x that it met. Strides split x into phases, over which the taps are spread.
+ */
+export function codedConvWeightGrad(
+  b: GradientBuilder,
+  x: Coded,
+  dy: Coded,
+  rows: string | undefined,
+  problem: WindowProblem,
+): string {
+  const rank = problem.x.length;
+  const channels = problem.x[1] as number;
+  const plain = channelsFirst(b, dy.codes, rank);
+  const picked = rows === undefined ? plain : b.op("Gather", [plain, rows], { axis: 1 });
+  const plan = groupByPhase(problem);
+  const padded = padSpatial(b, picked, plan.before, plan.after, dy.zeroPoint);
+  const ones = problem.strides.map(() => 1);
+  const parts = plan.phases.map((phase) => {
+    const pieces = phase.taps.map((tap) => 
+      sliceSpatial(b, padded, plan.paddedShape, tap.start, phase.size, ones),
+    );
+    const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
+    const inputs = problem.x.slice(2);
+    const met = sliceSpatial(b, x.codes, inputs, phase.offset, phase.size, problem.strides, 1);
+    const dw = integerProduct(
+      b,
+      { ...dy, codes: unfolded },
+      { ...x, codes: met },
+      { images: problem.x[0] as number, positions: product(phase.size), channels },
+    );
+    return b.reshape(dw, [phase.taps.length, -1, channels]);
+  });
+  const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
+  const order = plan.phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
+  const sorted = order.every((index, i) => index === i)
+    ? joined
+    : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
+  return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, channels, ...problem.kernel]);
+}
+
+/** sum over images n and positions p of a[n, i, p] * c[n, p, j], as [i, j]; the number of rows of a need not be known. */
+function integerProduct(
+  b: GradientBuilder,
+  a: Coded,
+  c: Coded,
+  size: { images: number; positions: number; channels: number },
+): string {
+  const { images, positions: each, channels } = size;
+  const scale = b.mul(a.scale, c.scale);
+  const left = b.reshape(a.codes, [images, -1, each]);
+  const zeros = [a.zeroPoint, c.zeroPoint];
+  if (images * each <= mostTerms) {
+    const flat = b.reshape(b.transpose(left, [1, 0, 2]), [-1, images * each]);
+    const right = b.reshape(c.codes, [images * each, channels]);
+    return b.mul(b.cast(b.op("MatMulInteger", [flat, right, ...zeros]), "float32"), scale);
+  }
+  const right = b.reshape(c.codes, [images, each, channels]);
+  const products = b.cast(b.op("MatMulInteger", [left, right, ...zeros]), "float32");
+  return b.mul(b.sum(products, [0]), scale);
+}
