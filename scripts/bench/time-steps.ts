@@ -1,11 +1,9 @@
 import { join } from "node:path";
 import { loadModel, saveModel } from "../../src/onnx/index.ts";
 import { dropUnused } from "../../src/passes/remove-unused.ts";
-import { openSession } from "../../src/runtime/open-model.ts";
 import { Session } from "../../src/runtime/session.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { artifactFiles } from "../../src/training/artifact/manifest.ts";
-import { holdSteady, steadyState } from "../../src/training/artifact/train-from.ts";
 import { Stopwatch, timedGraph } from "../../src/training/profile/stopwatch.ts";
 import { defaultTrainOptions } from "../../src/training/train-options.ts";
 import {
@@ -50,14 +48,8 @@ export async function openStepTimer(
   ratios: readonly number[],
   threads: number,
 ): Promise<StepTimer> {
-  const options = { ...runtime, threads };
-  const graphs = await openGraphs(bench.directory, bench.manifest, options);
-  const whole = await loadModel(join(bench.directory, artifactFiles.trainingModel));
-  await graphs.training.release();
-  graphs.training = await openSession(
-    holdSteady(whole, steadyState(whole.graph, bench.stateAt(0))),
-    sessionOptions(bench.manifest, options),
-  );
+  const held = bench.stateAt(0);
+  const graphs = await openGraphs(bench.directory, bench.manifest, { ...runtime, threads, held });
   const forward = await openForward(bench, threads);
   const data = await dataOf(bench);
   const steps = ratios.map((ratio): TimedStep => {

@@ -2,13 +2,12 @@ import { join } from "node:path";
 import type { Graph } from "../../ir/model.ts";
 import { readProfile } from "../../runtime/read-profile.ts";
 import { withTemporaryDirectory } from "../../runtime/open-model.ts";
-import { Session } from "../../runtime/session.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
-import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import type { Manifest } from "../artifact/manifest.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
-import { sessionOptions } from "../trainer/graphs.ts";
+import { openTraining, sessionOptions } from "../trainer/graphs.ts";
 import { type MeasuredRuns, stepCosts } from "./step-costs.ts";
 
 const runsEach = 5;
@@ -28,10 +27,8 @@ export async function measureCosts(
 ): Promise<StepCosts> {
   return withTemporaryDirectory(async (folder) => {
     const prefix = join(folder, "costs");
-    const session = await Session.create(join(directory, artifactFiles.trainingModel), {
-      ...sessionOptions(manifest, options),
-      profilePrefix: prefix,
-    });
+    const settings = { ...sessionOptions(manifest, options), profilePrefix: prefix };
+    const session = await openTraining(directory, settings, state);
     try {
       for (const share of [1, fewRows]) {
         const feeds = { ...data };

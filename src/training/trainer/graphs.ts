@@ -4,6 +4,8 @@ import { openSession } from "../../runtime/open-model.ts";
 import { Session, type SessionOptions } from "../../runtime/session.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import { holdSteady } from "../artifact/train-from.ts";
+import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 
 /** The sessions of a run. Release them: they hold native memory. */
@@ -29,13 +31,27 @@ export function sessionOptions(manifest: Manifest, options: Runtime): SessionOpt
 }
 
 /**
+ * Opens the training graph of an artifact. With `held`, a state, as a run has it between two choices of rows: data
+ * gradients on integer kernels are computed with that state's weights as constants.
+ */
+export async function openTraining(
+  directory: string,
+  session: SessionOptions,
+  held?: TrainingState,
+): Promise<Session> {
+  const path = join(directory, artifactFiles.trainingModel);
+  if (held === undefined) return Session.create(path, session);
+  return openSession(holdSteady(await loadModel(path), held), session);
+}
+
+/**
  * Opens an artifact's graphs with the session settings that its manifest asks for. `profilePrefix`: the training
- * graph's profile goes to a file of this prefix.
+ * graph's profile goes to a file of this prefix; `held`: see `openTraining`.
  */
 export async function openGraphs(
   directory: string,
   manifest: Manifest,
-  { profilePrefix, ...options }: Runtime & { profilePrefix?: string },
+  { profilePrefix, held, ...options }: Runtime & { profilePrefix?: string; held?: TrainingState },
 ): Promise<TrainingGraphs> {
   const session = sessionOptions(manifest, options);
   const profile = profilePrefix === undefined ? {} : { profilePrefix };
@@ -45,7 +61,7 @@ export async function openGraphs(
     Session.create(join(directory, file), { ...session, ...more });
   const opened: Session[] = [];
   try {
-    opened.push(await open(artifactFiles.trainingModel, profile));
+    opened.push(await openTraining(directory, { ...session, ...profile }, held));
     const evaluation = await loadModel(join(directory, artifactFiles.evalModel));
     opened.push(await openSession(watchedModel(evaluation, manifest), { ...session, ...quiet }));
     opened.push(await open(artifactFiles.optimizerModel));
