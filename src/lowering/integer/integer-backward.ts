@@ -153,8 +153,7 @@ class Rewriter {
     if (!this.#plan.coded.has(value)) return false;
     const coded = this.#replacement(node, value);
     this.#codes.set(value, coded);
-    const plain = channelsFirst(this.#build, coded.codes, rankOf(this.#plan, value));
-    emitter.op("DequantizeLinear", [plain, coded.scale, coded.zeroPoint], {}, { outputs: [value] });
+    this.#dequantize(coded, value);
     return true;
   }
 
@@ -201,6 +200,18 @@ class Rewriter {
     const scaled = b.mul(b.cast(b.reshape(sums, [images, channels]), "float32"), from.scale);
     b.nameOutput(scaled, node.outputs[0] as string, since);
     return true;
+  }
+
+  /**
+   * The gradient in float for the nodes that stay so. The reshapes around it keep ONNX Runtime (1.30, 1.32) from pushing the
+   * transpose through several readers, some of which broadcast: it then ends with shapes that do not fit each other.
+   */
+  #dequantize({ codes, scale, zeroPoint }: Coded, value: string): void {
+    const b = this.#build;
+    const shape = this.#plan.shapes.get(value) as readonly number[];
+    const flat = b.reshape(channelsFirst(b, codes, shape.length), [-1, product(shape.slice(2))]);
+    const values = b.op("DequantizeLinear", [flat, scale, zeroPoint]);
+    b.emitter.op("Reshape", [values, b.ints(shape)], {}, { outputs: [value] });
   }
 
   #replacement(node: Node, value: string): Reaching {
