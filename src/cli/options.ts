@@ -158,7 +158,7 @@ export const artifactOptions = group(groups.training, {
   },
   backward: {
     describe:
-      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: with the integer forward)",
+      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: on the CPU)",
     choices: ["auto", "float", "integer"],
     default: "auto",
   },

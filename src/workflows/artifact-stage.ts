@@ -58,7 +58,7 @@ function buildMicroBatch(
   signal: AbortSignal,
 ): Promise<Artifact> {
   const forward = choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward;
-  const backward = choices.backward === "auto" ? fittingBackward(forward, choices) : choices.backward;
+  const backward = choices.backward === "auto" ? fittingBackward(provider, choices) : choices.backward;
   return buildArtifact({
     model,
     plan,
@@ -142,10 +142,11 @@ export function formTrials({
  * rounded, which matters with 4 bits.
  */
 function fittingForward(plan: QuantizationPlan, provider: string | undefined): "float" | "integer" {
-  const onCpu = provider === undefined || provider === "cpu";
-  return onCpu && plan.activations.every(({ bits }) => bits === 8) ? "integer" : "float";
+  return onCpu(provider) && plan.activations.every(({ bits }) => bits === 8) ? "integer" : "float";
 }
 
-/** The masks and sums between integer data gradients are contrib operators. */
-const fittingBackward = (forward: "float" | "integer", { portable }: ArtifactChoices): "float" | "integer" =>
-  portable ? "float" : forward;
+/** Integer kernels are those of the CPU provider; the masks and sums between data gradients are contrib operators. */
+const fittingBackward = (provider: string | undefined, { portable }: ArtifactChoices): "float" | "integer" =>
+  onCpu(provider) && !portable ? "integer" : "float";
+
+const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";

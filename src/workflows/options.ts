@@ -33,7 +33,7 @@ export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
   optimizer: Partial<OptimizerOptions>;
   /** What the training forward computes with; auto: integer kernels on the CPU for 8-bit activations, else float. */
   forward: "auto" | "float" | "integer";
-  /** What data gradients of convolutions are computed with; auto: integer kernels where the forward runs on them. */
+  /** What data gradients of convolutions are computed with; auto: integer kernels on the CPU. */
   backward: "auto" | "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;

@@ -12,7 +12,7 @@ import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
 import { Stepper } from "../../src/training/trainer/step.ts";
 import { targetsOf } from "../../src/training/trainer/targets.ts";
 import { requirePython, runPython } from "../support/python.ts";
-import { tinyArtifact, tinyData } from "./tiny-network.ts";
+import { tinyMeasure, tinyArtifact, tinyData } from "./tiny-network.ts";
 
 const script = "test/training/fixtures/run_artifact.py";
 let directory: string;
@@ -35,14 +35,19 @@ function relativeGap(actual: Tensor, expected: Tensor): number {
 }
 
 test.for([
-  { kind: "sgd", forward: "float" },
-  { kind: "adamw", forward: "float" },
-  { kind: "sgd", forward: "integer" },
+  { kind: "sgd", forward: "float", backward: "float" },
+  { kind: "adamw", forward: "float", backward: "float" },
+  { kind: "sgd", forward: "integer", backward: "float" },
+  { kind: "sgd", forward: "integer", backward: "integer" },
 ] as const)(
-  "Python's onnxruntime takes the same $kind steps with $forward forward from the manifest alone",
-  async ({ kind, forward }, context) => {
+  "Python's onnxruntime takes the same $kind steps with $forward forward and $backward backward from the manifest alone",
+  async ({ kind, forward, backward }, context) => {
     const python = await requirePython(context, ["numpy", "onnxruntime"]);
-    const artifact = await tinyArtifact({ wbits: 4, forward, optimizer: { kind, weightRate: 0.02 } });
+    const artifact = await tinyArtifact({
+      ...{ wbits: 4, forward, optimizer: { kind, weightRate: 0.02 } },
+      ...(backward === "integer" ? { measure: tinyMeasure } : {}),
+    });
+    expect(artifact.manifest.backward).toBe(backward);
     await writeArtifact(artifact, directory);
     const graphs = await openGraphs(directory, artifact.manifest, {
       provider: null,

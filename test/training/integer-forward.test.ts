@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
+import { batches } from "../../src/data/batches.ts";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import { exportModel } from "../../src/export/export-model.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
-import { type Artifact, buildArtifact } from "../../src/training/artifact.ts";
+import { type Artifact, buildArtifact, type BuildArtifactOptions } from "../../src/training/artifact.ts";
+import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
 
 const cases = [
@@ -17,10 +19,23 @@ const images = 8;
 
 test.each(cases)("$network $bits: the integer forward is the deployed model's", async (network) => {
   const quantized = await quantizedNetwork(network);
-  const build = (forward: "float" | "integer"): Promise<Artifact> =>
+  const dataset = await openDataset(fashionMnist, [
+    { name: "input", dtype: "float32", shape: ["N", 1, 28, 28] },
+  ]);
+  const measure: NonNullable<BuildArtifactOptions["measure"]> = (probe, start) =>
+    measureGradients(probe, start, {
+      teacher: quantized.model,
+      batches: () => batches(dataset, { batch: images, limit: 4 * images }),
+      session: { threads: 1 },
+    });
+  const build = (
+    forward: "float" | "integer",
+    more: Partial<BuildArtifactOptions> = {},
+  ): Promise<Artifact> =>
     buildArtifact({
       ...{ ...quantized, batch: images, forward, loss: { kind: "cross-entropy", hasLabels: true } },
       source: { file: "model.onnx", sha256: "0".repeat(64) },
+      ...more,
     });
   const [float, integer] = [await build("float"), await build("integer")];
   expect(integer.manifest.forward).toBe("integer");
@@ -29,9 +44,6 @@ test.each(cases)("$network $bits: the integer forward is the deployed model's", 
   const layers = float.evalModel.graph.nodes.filter(({ opType }) => opType === "Conv").length;
   expect([count("Conv"), count("QLinearConv")]).toEqual([0, layers]);
 
-  const dataset = await openDataset(fashionMnist, [
-    { name: "input", dtype: "float32", shape: ["N", 1, 28, 28] },
-  ]);
   const batch = await dataset.read(Array.from({ length: images }, (_, index) => 800 + index));
   const labels = Array.from(batch.labels ?? []);
   const data = { ...batch.inputs, labels: tensorOf("int64", [images], BigInt64Array.from(labels, BigInt)) };
@@ -47,12 +59,38 @@ test.each(cases)("$network $bits: the integer forward is the deployed model's", 
   // Gradients of weights point where the exact ones do; clip masks are from codes, and biases are rounded. With 4-bit
   // activations both are coarse, which is why the float forward is the default there.
   const exact = await stepOf(float, data);
-  const cosines = float.manifest.weights
-    .map(({ grad }) => cosine(trained[grad] as Tensor, exact[grad] as Tensor))
-    .sort((a, b) => a - b);
+  const { weights, parameters } = float.manifest;
+  const cosines = (
+    of: readonly { grad: string | null }[],
+    found: Record<string, Tensor>,
+    reference: Record<string, Tensor>,
+  ): [median: number, least: number] => {
+    const each = of
+      .map(({ grad }) => cosine(found[grad as string] as Tensor, reference[grad as string] as Tensor))
+      .sort((a, b) => a - b);
+    return [each[each.length >> 1] ?? NaN, each[0] ?? NaN];
+  };
   const fine = network.bits !== "w4a4";
-  expect(cosines[cosines.length >> 1]).toBeGreaterThan(fine ? 0.98 : 0.8);
-  expect(cosines[0]).toBeGreaterThan(fine ? 0.9 : 0);
+  const [median, least] = cosines(weights, trained, exact);
+  expect(median).toBeGreaterThan(fine ? 0.98 : 0.8);
+  expect(least).toBeGreaterThan(fine ? 0.9 : 0);
+
+  // The same with data gradients rounded to codes, in either forward: what rounding does adds up towards the first layers.
+  for (const [forward, reference] of [
+    ["integer", trained],
+    ["float", exact],
+  ] as const) {
+    const coded = await build(forward, { measure });
+    expect(coded.trainingModel.graph.nodes.some(({ opType }) => opType === "QLinearMul")).toBe(true);
+    const rounded = await stepOf(coded, data);
+    expect(lossOf(rounded)).toBe(lossOf(reference));
+    const scales = weights.map(({ scaleGrad }) => ({ grad: scaleGrad }));
+    for (const of of [weights, scales, parameters]) {
+      const [middle, worst] = cosines(of, rounded, reference);
+      expect(middle).toBeGreaterThan(0.98);
+      expect(worst).toBeGreaterThan(0.75);
+    }
+  }
 });
 
 /** Loss and gradients of an artifact's first state. */

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { calibrate } from "../../src/calibration/calibrate.ts";
+import { batches } from "../../src/data/batches.ts";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import { randomStream } from "../../src/data/random.ts";
 import { Emitter } from "../../src/ir/emit.ts";
@@ -10,6 +11,7 @@ import { computeState, observedTensors } from "../../src/quantization/parameters
 import { planQuantization } from "../../src/quantization/plan.ts";
 import { floats } from "../../src/tensor/tensor.ts";
 import { type Artifact, buildArtifact, type BuildArtifactOptions } from "../../src/training/artifact.ts";
+import { measureGradients } from "../../src/training/measure-gradients.ts";
 
 /** Data of the tiny network: 480 images [1, 8, 8] of three kinds. */
 export const tinyData = { path: fileURLToPath(new URL("fixtures/shapes-data.mjs", import.meta.url)) };
@@ -69,3 +71,13 @@ export async function tinyArtifact(
     ...rest,
   });
 }
+
+/** Measures the tiny network's gradients for an integer backward. */
+export const tinyMeasure: NonNullable<BuildArtifactOptions["measure"]> = async (probe, start) => {
+  const dataset = await openDataset(tinyData, [{ name: "x", dtype: "float32", shape: ["N", 1, 8, 8] }]);
+  return measureGradients(probe, start, {
+    teacher: await prepareModel(tinyModel()),
+    batches: () => batches(dataset, { batch: 16, limit: 64 }),
+    session: { threads: 1 },
+  });
+};

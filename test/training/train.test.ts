@@ -11,7 +11,7 @@ import { loadSafetensors } from "../../src/training/checkpoint/files.ts";
 import { stateTensor } from "../../src/training/state.ts";
 import { defaultTrainOptions, loadTrained, train, type TrainOptions } from "../../src/training/train.ts";
 import { type RunOutcome, runTraining } from "../../src/training/trainer/run-training.ts";
-import { tinyArtifact, tinyData } from "./tiny-network.ts";
+import { tinyArtifact, tinyData, tinyMeasure } from "./tiny-network.ts";
 
 let artifact: Artifact;
 let directory: string;
@@ -204,6 +204,38 @@ test("an interrupted and resumed run ends with the same bytes as an uninterrupte
     expect(whole.equals(parts)).toBe(true);
   }
 });
+
+test.each(["cwpl", "cost"] as const)(
+  "%s with an integer backward: a run resumed between two choices of rows ends as an uninterrupted one",
+  async (mode) => {
+    const integer = await tinyArtifact({
+      ...{ forward: "integer", measure: tinyMeasure },
+      loss: { kind: "cross-entropy", hasLabels: true },
+      optimizer: { weightRate: 0.05, parameterRate: 0.05 },
+    });
+    expect(integer.manifest.backward).toBe("integer");
+    await writeArtifact(integer, run(`integer-${mode}`));
+    // Choices at steps 0 and 20: long enough to hold weights for; stopped at 24.
+    const settings = { ...defaultTrainOptions, ...options, maxSteps: 27, cache: run("cache") };
+    const job = (name: string, resume: boolean) => ({
+      ...{ artifact: run(`integer-${mode}`), data: tinyData, runDirectory: run(name), resume },
+      options: { ...settings, freezing: { ...freezing, mode, ratio: 0.5, budget: 0.8, refresh: 320 } },
+    });
+    const hooks = { logger: silentLogger, signal: new AbortController().signal, progress: () => undefined };
+    await runTraining(job(`whole-${mode}`, false), hooks);
+    const stop = new AbortController();
+    const progress = ({ step }: { step: number }): void => (step === 24 ? stop.abort() : undefined);
+    const outcome = await runTraining(job(`parts-${mode}`, false), { ...hooks, signal: stop.signal, progress });
+    expect(outcome.completed).toBe(false);
+    await runTraining(job(`parts-${mode}`, true), hooks);
+    const [whole, parts] = await Promise.all(
+      ["whole", "parts"].map((name) => readFile(join(run(`${name}-${mode}`), "checkpoint.safetensors"))),
+    );
+    expect(whole?.equals(parts as Buffer)).toBe(true);
+    const { tensors } = await loadSafetensors(join(run(`whole-${mode}`), "checkpoint.safetensors"));
+    expect([...tensors.keys()].some((name) => name.startsWith("held:"))).toBe(true);
+  },
+);
 
 test("the seed decides the run", async () => {
   const states = [];

@@ -162,7 +162,7 @@ class Rewriter {
     const [x = "", dy = "", rows] = node.inputs;
     const problem = windowProblemOf(node);
     const to = this.#codes.get(dy);
-    const from = this.#codedInput(x);
+    const from = this.#codedInput(x, problem.x.length);
     if (to === undefined || from === undefined || problem.group > 1 || unfoldsInput(problem)) return false;
     const b = this.#build;
     const since = b.emitter.graph.nodes.length;
@@ -171,13 +171,11 @@ class Rewriter {
     return true;
   }
 
-  #codedInput(x: string): Coded | undefined {
+  #codedInput(x: string, rank: number): Coded | undefined {
     if (!this.#options.integerForward) return undefined;
     const operand = operandOf(x, this.#source, this.#index);
     if (operand === undefined || operand.axis !== undefined || operand.zeroPoint === "") return undefined;
     if (operand.moves.length > 0) return undefined;
-    const rank = staticShape(this.#source, x)?.length;
-    if (rank === undefined) return undefined;
     return { ...operand, codes: channelsLast(this.#build, operand.codes, rank) };
   }
 
