@@ -4,7 +4,7 @@ import type { BenchRun } from "../scripts/bench/results.ts";
 
 const rows = (steps: readonly (readonly [number, number])[]): BenchRun["rows"] =>
   steps.map(([ratio, step]) => ({
-    forward: "float",
+    arithmetic: "float",
     mode: "cwpl",
     ratio,
     step,
@@ -34,7 +34,7 @@ describe("plots of the benchmark", () => {
       ]),
     };
     const { legend, points } = linesOf(drawPlots([run]).get("ratio-net.svg"));
-    expect(legend).toEqual(["float forward", "PyTorch QAT"]);
+    expect(legend).toEqual(["float", "PyTorch QAT"]);
     const [own = [], peer = []] = points;
     const [full = [], half = [], none = []] = own as [number[], number[], number[]];
     expect((full[0] as number) - (half[0] as number)).toBeCloseTo((half[0] as number) - (none[0] as number));

@@ -9,7 +9,12 @@ import { loadModel } from "../../src/onnx/index.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
-import { buildArtifact, type BuildArtifactOptions, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
+import {
+  buildArtifact,
+  type BuildArtifactOptions,
+  readArtifact,
+  writeArtifact,
+} from "../../src/training/artifact.ts";
 import { floatWeights } from "../../src/training/artifact/initial-state.ts";
 import type { Manifest } from "../../src/training/artifact/manifest.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
@@ -18,7 +23,7 @@ import { copyState, type TrainingState } from "../../src/training/state.ts";
 import type { BenchModel } from "./bench-models.ts";
 import { formTrials } from "../../src/workflows/artifact-stage.ts";
 import { randomDataset } from "./random-data.ts";
-import type { Forward } from "./results.ts";
+import type { Arithmetic } from "./results.ts";
 
 /** The share of rows for which the forms of gradients are tried out: full training gets its own, lower ratios share one. */
 export type TunedRatio = 1 | 0.25;
@@ -28,7 +33,7 @@ export const tunedRatio = (ratio: number): TunedRatio => (ratio > 0.5 ? 1 : 0.25
 /** A network's artifact on disk, and its state before any row was chosen. */
 export interface BenchCase {
   model: BenchModel;
-  forward: Forward;
+  arithmetic: Arithmetic;
   tuned: TunedRatio;
   directory: string;
   manifest: Manifest;
@@ -43,16 +48,16 @@ const datasetOf = (model: BenchModel): Dataset =>
 /** Folder of what was measured of this machine. */
 export const cacheFolder = join("build", "bench", "cache");
 
-export const directoryOf = (model: BenchModel, forward: Forward, tuned: TunedRatio): string =>
-  join("build", "bench", `${model.name}-${forward}-${tuned}`);
+export const directoryOf = (model: BenchModel, arithmetic: Arithmetic, tuned: TunedRatio): string =>
+  join("build", "bench", `${model.name}-${arithmetic}-${tuned}`);
 
 /**
- * Quantizes the network to W8A8 and writes its artifacts under build/bench, one per kind of forward and tuned ratio;
+ * Quantizes the network to W8A8 and writes its artifacts under build/bench, one per arithmetic and tuned ratio;
  * resolves to a reason when it cannot.
  */
 export async function writeCases(
   model: BenchModel,
-  chosen: readonly Forward[],
+  chosen: readonly Arithmetic[],
   tuned: Iterable<TunedRatio>,
   threads: number,
 ): Promise<string | undefined> {
@@ -72,15 +77,16 @@ export async function writeCases(
       session: { threads },
     });
   for (const ratio of new Set(tuned)) {
-    for (const forward of chosen) {
+    for (const arithmetic of chosen) {
+      const forward = arithmetic === "integer" ? "integer" : "float";
       const artifact = await buildArtifact({
         ...{ model: prepared, plan, state, forward, batch: model.batch },
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
         tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
-        ...(forward === "float" ? {} : { measure }),
+        ...(arithmetic === "float" ? {} : { measure }),
       });
-      const directory = directoryOf(model, forward, ratio);
+      const directory = directoryOf(model, arithmetic, ratio);
       await rm(directory, { recursive: true, force: true });
       await writeArtifact(artifact, directory);
     }
@@ -89,8 +95,12 @@ export async function writeCases(
 }
 
 /** Opens what `writeCases` wrote. */
-export async function openCase(model: BenchModel, forward: Forward, tuned: TunedRatio): Promise<BenchCase> {
-  const directory = directoryOf(model, forward, tuned);
+export async function openCase(
+  model: BenchModel,
+  arithmetic: Arithmetic,
+  tuned: TunedRatio,
+): Promise<BenchCase> {
+  const directory = directoryOf(model, arithmetic, tuned);
   const dataset = datasetOf(model);
   const { manifest, checkpoint, floatModel } = await readArtifact(directory);
   const latents = floatWeights(floatModel.graph, manifest);
@@ -100,7 +110,7 @@ export async function openCase(model: BenchModel, forward: Forward, tuned: Tuned
     refreshRows(state, manifest.weights, paper, { floatWeights: latents });
     return state;
   };
-  return { model, forward, tuned, directory, manifest, dataset, stateAt };
+  return { model, arithmetic, tuned, directory, manifest, dataset, stateAt };
 }
 
 /** Runs the script that exports a model; resolves to a reason when it cannot. */

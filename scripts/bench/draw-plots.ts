@@ -1,11 +1,15 @@
 import { type LineChart, lineChartFile, type Series } from "../../src/report/line-chart.ts";
 import { colours } from "../../src/report/svg.ts";
-import { type BenchRun, forwards } from "./results.ts";
+import { arithmetics, type BenchRun } from "./results.ts";
 
 const stepTime = { title: "one training step, ms", fromZero: true };
-/** PyTorch's line in every plot; ours are dashed with float forward. */
+/** PyTorch's line in every plot; ours are dashed where some of it is float. */
 const torchLook = { title: "PyTorch QAT", colour: "#444", dash: "2 3" };
-const lookOf = { float: { dash: "6 4", dots: true }, integer: { dots: true } };
+const lookOf = {
+  float: { dash: "6 4", dots: true },
+  mixed: { dash: "10 2", dots: true },
+  integer: { dots: true },
+};
 
 /** SVG files by name: step time against r for every such run, against batch and against depth where runs are. */
 export function drawPlots(runs: readonly BenchRun[]): Map<string, string> {
@@ -22,11 +26,11 @@ export function drawPlots(runs: readonly BenchRun[]): Map<string, string> {
 function ratioChart({ model, batch, sample, rows: all, torch }: BenchRun): LineChart {
   const rows = all.filter(({ mode }) => mode === "cwpl");
   const ratios = [...new Set(rows.map(({ ratio }) => ratio))].sort((a, b) => a - b);
-  const ours = forwards.map((forward, index): Series => {
+  const ours = arithmetics.map((arithmetic, index): Series => {
     const points = rows
-      .filter((row) => row.forward === forward)
+      .filter((row) => row.arithmetic === arithmetic)
       .map(({ ratio, step }) => [ratio, step] as const);
-    return { title: `${forward} forward`, points, ...lookOf[forward], colour: colours[index] as string };
+    return { title: arithmetic, points, ...lookOf[arithmetic], colour: colours[index] as string };
   });
   const level = torch && { ...torchLook, points: ratios.map((ratio) => [ratio, torch.step] as const) };
   return {
@@ -53,22 +57,22 @@ function depthChart(runs: readonly BenchRun[]): LineChart {
   };
 }
 
-/** One line per kind of forward and r over the runs, and PyTorch's. */
+/** One line per arithmetic and r over the runs, and PyTorch's. */
 function sweep(
   unsorted: readonly BenchRun[],
   along: { title: string; of: (run: BenchRun) => number },
 ): Omit<LineChart, "title"> {
   const runs = [...unsorted].sort((a, b) => along.of(a) - along.of(b));
   const ratios = [...new Set(runs.flatMap(({ rows }) => rows.map(({ ratio }) => ratio)))];
-  const ours = forwards.flatMap((forward) =>
+  const ours = arithmetics.flatMap((arithmetic) =>
     ratios.map((ratio, index): Series => {
       const points = runs.flatMap((run) =>
         run.rows
-          .filter((row) => row.forward === forward && row.ratio === ratio)
+          .filter((row) => row.arithmetic === arithmetic && row.ratio === ratio)
           .map(({ step }) => [along.of(run), step] as const),
       );
       const colour = colours[index % colours.length] as string;
-      return { title: `${forward}, r = ${ratio}`, points, ...lookOf[forward], colour };
+      return { title: `${arithmetic}, r = ${ratio}`, points, ...lookOf[arithmetic], colour };
     }),
   );
   const peer = runs.flatMap((run) =>

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --forwards float,integer --ratios 1,0.5,0.25,0.1,0.05,0
+ * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --arithmetic float,mixed,integer --ratios 1,0.5,0.25,0.1,0.05,0
  *                   --budgets 0.35 --rounds 7 --threads 2 --no-torch --json FILE]
  *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8,16 --batch-model resnet50
  *                --depths 8,14,20,32,44,56]
@@ -22,13 +22,13 @@ import { tunedRatio, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel, benchModels, resNetOfDepth } from "./bench-models.ts";
 import { measureMemory } from "./measure-memory.ts";
 import { printRun } from "./print-run.ts";
-import { type BenchResults, type BenchRun, forwards } from "./results.ts";
+import { type BenchResults, type BenchRun, arithmetics } from "./results.ts";
 import { type Settings, timeModel } from "./time-model.ts";
 
 const { values: options } = parseArgs({
   options: {
     models: { type: "string", default: benchModels.map(({ name }) => name).join(",") },
-    forwards: { type: "string", default: forwards.join(",") },
+    arithmetic: { type: "string", default: arithmetics.join(",") },
     ratios: { type: "string", default: "1,0.5,0.25,0.1,0.05,0" },
     budgets: { type: "string", default: "0.35" },
     rounds: { type: "string", default: "7" },
@@ -45,7 +45,7 @@ const { values: options } = parseArgs({
 });
 const list = (text: string): string[] => text.split(",").filter((entry) => entry !== "");
 const settings: Settings = {
-  forwards: forwards.filter((forward) => list(options.forwards).includes(forward)),
+  arithmetics: arithmetics.filter((each) => list(options.arithmetic).includes(each)),
   ratios: list(options.ratios).map(Number),
   budgets: list(options.budgets).map(Number),
   rounds: Number(options.rounds),
@@ -69,7 +69,7 @@ async function run(kind: BenchRun["kind"], model: BenchModel, chosen: Settings):
   console.log(`\n${name}, ${what}`);
   const reason = await writeCases(
     model,
-    chosen.forwards,
+    chosen.arithmetics,
     [...chosen.ratios, ...chosen.budgets].map(tunedRatio),
     chosen.threads,
   );

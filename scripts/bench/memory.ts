@@ -1,5 +1,5 @@
 /**
- * npm run bench:memory [-- --models resnet20,mobilenetv3,resnet50 --forwards float,integer --ratios 0.05,1 --threads 2]
+ * npm run bench:memory [-- --models resnet20,mobilenetv3,resnet50 --arithmetic float,mixed,integer --ratios 0.05,1 --threads 2]
  *
  * Estimates the memory of training runs from their graphs, takes the runs in the compiled product's training process, a
  * few steps each with a look at held-out samples before and after, and prints the estimate against that process's peak.
@@ -10,30 +10,34 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { pathToFileURL } from "node:url";
 import { calibrate } from "../../src/calibration/calibrate.ts";
+import { batches } from "../../src/data/batches.ts";
+import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset } from "../../src/data/open-dataset.ts";
+import type { Model } from "../../src/ir/model.ts";
 import { silentLogger } from "../../src/log.ts";
 import { loadModel } from "../../src/onnx/index.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
-import { buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
+import { buildArtifact, type BuildArtifactOptions, writeArtifact } from "../../src/training/artifact.ts";
+import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { estimateMemory } from "../../src/training/memory/estimate-memory.ts";
 import type * as childProcess from "../../src/training/trainer/child-process.ts";
 import { defaultTrainOptions } from "../../src/training/train-options.ts";
 import { exportModel } from "./bench-case.ts";
 import { type BenchModel, benchModels } from "./bench-models.ts";
-import { forwards } from "./results.ts";
+import { arithmetics } from "./results.ts";
 
 const { values: options } = parseArgs({
   options: {
     models: { type: "string", default: "resnet20,mobilenetv3,resnet50" },
-    forwards: { type: "string", default: forwards.join(",") },
+    arithmetic: { type: "string", default: arithmetics.join(",") },
     ratios: { type: "string", default: "0.05,1" },
     threads: { type: "string", default: "2" },
   },
 });
 const threads = Number(options.threads);
-const batches: Readonly<Record<string, number[]>> = {
+const batchesOf: Readonly<Record<string, number[]>> = {
   resnet20: [16, 64, 128],
   mobilenetv3: [16, 128],
   resnet50: [2, 8],
@@ -49,7 +53,7 @@ const { trainInChild } = (await import(compiled)) as typeof childProcess;
 
 const line = (cells: readonly string[]): void =>
   console.log(cells.map((cell, column) => (column < 2 ? cell.padEnd(13) : cell.padStart(12))).join(""));
-line(["model", "forward", "batch", "ratio", "estimate", "measured", "off by"]);
+line(["model", "arithmetic", "batch", "ratio", "estimate", "measured", "off by"]);
 const gaps: number[] = [];
 for (const name of options.models.split(",")) {
   const model = [...benchModels, mobilenet].find((candidate) => candidate.name === name);
@@ -75,11 +79,13 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
   );
   const ranges = await calibrate(model, formats.keys(), dataset, { formats, samples: 16, batch: 8 });
   const state = computeState(model, plan, ranges, {});
-  for (const forward of forwards.filter((each) => options.forwards.split(",").includes(each)))
-    for (const batch of batches[name] ?? [])
+  for (const arithmetic of arithmetics.filter((each) => options.arithmetic.split(",").includes(each)))
+    for (const batch of batchesOf[name] ?? [])
       for (const ratio of options.ratios.split(",").map(Number)) {
+        const forward = arithmetic === "integer" ? "integer" : "float";
         const artifact = await buildArtifact({
           ...{ model, plan, state, batch, forward, freezing: { ratio } },
+          ...(arithmetic === "float" ? {} : { measure: measureOn(dataset, model, batch) }),
           loss: { kind: "auto", hasLabels: true },
           source: { file: path, sha256: "" },
         });
@@ -90,9 +96,19 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
         gaps.push(Math.abs(bytes / measured - 1));
         const megabytes = (value: number): string => `${(value / 1e6).toFixed(0)} MB`;
         const gap = `${(100 * (bytes / measured - 1)).toFixed(1)} %`;
-        line([name, forward, String(batch), String(ratio), megabytes(bytes), megabytes(measured), gap]);
+        line([name, arithmetic, String(batch), String(ratio), megabytes(bytes), megabytes(measured), gap]);
       }
 }
+
+/** Measures gradients for an integer backward on one batch. */
+const measureOn =
+  (dataset: Dataset, teacher: Model, batch: number): NonNullable<BuildArtifactOptions["measure"]> =>
+  (probe, start) =>
+    measureGradients(probe, start, {
+      teacher,
+      batches: () => batches(dataset, { batch, limit: batch }),
+      session: { threads },
+    });
 
 async function measure(
   spec: { path: string; classes: number },

@@ -1,6 +1,6 @@
 import type { BenchRun, StepRow } from "./results.ts";
 
-/** Prints a run as ratios: against full training (r = 1) with its first kind of forward, and against PyTorch. */
+/** Prints a run as ratios: against full training (r = 1) with its first arithmetic, and against PyTorch. */
 export function printRun({ rows, forward, torch, memory, others }: BenchRun): void {
   const forwardTimes = Object.entries(forward).map(([name, ms]) => `${name} forward ${ms.toFixed(0)} ms`);
   if (torch !== undefined)
@@ -16,14 +16,14 @@ export function printRun({ rows, forward, torch, memory, others }: BenchRun): vo
 
 function printSteps(rows: readonly StepRow[], torchStep: number | undefined): void {
   const full = rows.find(
-    ({ mode, ratio, forward }) => mode === "cwpl" && ratio === 1 && forward === rows[0]?.forward,
+    ({ mode, ratio, arithmetic }) => mode === "cwpl" && ratio === 1 && arithmetic === rows[0]?.arithmetic,
   );
   const times = (base: number | undefined, own: number): string =>
     base === undefined ? "-" : `${(base / own).toFixed(2)}x`;
   const line = (cells: readonly string[]): void =>
     console.log(`  ${cells.map((cell) => cell.padStart(12)).join("")}`);
-  line(["forward", "r", "backward ms", "x of full", "step ms", "x of full", "x of torch", "in JS"]);
-  for (const { forward, mode, ratio, step, backward, overhead } of rows) {
+  line(["arithmetic", "r", "backward ms", "x of full", "step ms", "x of full", "x of torch", "in JS"]);
+  for (const { arithmetic, mode, ratio, step, backward, overhead } of rows) {
     const own = [
       backward.toFixed(0),
       times(full?.backward, backward),
@@ -31,7 +31,7 @@ function printSteps(rows: readonly StepRow[], torchStep: number | undefined): vo
       times(full?.step, step),
     ];
     line([
-      forward,
+      arithmetic,
       mode === "cost" ? `cost ${ratio}` : String(ratio),
       ...own,
       times(torchStep, step),

@@ -1,5 +1,5 @@
 /**
- * npm run bench:refreshes [-- --models resnet20,resnet50 --forward integer --refreshes 50 --threads 2]
+ * npm run bench:refreshes [-- --models resnet20,resnet50 --arithmetic integer --refreshes 50 --threads 2]
  *
  * Chooses rows and builds the training session for them over and over, the backward ending at another layer each time,
  * with two steps in between: what a rebuild takes of the time between two refreshes (4096 samples), and whether memory
@@ -17,26 +17,26 @@ import { stepDataOf } from "../../src/training/trainer/targets.ts";
 import { directoryOf, openCase, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel } from "./bench-models.ts";
 import { median } from "./interleave.ts";
-import { forwards } from "./results.ts";
+import { type Arithmetic, arithmetics } from "./results.ts";
 
 const { values } = parseArgs({
   options: {
     models: { type: "string", default: "resnet20,resnet50" },
-    forward: { type: "string", default: "integer" },
+    arithmetic: { type: "string", default: "integer" },
     refreshes: { type: "string", default: "50" },
     threads: { type: "string", default: "2" },
   },
 });
-const forward = forwards.find((name) => name === values.forward);
-if (forward === undefined) throw new Error("--forward is float or integer");
+const chosen = arithmetics.find((name) => name === values.arithmetic);
+if (chosen === undefined) throw new Error("--arithmetic is float, mixed or integer");
 for (const name of values.models.split(",")) {
   const model = benchModel(name);
-  if (!existsSync(directoryOf(model, forward, 0.25)))
-    await writeCases(model, [forward], [0.25], Number(values.threads));
-  await refreshOften(model, forward);
+  if (!existsSync(directoryOf(model, chosen, 0.25)))
+    await writeCases(model, [chosen], [0.25], Number(values.threads));
+  await refreshOften(model, chosen);
 }
 
-async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"): Promise<void> {
+async function refreshOften(model: BenchModel, arithmetic: Arithmetic): Promise<void> {
   const bench = await openCase(model, arithmetic, 0.25);
   const { manifest, directory } = bench;
   const runtime = { ...defaultTrainOptions, threads: Number(values.threads) };
@@ -71,7 +71,7 @@ async function refreshOften(model: BenchModel, arithmetic: "float" | "integer"):
   const largest = (from: number, to: number): string =>
     `${(Math.max(...resident.slice(from, to)) / 1e6).toFixed(0)} MB`;
   const third = Math.floor(resident.length / 3);
-  console.log(`${model.name}, ${arithmetic} forward, ${resident.length} refreshes`);
+  console.log(`${model.name}, ${arithmetic}, ${resident.length} refreshes`);
   console.log(`  rebuild ${median(rebuilds).toFixed(0)} ms, ${share.toFixed(2)} % of the steps between two`);
   console.log(
     `  resident memory, largest in each third: ${largest(0, third)}, ${largest(third, 2 * third)}, ${largest(2 * third, resident.length)}`,

@@ -1,14 +1,18 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 
-export const forwards = ["float", "integer"] as const;
-export type Forward = (typeof forwards)[number];
+/**
+ * What a step computes with: all in float; mixed, a float forward and data gradients on integer kernels; or forward and
+ * backward on integer kernels.
+ */
+export const arithmetics = ["float", "mixed", "integer"] as const;
+export type Arithmetic = (typeof arithmetics)[number];
 
 const ms = z.number();
 const bytes = z.number();
 
 const stepRow = z.object({
-  forward: z.enum(forwards),
+  arithmetic: z.enum(arithmetics),
   mode: z
     .enum(["cwpl", "cost"])
     .default("cwpl")
@@ -18,7 +22,7 @@ const stepRow = z.object({
   backward: ms.describe("The training graph's time less that of its own forward."),
   overhead: z.number().describe("What of a step the sessions do not take, as a share of what they take."),
 });
-/** Medians in milliseconds of one forward's steps at one ratio. */
+/** Medians in milliseconds of the steps of one arithmetic at one ratio. */
 export type StepRow = z.infer<typeof stepRow>;
 
 const benchRun = z.object({
@@ -30,12 +34,12 @@ const benchRun = z.object({
   batch: z.number(),
   sample: z.array(z.number()),
   rows: z.array(stepRow),
-  forward: z.record(z.string(), ms).describe("Forward pass and loss alone, by kind of forward."),
+  forward: z.record(z.string(), ms).describe("Forward pass and loss alone, by arithmetic."),
   torch: z.object({ version: z.string(), forward: ms, step: ms, peakBytes: bytes }).optional(),
   memory: z
     .record(z.string(), bytes)
     .optional()
-    .describe("Peak of a process that only trains at r = 0.25, by kind of forward."),
+    .describe("Peak of a process that only trains at r = 0.25, by arithmetic."),
   others: z.number().describe("Share of all cores that other processes took meanwhile."),
   times: z.record(z.string(), z.array(ms)).describe("Every round, by what was timed."),
 });

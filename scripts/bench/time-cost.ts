@@ -49,7 +49,7 @@ export async function openCostTimer(bench: BenchCase, budget: number, threads: n
   const forward = await openSession(forwardOnly, sessionOptions(manifest, options));
   const stepper = new TimedStepper(bench, graphs, frozen.inputs);
   return {
-    forward: forwardContestant(`${bench.forward} forward of budget ${budget}`, forward, state, data),
+    forward: forwardContestant(`${bench.arithmetic} forward of budget ${budget}`, forward, state, data),
     steps: [{ mode: "cost", ratio: budget, ...stepper.contest(`budget=${budget}`, state, data) }],
     close: async () => {
       await closeGraphs(graphs);

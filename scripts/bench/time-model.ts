@@ -1,14 +1,14 @@
 import { openCase, tunedRatio } from "./bench-case.ts";
 import type { BenchModel } from "./bench-models.ts";
 import { type Contestant, interleave, median } from "./interleave.ts";
-import type { BenchRun, Forward, StepRow } from "./results.ts";
+import type { Arithmetic, BenchRun, StepRow } from "./results.ts";
 import { openCostTimer } from "./time-cost.ts";
 import { openStepTimer, type StepTimer } from "./time-steps.ts";
 import { TorchPeer } from "./torch-peer.ts";
 import { watchCores } from "./watch-cores.ts";
 
 export interface Settings {
-  forwards: readonly Forward[];
+  arithmetics: readonly Arithmetic[];
   ratios: readonly number[];
   /** Budgets of the mode cost. */
   budgets: readonly number[];
@@ -21,19 +21,19 @@ export type Timings = Pick<BenchRun, "rows" | "forward" | "torch" | "others" | "
 
 /** Times the steps of a model whose cases were written, all in turn, beside PyTorch's where there is one. */
 export async function timeModel(model: BenchModel, settings: Settings): Promise<Timings> {
-  const { forwards, ratios, budgets, threads } = settings;
-  const timers: { forward: Forward; timer: StepTimer }[] = [];
+  const { arithmetics, ratios, budgets, threads } = settings;
+  const timers: { arithmetic: Arithmetic; timer: StepTimer }[] = [];
   const directories: string[] = [];
-  for (const forward of forwards) {
+  for (const arithmetic of arithmetics) {
     for (const tuned of new Set(ratios.map(tunedRatio))) {
-      const bench = await openCase(model, forward, tuned);
+      const bench = await openCase(model, arithmetic, tuned);
       const own = ratios.filter((ratio) => tunedRatio(ratio) === tuned);
       directories.push(bench.directory);
-      timers.push({ forward, timer: await openStepTimer(bench, own, threads) });
+      timers.push({ arithmetic, timer: await openStepTimer(bench, own, threads) });
     }
     for (const budget of budgets) {
-      const bench = await openCase(model, forward, tunedRatio(budget));
-      timers.push({ forward, timer: await openCostTimer(bench, budget, threads) });
+      const bench = await openCase(model, arithmetic, tunedRatio(budget));
+      timers.push({ arithmetic, timer: await openCostTimer(bench, budget, threads) });
     }
   }
   const peer = await startPeer(directories[0], settings);
@@ -50,7 +50,7 @@ export async function timeModel(model: BenchModel, settings: Settings): Promise<
   const ended = await peer?.request("nothing");
   const others = othersShare((ended?.processorMs ?? 0) - (started?.processorMs ?? 0));
   const of = (name: string): number => median(times.get(name) ?? []);
-  const rows = timers.flatMap(({ forward, timer }) => rowsOf(forward, timer, of));
+  const rows = timers.flatMap(({ arithmetic, timer }) => rowsOf(arithmetic, timer, of));
   for (const { timer } of timers) await timer.close();
   peer?.stop();
   const torch = peer &&
@@ -63,9 +63,9 @@ export async function timeModel(model: BenchModel, settings: Settings): Promise<
   return {
     rows,
     forward: Object.fromEntries(
-      forwards.map((forward) => {
-        const own = timers.find((each) => each.forward === forward);
-        return [forward, of(own?.timer.forward.name ?? "")];
+      arithmetics.map((arithmetic) => {
+        const own = timers.find((each) => each.arithmetic === arithmetic);
+        return [arithmetic, of(own?.timer.forward.name ?? "")];
       }),
     ),
     ...(torch === undefined ? {} : { torch }),
@@ -78,7 +78,7 @@ async function startPeer(
   first: string | undefined,
   { torch, threads }: Settings,
 ): Promise<TorchPeer | undefined> {
-  if (first === undefined) throw new Error("--forwards names none of float, integer");
+  if (first === undefined) throw new Error("--arithmetic names none of float, mixed, integer");
   const peer = torch ? await TorchPeer.start(first, threads) : "not asked for";
   if (typeof peer !== "string") return peer;
   console.log(`  without PyTorch: ${peer}`);
@@ -93,12 +93,12 @@ function peerContestants(peer: TorchPeer | undefined): Contestant[] {
   }));
 }
 
-function rowsOf(forward: Forward, timer: StepTimer, of: (name: string) => number): StepRow[] {
+function rowsOf(arithmetic: Arithmetic, timer: StepTimer, of: (name: string) => number): StepRow[] {
   const forwardTime = of(timer.forward.name);
   return timer.steps.map(({ mode, ratio, contestant, parts }) => {
     const counted = parts.slice(1);
     return {
-      ...{ forward, mode, ratio, step: of(contestant.name) },
+      ...{ arithmetic, mode, ratio, step: of(contestant.name) },
       backward: median(counted.map((part) => part.training)) - forwardTime,
       overhead: median(counted.map((part) => part.step / part.sessions - 1)),
     };

@@ -56,7 +56,7 @@ export async function openStepTimer(
     const stepper = new TimedStepper(bench, graphs);
     return { mode: "cwpl", ratio, ...stepper.contest(`r=${ratio}`, bench.stateAt(ratio), data) };
   });
-  const name = `${bench.forward} forward of ${bench.tuned}`;
+  const name = `${bench.arithmetic} forward of ${bench.tuned}`;
   return {
     forward: forwardContestant(name, forward, bench.stateAt(0), data),
     steps,
@@ -136,6 +136,6 @@ export class TimedStepper {
       parts.push({ step: whole.spent, training, sessions: training + optimizer });
       return whole.spent;
     };
-    return { contestant: { name: `${this.#bench.forward} step ${name}`, once }, parts };
+    return { contestant: { name: `${this.#bench.arithmetic} step ${name}`, once }, parts };
   }
 }

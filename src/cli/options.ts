@@ -157,8 +157,7 @@ export const artifactOptions = group(groups.training, {
     default: "auto",
   },
   backward: {
-    describe:
-      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: on the CPU)",
+    describe: "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: on the CPU)",
     choices: ["auto", "float", "integer"],
     default: "auto",
   },

@@ -39,5 +39,8 @@ export function dropUnused(model: Model): Model {
 /** The model without graph inputs that nothing reads. */
 export function dropUnusedInputs(model: Model): Model {
   const read = new Set(model.graph.nodes.flatMap(readNames));
-  return { ...model, graph: { ...model.graph, inputs: model.graph.inputs.filter(({ name }) => read.has(name)) } };
+  return {
+    ...model,
+    graph: { ...model.graph, inputs: model.graph.inputs.filter(({ name }) => read.has(name)) },
+  };
 }

@@ -227,11 +227,21 @@ describe("JavaScript modules", () => {
       ["x: { data: new Float32Array(3), dims: [1, 2] }", /needs 8 bytes, got 12/],
       ["x: { data: new Float32Array(3), dims: [1, 3] }", /\[1, 3\] where input "x"/],
       ["x: { data: Float32Array.of(0, NaN), dims: [1, 2] }", /Sample 0 holds NaN/],
+      ["x: { data: new Float32Array(2), shape: [1, 2] }", /array for input "x" is wrong: it is not {data/],
+      ["x: new Float32Array(2)", /array for input "x" is wrong: it is not {data/],
     ];
     for (const [index, [expression, message]] of cases.entries()) {
       const path = await put(`bad${index}.mjs`, module(expression));
       const read = async (): Promise<unknown> => (await open({ path }, inputs)).read([0]);
       await expect(read()).rejects.toThrow(message);
     }
+    const loose = await put("loose.mjs", "export default { length: 5, read: () => new Float32Array(2) };");
+    const opened = await open({ path: loose }, inputs);
+    await expect(opened.read([0])).rejects.toThrow(/gives no inputs but not the model input "x"/);
+    const batches = await put(
+      "loose-batches.mjs",
+      "export default [{ inputs: { x: new Float32Array(2) } }];",
+    );
+    await expect(open({ path: batches }, inputs)).rejects.toThrow(/must be {inputs: {name: {data, dims}}/);
   });
 });

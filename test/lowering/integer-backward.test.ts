@@ -46,7 +46,7 @@ function gradients(problem: WindowProblem): Model {
       dy: problem.y,
       x_codes: ["uint8", ...problem.x],
       codes: ["int8", ...weightShape],
-      scale: [problem.y[1] as number],
+      scale: [problem.y[1]],
       rows: ["int64", 2],
     },
     outputs: ["dx", "dw"],
@@ -94,7 +94,8 @@ async function run(model: Model, feeds: Record<string, Tensor>): Promise<Record<
   return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, viewAs(value, "float32")]));
 }
 
-const largest = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+const largest = (values: Float32Array): number =>
+  values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 test.each(problems)("x $x, kernel $kernel, strides $strides, dilations $dilations", async (problem) => {
   const model = gradients(problem);

@@ -28,10 +28,7 @@ test.each(cases)("$network $bits: the integer forward is the deployed model's", 
       batches: () => batches(dataset, { batch: images, limit: 4 * images }),
       session: { threads: 1 },
     });
-  const build = (
-    forward: "float" | "integer",
-    more: Partial<BuildArtifactOptions> = {},
-  ): Promise<Artifact> =>
+  const build = (forward: "float" | "integer", more: Partial<BuildArtifactOptions> = {}): Promise<Artifact> =>
     buildArtifact({
       ...{ ...quantized, batch: images, forward, loss: { kind: "cross-entropy", hasLabels: true } },
       source: { file: "model.onnx", sha256: "0".repeat(64) },

@@ -225,7 +225,11 @@ test.each(["cwpl", "cost"] as const)(
     await runTraining(job(`whole-${mode}`, false), hooks);
     const stop = new AbortController();
     const progress = ({ step }: { step: number }): void => (step === 24 ? stop.abort() : undefined);
-    const outcome = await runTraining(job(`parts-${mode}`, false), { ...hooks, signal: stop.signal, progress });
+    const outcome = await runTraining(job(`parts-${mode}`, false), {
+      ...hooks,
+      signal: stop.signal,
+      progress,
+    });
     expect(outcome.completed).toBe(false);
     await runTraining(job(`parts-${mode}`, true), hooks);
     const [whole, parts] = await Promise.all(

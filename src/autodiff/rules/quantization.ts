@@ -64,7 +64,8 @@ function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, codes:
   ];
   const [above, beneath] = [b.sub(all, notAbove), b.sub(notAbove, inside)];
   const zero = zeroPointOf(c, q);
-  const reach = (bound: number, sum: string): string => b.mul(scalarOf(c, b.sub(b.scalar(bound), zero), c.input(1).shape), sum);
+  const reach = (bound: number, sum: string): string =>
+    b.mul(scalarOf(c, b.sub(b.scalar(bound), zero), c.input(1).shape), sum);
   return [
     dx,
     c.wants(1) ? shaped(c, b.add(reach(q.qmax, above), reach(q.qmin, beneath)), 1) : null,

@@ -36,8 +36,11 @@ export async function materializeBatches(
 
 function takeApart(batch: ModuleBatch, path: string): Sample[] {
   const entries = Object.entries(batch?.inputs ?? {});
-  const count = entries[0]?.[1].dims[0];
-  if (count === undefined || entries.some(([, { dims }]) => dims[0] !== count)) {
+  const sizes = entries.map(([, { data, dims }]: [string, Partial<ModuleBatch["inputs"][string]>]) =>
+    ArrayBuffer.isView(data) ? dims?.[0] : undefined,
+  );
+  const [count] = sizes;
+  if (count === undefined || sizes.some((size) => size !== count)) {
     throw dataError(
       "module",
       "A batch of the data module must be {inputs: {name: {data, dims}}, labels?}, first dimension the samples",

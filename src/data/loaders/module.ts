@@ -114,11 +114,12 @@ function checkBatch(
 }
 
 function checkTensor(batch: ModuleBatch, input: ModelInput, indices: number[], path: string): Tensor {
-  const given = batch.inputs[input.name];
+  const inputs: Partial<ModuleBatch["inputs"]> = (batch as Partial<ModuleBatch> | undefined)?.inputs ?? {};
+  const given = inputs[input.name];
   if (given === undefined) {
     throw dataError(
       "names",
-      `The module gives ${Object.keys(batch.inputs).join(", ")} but not the model input "${input.name}"`,
+      `The module gives ${Object.keys(inputs).join(", ") || "no inputs"} but not the model input "${input.name}"`,
       path,
       "Name each array after the model input it feeds.",
     );
@@ -145,15 +146,18 @@ const arrayTypes: Readonly<Record<string, DataType>> = {
 };
 
 function toTensor(
-  given: { data: ArrayBufferView; dims: readonly number[] },
+  given: Partial<{ data: ArrayBufferView; dims: readonly number[] }>,
   input: ModelInput,
   path: string,
 ): Tensor {
-  const dtype = arrayTypes[given.data.constructor.name];
+  const { data, dims } = given;
   try {
+    if (!ArrayBuffer.isView(data) || !Array.isArray(dims))
+      throw new Error("it is not {data: a typed array, dims: [samples, ...]}");
+    const dtype = arrayTypes[data.constructor.name];
     if (dtype !== input.dtype) throw new Error(`it is ${dtype ?? "no typed array"}, not ${input.dtype}`);
-    const { buffer, byteOffset, byteLength } = given.data;
-    return tensorOfBytes(dtype, given.dims, new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength));
+    const { buffer, byteOffset, byteLength } = data;
+    return tensorOfBytes(dtype, dims, new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength));
   } catch (error) {
     if (error instanceof UserError) throw error;
     const reason = error instanceof Error ? error.message : String(error);

@@ -94,14 +94,16 @@ function steady(b: GradientBuilder, name: string): string {
 }
 
 /** The taps of one phase, in its order. */
-function tapsOf(b: GradientBuilder, weight: string, phase: NonNullable<PhaseConvolution>, problem: WindowProblem) {
+function tapsOf(
+  b: GradientBuilder,
+  weight: string,
+  phase: NonNullable<PhaseConvolution>,
+  problem: WindowProblem,
+) {
   const picks = phase.axes.flatMap(({ taps }, axis) =>
     taps.length === 1 && problem.kernel[axis] === 1 ? [] : [{ axis: axis + 2, taps }],
   );
-  return picks.reduce(
-    (value, { axis, taps }) => b.op("Gather", [value, b.ints(taps)], { axis }),
-    weight,
-  );
+  return picks.reduce((value, { axis, taps }) => b.op("Gather", [value, b.ints(taps)], { axis }), weight);
 }
 
 /** [N, ...ceil(x / stride), C] of every remainder as one [N, ...x, C]. */
@@ -147,10 +149,17 @@ function interleaved(
 }
 
 /** A part as [slices, elements of a slice], zeros where there is none. */
-function sliced(b: GradientBuilder, part: string | undefined, shape: readonly number[], inner: number): string {
+function sliced(
+  b: GradientBuilder,
+  part: string | undefined,
+  shape: readonly number[],
+  inner: number,
+): string {
   const flat = [product(shape) / inner, inner];
   if (part !== undefined) return b.reshape(part, flat);
-  return b.op("ConstantOfShape", [b.ints(flat)], { value: tensorAttribute(tensorOf("uint8", [1], Uint8Array.of(middle))) });
+  return b.op("ConstantOfShape", [b.ints(flat)], {
+    value: tensorAttribute(tensorOf("uint8", [1], Uint8Array.of(middle))),
+  });
 }
 
 /** A value's axes with the channels last, and back. */

@@ -27,7 +27,7 @@ export function codedConvWeightGrad(
   const padded = padSpatial(b, picked, plan.before, plan.after, dy.zeroPoint);
   const ones = problem.strides.map(() => 1);
   const parts = plan.phases.map((phase) => {
-    const pieces = phase.taps.map((tap) => 
+    const pieces = phase.taps.map((tap) =>
       sliceSpatial(b, padded, plan.paddedShape, tap.start, phase.size, ones),
     );
     const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });

@@ -10,7 +10,14 @@ import { codedConvWeightGrad } from "./coded-weight-grad.ts";
 import { operandOf } from "./operands.ts";
 import { unfoldsInput } from "../choose.ts";
 import { reachName } from "./gradient-reaches.ts";
-import { channelsFirst, channelsLast, type Coded, codedConvDataGrad, fitsCodes, middleCode } from "./coded-data-grad.ts";
+import {
+  channelsFirst,
+  channelsLast,
+  type Coded,
+  codedConvDataGrad,
+  fitsCodes,
+  middleCode,
+} from "./coded-data-grad.ts";
 
 /** Which gradients of an abstract backward are held as 8-bit codes. */
 export interface IntegerBackward {
@@ -42,7 +49,11 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
     if (shape !== undefined) shapes.set(node.outputs[0] as string, shape);
   }
   const entries = [...wanted.keys()].filter((name) => !shapes.has(name));
-  return { coded: new Set(shapes.keys()), entries: new Set(entries), shapes: new Map([...wanted, ...shapes]) };
+  return {
+    coded: new Set(shapes.keys()),
+    entries: new Set(entries),
+    shapes: new Map([...wanted, ...shapes]),
+  };
 }
 
 /** Whether `planIntegerBackward` makes codes of a gradient, as far as the graph is there. */
@@ -187,13 +198,18 @@ class Rewriter {
     const over = this.#build.emitter.graph.initializers.get(axes);
     if (from === undefined || shape === undefined || over === undefined) return false;
     const spatial = shape.map((_, axis) => axis).slice(2);
-    if (intOf(node, "keepdims", 1) !== 0 || Array.from(viewAs(over, "int64"), Number).join() !== spatial.join())
+    if (
+      intOf(node, "keepdims", 1) !== 0 ||
+      Array.from(viewAs(over, "int64"), Number).join() !== spatial.join()
+    )
       return false;
     const b = this.#build;
     const [images, channels, ...sizes] = shape as [number, number, ...number[]];
     const since = b.emitter.graph.nodes.length;
     const maps = b.reshape(from.codes, [images, product(sizes), channels]);
-    const ones = b.emitter.constant(tensorOf("uint8", [1, product(sizes)], new Uint8Array(product(sizes)).fill(1)));
+    const ones = b.emitter.constant(
+      tensorOf("uint8", [1, product(sizes)], new Uint8Array(product(sizes)).fill(1)),
+    );
     const sums = b.op("MatMulInteger", [ones, maps, zeroCode(b), from.zeroPoint]);
     const scaled = b.mul(b.cast(b.reshape(sums, [images, channels]), "float32"), from.scale);
     b.nameOutput(scaled, node.outputs[0] as string, since);
@@ -265,5 +281,4 @@ const headroom = 2;
 
 const rankOf = ({ shapes }: IntegerBackward, name: string): number => shapes.get(name)?.length ?? 0;
 
-const zeroCode = (b: GradientBuilder): string =>
-  b.emitter.constant(tensorOf("uint8", [], Uint8Array.of(0)));
+const zeroCode = (b: GradientBuilder): string => b.emitter.constant(tensorOf("uint8", [], Uint8Array.of(0)));

@@ -113,7 +113,10 @@ export function holdSteady(model: Model, held: TrainingState): Model {
   const initializers = new Map(graph.initializers);
   for (const { inputs, outputs } of graph.nodes.filter(isSteady))
     initializers.set(outputs[0] as string, stateTensor(held, inputs[0] as string));
-  return { ...model, graph: { ...graph, initializers, nodes: graph.nodes.filter((node) => !isSteady(node)) } };
+  return {
+    ...model,
+    graph: { ...graph, initializers, nodes: graph.nodes.filter((node) => !isSteady(node)) },
+  };
 }
 
 /**

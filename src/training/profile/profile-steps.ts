@@ -57,7 +57,11 @@ export async function profileSteps(
   const folder = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
     const prefix = join(folder, "training");
-    const graphs = await openGraphs(directory, manifest, { ...runtime, profilePrefix: prefix, held: checkpoint });
+    const graphs = await openGraphs(directory, manifest, {
+      ...runtime,
+      profilePrefix: prefix,
+      held: checkpoint,
+    });
     const watches = {
       step: new Stopwatch(),
       data: new Stopwatch(),

@@ -4,7 +4,14 @@ import { loadModel } from "../../onnx/index.ts";
 import { openSession } from "../../runtime/open-model.ts";
 import { Session } from "../../runtime/session.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
-import { bakeFrozen, type FrozenParts, frozenParts, holdSteady, steadyState } from "../artifact/train-from.ts";
+import {
+  bakeFrozen,
+  type FrozenParts,
+  frozenParts,
+  holdSteady,
+  steadyState,
+} from "../artifact/train-from.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { sessionOptions, type TrainingGraphs } from "./graphs.ts";
@@ -58,7 +65,7 @@ export class FittedGraph {
     const model = (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const wanted = pays ? [first ?? "", ...frozen.weights].join("\n").trim() : "";
-    this.#held = pays ? (held ?? steadyState(model.graph, state)) : new Map();
+    this.#held = pays ? (held ?? steadyState(model.graph, state)) : new Map<string, Tensor>();
     if (wanted !== this.#fitted || this.#held.size > 0) {
       await this.#graphs.training.release();
       this.#graphs.training = await this.#open(model, state, frozen, wanted);

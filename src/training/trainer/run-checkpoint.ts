@@ -53,7 +53,10 @@ export async function saveRun(directory: string, digest: string, snapshot: RunSn
     metadata: { step: String(history.bestStep) },
   });
   await saveSafetensors(at(runFiles.checkpoint), {
-    tensors: new Map([...state, ...Array.from(held, ([name, tensor]) => [heldPrefix + name, tensor] as const)]),
+    tensors: new Map([
+      ...state,
+      ...Array.from(held, ([name, tensor]) => [heldPrefix + name, tensor] as const),
+    ]),
     metadata: { progress: JSON.stringify({ digest, history }) },
   });
 }
