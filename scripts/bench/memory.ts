@@ -85,7 +85,9 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
         const forward = arithmetic === "integer" ? "integer" : "float";
         const artifact = await buildArtifact({
           ...{ model, plan, state, batch, forward, freezing: { ratio } },
-          ...(arithmetic === "float" ? {} : { measure: measureOn(dataset, model, batch) }),
+          ...(arithmetic === "float"
+            ? {}
+            : { integerBackward: { measure: measureOn(dataset, model, batch) } }),
           loss: { kind: "auto", hasLabels: true },
           source: { file: path, sha256: "" },
         });
@@ -102,7 +104,11 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
 
 /** Measures gradients for an integer backward on one batch. */
 const measureOn =
-  (dataset: Dataset, teacher: Model, batch: number): NonNullable<BuildArtifactOptions["measure"]> =>
+  (
+    dataset: Dataset,
+    teacher: Model,
+    batch: number,
+  ): NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] =>
   (probe, start) =>
     measureGradients(probe, start, {
       teacher,

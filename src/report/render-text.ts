@@ -69,6 +69,7 @@ function describeTraining({ training }: Report): string | undefined {
     ratio,
     budget,
     forward,
+    backward,
     samples,
     steps,
     seconds,
@@ -80,7 +81,7 @@ function describeTraining({ training }: Report): string | undefined {
   const split = describeSplit(training);
   const share = mode === "cost" ? `a budget of ${budget}` : `ratio ${ratio}`;
   return (
-    `Trained ${mode.toUpperCase()} at ${share} on ${samples} samples in ${steps} steps${split}, ${forward} forward, ` +
+    `Trained ${mode.toUpperCase()} at ${share} on ${samples} samples in ${steps} steps${split}, ${forward} forward, ${backward} backward, ` +
     `${formatSeconds(seconds)}, at most ${formatBytes(peakBytes)} of memory (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
   );
 }
@@ -91,10 +92,10 @@ const describeSplit = ({ batch, microBatch }: { batch: number; microBatch: numbe
 
 function describeProfile({ profile }: Report): string | undefined {
   if (profile === undefined) return undefined;
-  const { stepMs, batch, forward, steps, peakBytes } = profile;
+  const { stepMs, batch, forward, backward, steps, peakBytes } = profile;
   const split = describeSplit(profile);
   return [
-    `A step of ${batch} samples${split} with ${forward} forward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process took at most ${formatBytes(peakBytes)} of memory.`,
+    `A step of ${batch} samples${split} with ${forward} forward and ${backward} backward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process took at most ${formatBytes(peakBytes)} of memory.`,
     renderTable(partTable(profile)),
     renderTable(operatorTable(profile, 12)),
     renderTable(layerTable(profile, 12)),

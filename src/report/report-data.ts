@@ -50,6 +50,7 @@ const trainingSchema = z.object({
   batch: finite.describe("Samples per step."),
   microBatch: finite.describe("Samples per run of the training graph."),
   forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
+  backward: z.enum(["float", "integer"]).describe("What data gradients of convolutions were computed with."),
   loss: text,
   steps: finite,
   samples: finite.describe("Samples seen."),
@@ -117,6 +118,7 @@ const latencySchema = z.object({
 
 const profileSchema = z.object({
   forward: z.enum(["float", "integer"]),
+  backward: z.enum(["float", "integer"]),
   batch: finite.describe("Samples per step."),
   microBatch: finite.describe("Samples per run of the training graph."),
   steps: finite.describe("Steps that the means are over; one more came before them."),

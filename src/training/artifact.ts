@@ -8,10 +8,15 @@ import { buildEvalModel } from "./artifact/eval-model.ts";
 import { countTrainingFlops } from "./artifact/count-flops.ts";
 import { activationNames, buildForwardModel } from "./artifact/forward-model.ts";
 import { encodePlan } from "./artifact/plan.ts";
-import { initialState, quantizedState } from "./artifact/initial-state.ts";
+import { initialState, startState } from "./artifact/initial-state.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
-import { buildTrainingModel, type FormTrials, trainsZeroPoint } from "./artifact/training-model.ts";
+import {
+  buildTrainingModel,
+  type FormTrials,
+  type IntegerBackwardHooks,
+  trainsZeroPoint,
+} from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
 import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
@@ -59,16 +64,22 @@ export interface BuildArtifactOptions {
   /** How gradients are computed is decided by trial (see training/costs/try-forms.ts) instead of by estimate. */
   tune?: FormTrials;
   /**
-   * Data gradients of convolutions are computed by integer kernels, for which the size of gradients must be known: this
-   * measures it (see training/measure-gradients.ts). Without it they are float.
+   * Computes data gradients of convolutions on integer kernels, for which the size of gradients must be known: see
+   * training/measure-gradients.ts, whose functions do what the hooks ask. Without it they are float.
    */
-  measure?: (model: Model, start: TrainingStart) => Promise<ReadonlyMap<string, number>>;
+  integerBackward?: {
+    measure: (model: Model, start: TrainingStart) => Promise<ReadonlyMap<string, number>>;
+    choose?: (
+      models: Readonly<Record<"float" | "integer", Model>>,
+      start: TrainingStart,
+    ) => Promise<"float" | "integer">;
+  };
   signal?: AbortSignal;
 }
 
 /** What runs of a training graph begin with. */
 export interface TrainingStart extends Pick<Manifest, "loss" | "targets" | "outputs"> {
-  /** By name of the graph's inputs, samples and targets aside. */
+  /** By name of the graph's inputs, samples and targets aside; the first rows of each weight train. */
   state: TrainingState;
 }
 
@@ -92,8 +103,8 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const forward = buildForwardModel(model, plan, state, loss);
   const parameters = collectParameters(forward.model.graph, plan);
   options.signal?.throwIfAborted();
-  const { measure, portable = false } = options;
-  if (measure !== undefined && portable) {
+  const { integerBackward, portable = false } = options;
+  if (integerBackward !== undefined && portable) {
     throw usageError(
       "backward",
       "An integer backward needs com.microsoft operators, which a portable artifact has none of",
@@ -105,14 +116,19 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
     outputs: model.graph.outputs.map(describePort),
     targets: forward.targets,
-    state: quantizedState(model.graph, state, parameters),
+    state: startState(
+      model.graph,
+      state,
+      parameters,
+      options.freezing?.ratio ?? defaultFreezingOptions.ratio,
+    ),
   };
   const training = await buildTrainingModel(forward.model, state, parameters, {
     batch,
     portable,
     forward: arithmetic,
     tune: options.tune,
-    measure: measure === undefined ? undefined : (probe) => measure(probe, start),
+    integerBackward: integerBackward && bindStart(integerBackward, start),
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
@@ -126,7 +142,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     batch,
     accumulate,
     forward: arithmetic,
-    backward: measure === undefined ? "float" : "integer",
+    backward: training.backward,
     sessionConfig: { "session.disable_quant_qdq": "1" },
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
     outputs: start.outputs,
@@ -158,6 +174,16 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     optimizerModel: optimizer.model,
     floatModel: cloneModel(model),
     checkpoint: initialState(model.graph, state, manifest, freezing),
+  };
+}
+
+function bindStart(
+  { measure, choose }: NonNullable<BuildArtifactOptions["integerBackward"]>,
+  start: TrainingStart,
+): IntegerBackwardHooks {
+  return {
+    measure: (model) => measure(model, start),
+    ...(choose === undefined ? {} : { choose: (models) => choose(models, start) }),
   };
 }
 

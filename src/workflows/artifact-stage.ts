@@ -1,13 +1,19 @@
 import { type Batch, type Dataset } from "../data/dataset.ts";
 import { batches } from "../data/batches.ts";
 import { knownForms } from "../lowering/forms.ts";
+import { encodeModel } from "../onnx/index.ts";
 import type { FormTrials } from "../training/artifact/training-model.ts";
-import { cachedForms } from "../training/costs/cache.ts";
+import { cachedBackward, cachedForms, costKey } from "../training/costs/cache.ts";
 import { tryForms } from "../training/costs/try-forms.ts";
 import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 import type { MemorySection } from "../report/report-data.ts";
-import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
-import { measureGradients } from "../training/measure-gradients.ts";
+import {
+  type Artifact,
+  buildArtifact,
+  type BuildArtifactOptions,
+  writeArtifact,
+} from "../training/artifact.ts";
+import { type GradientSamples, measureGradients, raceBackwards } from "../training/measure-gradients.ts";
 import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
 import { fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
@@ -52,13 +58,13 @@ export async function artifactStage(
 }
 
 function buildMicroBatch(
-  { source, model, plan, state, dataset }: Quantized,
+  quantized: Quantized,
   choices: ArtifactChoices & { microBatch: number },
   { provider, threads }: RuntimeOptions,
   signal: AbortSignal,
 ): Promise<Artifact> {
+  const { source, model, plan, state, dataset } = quantized;
   const forward = choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward;
-  const backward = choices.backward === "auto" ? fittingBackward(provider, choices) : choices.backward;
   return buildArtifact({
     model,
     plan,
@@ -88,18 +94,38 @@ function buildMicroBatch(
           }),
         }),
     forward,
-    ...(backward === "float"
-      ? {}
-      : {
-          measure: (probe, start) =>
-            measureGradients(probe, start, {
-              teacher: model,
-              batches: () => probeBatches(dataset, choices.microBatch),
-              session: sessionOptionsOf({ provider, threads }),
-            }),
-        }),
+    ...integerBackward(quantized, choices, { provider, threads }),
     signal,
   });
+}
+
+/**
+ * What the integer backward asks for. Integer kernels are those of the CPU provider, and the masks and sums between data
+ * gradients are contrib operators; where both are there, the faster backward is taken, found by trial unless forms go by
+ * estimate.
+ */
+function integerBackward(
+  { model, dataset }: Quantized,
+  { backward, portable, microBatch, forms, cache, ratio }: ArtifactChoices & { microBatch: number },
+  runtime: RuntimeOptions,
+): Pick<BuildArtifactOptions, "integerBackward"> {
+  const impossible = portable || !onCpu(runtime.provider);
+  if (backward === "float" || (backward === "auto" && impossible)) return {};
+  const samples: GradientSamples = {
+    teacher: model,
+    batches: () => probeBatches(dataset, microBatch),
+    session: sessionOptionsOf(runtime),
+  };
+  const hooks: NonNullable<BuildArtifactOptions["integerBackward"]> = {
+    measure: (probe, start) => measureGradients(probe, start, samples),
+  };
+  if (backward === "auto" && forms === "trial") {
+    hooks.choose = (models, start) =>
+      cachedBackward(cache ?? null, costKey(encodeModel(models.integer), { ratio, ...runtime }), () =>
+        raceBackwards(models, start, samples),
+      );
+  }
+  return { integerBackward: hooks };
 }
 
 /** Batches that the size of gradients is measured on. */
@@ -144,9 +170,5 @@ export function formTrials({
 function fittingForward(plan: QuantizationPlan, provider: string | undefined): "float" | "integer" {
   return onCpu(provider) && plan.activations.every(({ bits }) => bits === 8) ? "integer" : "float";
 }
-
-/** Integer kernels are those of the CPU provider; the masks and sums between data gradients are contrib operators. */
-const fittingBackward = (provider: string | undefined, { portable }: ArtifactChoices): "float" | "integer" =>
-  onCpu(provider) && !portable ? "integer" : "float";
 
 const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";

@@ -52,7 +52,8 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
 }
 
 function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> {
-  const { kernels, forward, batch, microBatch, steps, step, data, training, optimizer, peakBytes } = measured;
+  const { kernels, forward, backward, batch, microBatch, steps, step, data, training, optimizer, peakBytes } =
+    measured;
   const byPhase = sumBy(kernels, ({ node }) => phaseOf(node));
   const inKernels = [...byPhase.values()].reduce((sum, ms) => sum + ms, 0);
   const byOperator = sumBy(kernels, ({ node, opType }) => `${phaseOf(node)}\n${opType}`);
@@ -67,7 +68,7 @@ function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> 
     layers.set(layer, { ...layers.get(layer), [phase]: ms });
   }
   return {
-    ...{ forward, batch, microBatch, steps },
+    ...{ forward, backward, batch, microBatch, steps },
     stepMs: step,
     peakBytes,
     parts: [

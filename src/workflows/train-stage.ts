@@ -53,6 +53,7 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
     epochs: options.epochs,
     ...{ batch, microBatch: manifest.batch },
     forward: manifest.forward,
+    backward: manifest.backward,
     loss: manifest.loss.terms
       .map(({ term, weight }) => (weight === 1 ? term : `${weight} ${term}`))
       .join(" + "),

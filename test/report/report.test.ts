@@ -42,6 +42,7 @@ const report: Report = {
     refresh: 4096,
     epochs: 1,
     forward: "integer",
+    backward: "float",
     batch: 32,
     microBatch: 16,
     loss: "cross-entropy",

@@ -22,7 +22,7 @@ test.each(cases)("$network $bits: the integer forward is the deployed model's", 
   const dataset = await openDataset(fashionMnist, [
     { name: "input", dtype: "float32", shape: ["N", 1, 28, 28] },
   ]);
-  const measure: NonNullable<BuildArtifactOptions["measure"]> = (probe, start) =>
+  const measure: NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] = (probe, start) =>
     measureGradients(probe, start, {
       teacher: quantized.model,
       batches: () => batches(dataset, { batch: images, limit: 4 * images }),
@@ -77,7 +77,7 @@ test.each(cases)("$network $bits: the integer forward is the deployed model's", 
     ["integer", trained],
     ["float", exact],
   ] as const) {
-    const coded = await build(forward, { measure });
+    const coded = await build(forward, { integerBackward: { measure } });
     expect(coded.trainingModel.graph.nodes.some(({ opType }) => opType === "QLinearMul")).toBe(true);
     const rounded = await stepOf(coded, data);
     expect(lossOf(rounded)).toBe(lossOf(reference));

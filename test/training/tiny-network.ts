@@ -73,7 +73,10 @@ export async function tinyArtifact(
 }
 
 /** Measures the tiny network's gradients for an integer backward. */
-export const tinyMeasure: NonNullable<BuildArtifactOptions["measure"]> = async (probe, start) => {
+export const tinyMeasure: NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] = async (
+  probe,
+  start,
+) => {
   const dataset = await openDataset(tinyData, [{ name: "x", dtype: "float32", shape: ["N", 1, 8, 8] }]);
   return measureGradients(probe, start, {
     teacher: await prepareModel(tinyModel()),

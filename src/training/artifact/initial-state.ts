@@ -1,6 +1,6 @@
 import type { Graph } from "../../ir/model.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
-import { scalar, tensorOf, viewAs } from "../../tensor/tensor.ts";
+import { ints, scalar, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { type FreezingOptions, refreshRows } from "../freezing/refresh.ts";
 import { weightNames } from "../optimizers/straight-through.ts";
 import { type TrainingState, zeros } from "../state.ts";
@@ -22,8 +22,23 @@ export function initialState(
   return state;
 }
 
+/** What a training graph reads of the state, the first rows of each weight trained. */
+export function startState(
+  graph: Graph,
+  quantization: QuantizationState,
+  parameters: readonly { name: string; shape: readonly number[] }[],
+  ratio: number,
+): TrainingState {
+  const state = quantizedState(graph, quantization, parameters);
+  for (const { name, shape, axis } of quantization.weights.values()) {
+    const count = Math.round(ratio * (shape[axis] as number));
+    state.set(weightNames(name).rows, ints(Array.from({ length: count }, (_, row) => row)));
+  }
+  return state;
+}
+
 /** What the forward reads of the state: codes, scales, zero points and float parameters, copied. */
-export function quantizedState(
+function quantizedState(
   graph: Graph,
   quantization: QuantizationState,
   parameters: readonly { name: string; shape: readonly number[] }[],

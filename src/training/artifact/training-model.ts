@@ -23,8 +23,27 @@ import { openZeroPoints } from "./open-parameters.ts";
 /** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
 export type FormTrials = (abstract: Graph, target: { opset: number; portable: boolean }) => Promise<Forms>;
 
-/** Runs a training graph on some samples and returns the mean of each of its outputs, all of them scalars. */
-export type GradientMeasurement = (model: Model) => Promise<ReadonlyMap<string, number>>;
+/** What the making of an integer backward asks for. */
+export interface IntegerBackwardHooks {
+  /** Runs a training graph on some samples and returns the mean of each of its outputs, all of them scalars. */
+  measure: (model: Model) => Promise<ReadonlyMap<string, number>>;
+  /** Decides between the training graph and the same with a float backward; without it the integer one is taken. */
+  choose?: (models: Readonly<Record<"float" | "integer", Model>>) => Promise<"float" | "integer">;
+}
+
+export interface TrainingModelOptions {
+  batch: number;
+  portable: boolean;
+  forward: "float" | "integer";
+  tune: FormTrials | undefined;
+  /** Computes data gradients of convolutions on integer kernels. */
+  integerBackward: IntegerBackwardHooks | undefined;
+}
+
+interface BuiltTraining {
+  model: Model;
+  usesContribOps: boolean;
+}
 
 /** Whether an activation quantizer's zero point trains; its scale does when `trainable`. */
 export const trainsZeroPoint = (activation: QuantizedActivation): boolean =>
@@ -38,53 +57,60 @@ export async function buildTrainingModel(
   forward: Model,
   state: QuantizationState,
   parameters: readonly FloatParameter[],
-  options: {
-    batch: number;
-    portable: boolean;
-    forward: "float" | "integer";
-    tune: FormTrials | undefined;
-    measure: GradientMeasurement | undefined;
-  },
-): Promise<{ model: Model; usesContribOps: boolean; forwardGraph: Graph }> {
+  options: TrainingModelOptions,
+): Promise<BuiltTraining & { backward: "float" | "integer"; forwardGraph: Graph }> {
   const pinned = await pinBatch(forward, options.batch);
   const { graph } = pinned;
   openForward(graph, state, parameters);
   for (const name of state.weights.keys()) {
     graph.inputs.push(createValue(weightNames(name).rows, "int64", [`${name}.rows.count`]));
   }
-  const { portable, tune, measure } = options;
+  const { portable, tune, integerBackward } = options;
   const opset = pinned.opsets.get("") ?? 13;
-  const wanted = wantedGradients(state, parameters);
   const integer = options.forward === "integer" ? planIntegerForward(graph, options) : undefined;
-  const { graph: exact } = differentiateAbstract(graph, {
-    loss: "loss",
-    parameters: wanted.parameters,
-    weights: Array.from(state.weights.keys(), weightNames),
-    opset,
-    ...(integer === undefined ? {} : { stands: integer.stands }),
-    ...(measure === undefined ? {} : { coded: isCodedIn }),
-  });
-  const complete = (abstract: Graph, forms: Forms, outputs: readonly Value[]) => {
-    let lowered = lowerGradientNodes(abstract, { portable, forms }).graph;
-    if (integer !== undefined) lowered = lowerIntegerForward(lowered, integer);
-    openZeroPoints(lowered, zeroPointsOf(state));
-    lowered.outputs = [...outputs];
-    const usesContribOps = lowered.nodes.some(({ domain }) => domain === "com.microsoft");
+  const differentiated = (coded: boolean): Graph =>
+    differentiateAbstract(graph, {
+      loss: "loss",
+      parameters: wantedGradients(state, parameters).parameters,
+      weights: Array.from(state.weights.keys(), weightNames),
+      opset,
+      ...(integer === undefined ? {} : { stands: integer.stands }),
+      ...(coded ? { coded: isCodedIn } : {}),
+    }).graph;
+  const lowered = (abstract: Graph, forms: Forms, outputs: readonly Value[]): BuiltTraining => {
+    let graph = lowerGradientNodes(abstract, { portable, forms }).graph;
+    if (integer !== undefined) graph = lowerIntegerForward(graph, integer);
+    openZeroPoints(graph, zeroPointsOf(state));
+    graph.outputs = [...outputs];
+    const usesContribOps = graph.nodes.some(({ domain }) => domain === "com.microsoft");
     const contrib: [string, number][] = usesContribOps ? [["com.microsoft", 1]] : [];
-    const model = dropUnused(createModel(lowered, opset, contrib));
+    const model = dropUnused(createModel(graph, opset, contrib));
     return { model: { ...model, graph: orderNodes(model.graph, "loss") }, usesContribOps };
   };
-  let abstract = exact;
-  if (measure !== undefined) {
-    const plan = planIntegerBackward(exact);
-    const probe = withReaches(exact, plan);
-    const { model } = complete(probe, guessedForms, probe.outputs);
-    const reaches = await measure(dropUnusedInputs(model));
-    abstract = lowerIntegerBackward(exact, plan, { reaches, integerForward: integer !== undefined });
-  }
-  const forms = tune === undefined ? guessedForms : await tune(abstract, { opset, portable });
-  const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
-  return { ...complete(abstract, forms, outputs), forwardGraph: graph };
+  const complete = async (abstract: Graph): Promise<BuiltTraining> => {
+    const forms = tune === undefined ? guessedForms : await tune(abstract, { opset, portable });
+    const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
+    return lowered(abstract, forms, outputs);
+  };
+  const inFloat = async () => ({
+    ...(await complete(differentiated(false))),
+    backward: "float" as const,
+    forwardGraph: graph,
+  });
+  if (integerBackward === undefined) return inFloat();
+  const exact = differentiated(true);
+  const plan = planIntegerBackward(exact);
+  if (plan.coded.size === 0) return inFloat();
+  const probe = withReaches(exact, plan);
+  const { model } = lowered(probe, guessedForms, probe.outputs);
+  const reaches = await integerBackward.measure(dropUnusedInputs(model));
+  const coded = lowerIntegerBackward(exact, plan, { reaches, integerForward: integer !== undefined });
+  const inCodes = { ...(await complete(coded)), backward: "integer" as const, forwardGraph: graph };
+  const { choose } = integerBackward;
+  if (choose === undefined) return inCodes;
+  const alternative = await inFloat();
+  const chosen = await choose({ float: alternative.model, integer: inCodes.model });
+  return chosen === "integer" ? inCodes : alternative;
 }
 
 /** Names to differentiate by, quantized weights' codes aside. */

@@ -26,51 +26,65 @@ export function costKey(trainingModel: Uint8Array, settings: unknown): string {
   return createHash("sha256").update(trainingModel).update(JSON.stringify(place)).digest("hex").slice(0, 32);
 }
 
-/** Forms that trials found best, by question, kept like costs; see {@link cachedCosts}. */
+/**
+ * Forms that trials found best, by question; `extend` adds those that are not known yet. Without a folder none are kept.
+ */
 export async function cachedForms(
   folder: string | null,
   settings: unknown,
   extend: (table: Map<string, string>) => Promise<void>,
 ): Promise<Map<string, string>> {
-  const file = folder === null ? null : join(folder, `forms-${costKey(new Uint8Array(), settings)}.json`);
-  const known = file === null ? {} : await readRecord(file);
-  const table = new Map(Object.entries(known));
+  const name = `forms-${costKey(new Uint8Array(), settings)}`;
+  const known = await readKept(folder, name, z.record(z.string(), z.string()));
+  const table = new Map(Object.entries(known ?? {}));
   const before = table.size;
   await extend(table);
-  if (folder !== null && file !== null && table.size > before)
-    await store(folder, file, JSON.stringify(Object.fromEntries(table))).catch(() => undefined);
+  if (table.size > before) await keep(folder, name, Object.fromEntries(table));
   return table;
 }
 
-async function readRecord(file: string): Promise<Record<string, string>> {
-  return readFile(file, "utf8")
-    .then((text) => z.record(z.string(), z.string()).parse(JSON.parse(text)))
-    .catch(() => ({}));
-}
-
-/**
- * What was measured before under this key, else what `measure` finds now, which is kept in `folder` (null: nowhere). A
- * file that cannot be read or written is measured again: times are never worth a failed run.
- */
-export async function cachedCosts(
+/** What was measured before under this key, else what `measure` finds now. */
+export const cachedCosts = (
   folder: string | null,
   key: string,
   measure: () => Promise<StepCosts>,
-): Promise<StepCosts> {
-  if (folder === null) return measure();
-  const file = join(folder, `costs-${key}.json`);
-  const known = await readFile(file, "utf8")
-    .then((text) => schema.parse(JSON.parse(text)))
-    .catch(() => undefined);
+): Promise<StepCosts> => cached(folder, `costs-${key}`, schema, measure);
+
+/** Which arithmetic of the backward was the faster one. */
+export const cachedBackward = (
+  folder: string | null,
+  key: string,
+  race: () => Promise<"float" | "integer">,
+): Promise<"float" | "integer"> => cached(folder, `backward-${key}`, z.enum(["float", "integer"]), race);
+
+async function cached<T>(
+  folder: string | null,
+  name: string,
+  form: z.ZodType<T>,
+  find: () => Promise<T>,
+): Promise<T> {
+  const known = await readKept(folder, name, form);
   if (known !== undefined) return known;
-  const costs = await measure();
-  await store(folder, file, JSON.stringify(costs)).catch(() => undefined);
-  return costs;
+  const found = await find();
+  await keep(folder, name, found);
+  return found;
 }
 
-async function store(folder: string, file: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+/** What the folder (null: none) keeps under a name. A file that cannot be read is measured again. */
+async function readKept<T>(folder: string | null, name: string, form: z.ZodType<T>): Promise<T | undefined> {
+  if (folder === null) return undefined;
+  return readFile(join(folder, `${name}.json`), "utf8")
+    .then((text) => form.parse(JSON.parse(text)))
+    .catch(() => undefined);
+}
+
+/** Keeps a value for the next time, if that can be: times are never worth a failed run. */
+async function keep(folder: string | null, name: string, value: unknown): Promise<void> {
+  if (folder === null) return;
+  const file = join(folder, `${name}.json`);
   const whole = `${file}.${process.pid}`;
-  await writeFile(whole, text);
-  await rename(whole, file);
+  await mkdir(folder, { recursive: true })
+    .then(() => writeFile(whole, JSON.stringify(value)))
+    .then(() => rename(whole, file))
+    .catch(() => undefined);
 }

@@ -21,6 +21,7 @@ import { Stopwatch, timedGraph } from "./stopwatch.ts";
 /** Times of training steps, in milliseconds, means over the steps after the first. */
 export interface StepProfile {
   forward: "float" | "integer";
+  backward: "float" | "integer";
   batch: number;
   microBatch: number;
   steps: number;
@@ -102,7 +103,13 @@ export async function profileSteps(
     const kernels = (await readProfile(prefix)).slice(1);
     const mean = (watch: Stopwatch): number => watch.spent / steps;
     return {
-      ...{ forward: manifest.forward, batch: samples * accumulate, microBatch: samples, steps },
+      ...{
+        forward: manifest.forward,
+        backward: manifest.backward,
+        batch: samples * accumulate,
+        microBatch: samples,
+        steps,
+      },
       step: mean(watches.step),
       data: mean(watches.data),
       training: mean(watches.training),
