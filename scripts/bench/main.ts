@@ -1,6 +1,6 @@
 /**
  * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --arithmetic float,mixed,integer --ratios 1,0.5,0.25,0.1,0.05,0
- *                   --budgets 0.35 --rounds 7 --threads 2 --no-torch --json FILE]
+ *                   --budgets 0.35,0.5 --rounds 7 --threads 2 --no-torch --json FILE]
  *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8,16 --batch-model resnet50
  *                --depths 8,14,20,32,44,56]
  *
@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
     models: { type: "string", default: benchModels.map(({ name }) => name).join(",") },
     arithmetic: { type: "string", default: arithmetics.join(",") },
     ratios: { type: "string", default: "1,0.5,0.25,0.1,0.05,0" },
-    budgets: { type: "string", default: "0.35" },
+    budgets: { type: "string", default: "0.35,0.5" },
     rounds: { type: "string", default: "7" },
     threads: { type: "string", default: "2" },
     torch: { type: "boolean", default: true },

@@ -2,6 +2,7 @@ import type { Model } from "../../ir/model.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact.ts";
+import { holdSteady } from "../artifact/train-from.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
 import { Arena } from "./arena.ts";
@@ -52,7 +53,7 @@ export async function estimateMemory(
   );
   const shapes = new Map([...state, ...batch]);
   const taught = manifest.targets.some(({ source }) => source.from === "teacher");
-  const training = await session(artifact.trainingModel, shapes, options);
+  const training = await session(holdSteady(artifact.trainingModel, checkpoint), shapes, options);
   const evaluation = await session(watchedModel(artifact.evalModel, manifest), shapes, options);
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await session(artifact.optimizerModel, optimizerShapes, options);
@@ -112,7 +113,7 @@ async function session(
   };
 }
 
-/** State, the float model, the best state so far, gradients, updates, and two batches of data. */
+/** State, the float model, the best state so far, held weights, gradients, updates, and two batches of data. */
 function scriptBytes(
   { checkpoint, floatModel, manifest }: Artifact,
   training: SessionMemory,
@@ -125,7 +126,8 @@ function scriptBytes(
     0,
   );
   const data = [...batch.values()].reduce((total, dims) => total + 4 * dims.reduce((a, b) => a * b, 1), 0);
-  const held = state + codes + floatModelCopies * weightBytes(floatModel);
+  const steady = manifest.backward === "integer" ? codes : 0;
+  const held = state + codes + steady + floatModelCopies * weightBytes(floatModel);
   return held + (state - codes) + training.outputs + optimizer.outputs + 2 * data;
 }
 
