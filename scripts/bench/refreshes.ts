@@ -1,8 +1,8 @@
 /**
  * npm run bench:refreshes [-- --models resnet20,resnet50 --arithmetic integer --refreshes 50 --threads 2]
  *
- * Chooses rows and builds the training session for them over and over, the backward ending at another layer each time,
- * with two steps in between: what a rebuild takes of the time between two refreshes (4096 samples), and whether memory
+ * Chooses rows and fits the training session to them over and over, with two steps in between, once with a backward
+ * through all layers, as CWPL has it, and once with one that ends at another layer each time: what a rebuild takes of the time between two refreshes (4096 samples), and whether memory
  * stays flat. Reads the artifacts that `npm run bench` leaves under build/bench, and makes those that are missing.
  */
 import { existsSync } from "node:fs";
@@ -33,10 +33,11 @@ for (const name of values.models.split(",")) {
   const model = benchModel(name);
   if (!existsSync(directoryOf(model, chosen, 0.25)))
     await writeCases(model, [chosen], [0.25], Number(values.threads));
-  await refreshOften(model, chosen);
+  await refreshOften(model, chosen, false);
+  await refreshOften(model, chosen, true);
 }
 
-async function refreshOften(model: BenchModel, arithmetic: Arithmetic): Promise<void> {
+async function refreshOften(model: BenchModel, arithmetic: Arithmetic, moving: boolean): Promise<void> {
   const bench = await openCase(model, arithmetic, 0.25);
   const { manifest, directory } = bench;
   const runtime = { ...defaultTrainOptions, threads: Number(values.threads) };
@@ -51,15 +52,17 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic): Promise<
   const steps: number[] = [];
   const resident: number[] = [];
   for (let refresh = 0; refresh < Number(values.refreshes); refresh++) {
-    const first = (3 + (refresh % 7)) % manifest.weights.length;
+    const first = moving ? (3 + (refresh % 7)) % manifest.weights.length : 0;
     manifest.weights.forEach(({ rows }, index) => state.set(rows, index < first ? none : chosen.get(rows)!));
     const start = performance.now();
-    await fitted.fit(state, manifest.weights[first]!.name, defaultFreezingOptions.refresh / model.batch);
+    const end = moving ? manifest.weights[first]!.name : null;
+    await fitted.fit(state, end, defaultFreezingOptions.refresh / model.batch);
     rebuilds.push(performance.now() - start);
     for (let step = 0; step < 2; step++) {
       const begin = performance.now();
       const feeds = { ...data };
-      for (const { name } of graphs.training.inputs) feeds[name] ??= stateTensor(state, name);
+      for (const { name } of graphs.training.inputs)
+        feeds[name] ??= fitted.turned.get(name) ?? stateTensor(state, name);
       await graphs.training.run(feeds);
       steps.push(performance.now() - begin);
     }
@@ -71,7 +74,8 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic): Promise<
   const largest = (from: number, to: number): string =>
     `${(Math.max(...resident.slice(from, to)) / 1e6).toFixed(0)} MB`;
   const third = Math.floor(resident.length / 3);
-  console.log(`${model.name}, ${arithmetic}, ${resident.length} refreshes`);
+  const where = moving ? "another each time" : "at the first layer";
+  console.log(`${model.name}, ${arithmetic}, ${resident.length} refreshes, end of the backward ${where}`);
   console.log(`  rebuild ${median(rebuilds).toFixed(0)} ms, ${share.toFixed(2)} % of the steps between two`);
   console.log(
     `  resident memory, largest in each third: ${largest(0, third)}, ${largest(third, 2 * third)}, ${largest(2 * third, resident.length)}`,

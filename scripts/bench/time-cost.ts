@@ -4,7 +4,8 @@ import { loadModel } from "../../src/onnx/index.ts";
 import { dropUnused } from "../../src/passes/remove-unused.ts";
 import { openSession } from "../../src/runtime/open-model.ts";
 import { artifactFiles } from "../../src/training/artifact/manifest.ts";
-import { bakeFrozen, frozenParts, holdSteady } from "../../src/training/artifact/train-from.ts";
+import { bakeFrozen, frozenParts } from "../../src/training/artifact/train-from.ts";
+import { holdTurned } from "../../src/training/artifact/turned-weights.ts";
 import { cachedCosts, costKey } from "../../src/training/costs/cache.ts";
 import { measureCosts } from "../../src/training/costs/measure.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
@@ -39,7 +40,8 @@ export async function openCostTimer(bench: BenchCase, budget: number, threads: n
     { floatWeights: new Map(), statistics: weights, standing, costs },
   );
   const frozen = frozenParts(model.graph, manifest, state, first);
-  const baked = holdSteady(bakeFrozen(model, manifest, state, frozen), state);
+  const settings = sessionOptions(manifest, options);
+  const baked = await holdTurned(bakeFrozen(model, manifest, state, frozen), state, settings);
   await graphs.training.release();
   graphs.training = await openSession(baked, sessionOptions(manifest, options));
   const outputs = baked.graph.outputs.filter(({ name }) => name === "loss");

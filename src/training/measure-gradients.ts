@@ -4,7 +4,7 @@ import { openSession, withSession } from "../runtime/open-model.ts";
 import type { Session, SessionOptions } from "../runtime/session.ts";
 import { viewAs, type Tensor } from "../tensor/tensor.ts";
 import type { TrainingStart } from "./artifact.ts";
-import { holdSteady } from "./artifact/train-from.ts";
+import { holdTurned } from "./artifact/turned-weights.ts";
 import { targetsOf } from "./trainer/targets.ts";
 
 /** Where the samples come from on which training graphs are tried out. */
@@ -49,7 +49,8 @@ export async function raceBackwards(
   const times = { float: Infinity, integer: Infinity };
   for await (const data of dataOf(start, samples)) {
     for (const kind of ["float", "integer"] as const) {
-      const training = await openSession(holdSteady(models[kind], start.state), sessionOf(samples));
+      const options = sessionOf(samples);
+      const training = await openSession(await holdTurned(models[kind], start.state, options), options);
       try {
         const feeds = feedsOf(training, start, data);
         await training.run(feeds);

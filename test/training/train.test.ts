@@ -237,7 +237,7 @@ test.each(["cwpl", "cost"] as const)(
     );
     expect(whole?.equals(parts as Buffer)).toBe(true);
     const { tensors } = await loadSafetensors(join(run(`whole-${mode}`), "checkpoint.safetensors"));
-    expect([...tensors.keys()].some((name) => name.startsWith("held:"))).toBe(true);
+    expect([...tensors.keys()].some((name) => name.startsWith("turned:"))).toBe(true);
   },
 );
 

@@ -34,7 +34,7 @@ export async function timeChoices(
     const fitted = new FittedGraph(directory, manifest, graphs, options);
     const still = await fitted.fit(state, refreshes.at(-1)?.first ?? null, Infinity);
     const stepper = new Stepper(manifest, graphs, {});
-    stepper.use(graphs.training, still);
+    stepper.use(graphs.training, still, fitted.turned);
     contestants.push({
       name: nameOf(choice),
       once: async () => {

@@ -1,9 +1,8 @@
 import { indexGraph, reachableNodes, readNames } from "../../ir/graph.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
-import { steadyName } from "../../lowering/integer/coded-data-grad.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import { viewAs } from "../../tensor/tensor.ts";
-import { copyState, stateTensor, type TrainingState } from "../state.ts";
+import { stateTensor, type TrainingState } from "../state.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** A tensor of the state that training changes, and the output of the training graph that is its gradient. */
@@ -93,30 +92,6 @@ export function frozenParts(
   const from = positions.get(start.codes) ?? 0;
   const before = trainedInputs(manifest).filter(({ name }) => (positions.get(name) ?? Infinity) < from);
   return { weights, inputs: new Set(before.map(({ name }) => name)) };
-}
-
-const isSteady = ({ opType, inputs, outputs }: Node): boolean =>
-  opType === "Identity" && outputs[0] === steadyName(inputs[0] as string);
-
-/** Tensors of the state that data gradients on integer kernels are computed with, copied. */
-export function steadyState(graph: Graph, state: TrainingState): TrainingState {
-  const names = graph.nodes.filter(isSteady).map(({ inputs }) => inputs[0] as string);
-  return copyState(new Map(names.map((name) => [name, stateTensor(state, name)])));
-}
-
-/**
- * The training graph in which those tensors are constants, which ONNX Runtime turns and packs once. The gradients are then
- * those of weights that fall behind the trained ones until the graph is built anew.
- */
-export function holdSteady(model: Model, held: TrainingState): Model {
-  const { graph } = model;
-  const initializers = new Map(graph.initializers);
-  for (const { inputs, outputs } of graph.nodes.filter(isSteady))
-    initializers.set(outputs[0] as string, stateTensor(held, inputs[0] as string));
-  return {
-    ...model,
-    graph: { ...graph, initializers, nodes: graph.nodes.filter((node) => !isSteady(node)) },
-  };
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Model } from "../../ir/model.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact.ts";
-import { holdSteady } from "../artifact/train-from.ts";
+import { holdTurned } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
 import { Arena } from "./arena.ts";
@@ -53,7 +53,11 @@ export async function estimateMemory(
   );
   const shapes = new Map([...state, ...batch]);
   const taught = manifest.targets.some(({ source }) => source.from === "teacher");
-  const training = await session(holdSteady(artifact.trainingModel, checkpoint), shapes, options);
+  const training = await session(
+    await holdTurned(artifact.trainingModel, checkpoint, options),
+    shapes,
+    options,
+  );
   const evaluation = await session(watchedModel(artifact.evalModel, manifest), shapes, options);
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await session(artifact.optimizerModel, optimizerShapes, options);

@@ -4,7 +4,7 @@ import { openSession } from "../../runtime/open-model.ts";
 import { Session, type SessionOptions } from "../../runtime/session.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
-import { holdSteady } from "../artifact/train-from.ts";
+import { holdTurned } from "../artifact/turned-weights.ts";
 import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 
@@ -15,6 +15,8 @@ export interface TrainingGraphs {
   optimizer: Session;
   /** The float model, where a target comes from it. */
   teacher: Session | undefined;
+  /** Turns weights for data gradients on integer kernels, once that was asked for. */
+  turning?: Session;
 }
 
 type Runtime = Pick<TrainOptions, "provider" | "threads" | "arena">;
@@ -41,7 +43,8 @@ export async function openTraining(
 ): Promise<Session> {
   const path = join(directory, artifactFiles.trainingModel);
   if (held === undefined) return Session.create(path, session);
-  return openSession(holdSteady(await loadModel(path), held), session);
+  const { profilePrefix: _profile, ...plain } = session;
+  return openSession(await holdTurned(await loadModel(path), held, plain), session);
 }
 
 /**
@@ -76,6 +79,12 @@ export async function openGraphs(
 }
 
 export async function closeGraphs(graphs: TrainingGraphs): Promise<void> {
-  for (const session of [graphs.training, graphs.evaluation, graphs.optimizer, graphs.teacher])
+  for (const session of [
+    graphs.training,
+    graphs.evaluation,
+    graphs.optimizer,
+    graphs.teacher,
+    graphs.turning,
+  ])
     await session?.release();
 }

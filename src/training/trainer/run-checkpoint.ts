@@ -30,13 +30,13 @@ const progressSchema = z.object({
 export interface RunSnapshot {
   state: TrainingState;
   best: TrainingState;
-  /** Weights as the data gradients are computed with them since the rows were last chosen; see FittedGraph. */
-  held: TrainingState;
+  /** Weights turned for data gradients when the rows were last chosen; see FittedGraph. */
+  turned: TrainingState;
   history: History;
 }
 
-/** Put before the names of held tensors in the file of the state. */
-const heldPrefix = "held:";
+/** Put before the names of turned weights in the file of the state. */
+const turnedPrefix = "turned:";
 
 /** Digest of what a run is made of; a checkpoint is only resumed into a run of the same digest. */
 export function digestOf(parts: unknown): string {
@@ -46,7 +46,7 @@ export function digestOf(parts: unknown): string {
 /** Stores a run's progress: the best state first, so that a checkpoint never names a best state that is not there. */
 export async function saveRun(directory: string, digest: string, snapshot: RunSnapshot): Promise<void> {
   await mkdir(directory, { recursive: true });
-  const { state, best, held, history } = snapshot;
+  const { state, best, turned, history } = snapshot;
   const at = (name: string): string => join(directory, name);
   await saveSafetensors(at(runFiles.best), {
     tensors: best,
@@ -55,7 +55,7 @@ export async function saveRun(directory: string, digest: string, snapshot: RunSn
   await saveSafetensors(at(runFiles.checkpoint), {
     tensors: new Map([
       ...state,
-      ...Array.from(held, ([name, tensor]) => [heldPrefix + name, tensor] as const),
+      ...Array.from(turned, ([name, tensor]) => [turnedPrefix + name, tensor] as const),
     ]),
     metadata: { progress: JSON.stringify({ digest, history }) },
   });
@@ -75,12 +75,12 @@ export async function loadRun(directory: string, digest: string): Promise<RunSna
     );
   }
   const state: TrainingState = new Map();
-  const held: TrainingState = new Map();
+  const turned: TrainingState = new Map();
   for (const [name, tensor] of tensors) {
-    if (name.startsWith(heldPrefix)) held.set(name.slice(heldPrefix.length), tensor);
+    if (name.startsWith(turnedPrefix)) turned.set(name.slice(turnedPrefix.length), tensor);
     else state.set(name, tensor);
   }
-  return { state, best: await loadBest(directory), held, history: progress.history };
+  return { state, best: await loadBest(directory), turned, history: progress.history };
 }
 
 /** The best deployable state of a run. */

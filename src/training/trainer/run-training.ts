@@ -115,12 +115,12 @@ class Run {
   /** Loads the state: the artifact's, or that of an interrupted run. */
   async start(): Promise<void> {
     if (this.#job.resume) {
-      const { state, best, held, history } = await loadRun(this.#job.runDirectory, this.#digest);
+      const { state, best, turned, history } = await loadRun(this.#job.runDirectory, this.#digest);
       this.#state = state;
       this.#best = best;
       this.#history = history;
       const last = history.refreshes.at(-1);
-      if (last !== undefined) await this.#fit(last.first, held);
+      if (last !== undefined) await this.#fit(last.first, turned);
       return;
     }
     this.#state = (await loadSafetensors(join(this.#job.artifact, artifactFiles.checkpoint))).tensors;
@@ -191,10 +191,10 @@ class Run {
   }
 
   /** Goes on with a training graph that is fitted to the rows as they were chosen. */
-  async #fit(first: string | null, held?: TrainingState): Promise<void> {
+  async #fit(first: string | null, turned?: TrainingState): Promise<void> {
     const steps = Math.floor(this.#job.options.freezing.refresh / this.#plan.batch);
-    const still = await this.#fitted.fit(this.#state, first, steps, held);
-    this.#stepper.use(this.#graphs.training, still);
+    const still = await this.#fitted.fit(this.#state, first, steps, turned);
+    this.#stepper.use(this.#graphs.training, still, this.#fitted.turned);
   }
 
   /** The samples of the runs to come, as they are: what importance is measured on. */
@@ -242,8 +242,8 @@ class Run {
   }
 
   async #save(): Promise<void> {
-    const { held } = this.#fitted;
-    const snapshot: RunSnapshot = { state: this.#state, best: this.#best, held, history: this.#history };
+    const { turned } = this.#fitted;
+    const snapshot: RunSnapshot = { state: this.#state, best: this.#best, turned, history: this.#history };
     await saveRun(this.#job.runDirectory, this.#digest, snapshot);
   }
 }

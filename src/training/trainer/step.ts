@@ -22,6 +22,7 @@ export class Stepper {
   readonly #fixed: ReadonlySet<string>;
   readonly #rates = new Map<string, Tensor>();
   #still: ReadonlySet<string> = new Set();
+  #turned: TrainingState = new Map();
 
   constructor(
     manifest: Manifest,
@@ -36,10 +37,14 @@ export class Stepper {
       if (role === "hyper") this.#rates.set(name, scalar(hyper[name] ?? value ?? Infinity));
   }
 
-  /** Goes on with a training graph that lacks the gradients of what is frozen; the tensors in `still` keep their values. */
-  use(training: RunnableGraph, still: ReadonlySet<string>): void {
+  /**
+   * Goes on with a training graph that lacks the gradients of what is frozen; the tensors in `still` keep their values.
+   * `turned`: weights that the graph may want turned.
+   */
+  use(training: RunnableGraph, still: ReadonlySet<string>, turned: TrainingState = new Map()): void {
     this.#training = training;
     this.#still = still;
+    this.#turned = turned;
   }
 
   /**
@@ -53,7 +58,7 @@ export class Stepper {
   ): Promise<StepResult> {
     const feeds: Record<string, Tensor> = {};
     for (const { name } of this.#training.inputs)
-      if (!this.#fixed.has(name)) feeds[name] = stateTensor(state, name);
+      if (!this.#fixed.has(name)) feeds[name] = this.#turned.get(name) ?? stateTensor(state, name);
     const gradients = await meanOutputs(this.#training, feeds, batches);
     const loss = numberOf(gradients["loss"]);
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
