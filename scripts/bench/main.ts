@@ -1,7 +1,7 @@
 /**
  * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --arithmetic float,mixed,integer --ratios 1,0.5,0.25,0.1,0.05,0
  *                   --budgets 0.35,0.5 --rounds 7 --threads 2 --no-torch --json FILE]
- *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8,16 --batch-model resnet50
+ *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8 --batch-model resnet50
  *                --depths 8,14,20,32,44,56]
  *
  * Times training steps, interleaved in one run, and prints them as ratios: against this project's own full QAT
@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
     json: { type: "string" },
     sweeps: { type: "boolean", default: false },
     "sweep-ratios": { type: "string", default: "1,0.25,0.05" },
-    batches: { type: "string", default: "1,2,4,8,16" },
+    batches: { type: "string", default: "1,2,4,8" },
     "batch-model": { type: "string", default: "resnet50" },
     depths: { type: "string", default: "8,14,20,32,44,56" },
   },

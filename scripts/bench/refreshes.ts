@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { tensorOf } from "../../src/tensor/tensor.ts";
 import { defaultFreezingOptions } from "../../src/training/freezing/refresh.ts";
-import { stateTensor } from "../../src/training/state.ts";
+import { feedsFor, stateTensor } from "../../src/training/state.ts";
 import { defaultTrainOptions } from "../../src/training/train.ts";
 import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
 import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
@@ -60,10 +60,7 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, moving: b
     rebuilds.push(performance.now() - start);
     for (let step = 0; step < 2; step++) {
       const begin = performance.now();
-      const feeds = { ...data };
-      for (const { name } of graphs.training.inputs)
-        feeds[name] ??= fitted.turned.get(name) ?? stateTensor(state, name);
-      await graphs.training.run(feeds);
+      await graphs.training.run(feedsFor(graphs.training, data, fitted.turned, state));
       steps.push(performance.now() - begin);
     }
     resident.push(process.memoryUsage().rss);

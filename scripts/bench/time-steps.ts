@@ -13,7 +13,7 @@ import {
   type TrainingGraphs,
 } from "../../src/training/trainer/graphs.ts";
 import { Stepper } from "../../src/training/trainer/step.ts";
-import { stateTensor, type TrainingState } from "../../src/training/state.ts";
+import { feedsFor, type TrainingState } from "../../src/training/state.ts";
 import { stepDataOf } from "../../src/training/trainer/targets.ts";
 import type { BenchCase } from "./bench-case.ts";
 import type { Contestant } from "./interleave.ts";
@@ -91,8 +91,7 @@ export function forwardContestant(
   state: TrainingState,
   data: Record<string, Tensor>,
 ): Contestant {
-  const feeds: Record<string, Tensor> = {};
-  for (const { name: input } of session.inputs) feeds[input] = data[input] ?? stateTensor(state, input);
+  const feeds = feedsFor(session, data, state);
   return {
     name,
     once: async () => {

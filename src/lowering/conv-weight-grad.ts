@@ -12,7 +12,7 @@ import {
   type Lowering,
   type LoweringOptions,
 } from "./lowering.ts";
-import { groupByPhase, type Phase } from "./phases.ts";
+import { groupByPhase, joinTaps, type Phase } from "./phases.ts";
 
 /**
  * dw of a convolution for the output channels `rows` (all of them without): dy of those rows is gathered
@@ -125,12 +125,7 @@ function unfoldDy(
     const dw = phaseProduct(b, x, padded, plan.paddedShape, phase, problem, options);
     return b.reshape(dw, [phase.taps.length, -1, channels]);
   });
-  const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
-  const order = plan.phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
-  const sorted = order.every((index, i) => index === i)
-    ? joined
-    : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
-  return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, channels, ...problem.kernel]);
+  return joinTaps(b, parts, plan, problem);
 }
 
 /** dy with zeros between its elements is that of a convolution of stride 1, which takes x as it is. */

@@ -1,4 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import type { GradientBuilder } from "./gradient-builder.ts";
 import { positions } from "./lowering.ts";
 
 /** A kernel tap within a phase: where the slice of the padded dy begins that lies over the phase's elements. */
@@ -58,6 +59,21 @@ export function groupByPhase(problem: WindowProblem): PhasePlan {
     (count, axis) => count + (before[axis] as number) + (after[axis] as number),
   );
   return { phases: [...phases.values()], before, after, paddedShape };
+}
+
+/** dw [R, Ci, ...kernel] from that of each phase's taps, [taps, R, Ci]. */
+export function joinTaps(
+  b: GradientBuilder,
+  parts: readonly string[],
+  { phases }: PhasePlan,
+  { x, kernel }: WindowProblem,
+): string {
+  const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
+  const order = phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
+  const sorted = order.every((index, i) => index === i)
+    ? joined
+    : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
+  return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, x[1] as number, ...kernel]);
 }
 
 function placeTap(problem: WindowProblem, tap: readonly number[]): { shift: number[]; phase: number[] } {

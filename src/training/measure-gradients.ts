@@ -1,10 +1,11 @@
 import type { Batch } from "../data/dataset.ts";
 import type { Model } from "../ir/model.ts";
 import { openSession, withSession } from "../runtime/open-model.ts";
-import type { Session, SessionOptions } from "../runtime/session.ts";
+import type { SessionOptions } from "../runtime/session.ts";
 import { viewAs, type Tensor } from "../tensor/tensor.ts";
 import type { TrainingStart } from "./artifact.ts";
 import { holdTurned } from "./artifact/turned-weights.ts";
+import { feedsFor } from "./state.ts";
 import { targetsOf } from "./trainer/targets.ts";
 
 /** Where the samples come from on which training graphs are tried out. */
@@ -26,7 +27,7 @@ export async function measureGradients(
   let count = 0;
   await withSession(model, sessionOf(samples), async (training) => {
     for await (const data of dataOf(start, samples)) {
-      const found = await training.run(feedsOf(training, start, data));
+      const found = await training.run(feedsFor(training, data, start.state));
       count++;
       for (const [name, value] of Object.entries(found))
         sums.set(name, (sums.get(name) ?? 0) + (viewAs(value, "float32")[0] as number));
@@ -36,36 +37,57 @@ export async function measureGradients(
 }
 
 const timedRuns = 5;
+/** Least cosine, in the median over all tensors, that gradients must have with those of a float backward. */
+const leastAgreement = 0.9;
 
 /**
- * The faster of two training graphs that differ in their backward, by the shortest of a few runs of each on one batch, as
- * a training run has them.
+ * Of two training graphs that differ in their backward the faster one, by the shortest of a few runs of each on one batch,
+ * as a training run has them; the float one where the integer one's gradients point elsewhere.
  */
 export async function raceBackwards(
   models: Readonly<Record<"float" | "integer", Model>>,
   start: TrainingStart,
   samples: GradientSamples,
 ): Promise<"float" | "integer"> {
-  const times = { float: Infinity, integer: Infinity };
+  const options = sessionOf(samples);
   for await (const data of dataOf(start, samples)) {
-    for (const kind of ["float", "integer"] as const) {
-      const options = sessionOf(samples);
-      const training = await openSession(await holdTurned(models[kind], start.state, options), options);
-      try {
-        const feeds = feedsOf(training, start, data);
-        await training.run(feeds);
+    const timed = async (model: Model): Promise<{ gradients: Record<string, Tensor>; time: number }> =>
+      withSession(await holdTurned(model, start.state, options), options, async (training) => {
+        const feeds = feedsFor(training, data, start.state);
+        const gradients = await training.run(feeds);
+        let time = Infinity;
         for (let run = 0; run < timedRuns; run++) {
           const begin = performance.now();
           await training.run(feeds);
-          times[kind] = Math.min(times[kind], performance.now() - begin);
+          time = Math.min(time, performance.now() - begin);
         }
-      } finally {
-        await training.release();
-      }
-    }
-    break;
+        return { gradients, time };
+      });
+    const float = await timed(models.float);
+    const integer = await timed(models.integer);
+    const agrees = medianCosine(float.gradients, integer.gradients) >= leastAgreement;
+    return agrees && integer.time < float.time ? "integer" : "float";
   }
-  return times.integer < times.float ? "integer" : "float";
+  return "float";
+}
+
+/** The median over all tensors of more than one element of the cosine between two sets of gradients. */
+function medianCosine(a: Record<string, Tensor>, b: Record<string, Tensor>): number {
+  const cosines: number[] = [];
+  for (const [name, tensor] of Object.entries(a)) {
+    const [left, right] = [viewAs(tensor, "float32"), viewAs(b[name] as Tensor, "float32")];
+    if (left.length < 2) continue;
+    let [both, own, other] = [0, 0, 0];
+    for (let i = 0; i < left.length; i++) {
+      const [x, y] = [left[i] as number, right[i] as number];
+      both += x * y;
+      own += x * x;
+      other += y * y;
+    }
+    if (own > 0) cosines.push(other > 0 ? both / Math.sqrt(own * other) : 0);
+  }
+  cosines.sort((x, y) => x - y);
+  return cosines[cosines.length >> 1] ?? 1;
 }
 
 const sessionOf = ({ session }: GradientSamples): SessionOptions => ({
@@ -86,14 +108,4 @@ async function* dataOf(
   } finally {
     await judge?.release();
   }
-}
-
-function feedsOf(
-  training: Session,
-  { state }: TrainingStart,
-  data: Readonly<Record<string, Tensor>>,
-): Record<string, Tensor> {
-  return Object.fromEntries(
-    training.inputs.map(({ name }) => [name, (data[name] ?? state.get(name)) as Tensor]),
-  );
 }

@@ -14,6 +14,28 @@ export function stateTensor(state: ReadonlyMap<string, Tensor>, name: string): T
   return tensor;
 }
 
+/** Tensors by name, in either of two forms. */
+type Tensors = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+
+const named = (source: Tensors, name: string): Tensor | undefined =>
+  isMap(source) ? source.get(name) : source[name];
+
+const isMap = (source: Tensors): source is ReadonlyMap<string, Tensor> => source instanceof Map;
+
+/** A tensor for every input of a graph: from the first of the sources that has it. That none has it is a bug. */
+export function feedsFor(
+  graph: { readonly inputs: readonly { name: string }[] },
+  ...sources: readonly Tensors[]
+): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const { name } of graph.inputs) {
+    const found = sources.map((source) => named(source, name)).find((tensor) => tensor !== undefined);
+    if (found === undefined) throw new InternalError(`nothing feeds the graph's input "${name}"`);
+    feeds[name] = found;
+  }
+  return feeds;
+}
+
 /** A float32 tensor of zeros. */
 export const zeros = (dims: readonly number[]): Tensor =>
   tensorOf("float32", dims, new Float32Array(elementCount(dims)));

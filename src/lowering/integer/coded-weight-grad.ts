@@ -1,11 +1,15 @@
 import type { WindowProblem } from "../../ops/gradient-nodes.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
 import { padSpatial, product, sliceSpatial } from "../lowering.ts";
-import { groupByPhase } from "../phases.ts";
+import { groupByPhase, joinTaps } from "../phases.ts";
 import { channelsFirst, type Coded } from "./coded-data-grad.ts";
 
-/** Products of two codes that a sum of 32 bits holds in any case. */
-const mostTerms = 2 ** 16;
+/** Products of two codes, each at most 255 from its zero point, that a sum of 32 bits holds in any case. */
+const mostTerms = 2 ** 15;
+
+/** Whether `codedConvWeightGrad` can compute dw of a convolution. */
+export const fitsIntegerProduct = ({ group, y }: WindowProblem): boolean =>
+  group === 1 && product(y.slice(2)) <= mostTerms;
 
 /**
  * dw [R, Ci, ...k] of an ungrouped convolution for the output channels `rows` (all of them without), from the codes of x
@@ -41,12 +45,7 @@ export function codedConvWeightGrad(
     );
     return b.reshape(dw, [phase.taps.length, -1, channels]);
   });
-  const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
-  const order = plan.phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
-  const sorted = order.every((index, i) => index === i)
-    ? joined
-    : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
-  return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, channels, ...problem.kernel]);
+  return joinTaps(b, parts, plan, problem);
 }
 
 /** sum over images n and positions p of a[n, i, p] * c[n, p, j], as [i, j]; the number of rows of a need not be known. */

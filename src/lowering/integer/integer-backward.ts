@@ -6,7 +6,7 @@ import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import { product } from "../lowering.ts";
-import { codedConvWeightGrad } from "./coded-weight-grad.ts";
+import { codedConvWeightGrad, fitsIntegerProduct } from "./coded-weight-grad.ts";
 import { operandOf } from "./operands.ts";
 import { unfoldsInput } from "../choose.ts";
 import { reachName } from "./gradient-reaches.ts";
@@ -23,10 +23,10 @@ import {
 export interface IntegerBackward {
   /** Float values whose nodes integer kernels replace. */
   coded: ReadonlySet<string>;
-  /** Shapes of both, [N, C, ...spatial]. */
-  shapes: ReadonlyMap<string, readonly number[]>;
   /** Float values that are turned into codes for those kernels. */
   entries: ReadonlySet<string>;
+  /** Shapes of both, [N, C, ...spatial]. */
+  shapes: ReadonlyMap<string, readonly number[]>;
 }
 
 /**
@@ -114,8 +114,7 @@ function maskOf(node: Node, index: GraphIndex): Masked | undefined {
 /**
  * Puts integer kernels in the places of the planned nodes. A gradient's codes have a scale in proportion to that of the
  * codes it is computed from, as the `reaches` measured on some samples have it, and twice as wide; what exceeds them
- * saturates. Where a node that stays
- * float reads a coded gradient, it is dequantized under its own name.
+ * saturates. Where a node that stays float reads a coded gradient, it is dequantized under its own name.
  */
 export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, options: CodesOptions): Graph {
   const graph = cloneGraph(source);
@@ -133,7 +132,7 @@ export interface CodesOptions {
   integerForward: boolean;
 }
 
-/** Codes of a gradient, and how far they reach in the measure of the reaches. */
+/** Codes of a gradient, and how far they reach, in the measure of `reaches`. */
 interface Reaching extends Coded {
   reach: number;
 }
@@ -174,7 +173,8 @@ class Rewriter {
     const problem = windowProblemOf(node);
     const to = this.#codes.get(dy);
     const from = this.#codedInput(x, problem.x.length);
-    if (to === undefined || from === undefined || problem.group > 1 || unfoldsInput(problem)) return false;
+    if (to === undefined || from === undefined || !fitsIntegerProduct(problem) || unfoldsInput(problem))
+      return false;
     const b = this.#build;
     const since = b.emitter.graph.nodes.length;
     const dw = codedConvWeightGrad(b, from, to, rows, problem);
@@ -190,7 +190,7 @@ class Rewriter {
     return { ...operand, codes: channelsLast(this.#build, operand.codes, rank) };
   }
 
-  /** The sum of each map of coded gradients: a product of the codes with ones, which is exact and reads one byte per element. */
+  /** The sum of each map of coded gradients: a product of codes and ones, exact, that reads a byte per element. */
   #sumOfMaps(node: Node): boolean {
     const [value = "", axes = ""] = node.inputs;
     const from = this.#codes.get(value);
@@ -217,8 +217,8 @@ class Rewriter {
   }
 
   /**
-   * The gradient in float for the nodes that stay so. The reshapes around it keep ONNX Runtime (1.30, 1.32) from pushing the
-   * transpose through several readers, some of which broadcast: it then ends with shapes that do not fit each other.
+   * The gradient in float for the nodes that stay so. The reshapes around it keep ONNX Runtime (1.30, 1.32) from pushing
+   * the transpose through several readers, some of which broadcast: it then ends with shapes that do not fit each other.
    */
   #dequantize({ codes, scale, zeroPoint }: Coded, value: string): void {
     const b = this.#build;
@@ -254,7 +254,7 @@ class Rewriter {
     return this.#build.op(opType, [...inputs, to.scale, to.zeroPoint], {}, "com.microsoft");
   }
 
-  /** The codes of a value; those of one that stays float are made where they are first wanted, exactly as wide as it is. */
+  /** The codes of a value; those of one that stays float are made where they are first wanted, as wide as it is. */
   #codesOf(name: string): Reaching {
     const known = this.#codes.get(name);
     if (known !== undefined) return known;

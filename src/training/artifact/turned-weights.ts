@@ -1,11 +1,10 @@
-import { createModel, createValue } from "../../ir/graph.ts";
-import { readNames } from "../../ir/graph.ts";
+import { createModel, createValue, readNames } from "../../ir/graph.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import { steadyName } from "../../lowering/integer/coded-data-grad.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import { withSession } from "../../runtime/open-model.ts";
 import type { Session, SessionOptions } from "../../runtime/session.ts";
-import { stateTensor, type TrainingState } from "../state.ts";
+import { feedsFor, type TrainingState } from "../state.ts";
 
 /**
  * Data gradients on integer kernels want the weights turned: axes swapped, taps reversed, one scale per input channel. The
@@ -50,8 +49,7 @@ export function turningModel(model: Model): Model | undefined {
 
 /** The weights of a state, turned, by a session on the `turningModel`. */
 export async function turnWeights(session: Session, state: TrainingState): Promise<TrainingState> {
-  const feeds = Object.fromEntries(session.inputs.map(({ name }) => [name, stateTensor(state, name)]));
-  return new Map(Object.entries(await session.run(feeds)));
+  return new Map(Object.entries(await session.run(feedsFor(session, state))));
 }
 
 /** A training graph that reads turned weights instead of turning them: as constants, which kernels pack once, or as inputs. */

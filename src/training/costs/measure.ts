@@ -5,7 +5,7 @@ import { withTemporaryDirectory } from "../../runtime/open-model.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { StepCosts } from "../freezing/budget.ts";
-import { stateTensor, type TrainingState } from "../state.ts";
+import { feedsFor, type TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { openTraining, sessionOptions } from "../trainer/graphs.ts";
 import { type MeasuredRuns, stepCosts } from "./step-costs.ts";
@@ -31,9 +31,7 @@ export async function measureCosts(
     const session = await openTraining(directory, settings, state);
     try {
       for (const share of [1, fewRows]) {
-        const feeds = { ...data };
-        const rows = rowFeeds(manifest, share);
-        for (const { name } of session.inputs) feeds[name] ??= rows[name] ?? stateTensor(state, name);
+        const feeds = feedsFor(session, data, rowFeeds(manifest, share), state);
         for (let run = 0; run < runsEach; run++) await session.run(feeds);
       }
       session.endProfile();

@@ -2,7 +2,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import type { Session } from "../../runtime/session.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
-import { stateTensor, type TrainingState } from "../state.ts";
+import { feedsFor, type TrainingState } from "../state.ts";
 import { targetsOf } from "./targets.ts";
 
 /** Mean loss, and top-1 accuracy where there are labels and a classifier, of a state on a data set. */
@@ -46,9 +46,7 @@ function evaluationBatches(manifest: Manifest, samples: number): number[][] {
 
 function parameterFeeds(manifest: Manifest, session: Session, state: TrainingState): Record<string, Tensor> {
   const fed = new Set([...manifest.inputs, ...manifest.targets].map(({ name }) => name));
-  const feeds: Record<string, Tensor> = {};
-  for (const { name } of session.inputs) if (!fed.has(name)) feeds[name] = stateTensor(state, name);
-  return feeds;
+  return feedsFor({ inputs: session.inputs.filter(({ name }) => !fed.has(name)) }, state);
 }
 
 /** The first output of shape [samples, classes]. */

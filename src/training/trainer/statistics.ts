@@ -9,7 +9,7 @@ import { ints, type Tensor, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { trainedInputs } from "../artifact/train-from.ts";
 import type { LayerStatistics } from "../freezing/importance.ts";
-import { stateTensor, type TrainingState } from "../state.ts";
+import { feedsFor, stateTensor, type TrainingState } from "../state.ts";
 
 /** What the gradients of a few batches tell about importance. */
 export interface GainFisher {
@@ -31,16 +31,13 @@ export async function measureGainFisher(
   batches: AsyncIterable<Record<string, Tensor>>,
 ): Promise<GainFisher> {
   const noRows = tensorOf("int64", [0], new BigInt64Array(0));
-  const rows = new Set(manifest.weights.map((weight) => weight.rows));
+  const rows = new Map(manifest.weights.map((weight) => [weight.rows, noRows]));
   const always = trainedInputs(manifest);
   const sums = new Map<string, Float64Array>();
   let count = 0;
   for await (const data of batches) {
-    const feeds: Record<string, Tensor> = { ...data };
-    for (const { name } of training.inputs)
-      feeds[name] ??= rows.has(name) ? noRows : stateTensor(state, name);
     const found = await training.run(
-      feeds,
+      feedsFor(training, data, rows, state),
       always.map(({ grad }) => grad),
     );
     count++;
@@ -72,8 +69,7 @@ export async function measureInputEnergy(
     const sums = new Map<string, Float64Array>();
     let count = 0;
     for await (const data of batches) {
-      const feeds = Object.fromEntries(session.inputs.map(({ name }) => [name, data[name] as Tensor]));
-      const found = await session.run(feeds);
+      const found = await session.run(feedsFor(session, data));
       count++;
       for (const [weight, output] of outputs) {
         const energy = viewAs(found[output] as Tensor, "float32");

@@ -2,7 +2,7 @@ import { InternalError } from "../../errors.ts";
 import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { scatterRows } from "../freezing/rows.ts";
-import { stateTensor, type TrainingState, zeros } from "../state.ts";
+import { feedsFor, stateTensor, type TrainingState, zeros } from "../state.ts";
 import { meanOutputs, type RunnableGraph, type StepData } from "./mean-outputs.ts";
 
 /** What one step found. When loss or gradient norm is not finite, the state was left alone. */
@@ -56,10 +56,8 @@ export class Stepper {
     batches: Iterable<StepData> | AsyncIterable<StepData>,
     factor: number,
   ): Promise<StepResult> {
-    const feeds: Record<string, Tensor> = {};
-    for (const { name } of this.#training.inputs)
-      if (!this.#fixed.has(name)) feeds[name] = this.#turned.get(name) ?? stateTensor(state, name);
-    const gradients = await meanOutputs(this.#training, feeds, batches);
+    const inputs = this.#training.inputs.filter(({ name }) => !this.#fixed.has(name));
+    const gradients = await meanOutputs(this.#training, feedsFor({ inputs }, this.#turned, state), batches);
     const loss = numberOf(gradients["loss"]);
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
     const updates = await this.#optimizer.run(this.#optimizerFeeds(state, gradients, factor));

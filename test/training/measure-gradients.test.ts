@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import type { Batch } from "../../src/data/dataset.ts";
+import type { Model } from "../../src/ir/model.ts";
+import { floats } from "../../src/tensor/tensor.ts";
+import type { TrainingStart } from "../../src/training/artifact.ts";
+import { measureGradients, raceBackwards } from "../../src/training/measure-gradients.ts";
+import { buildModel } from "../support/build-model.ts";
+
+const start: TrainingStart = {
+  state: new Map([["w", floats([1, 2, 3, 4], [4])]]),
+  loss: { kind: "mse", terms: [], targets: [] },
+  targets: [],
+  outputs: [],
+};
+
+/** Batches of x, all elements of one value each. */
+const samplesOf = (values: readonly number[]) => ({
+  teacher: buildModel({ inputs: { x: [4] }, outputs: ["x"], build: () => undefined }),
+  session: { threads: 1 },
+  batches: async function* (): AsyncGenerator<Batch> {
+    for (const value of values)
+      yield { size: 1, inputs: { x: floats(new Float32Array(4).fill(value), [4]) } };
+  },
+});
+
+test("outputs are averaged over the batches", async () => {
+  const model = buildModel({
+    inputs: { x: [4], w: [4] },
+    outputs: ["dot"],
+    build: (emit) =>
+      emit.op("ReduceSum", [emit.op("Mul", ["x", "w"])], { keepdims: 0 }, { outputs: ["dot"] }),
+  });
+  const found = await measureGradients(model, start, samplesOf([1, 2, 6]));
+  expect([...found]).toEqual([["dot", 30]]);
+});
+
+/** "Gradients" x·w^power; with `slow` after a detour that takes far longer and changes nothing. */
+const gradientModel = (power: number, slow = false): Model =>
+  buildModel({
+    inputs: { x: [4], w: [4] },
+    outputs: ["loss", "w.grad"],
+    build(emit) {
+      emit.op("ReduceSum", ["x"], { keepdims: 0 }, { outputs: ["loss"] });
+      let w = "w";
+      if (slow) {
+        const large = emit.constant(floats(new Float32Array(512 * 512), [512, 512]));
+        let product = large;
+        for (let i = 0; i < 50; i++)
+          product = emit.op("MatMul", [emit.op("Add", [product, emit.op("ReduceSum", ["x"])]), large]);
+        w = emit.op("Add", ["w", emit.op("ReduceSum", [product], { keepdims: 0 })]);
+      }
+      const exponent = emit.constant(floats([power], []));
+      emit.op("Mul", ["x", emit.op("Pow", [w, exponent])], {}, { outputs: ["w.grad"] });
+    },
+  });
+
+test("gradients that point elsewhere lose the race, however fast they are", async () => {
+  const float = gradientModel(1, true);
+  expect(await raceBackwards({ float, integer: gradientModel(1) }, start, samplesOf([1]))).toBe("integer");
+  expect(await raceBackwards({ float, integer: gradientModel(-2) }, start, samplesOf([1]))).toBe("float");
+});
