@@ -103,18 +103,18 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
 }
 
 /** Measures gradients for an integer backward on one batch. */
-const measureOn =
-  (
-    dataset: Dataset,
-    teacher: Model,
-    batch: number,
-  ): NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] =>
-  (probe, start) =>
-    measureGradients(probe, start, {
-      teacher,
-      batches: () => batches(dataset, { batch, limit: batch }),
-      session: { threads },
-    });
+function measureOn(
+  dataset: Dataset,
+  teacher: Model,
+  batch: number,
+): NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] {
+  const samples = {
+    teacher,
+    batches: () => batches(dataset, { batch, limit: batch }),
+    session: { threads },
+  };
+  return (probe, start) => measureGradients(probe, start, samples);
+}
 
 async function measure(
   spec: { path: string; classes: number },

@@ -2,7 +2,7 @@ import type { Model } from "../../ir/model.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact.ts";
-import { holdTurned } from "../artifact/turned-weights.ts";
+import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
 import { Arena } from "./arena.ts";
@@ -62,7 +62,9 @@ export async function estimateMemory(
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await session(artifact.optimizerModel, optimizerShapes, options);
   const teacher = taught ? await session(artifact.floatModel, shapes, options) : undefined;
-  const open = [training, evaluation, optimizer, ...(teacher === undefined ? [] : [teacher])];
+  const turns = turningModel(artifact.trainingModel);
+  const turning = turns === undefined ? undefined : await session(turns, shapes, options);
+  const open = [training, evaluation, optimizer, teacher, turning].filter((each) => each !== undefined);
   const sum = (of: (each: SessionMemory) => number): number =>
     open.reduce((total, each) => total + of(each), 0);
   const parts = [
@@ -73,6 +75,7 @@ export async function estimateMemory(
     { part: "evaluation graph", bytes: evaluation.arena },
     { part: "optimizer graph", bytes: optimizer.arena },
     { part: "float model's graph", bytes: teacher?.arena ?? 0 },
+    { part: "turning of weights", bytes: turning?.arena ?? 0 },
     { part: "tensors in JavaScript", bytes: scriptBytes(artifact, training, optimizer, batch) },
     { part: "data kept in memory", bytes: dataBytes },
   ];
