@@ -37,8 +37,8 @@ export async function artifactStage(
   { logger, signal }: RunContext,
 ): Promise<MemorySection> {
   logger.info("Building the training graphs.");
-  const build = async (microBatch: number): Promise<Built> => {
-    const artifact = await buildMicroBatch(quantized, { ...choices, microBatch }, options, signal);
+  const build = async (microBatch: number, backward = choices.backward): Promise<Built> => {
+    const artifact = await buildMicroBatch(quantized, { ...choices, microBatch, backward }, options, signal);
     const estimate = await estimateMemory(artifact, {
       threads: options.threads ?? null,
       dataBytes: quantized.dataset.heldBytes ?? 0,
@@ -47,7 +47,9 @@ export async function artifactStage(
   };
   const { batch, microBatch = batch, memoryLimit } = choices;
   const { artifact, estimate } =
-    memoryLimit === undefined ? await build(microBatch) : await fitMicroBatch(batch, memoryLimit, build);
+    memoryLimit === undefined
+      ? await build(microBatch)
+      : await buildWithin(memoryLimit, batch, choices.backward, build);
   await writeArtifact(artifact, directory);
   return {
     microBatch: artifact.manifest.batch,
@@ -55,6 +57,22 @@ export async function artifactStage(
     ...(memoryLimit === undefined ? {} : { limitBytes: memoryLimit }),
     parts: estimate.parts,
   };
+}
+
+/**
+ * Builds with the largest micro-batch that keeps the limit. An integer backward is only made, which runs training graphs,
+ * when the micro-batch is known, and kept if it is within the limit, too.
+ */
+async function buildWithin(
+  limit: number,
+  batch: number,
+  wanted: ArtifactChoices["backward"],
+  build: (microBatch: number, backward: ArtifactChoices["backward"]) => Promise<Built>,
+): Promise<Built> {
+  const fitted = await fitMicroBatch(batch, limit, (microBatch) => build(microBatch, "float"));
+  if (wanted === "float") return fitted;
+  const asked = await build(fitted.artifact.manifest.batch, wanted);
+  return wanted === "integer" || asked.estimate.bytes <= limit ? asked : fitted;
 }
 
 function buildMicroBatch(

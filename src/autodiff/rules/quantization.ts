@@ -48,7 +48,13 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   const dx = b.mul(dy, b.indicator(inside, x.dtype));
   const kept = (): string => dotByChannels(b, dx, x);
   c.offerDot(0, kept);
-  return [dx, c.wants(1) ? scaleGradient(c, kept()) : null, c.wants(2) ? zeroPointGradient(c, dy, dx) : null];
+  // Readers' shortcuts to the sum of dy*y leave out the rounding of dy, which the other sum has: they would not cancel.
+  const whole = (): string => (c.isCoded(dy) ? dotByChannels(b, dy, c.output()) : c.outputDot());
+  return [
+    dx,
+    c.wants(1) ? scaleGradient(c, whole(), kept()) : null,
+    c.wants(2) ? zeroPointGradient(c, dy, dx) : null,
+  ];
 }
 
 function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, codes: string): SlotGradients {
@@ -94,10 +100,10 @@ function codesInside(c: RuleContext, q: FakeQuantizer, codes: string): string {
 const codeOf = (c: RuleContext, q: FakeQuantizer, code: number): string =>
   c.build.emitter.constant(tensorOfBytes(q.codeType, [], Uint8Array.of(code)));
 
-/** `kept`: sum of dx*x. The sum of dy*y is asked of y's readers, who mostly have it already. */
-function scaleGradient(c: RuleContext, kept: string): string {
+/** `whole`: sum of dy*y, which y's readers mostly have already; `kept`: sum of dx*x. */
+function scaleGradient(c: RuleContext, whole: string, kept: string): string {
   const { build: b } = c;
-  return shaped(c, b.div(b.sub(c.outputDot(), kept), scalarOf(c, c.input(1).name, c.input(1).shape)), 1);
+  return shaped(c, b.div(b.sub(whole, kept), scalarOf(c, c.input(1).name, c.input(1).shape)), 1);
 }
 
 function zeroPointGradient(c: RuleContext, dy: string, dx: string): string {

@@ -48,7 +48,10 @@ export function codedConvWeightGrad(
   return joinTaps(b, parts, plan, problem);
 }
 
-/** sum over images n and positions p of a[n, i, p] * c[n, p, j], as [i, j]; the number of rows of a need not be known. */
+/**
+ * sum over images n and positions p of a[n, i, p] * c[n, p, j], as [i, j]; the number of rows of a need not be known. As
+ * many images at a time as a sum of integers holds.
+ */
 function integerProduct(
   b: GradientBuilder,
   a: Coded,
@@ -56,15 +59,23 @@ function integerProduct(
   size: { images: number; positions: number; channels: number },
 ): string {
   const { images, positions: each, channels } = size;
-  const scale = b.mul(a.scale, c.scale);
   const left = b.reshape(a.codes, [images, -1, each]);
-  const zeros = [a.zeroPoint, c.zeroPoint];
-  if (images * each <= mostTerms) {
-    const flat = b.reshape(b.transpose(left, [1, 0, 2]), [-1, images * each]);
-    const right = b.reshape(c.codes, [images * each, channels]);
-    return b.mul(b.cast(b.op("MatMulInteger", [flat, right, ...zeros]), "float32"), scale);
-  }
   const right = b.reshape(c.codes, [images, each, channels]);
-  const products = b.cast(b.op("MatMulInteger", [left, right, ...zeros]), "float32");
-  return b.mul(b.sum(products, [0]), scale);
+  const chunk = Math.max(1, Math.floor(mostTerms / each));
+  const sums: string[] = [];
+  for (let start = 0; start < images; start += chunk) {
+    const count = Math.min(chunk, images - start);
+    const some = (value: string): string =>
+      count === images
+        ? value
+        : b.op("Slice", [value, b.ints([start]), b.ints([start + count]), b.ints([0])]);
+    const rows = b.reshape(b.transpose(some(left), [1, 0, 2]), [-1, count * each]);
+    const columns = b.reshape(some(right), [count * each, channels]);
+    const product = b.op("MatMulInteger", [rows, columns, a.zeroPoint, c.zeroPoint]);
+    sums.push(b.cast(product, "float32"));
+  }
+  return b.mul(
+    sums.reduce((left, right) => b.add(left, right)),
+    b.mul(a.scale, c.scale),
+  );
 }

@@ -37,16 +37,17 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
   const index = indexGraph(graph);
   const shapes = new Map<string, readonly number[]>();
   const wanted = new Map<string, readonly number[]>();
-  for (const node of graph.nodes) {
-    if (!isCodedConvolution(node)) continue;
-    const { x, y } = windowProblemOf(node);
-    shapes.set(node.outputs[0] as string, x);
-    wanted.set(node.inputs[0] as string, y);
-  }
   const shapeOf = (name: string): readonly number[] | undefined => shapes.get(name) ?? wanted.get(name);
   for (const node of graph.nodes) {
+    const output = node.outputs[0] as string;
+    if (isCodedConvolution(node)) {
+      const { x, y } = windowProblemOf(node);
+      shapes.set(output, x);
+      wanted.set(node.inputs[0] as string, y);
+      continue;
+    }
     const shape = outputShape(node, shapeOf, shapes, graph, index);
-    if (shape !== undefined) shapes.set(node.outputs[0] as string, shape);
+    if (shape !== undefined) shapes.set(output, shape);
   }
   const entries = [...wanted.keys()].filter((name) => !shapes.has(name));
   return {
@@ -60,7 +61,10 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
 export const isCodedIn = (graph: Graph, gradient: string): boolean =>
   planIntegerBackward(graph).coded.has(gradient);
 
-/** Shape of a sum or a masked gradient whose operands are there as codes; undefined for any other node. */
+/**
+ * Shape of a sum or a masked gradient whose operands are there as codes by then; undefined for any other node. It goes by
+ * the nodes before it alone, so that the answer does not change while the graph grows.
+ */
 function outputShape(
   node: Node,
   shapeOf: (name: string) => readonly number[] | undefined,
@@ -72,7 +76,8 @@ function outputShape(
   const [left = "", right = ""] = node.inputs;
   if (node.opType === "Add") {
     const [a, b] = [shapeOf(left), shapeOf(right)];
-    return a !== undefined && b !== undefined && sameShape(a, b) && left !== right ? a : undefined;
+    if (a === undefined || b === undefined || left === right || !sameShape(a, b)) return undefined;
+    return coded.has(left) || coded.has(right) ? a : undefined;
   }
   const masked = node.opType === "Mul" ? maskOf(node, index) : undefined;
   if (masked === undefined) return undefined;

@@ -104,6 +104,8 @@ export async function buildTrainingModel(
   const probe = withReaches(exact, plan);
   const { model } = lowered(probe, guessedForms, probe.outputs);
   const reaches = await integerBackward.measure(dropUnusedInputs(model));
+  // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
+  if (![...reaches.values()].every((reach) => Number.isFinite(reach) && reach > 0)) return inFloat();
   const coded = lowerIntegerBackward(exact, plan, { reaches, integerForward: integer !== undefined });
   const inCodes = { ...(await complete(coded)), backward: "integer" as const, forwardGraph: graph };
   const { choose } = integerBackward;

@@ -71,6 +71,9 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
 export const modelInputs = (manifest: Manifest) =>
   manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
 
+/** Samples after which the weights that data gradients are computed with are renewed, if rows are not chosen before. */
+const mostTurnedSamples = 4096;
+
 class Run {
   readonly #job: TrainJob;
   readonly #manifest: Manifest;
@@ -139,6 +142,7 @@ class Run {
         return { completed: false, history, peakBytes: peakMemory() };
       }
       if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
+      else if (refreshesBefore(step, batch, mostTurnedSamples)) await this.#turnAgain();
       if (!(await this.#step(feed, step))) break;
       const taken = step + 1;
       if (taken % evalEvery === 0 || taken === totalSteps) await this.#evaluate();
@@ -190,9 +194,16 @@ class Run {
     await this.#fit(chosen.first);
   }
 
+  /** Goes on with data gradients of the weights as they are now, where these lag behind. */
+  async #turnAgain(): Promise<void> {
+    const last = this.#history.refreshes.at(-1);
+    if (last !== undefined && this.#fitted.turned.size > 0) await this.#fit(last.first);
+  }
+
   /** Goes on with a training graph that is fitted to the rows as they were chosen. */
   async #fit(first: string | null, turned?: TrainingState): Promise<void> {
-    const steps = Math.floor(this.#job.options.freezing.refresh / this.#plan.batch);
+    const samples = Math.min(this.#job.options.freezing.refresh, mostTurnedSamples);
+    const steps = Math.floor(samples / this.#plan.batch);
     const still = await this.#fitted.fit(this.#state, first, steps, turned);
     this.#stepper.use(this.#graphs.training, still, this.#fitted.turned);
   }
