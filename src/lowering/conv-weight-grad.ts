@@ -12,7 +12,7 @@ import {
   type Lowering,
   type LoweringOptions,
 } from "./lowering.ts";
-import { groupByPhase, joinTaps, type Phase } from "./phases.ts";
+import { unfoldByPhase } from "./phases.ts";
 
 /**
  * dw of a convolution for the output channels `rows` (all of them without): dy of those rows is gathered
@@ -118,14 +118,20 @@ function unfoldDy(
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const channels = problem.x[1] as number;
-  const plan = groupByPhase(problem);
-  const padded = padSpatial(b, dy, plan.before, plan.after);
-  const parts = plan.phases.map((phase) => {
-    const dw = phaseProduct(b, x, padded, plan.paddedShape, phase, problem, options);
-    return b.reshape(dw, [phase.taps.length, -1, channels]);
+  const [images = 1, channels = 1, ...inputs] = problem.x;
+  return unfoldByPhase(b, dy, problem, (unfolded, { offset, size }) => {
+    const seen = sliceSpatial(b, x, inputs, offset, size, problem.strides);
+    const about = [problem, "unfold-dy", offset];
+    return rowProduct(
+      b,
+      { value: unfolded },
+      { value: seen, rows: channels },
+      images,
+      product(size),
+      about,
+      options,
+    );
   });
-  return joinTaps(b, parts, plan, problem);
 }
 
 /** dy with zeros between its elements is that of a convolution of stride 1, which takes x as it is. */
@@ -144,32 +150,6 @@ function spreadDy(
   const ones = problem.strides.map(() => 1);
   const unit = { ...problem, strides: ones, y: [images, rows, ...spread] };
   return unfoldDy(b, x, b.reshape(padded, [images, -1, ...spread]), unit, options);
-}
-
-/** [taps*R, Ci] of one phase of x. */
-function phaseProduct(
-  b: GradientBuilder,
-  x: string,
-  padded: string,
-  paddedShape: readonly number[],
-  phase: Phase,
-  problem: WindowProblem,
-  options: LoweringOptions,
-): string {
-  const [images = 1, channels = 1, ...inputs] = problem.x;
-  const steps = problem.strides.map(() => 1);
-  const seen = sliceSpatial(b, x, inputs, phase.offset, phase.size, problem.strides);
-  const pieces = phase.taps.map((tap) => sliceSpatial(b, padded, paddedShape, tap.start, phase.size, steps));
-  const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
-  return rowProduct(
-    b,
-    { value: unfolded },
-    { value: seen, rows: channels },
-    images,
-    product(phase.size),
-    [problem, "unfold-dy", phase.offset],
-    options,
-  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { positions } from "./lowering.ts";
+import { padSpatial, positions, sliceSpatial } from "./lowering.ts";
 
 /** A kernel tap within a phase: where the slice of the padded dy begins that lies over the phase's elements. */
 export interface Tap {
@@ -18,7 +18,7 @@ export interface Phase {
   taps: Tap[];
 }
 
-export interface PhasePlan {
+interface PhasePlan {
   phases: Phase[];
   /** Zeros that dy needs around it so that every tap's slice exists. */
   before: number[];
@@ -31,7 +31,7 @@ export interface PhasePlan {
  * Output position o meets, through tap i, input u = o*s + i*d - pad. With i*d - pad = s*shift + phase this is
  * u = s*(o + shift) + phase: within the phase's elements h = (u - phase)/s, dy is wanted at o = h - shift.
  */
-export function groupByPhase(problem: WindowProblem): PhasePlan {
+function groupByPhase(problem: WindowProblem): PhasePlan {
   const outputs = problem.y.slice(2);
   const taps = positions(problem.kernel).map((tap, index) => ({ index, ...placeTap(problem, tap) }));
   const sizeOf = (offset: readonly number[]): number[] =>
@@ -61,13 +61,28 @@ export function groupByPhase(problem: WindowProblem): PhasePlan {
   return { phases: [...phases.values()], before, after, paddedShape };
 }
 
-/** dw [R, Ci, ...kernel] from that of each phase's taps, [taps, R, Ci]. */
-export function joinTaps(
+/**
+ * dw [R, Ci, ...kernel] by unfolding dy [N, R, ...]: for each kernel tap dy is shifted so that it lies over the elements of
+ * x that it met, [N, taps * R, ...phase], and `product` multiplies that with the phase of x, to [taps * R, Ci]. `zero`:
+ * the code that stands for zero in dy.
+ */
+export function unfoldByPhase(
   b: GradientBuilder,
-  parts: readonly string[],
-  { phases }: PhasePlan,
-  { x, kernel }: WindowProblem,
+  dy: string,
+  problem: WindowProblem,
+  product: (unfolded: string, phase: Phase) => string,
+  zero?: string,
 ): string {
+  const { x, kernel, strides } = problem;
+  const { phases, before, after, paddedShape } = groupByPhase(problem);
+  const padded = padSpatial(b, dy, before, after, zero);
+  const ones = strides.map(() => 1);
+  const parts = phases.map((phase) => {
+    const { taps, size } = phase;
+    const pieces = taps.map(({ start }) => sliceSpatial(b, padded, paddedShape, start, size, ones));
+    const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
+    return b.reshape(product(unfolded, phase), [taps.length, -1, x[1] as number]);
+  });
   const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
   const order = phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
   const sorted = order.every((index, i) => index === i)

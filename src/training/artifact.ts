@@ -78,7 +78,7 @@ export interface BuildArtifactOptions {
 }
 
 /** What runs of a training graph begin with. */
-export interface TrainingStart extends Pick<Manifest, "loss" | "targets" | "outputs"> {
+export interface TrainingStart extends Pick<Manifest, "loss" | "targets" | "outputs" | "sessionConfig"> {
   /** By name of the graph's inputs, samples and targets aside; the first rows of each weight train. */
   state: TrainingState;
 }
@@ -116,6 +116,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
     outputs: model.graph.outputs.map(describePort),
     targets: forward.targets,
+    sessionConfig: { "session.disable_quant_qdq": "1" },
     state: startState(
       model.graph,
       state,
@@ -143,7 +144,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     accumulate,
     forward: arithmetic,
     backward: training.backward,
-    sessionConfig: { "session.disable_quant_qdq": "1" },
+    sessionConfig: start.sessionConfig,
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
     outputs: start.outputs,
     loss: start.loss,

@@ -6,7 +6,7 @@ import { viewAs, type Tensor } from "../tensor/tensor.ts";
 import type { TrainingStart } from "./artifact.ts";
 import { holdTurned } from "./artifact/turned-weights.ts";
 import { feedsFor } from "./state.ts";
-import { targetsOf } from "./trainer/targets.ts";
+import { isTaught, stepDataOf } from "./trainer/targets.ts";
 
 /** Where the samples come from on which training graphs are tried out. */
 export interface GradientSamples {
@@ -25,7 +25,7 @@ export async function measureGradients(
 ): Promise<Map<string, number>> {
   const sums = new Map<string, number>();
   let count = 0;
-  await withSession(model, sessionOf(samples), async (training) => {
+  await withSession(model, sessionOf(start, samples), async (training) => {
     for await (const data of dataOf(start, samples)) {
       const found = await training.run(feedsFor(training, data, start.state));
       count++;
@@ -49,7 +49,7 @@ export async function raceBackwards(
   start: TrainingStart,
   samples: GradientSamples,
 ): Promise<"float" | "integer"> {
-  const options = sessionOf(samples);
+  const options = sessionOf(start, samples);
   for await (const data of dataOf(start, samples)) {
     const timed = async (model: Model): Promise<{ gradients: Record<string, Tensor>; time: number }> =>
       withSession(await holdTurned(model, start.state, options), options, async (training) => {
@@ -90,10 +90,10 @@ function medianCosine(a: Record<string, Tensor>, b: Record<string, Tensor>): num
   return cosines[cosines.length >> 1] ?? 1;
 }
 
-const sessionOf = ({ session }: GradientSamples): SessionOptions => ({
+const sessionOf = ({ sessionConfig }: TrainingStart, { session }: GradientSamples): SessionOptions => ({
   ...session,
   memoryPattern: false,
-  config: { "session.disable_quant_qdq": "1" },
+  config: sessionConfig,
 });
 
 /** Inputs and targets of each batch. */
@@ -101,10 +101,9 @@ async function* dataOf(
   start: TrainingStart,
   { teacher, batches, session }: GradientSamples,
 ): AsyncGenerator<Record<string, Tensor>> {
-  const taught = start.targets.some(({ source }) => source.from === "teacher");
-  const judge = taught ? await openSession(teacher, session) : undefined;
+  const judge = isTaught(start) ? await openSession(teacher, session) : undefined;
   try {
-    for await (const batch of batches()) yield { ...batch.inputs, ...(await targetsOf(start, batch, judge)) };
+    for await (const batch of batches()) yield await stepDataOf(start, batch, judge);
   } finally {
     await judge?.release();
   }

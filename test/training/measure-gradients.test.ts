@@ -11,6 +11,7 @@ const start: TrainingStart = {
   loss: { kind: "mse", terms: [], targets: [] },
   targets: [],
   outputs: [],
+  sessionConfig: {},
 };
 
 /** Batches of x, all elements of one value each. */

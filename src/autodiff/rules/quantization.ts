@@ -43,13 +43,14 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   const { build: b } = c;
   const x = c.input(0);
   const codes = c.codesInstead();
-  if (codes !== undefined && c.isCoded(dy)) return saturationGradient(c, dy, q, codes);
+  const rounded = c.isCoded(dy);
+  if (codes !== undefined && rounded) return saturationGradient(c, dy, q, codes);
   const inside = codes === undefined ? valuesInside(c, q) : codesInside(c, q, codes);
   const dx = b.mul(dy, b.indicator(inside, x.dtype));
   const kept = (): string => dotByChannels(b, dx, x);
   c.offerDot(0, kept);
   // Readers' shortcuts to the sum of dy*y leave out the rounding of dy, which the other sum has: they would not cancel.
-  const whole = (): string => (c.isCoded(dy) ? dotByChannels(b, dy, c.output()) : c.outputDot());
+  const whole = (): string => (rounded ? dotByChannels(b, dy, c.output()) : c.outputDot());
   return [
     dx,
     c.wants(1) ? scaleGradient(c, whole(), kept()) : null,
@@ -63,18 +64,14 @@ function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, codes:
   const below = b.mul(dy, b.indicator(b.op("Less", [codes, codeOf(c, q, q.qmax)]), x.dtype));
   const dx = b.mul(below, b.indicator(b.op("Greater", [codes, codeOf(c, q, q.qmin)]), x.dtype));
   c.offerDot(0, () => dotByChannels(b, dx, x));
-  const [all, notAbove, inside] = [dy, below, dx].map((value) => sumByChannels(b, value, x.shape)) as [
-    string,
-    string,
-    string,
-  ];
-  const [above, beneath] = [b.sub(all, notAbove), b.sub(notAbove, inside)];
+  const sum = (value: string): string => sumByChannels(b, value, x.shape);
+  const [above, beneath] = [b.sub(sum(dy), sum(below)), b.sub(sum(below), sum(dx))];
   const zero = zeroPointOf(c, q);
-  const reach = (bound: number, sum: string): string =>
-    b.mul(scalarOf(c, b.sub(b.scalar(bound), zero), c.input(1).shape), sum);
+  const part = (bound: number, of: string): string =>
+    b.mul(scalarOf(c, b.sub(b.scalar(bound), zero), c.input(1).shape), of);
   return [
     dx,
-    c.wants(1) ? shaped(c, b.add(reach(q.qmax, above), reach(q.qmin, beneath)), 1) : null,
+    c.wants(1) ? shaped(c, b.add(part(q.qmax, above), part(q.qmin, beneath)), 1) : null,
     c.wants(2) ? zeroPointGradient(c, dy, dx) : null,
   ];
 }

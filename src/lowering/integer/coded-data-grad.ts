@@ -83,13 +83,13 @@ function turnedWeight(
 
 const smallestStep = 1e-30;
 
-/** A tensor of the state that the backward reads through this name: see `steadyValues`. */
+/** The name under which the turning of weights reads a tensor of the state; see training/artifact/turned-weights.ts. */
 export const steadyName = (name: string): string => `${name}.steady`;
 
 function steady(b: GradientBuilder, name: string): string {
   const output = steadyName(name);
-  const known = b.emitter.graph.nodes.some((node) => node.outputs[0] === output);
-  if (!known) b.emitter.op("Identity", [name], {}, { outputs: [output] });
+  const value = b.op("Identity", [name]);
+  if (value !== output) b.rename(value, output, b.emitter.graph.nodes.length - 1);
   return output;
 }
 

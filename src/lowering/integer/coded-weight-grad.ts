@@ -1,7 +1,7 @@
 import type { WindowProblem } from "../../ops/gradient-nodes.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
-import { padSpatial, product, sliceSpatial } from "../lowering.ts";
-import { groupByPhase, joinTaps } from "../phases.ts";
+import { product, sliceSpatial } from "../lowering.ts";
+import { type Phase, unfoldByPhase } from "../phases.ts";
 import { channelsFirst, type Coded } from "./coded-data-grad.ts";
 
 /** Products of two codes, each at most 255 from its zero point, that a sum of 32 bits holds in any case. */
@@ -27,25 +27,13 @@ export function codedConvWeightGrad(
   const channels = problem.x[1] as number;
   const plain = channelsFirst(b, dy.codes, rank);
   const picked = rows === undefined ? plain : b.op("Gather", [plain, rows], { axis: 1 });
-  const plan = groupByPhase(problem);
-  const padded = padSpatial(b, picked, plan.before, plan.after, dy.zeroPoint);
-  const ones = problem.strides.map(() => 1);
-  const parts = plan.phases.map((phase) => {
-    const pieces = phase.taps.map((tap) =>
-      sliceSpatial(b, padded, plan.paddedShape, tap.start, phase.size, ones),
-    );
-    const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
-    const inputs = problem.x.slice(2);
-    const met = sliceSpatial(b, x.codes, inputs, phase.offset, phase.size, problem.strides, 1);
-    const dw = integerProduct(
-      b,
-      { ...dy, codes: unfolded },
-      { ...x, codes: met },
-      { images: problem.x[0] as number, positions: product(phase.size), channels },
-    );
-    return b.reshape(dw, [phase.taps.length, -1, channels]);
-  });
-  return joinTaps(b, parts, plan, problem);
+  const [images = 1, , ...inputs] = problem.x;
+  const productWith = (unfolded: string, { offset, size }: Phase): string => {
+    const met = sliceSpatial(b, x.codes, inputs, offset, size, problem.strides, 1);
+    const sizes = { images, positions: product(size), channels };
+    return integerProduct(b, { ...dy, codes: unfolded }, { ...x, codes: met }, sizes);
+  };
+  return unfoldByPhase(b, picked, problem, productWith, dy.zeroPoint);
 }
 
 /**

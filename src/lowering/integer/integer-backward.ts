@@ -1,3 +1,4 @@
+import { InternalError } from "../../errors.ts";
 import { intOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
 import { cloneGraph, indexGraph, staticShape, type GraphIndex } from "../../ir/graph.ts";
@@ -131,7 +132,7 @@ export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, optio
 }
 
 export interface CodesOptions {
-  /** How far gradients reach on some samples, by the names that `withReaches` gives them. */
+  /** How far gradients reach on some samples, by the names that `withReaches` gives them; all positive. */
   reaches: ReadonlyMap<string, number>;
   /** Whether the forward runs on integer kernels, so that activations are there as codes alone. */
   integerForward: boolean;
@@ -266,18 +267,23 @@ class Rewriter {
     const made = this.#build.emitter.node("DynamicQuantizeLinear", [name], { outputCount: 3 });
     const [plain, scale, zeroPoint] = made as [string, string, string];
     const codes = channelsLast(this.#build, plain, rankOf(this.#plan, name));
-    const coded = { codes, scale, zeroPoint, reach: this.#options.reaches.get(reachName(name)) ?? 0 };
+    const coded = { codes, scale, zeroPoint, reach: this.#reachOf(name) };
     this.#codes.set(name, coded);
     return coded;
   }
 
   /** The scale of a value's codes: so many times that of the codes that it comes from. */
   #stepFrom(from: Reaching, value: string): { scale: string; reach: number } {
-    const reach = headroom * (this.#options.reaches.get(reachName(value)) ?? 0);
-    const known = reach > 0 && from.reach > 0;
-    const factor = known ? reach / from.reach : 1;
+    const reach = headroom * this.#reachOf(value);
     const b = this.#build;
-    return { scale: b.mul(from.scale, b.scalar(factor)), reach: known ? reach : from.reach };
+    return { scale: b.mul(from.scale, b.scalar(reach / from.reach)), reach };
+  }
+
+  #reachOf(name: string): number {
+    const reach = this.#options.reaches.get(reachName(name));
+    if (reach === undefined)
+      throw new InternalError(`how far the gradient "${name}" reaches was not measured`);
+    return reach;
   }
 }
 

@@ -5,6 +5,7 @@ import type { Artifact } from "../artifact.ts";
 import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
+import { isTaught } from "../trainer/targets.ts";
 import { Arena } from "./arena.ts";
 import { type ExecutedGraph, executedGraph } from "./executed-graph.ts";
 import { planBuffers } from "./plan-buffers.ts";
@@ -52,7 +53,6 @@ export async function estimateMemory(
     ]),
   );
   const shapes = new Map([...state, ...batch]);
-  const taught = manifest.targets.some(({ source }) => source.from === "teacher");
   const training = await session(
     await holdTurned(artifact.trainingModel, checkpoint, options),
     shapes,
@@ -61,7 +61,7 @@ export async function estimateMemory(
   const evaluation = await session(watchedModel(artifact.evalModel, manifest), shapes, options);
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await session(artifact.optimizerModel, optimizerShapes, options);
-  const teacher = taught ? await session(artifact.floatModel, shapes, options) : undefined;
+  const teacher = isTaught(manifest) ? await session(artifact.floatModel, shapes, options) : undefined;
   const turns = turningModel(artifact.trainingModel);
   const turning = turns === undefined ? undefined : await session(turns, shapes, options);
   const open = [training, evaluation, optimizer, teacher, turning].filter((each) => each !== undefined);

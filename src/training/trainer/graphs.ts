@@ -7,6 +7,7 @@ import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { holdTurned } from "../artifact/turned-weights.ts";
 import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
+import { isTaught } from "./targets.ts";
 
 /** The sessions of a run. Release them: they hold native memory. */
 export interface TrainingGraphs {
@@ -68,8 +69,7 @@ export async function openGraphs(
     const evaluation = await loadModel(join(directory, artifactFiles.evalModel));
     opened.push(await openSession(watchedModel(evaluation, manifest), { ...session, ...quiet }));
     opened.push(await open(artifactFiles.optimizerModel));
-    if (manifest.targets.some(({ source }) => source.from === "teacher"))
-      opened.push(await open(artifactFiles.floatModel));
+    if (isTaught(manifest)) opened.push(await open(artifactFiles.floatModel));
   } catch (error) {
     for (const each of opened) await each.release();
     throw error;

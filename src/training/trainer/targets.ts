@@ -5,9 +5,16 @@ import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { StepData } from "./mean-outputs.ts";
 
+/** What the targets of a batch depend on. */
+type Loss = Pick<Manifest, "targets" | "loss" | "outputs">;
+
+/** Whether a target comes from the float model. */
+export const isTaught = ({ targets }: Pick<Manifest, "targets">): boolean =>
+  targets.some(({ source }) => source.from === "teacher");
+
 /** Inputs and targets of a batch: what one run of the training graph is fed beside the state. */
 export async function stepDataOf(
-  manifest: Manifest,
+  manifest: Loss,
   batch: Batch,
   teacher: Session | undefined,
 ): Promise<StepData> {
@@ -16,7 +23,7 @@ export async function stepDataOf(
 
 /** The values of the loss's targets for a batch: labels as int64, and the float model's outputs. */
 export async function targetsOf(
-  manifest: Pick<Manifest, "targets" | "loss" | "outputs">,
+  manifest: Loss,
   batch: Batch,
   teacher: Session | undefined,
 ): Promise<Record<string, Tensor>> {
