@@ -3,6 +3,7 @@ import { Emitter } from "../ir/emit.ts";
 import { cloneGraph, createValue } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { type Forms, guessedForms } from "../lowering/forms.ts";
+import type { StandIn } from "../lowering/integer/stand-in.ts";
 import { lowerGradientNodes } from "../lowering/lower-gradient-nodes.ts";
 import { ForwardGraph, type WeightRequest } from "./forward-graph.ts";
 import { GradientBuilder } from "../lowering/gradient-builder.ts";
@@ -26,10 +27,10 @@ export interface DifferentiateOptions {
   /** Opset of the default domain that the emitted nodes must fit. Default 13. */
   opset?: number;
   /**
-   * Values of the forward that will not be there when the backward runs, each with the value that stands for it: what
-   * its fake quantizer made of it. Clip masks are then taken from codes. See lowering/integer.
+   * Values of the forward that will not be there when the backward runs, each with what is read instead. Clip masks are
+   * then taken from codes. See lowering/integer.
    */
-  stands?: ReadonlyMap<string, string>;
+  stands?: ReadonlyMap<string, StandIn>;
   /** Whether a gradient in the graph as it is so far will be 8-bit codes; see lowering/integer. Default: none is. */
   coded?: (graph: Graph, gradient: string) => boolean;
   /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */

@@ -5,6 +5,7 @@ import type { Graph, Node, Value } from "../ir/model.ts";
 import { isFloat, type DataType } from "../tensor/data-type.ts";
 import { toNumbers, type Tensor } from "../tensor/tensor.ts";
 import { matchFakeQuantizer, type FakeQuantizer } from "../ops/fake-quantizer.ts";
+import type { StandIn } from "../lowering/integer/stand-in.ts";
 import type { TrainedWeight, TypedValue } from "./rule.ts";
 
 /** The weights whose rows train, as `differentiate` is told of them. */
@@ -24,13 +25,13 @@ export class ForwardGraph {
   readonly #dequantized = new Map<string, DequantizedWeight>();
   readonly #trained = new Map<string, TrainedWeight>();
 
-  readonly #stands: ReadonlyMap<string, string>;
+  readonly #stands: ReadonlyMap<string, StandIn>;
 
   constructor(
     graph: Graph,
     parameters: ReadonlySet<string>,
     weights: readonly WeightRequest[],
-    stands: ReadonlyMap<string, string>,
+    stands: ReadonlyMap<string, StandIn>,
   ) {
     this.graph = graph;
     this.#stands = stands;
@@ -61,12 +62,12 @@ export class ForwardGraph {
   require(name: string): TypedValue {
     const type = this.typeOf(name);
     if (type === undefined) throw new InternalError(`value "${name}" has no static type`);
-    return { ...type, name: this.#stands.get(name) ?? name };
+    return { ...type, name: this.#stands.get(name)?.value ?? name };
   }
 
-  /** Whether the backward reads another value in the place of this one. */
-  hasStandIn(name: string): boolean {
-    return this.#stands.has(name);
+  /** What the backward reads in the place of this value; undefined: the value itself. */
+  standIn(name: string): StandIn | undefined {
+    return this.#stands.get(name);
   }
 
   /** A constant's value: an initializer that is no graph input, or a Constant node's tensor. */

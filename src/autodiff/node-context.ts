@@ -4,6 +4,7 @@ import type { DequantizedWeight, ForwardGraph } from "./forward-graph.ts";
 import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { Dot, GradientSums } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
+import type { StandIn } from "../lowering/integer/stand-in.ts";
 import type { RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
 
 /** One forward node as its gradient rule sees it. */
@@ -66,10 +67,8 @@ export class NodeContext implements RuleContext {
     return this.#forward.quantizerOf(this.node);
   }
 
-  codesInstead(): string | undefined {
-    const quantizer = this.quantizer();
-    if (quantizer === undefined || !this.#forward.hasStandIn(quantizer.x)) return undefined;
-    return this.node.inputs[0];
+  standIn(slot: number): StandIn | undefined {
+    return this.#forward.standIn(this.#slots[slot] ?? "");
   }
 
   outputWeight(): TrainedWeight | undefined {

@@ -5,6 +5,7 @@ import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { DequantizedWeight } from "./forward-graph.ts";
 import type { Dot } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
+import type { StandIn } from "../lowering/integer/stand-in.ts";
 
 /** A value of the forward graph with its static type. */
 export interface TypedValue {
@@ -47,8 +48,8 @@ export interface RuleContext {
   dequantizedWeight(slot: number): DequantizedWeight | undefined;
   /** The fake quantizer that this node, a DequantizeLinear, ends; undefined when it dequantizes a weight. */
   quantizer(): FakeQuantizer | undefined;
-  /** The codes of the quantizer, where the value it quantizes is not there to be read. */
-  codesInstead(): string | undefined;
+  /** What is read in the place of a slot's value where integer kernels never make it. */
+  standIn(slot: number): StandIn | undefined;
   /** Whether a gradient that was emitted will be 8-bit codes, and so be rounded. */
   isCoded(gradient: string): boolean;
   /** Adds to the gradient of a value that is not one of the slots (codes and scale of a quantized weight). */

@@ -2,20 +2,19 @@ import { existsSync } from "node:fs";
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { calibrate } from "../../../src/calibration/calibrate.ts";
 import type { Dataset } from "../../../src/data/dataset.ts";
 import { openDataset } from "../../../src/data/open-dataset.ts";
 import { exportModel } from "../../../src/export/export-model.ts";
 import type { Model } from "../../../src/ir/model.ts";
 import { silentLogger } from "../../../src/log.ts";
-import { loadModel } from "../../../src/onnx/index.ts";
-import { prepareModel } from "../../../src/passes/prepare.ts";
-import { computeState, observedTensors } from "../../../src/quantization/parameters.ts";
-import { planQuantization } from "../../../src/quantization/plan.ts";
 import { viewAs } from "../../../src/tensor/tensor.ts";
-import { buildArtifact, readArtifact, writeArtifact } from "../../../src/training/artifact.ts";
+import { readArtifact } from "../../../src/training/artifact.ts";
+import { defaultFreezingOptions } from "../../../src/training/freezing/refresh.ts";
 import { defaultTrainOptions, loadTrained } from "../../../src/training/train.ts";
 import { runTraining } from "../../../src/training/trainer/run-training.ts";
+import { artifactStage } from "../../../src/workflows/artifact-stage.ts";
+import type { ArtifactChoices } from "../../../src/workflows/options.ts";
+import { prepareSource, quantizePrepared } from "../../../src/workflows/quantize-stage.ts";
 import { scoreModels } from "../../../src/workflows/score-models.ts";
 import { type Choice, choices, freezingOf, nameOf, type Setting, settingName, settings } from "./grid.ts";
 
@@ -94,7 +93,7 @@ async function record(out: string, outcome: Outcome): Promise<void> {
 /** Builds a setting's artifact, and judges the float model and post-training quantization alone. */
 async function prepare(
   setting: Setting,
-  { data, out }: AblationOptions,
+  { data, out, threads }: AblationOptions,
   test: Dataset,
   known: ReadonlySet<string>,
 ): Promise<void> {
@@ -103,17 +102,20 @@ async function prepare(
   if (existsSync(directory) && known.has(`${name} ptq 0`)) return;
   const { network, wbits, abits } = setting;
   const path = join("fixtures", network, "model.onnx");
-  const model = await prepareModel(await loadModel(path));
-  const plan = planQuantization(model, { wbits, abits, firstLast: "same" });
-  const formats = observedTensors(plan);
-  const train = await openDataset(specOf(data, "train"), inputs);
-  const state = computeState(model, plan, await calibrate(model, formats.keys(), train, { formats }));
-  const artifact = await buildArtifact({
-    ...{ model, plan, state, batch: 64, forward: abits === 8 ? "integer" : "float" },
-    loss: { kind: "auto", hasLabels: true },
-    source: { file: path, sha256: "" },
-  });
-  await writeArtifact(artifact, directory);
+  const prepared = await prepareSource(path, specOf(data, "train"), quiet);
+  const quantized = await quantizePrepared(
+    prepared,
+    { wbits, abits, firstLast: "same", calibration: "auto", calibrationSamples: 512, int4: "container" },
+    { threads },
+    quiet,
+  );
+  const training: ArtifactChoices = {
+    ...defaultFreezingOptions,
+    ...{ batch: 64, loss: "auto", optimizer: {}, portable: false, cache: join(out, "cache") },
+    ...{ forward: "auto", backward: "auto", forms: "trial" },
+  };
+  await artifactStage(quantized, training, directory, { threads }, quiet);
+  const { model, plan, state } = quantized;
   const ptq = (await exportModel(model, plan, state)).model;
   await record(out, { setting: name, choice: "float", seed: 0, top1: await judge(model, test), rows: 0 });
   await record(out, { setting: name, choice: "ptq", seed: 0, top1: await judge(ptq, test), rows: 0 });

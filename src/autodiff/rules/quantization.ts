@@ -1,4 +1,5 @@
 import type { FakeQuantizer } from "../../ops/fake-quantizer.ts";
+import type { StandIn } from "../../lowering/integer/stand-in.ts";
 import { tensorOfBytes } from "../../tensor/tensor.ts";
 import { dotByChannels, sumByChannels } from "../gradient-sums.ts";
 import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
@@ -12,9 +13,10 @@ import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
  *           ds = (sum of dy*y - sum of dx*x) / s
  *           dz = -s * (sum of dy - sum of dx)
  *
- * Where integer kernels make the codes q there is no x: m = [qmin < q < qmax], and y stands for x. What the scale's
- * gradient loses is the rounding error of the values within the bounds, times their gradients: zero on average. Where dy
- * is rounded to codes, the difference of two large sums would be the rounding's; what saturates is then summed itself:
+ * Where integer kernels make the codes there is no x. Codes finer than the quantizer's own stand for it where they are
+ * there, and nothing changes. Else m = [qmin < q < qmax], and y stands for x: what the scale's gradient loses is the
+ * rounding error of the values within the bounds, times their gradients: zero on average. Where dy is rounded to codes,
+ * the difference of two large sums would then be the rounding's; what saturates is summed itself:
  *
  *           ds = (qmax - z) * (sum of dy where q = qmax) + (qmin - z) * (sum of dy where q = qmin)
  *
@@ -42,10 +44,10 @@ export const dequantizeLinear = rule(
 function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): SlotGradients {
   const { build: b } = c;
   const x = c.input(0);
-  const codes = c.codesInstead();
+  const stand = c.standIn(0);
   const rounded = c.isCoded(dy);
-  if (codes !== undefined && rounded) return saturationGradient(c, dy, q, codes);
-  const inside = codes === undefined ? valuesInside(c, q) : codesInside(c, q, codes);
+  if (stand?.fine === false && rounded) return saturationGradient(c, dy, q, stand);
+  const inside = stand === undefined ? valuesInside(c, q) : codesInside(c, q, stand);
   const dx = b.mul(dy, b.indicator(inside, x.dtype));
   const kept = (): string => dotByChannels(b, dx, x);
   c.offerDot(0, kept);
@@ -58,11 +60,12 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   ];
 }
 
-function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, codes: string): SlotGradients {
+function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, stand: StandIn): SlotGradients {
   const { build: b } = c;
   const x = c.input(0);
-  const below = b.mul(dy, b.indicator(b.op("Less", [codes, codeOf(c, q, q.qmax)]), x.dtype));
-  const dx = b.mul(below, b.indicator(b.op("Greater", [codes, codeOf(c, q, q.qmin)]), x.dtype));
+  const { codes, low, high } = stand;
+  const below = b.mul(dy, b.indicator(b.op("Less", [codes, codeOf(c, q, high)]), x.dtype));
+  const dx = b.mul(below, b.indicator(b.op("Greater", [codes, codeOf(c, q, low)]), x.dtype));
   c.offerDot(0, () => dotByChannels(b, dx, x));
   const sum = (value: string): string => sumByChannels(b, value, x.shape);
   const [above, beneath] = [b.sub(sum(dy), sum(below)), b.sub(sum(below), sum(dx))];
@@ -86,10 +89,10 @@ function valuesInside(c: RuleContext, q: FakeQuantizer): string {
   return b.op("And", [above, b.op("LessOrEqual", [x.name, scalarOf(c, high, scale.shape)])]);
 }
 
-/** Where qmin < codes < qmax. */
-function codesInside(c: RuleContext, q: FakeQuantizer, codes: string): string {
+/** Where low < codes < high. */
+function codesInside(c: RuleContext, q: FakeQuantizer, { codes, low, high }: StandIn): string {
   const { build: b } = c;
-  const within = b.op("Clip", [codes, codeOf(c, q, q.qmin + 1), codeOf(c, q, q.qmax - 1)]);
+  const within = b.op("Clip", [codes, codeOf(c, q, low + 1), codeOf(c, q, high - 1)]);
   return b.op("Equal", [codes, within]);
 }
 

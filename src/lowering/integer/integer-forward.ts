@@ -1,41 +1,44 @@
 import { Emitter } from "../../ir/emit.ts";
 import { cloneGraph, indexGraph, staticShape, type GraphIndex, typeOf } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
-import { matchFakeQuantizer } from "../../ops/fake-quantizer.ts";
+import { type FakeQuantizer, matchFakeQuantizer } from "../../ops/fake-quantizer.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import type { LoweringOptions } from "../lowering.ts";
 import { kernels, type Kernel, type KernelSite } from "./kernels.ts";
+import { addFineQuantizer, leavesRoom } from "./fine-codes.ts";
 import { operandOf } from "./operands.ts";
+import type { StandIn } from "./stand-in.ts";
 
 /** Which nodes of a fake-quantized forward run on integer kernels. */
 export interface IntegerForward {
-  /**
-   * Float values that the integer kernels never make, and what stands for each: the same value after its quantizer.
-   * A backward that reads one reads the other, less its rounding error.
-   */
-  stands: ReadonlyMap<string, string>;
+  /** The forward that was planned for, with finer quantizers for the backward to read where codes have 4 bits. */
+  graph: Graph;
+  /** Float values that the integer kernels never make, and what the backward reads instead. */
+  stands: ReadonlyMap<string, StandIn>;
   /** By name of the forward node. */
   places: ReadonlyMap<string, Place>;
 }
 
 interface Place {
   kernel: Kernel;
-  /** The QuantizeLinear of the output; undefined: the kernel's output is the node's own float output. */
-  quantize: Node | undefined;
+  /** The QuantizeLinear nodes of the output; none: the kernel's output is the node's own float output. */
+  quantize: readonly Node[];
 }
 
 /**
  * Finds the nodes between DequantizeLinear and QuantizeLinear for which ONNX Runtime has an integer kernel. What it
- * has none for stays float between the two, as it does in the deployed model.
+ * has none for stays float between the two, as it does in the deployed model. `forward` is not changed.
  */
 export function planIntegerForward(
   forward: Graph,
   options: Pick<LoweringOptions, "portable">,
 ): IntegerForward {
   const index = indexGraph(forward);
-  const stands = new Map<string, string>();
+  const graph = cloneGraph(forward);
+  const build = new GradientBuilder(new Emitter(graph));
+  const stands = new Map<string, StandIn>();
   const places = new Map<string, Place>();
-  const quantizers = quantizedValues(forward, index);
+  const quantizers = soleQuantizers(forward, index);
   for (const node of forward.nodes) {
     const kernel =
       node.domain === "" && Object.hasOwn(kernels, node.opType) ? kernels[node.opType] : undefined;
@@ -43,18 +46,23 @@ export function planIntegerForward(
     const value = node.outputs[0] as string;
     const quantizer = quantizers.get(value);
     if (!kernel.fits(siteOf(node, quantizer?.quantize, forward, index))) continue;
-    places.set(node.name, { kernel, quantize: quantizer?.quantize });
-    if (quantizer !== undefined) stands.set(value, quantizer.dequantized);
+    if (quantizer === undefined) {
+      places.set(node.name, { kernel, quantize: [] });
+    } else if (kernel.rounds && leavesRoom(quantizer)) {
+      const { quantize, stand } = addFineQuantizer(build, quantizer);
+      places.set(node.name, { kernel, quantize: [quantizer.quantize, quantize] });
+      stands.set(value, stand);
+    } else {
+      places.set(node.name, { kernel, quantize: [quantizer.quantize] });
+      stands.set(value, ownCodes(quantizer));
+    }
   }
-  return { stands, places };
+  return { graph, stands, places };
 }
 
-/** Values whose only reader is a fake quantizer, by name. */
-function quantizedValues(
-  graph: Graph,
-  index: GraphIndex,
-): Map<string, { quantize: Node; dequantized: string }> {
-  const found = new Map<string, { quantize: Node; dequantized: string }>();
+/** The fake quantizers that are the only reader of a value, by the value's name. */
+function soleQuantizers(graph: Graph, index: GraphIndex): Map<string, FakeQuantizer> {
+  const found = new Map<string, FakeQuantizer>();
   const constantOf = (name: string) => (index.inputs.has(name) ? undefined : graph.initializers.get(name));
   const dtypeOf = (name: string) => {
     const type = typeOf(graph, name);
@@ -67,10 +75,17 @@ function quantizedValues(
     if (quantizer.codeType !== "uint8" && quantizer.codeType !== "int8") continue;
     const readers = index.consumers.get(quantizer.x) ?? [];
     if (readers.length !== 1 || index.outputs.has(quantizer.x)) continue;
-    found.set(quantizer.x, { quantize: quantizer.quantize, dequantized: node.outputs[0] as string });
+    found.set(quantizer.x, quantizer);
   }
   return found;
 }
+
+/** The quantizer's own codes and value, where nothing finer is there: the bounds' codes are of values beyond them, too. */
+const ownCodes = ({ dequantize, qmin, qmax }: FakeQuantizer): StandIn => ({
+  value: dequantize.outputs[0] as string,
+  codes: dequantize.inputs[0] as string,
+  ...{ low: qmin, high: qmax, fine: false },
+});
 
 function siteOf(node: Node, quantize: Node | undefined, graph: Graph, index: GraphIndex): KernelSite {
   const [, scale = "", zeroPoint = ""] = quantize?.inputs ?? [];
@@ -83,7 +98,7 @@ function siteOf(node: Node, quantize: Node | undefined, graph: Graph, index: Gra
 }
 
 /**
- * Puts the planned kernels in the places of their nodes and quantizers. `source` is the forward that was planned for,
+ * Puts the planned kernels in the places of their nodes and quantizers. `source` is the graph of the plan,
  * possibly with a backward behind it that reads no value of `stands`; it is not changed.
  */
 export function lowerIntegerForward(source: Graph, { places }: IntegerForward): Graph {
@@ -95,8 +110,8 @@ export function lowerIntegerForward(source: Graph, { places }: IntegerForward): 
   graph.nodes = [];
   for (const node of nodes) {
     const place = places.get(node.name);
-    if (place?.quantize !== undefined) {
-      byQuantizer.set(place.quantize.name, node);
+    if (place !== undefined && place.quantize.length > 0) {
+      for (const { name } of place.quantize) byQuantizer.set(name, node);
       continue;
     }
     const replaced = place === undefined ? byQuantizer.get(node.name) : node;
@@ -104,10 +119,13 @@ export function lowerIntegerForward(source: Graph, { places }: IntegerForward): 
       graph.nodes.push(node);
       continue;
     }
-    const { kernel, quantize } = places.get(replaced.name) as Place;
+    const { kernel } = places.get(replaced.name) as Place;
     const since = graph.nodes.length;
-    build.emitter.prefix = replaced.name;
-    const output = kernel.emit({ ...siteOf(replaced, quantize, graph, index), build });
+    build.emitter.prefix = node.name;
+    const output = kernel.emit({
+      ...siteOf(replaced, node === replaced ? undefined : node, graph, index),
+      build,
+    });
     build.nameOutput(output, node.outputs[0] as string, since);
   }
   return graph;

@@ -29,6 +29,8 @@ export interface KernelContext extends KernelSite {
 export interface Kernel {
   /** Whether the kernel is of the default domain, and so allowed in portable graphs. */
   portable: boolean;
+  /** Whether its codes are rounded from something finer. */
+  rounds: boolean;
   fits(c: KernelSite): boolean;
   /** Emits the kernel and returns its output: codes, or a float value where there is no step. */
   emit(c: KernelContext): string;
@@ -37,6 +39,7 @@ export interface Kernel {
 /** An operator that picks or moves elements: the same operator on the codes, where the step is the same after it. */
 const movement: Kernel = {
   portable: true,
+  rounds: false,
   fits: (c) => {
     const from = c.operand(0);
     if (from === undefined || c.step === undefined || c.node.outputs.length !== 1) return false;
@@ -49,6 +52,7 @@ const movement: Kernel = {
 export const kernels: Readonly<Record<string, Kernel>> = {
   Conv: {
     portable: true,
+    rounds: true,
     fits: (c) => c.step !== undefined && isActivation(c, 0) && isWeight(c, 1, 0),
     emit: (c) => {
       const bias = biasOf(c, 2);
@@ -58,6 +62,7 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   },
   Gemm: {
     portable: false,
+    rounds: true,
     fits: (c) =>
       isActivation(c, 0) && isWeight(c, 1, intOf(c.node, "transB", 0) === 1 ? 0 : 1) && isPlainGemm(c.node),
     emit: (c) => {
@@ -73,6 +78,7 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   },
   MatMul: {
     portable: true,
+    rounds: true,
     fits: (c) => c.step !== undefined && isActivation(c, 0) && (isActivation(c, 1) || isWeight(c, 1, 1)),
     emit: (c) => c.build.op("QLinearMatMul", [...operand(c, 0), ...operand(c, 1), ...outputStep(c)]),
   },
@@ -80,6 +86,7 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   Mul: elementwise("QLinearMul"),
   GlobalAveragePool: {
     portable: false,
+    rounds: true,
     fits: (c) => c.step !== undefined && isActivation(c, 0),
     emit: (c) =>
       c.build.op(
@@ -97,6 +104,7 @@ const contrib = "com.microsoft";
 function elementwise(opType: string): Kernel {
   return {
     portable: false,
+    rounds: true,
     fits: (c) => c.step !== undefined && isActivation(c, 0) && isActivation(c, 1),
     emit: (c) => c.build.op(opType, [...operand(c, 0), ...operand(c, 1), ...outputStep(c)], {}, contrib),
   };

@@ -69,7 +69,7 @@ export async function buildTrainingModel(
   const opset = pinned.opsets.get("") ?? 13;
   const integer = options.forward === "integer" ? planIntegerForward(graph, options) : undefined;
   const differentiated = (coded: boolean): Graph =>
-    differentiateAbstract(graph, {
+    differentiateAbstract(integer?.graph ?? graph, {
       loss: "loss",
       parameters: wantedGradients(state, parameters).parameters,
       weights: Array.from(state.weights.keys(), weightNames),

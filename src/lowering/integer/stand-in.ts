@@ -1,0 +1,11 @@
+/** What the backward reads in the place of a float value that integer kernels never make. */
+export interface StandIn {
+  /** The value out of codes: less the rounding to them, and within their bounds. */
+  value: string;
+  /** These codes; those between `low` and `high`, neither of them included, are of values within the quantizer's bounds. */
+  codes: string;
+  low: number;
+  high: number;
+  /** Whether the codes are finer than the quantizer's own, so that they tell its rounding error. */
+  fine: boolean;
+}
