@@ -10,8 +10,8 @@ import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
 import {
+  type ArithmeticTrials,
   buildArtifact,
-  type BuildArtifactOptions,
   readArtifact,
   writeArtifact,
 } from "../../src/training/artifact.ts";
@@ -70,7 +70,7 @@ export async function writeCases(
   const formats = observedTensors(plan);
   const ranges = await calibrate(prepared, formats.keys(), datasetOf(model), { formats, batch: model.batch });
   const state = computeState(prepared, plan, ranges, {});
-  const measure: NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] = (probe, start) =>
+  const measure: ArithmeticTrials["measure"] = (probe, start) =>
     measureGradients(probe, start, {
       teacher: prepared,
       batches: () => batches(datasetOf(model), { batch: model.batch, limit: 2 * model.batch }),
@@ -84,7 +84,8 @@ export async function writeCases(
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
         tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
-        ...(arithmetic === "float" ? {} : { integerBackward: { measure } }),
+        backward: arithmetic === "float" ? "float" : "integer",
+        trials: { measure },
       });
       const directory = directoryOf(model, arithmetic, ratio);
       await rm(directory, { recursive: true, force: true });

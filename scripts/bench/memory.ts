@@ -19,7 +19,7 @@ import { loadModel } from "../../src/onnx/index.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
-import { buildArtifact, type BuildArtifactOptions, writeArtifact } from "../../src/training/artifact.ts";
+import { type ArithmeticTrials, buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { estimateMemory } from "../../src/training/memory/estimate-memory.ts";
 import type * as childProcess from "../../src/training/trainer/child-process.ts";
@@ -85,9 +85,8 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
         const forward = arithmetic === "integer" ? "integer" : "float";
         const artifact = await buildArtifact({
           ...{ model, plan, state, batch, forward, freezing: { ratio } },
-          ...(arithmetic === "float"
-            ? {}
-            : { integerBackward: { measure: measureOn(dataset, model, batch) } }),
+          backward: arithmetic === "float" ? "float" : "integer",
+          trials: { measure: measureOn(dataset, model, batch) },
           loss: { kind: "auto", hasLabels: true },
           source: { file: path, sha256: "" },
         });
@@ -103,11 +102,7 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
 }
 
 /** Measures gradients for an integer backward on one batch. */
-function measureOn(
-  dataset: Dataset,
-  teacher: Model,
-  batch: number,
-): NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] {
+function measureOn(dataset: Dataset, teacher: Model, batch: number): ArithmeticTrials["measure"] {
   const samples = {
     teacher,
     batches: () => batches(dataset, { batch, limit: batch }),

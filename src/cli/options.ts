@@ -152,12 +152,13 @@ export const artifactOptions = group(groups.training, {
   distill: { describe: "Share of distillation in the automatic loss with labels, 0 to 1" },
   forward: {
     describe:
-      "Training forward: float with fake quantizers, or the integer kernels of the deployed model (auto: with 8-bit activations on the CPU)",
+      "Training forward: float with fake quantizers, or the integer kernels of the deployed model (auto: the faster in a trial, on the CPU with 8-bit activations)",
     choices: ["auto", "float", "integer"],
     default: "auto",
   },
   backward: {
-    describe: "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: on the CPU)",
+    describe:
+      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: the faster in a trial, on the CPU)",
     choices: ["auto", "float", "integer"],
     default: "auto",
   },

@@ -1,4 +1,4 @@
-import { usageError } from "../errors.ts";
+import { InternalError, usageError } from "../errors.ts";
 import { cloneModel } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
@@ -12,9 +12,10 @@ import { initialState, startState } from "./artifact/initial-state.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
 import {
+  type Arithmetic,
   buildTrainingModel,
   type FormTrials,
-  type IntegerBackwardHooks,
+  type TrainingTrials,
   trainsZeroPoint,
 } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
@@ -56,25 +57,30 @@ export interface BuildArtifactOptions {
   source: { file: string; sha256: string };
   /**
    * What the training forward computes with: float operators and fake quantizers (default), or the integer kernels that
-   * the deployed model runs on, so that its outputs are the deployed model's.
+   * the deployed model runs on, so that its outputs are the deployed model's; auto: what `trials` choose.
    */
-  forward?: "float" | "integer";
+  forward?: Arithmetic | "auto";
+  /**
+   * What data gradients of convolutions are computed with: float operators (default) or integer kernels, for which the
+   * size of gradients must be known; auto: what `trials` choose.
+   */
+  backward?: Arithmetic | "auto";
   /** Use operators of the default ONNX domain only. */
   portable?: boolean;
   /** How gradients are computed is decided by trial (see training/costs/try-forms.ts) instead of by estimate. */
   tune?: FormTrials;
   /**
-   * Computes data gradients of convolutions on integer kernels, for which the size of gradients must be known: see
-   * training/measure-gradients.ts, whose functions do what the hooks ask. Without it they are float.
+   * Runs training graphs on samples: `measure` for an integer backward, `choose` for what is left open (integer without
+   * it). See training/measure-gradients.ts, whose functions do it.
    */
-  integerBackward?: {
-    measure: (model: Model, start: TrainingStart) => Promise<ReadonlyMap<string, number>>;
-    choose?: (
-      models: Readonly<Record<"float" | "integer", Model>>,
-      start: TrainingStart,
-    ) => Promise<"float" | "integer">;
-  };
+  trials?: ArithmeticTrials;
   signal?: AbortSignal;
+}
+
+/** `TrainingTrials` that are told what runs of the graphs begin with. */
+export interface ArithmeticTrials {
+  measure: (model: Model, start: TrainingStart) => Promise<ReadonlyMap<string, number>>;
+  choose?: (models: readonly Model[], start: TrainingStart) => Promise<number>;
 }
 
 /** What runs of a training graph begin with. */
@@ -97,14 +103,14 @@ const defaultDistill = 0.5;
  * Throws a UserError that names every node on the gradients' way that cannot be differentiated.
  */
 export async function buildArtifact(options: BuildArtifactOptions): Promise<Artifact> {
-  const { model, plan, state, forward: arithmetic = "float" } = options;
+  const { model, plan, state, trials } = options;
   const { batch, accumulate } = splitBatch(options);
   const loss = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
   const forward = buildForwardModel(model, plan, state, loss);
   const parameters = collectParameters(forward.model.graph, plan);
   options.signal?.throwIfAborted();
-  const { integerBackward, portable = false } = options;
-  if (integerBackward !== undefined && portable) {
+  const { backward = "float", portable = false } = options;
+  if (backward === "integer" && portable) {
     throw usageError(
       "backward",
       "An integer backward needs com.microsoft operators, which a portable artifact has none of",
@@ -112,6 +118,8 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
       "Leave one of them out.",
     );
   }
+  if (backward !== "float" && trials === undefined)
+    throw new InternalError("an integer backward is made without runs on samples");
   const start = {
     loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
     outputs: model.graph.outputs.map(describePort),
@@ -127,9 +135,10 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const training = await buildTrainingModel(forward.model, state, parameters, {
     batch,
     portable,
-    forward: arithmetic,
+    forward: options.forward ?? "float",
+    backward: portable ? "float" : backward,
     tune: options.tune,
-    integerBackward: integerBackward && bindStart(integerBackward, start),
+    trials: trials && bindStart(trials, start),
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
@@ -142,7 +151,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     usesContribOps: training.usesContribOps,
     batch,
     accumulate,
-    forward: arithmetic,
+    forward: training.forward,
     backward: training.backward,
     sessionConfig: start.sessionConfig,
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
@@ -178,15 +187,10 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   };
 }
 
-function bindStart(
-  { measure, choose }: NonNullable<BuildArtifactOptions["integerBackward"]>,
-  start: TrainingStart,
-): IntegerBackwardHooks {
-  return {
-    measure: (model) => measure(model, start),
-    ...(choose === undefined ? {} : { choose: (models) => choose(models, start) }),
-  };
-}
+const bindStart = ({ measure, choose }: ArithmeticTrials, start: TrainingStart): TrainingTrials => ({
+  measure: (model) => measure(model, start),
+  ...(choose === undefined ? {} : { choose: (models) => choose(models, start) }),
+});
 
 function buildOptimizer(
   state: QuantizationState,

@@ -2,21 +2,16 @@ import { type Batch, type Dataset } from "../data/dataset.ts";
 import { batches } from "../data/batches.ts";
 import { knownForms } from "../lowering/forms.ts";
 import { encodeModel } from "../onnx/index.ts";
-import type { FormTrials } from "../training/artifact/training-model.ts";
-import { cachedBackward, cachedForms, costKey } from "../training/costs/cache.ts";
+import type { Arithmetic, FormTrials } from "../training/artifact/training-model.ts";
+import { cachedChoice, cachedForms, costKey } from "../training/costs/cache.ts";
 import { tryForms } from "../training/costs/try-forms.ts";
 import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 import type { MemorySection } from "../report/report-data.ts";
-import {
-  type Artifact,
-  buildArtifact,
-  type BuildArtifactOptions,
-  writeArtifact,
-} from "../training/artifact.ts";
-import { type GradientSamples, measureGradients, raceBackwards } from "../training/measure-gradients.ts";
+import { type ArithmeticTrials, type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
+import { type GradientSamples, measureGradients, raceGraphs } from "../training/measure-gradients.ts";
 import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
 import { fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
-import type { QuantizationPlan } from "../quantization/types.ts";
+import type { ActivationPlan } from "../quantization/types.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 
@@ -37,8 +32,8 @@ export async function artifactStage(
   { logger, signal }: RunContext,
 ): Promise<MemorySection> {
   logger.info("Building the training graphs.");
-  const build = async (microBatch: number, backward = choices.backward): Promise<Built> => {
-    const artifact = await buildMicroBatch(quantized, { ...choices, microBatch, backward }, options, signal);
+  const build = async (microBatch: number, settled = choices): Promise<Built> => {
+    const artifact = await buildMicroBatch(quantized, { ...settled, microBatch }, options, signal);
     const estimate = await estimateMemory(artifact, {
       threads: options.threads ?? null,
       dataBytes: quantized.dataset.heldBytes ?? 0,
@@ -49,8 +44,10 @@ export async function artifactStage(
   const { artifact, estimate } =
     memoryLimit === undefined
       ? await build(microBatch)
-      : await buildWithin(memoryLimit, batch, choices.backward, build);
+      : await buildWithin(memoryLimit, { ...choices, ...openArithmetic(quantized, choices, options) }, build);
   await writeArtifact(artifact, directory);
+  const { forward, backward } = artifact.manifest;
+  logger.info(`A step's forward is computed in ${nameOf(forward)}, its backward in ${nameOf(backward)}.`);
   return {
     microBatch: artifact.manifest.batch,
     estimatedBytes: estimate.bytes,
@@ -59,20 +56,23 @@ export async function artifactStage(
   };
 }
 
+const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "integers" : "float");
+
 /**
- * Builds with the largest micro-batch that keeps the limit. An integer backward is only made, which runs training graphs,
- * when the micro-batch is known, and kept if it is within the limit, too.
+ * Builds with the largest micro-batch that keeps the limit. What is found by running training graphs is only looked for
+ * when the micro-batch is known, and kept if it is within the limit, too; until then an open forward is on integer
+ * kernels, which take less memory, and the backward float.
  */
 async function buildWithin(
   limit: number,
-  batch: number,
-  wanted: ArtifactChoices["backward"],
-  build: (microBatch: number, backward: ArtifactChoices["backward"]) => Promise<Built>,
+  choices: ArtifactChoices,
+  build: (microBatch: number, settled?: ArtifactChoices) => Promise<Built>,
 ): Promise<Built> {
-  const fitted = await fitMicroBatch(batch, limit, (microBatch) => build(microBatch, "float"));
-  if (wanted === "float") return fitted;
-  const asked = await build(fitted.artifact.manifest.batch, wanted);
-  return wanted === "integer" || asked.estimate.bytes <= limit ? asked : fitted;
+  const forward = choices.forward === "auto" ? "integer" : choices.forward;
+  const settled: ArtifactChoices = { ...choices, forward, backward: "float" };
+  const fitted = await fitMicroBatch(choices.batch, limit, (microBatch) => build(microBatch, settled));
+  const asked = await build(fitted.artifact.manifest.batch);
+  return choices.backward === "integer" || asked.estimate.bytes <= limit ? asked : fitted;
 }
 
 function buildMicroBatch(
@@ -82,7 +82,6 @@ function buildMicroBatch(
   signal: AbortSignal,
 ): Promise<Artifact> {
   const { source, model, plan, state, dataset } = quantized;
-  const forward = choices.forward === "auto" ? fittingForward(plan, provider) : choices.forward;
   return buildArtifact({
     model,
     plan,
@@ -111,40 +110,50 @@ function buildMicroBatch(
             runtime: { provider, threads },
           }),
         }),
-    forward,
-    ...integerBackward(quantized, choices, { provider, threads }),
+    ...openArithmetic(quantized, choices, { provider }),
+    trials: arithmeticTrials(quantized, choices, { provider, threads }),
     signal,
   });
 }
 
 /**
- * What the integer backward asks for. Integer kernels are those of the CPU provider, and the masks and sums between data
- * gradients are contrib operators; where both are there, the faster backward is taken, found by trial unless forms go by
- * estimate.
+ * What is left open of the step's arithmetic, to be decided by trial. Integer kernels are those of the CPU provider; a
+ * backward on them needs contrib operators.
  */
-function integerBackward(
+function openArithmetic(
+  { plan }: Quantized,
+  { forward, backward, portable }: ArtifactChoices,
+  { provider }: RuntimeOptions,
+): Pick<ArtifactChoices, "forward" | "backward"> {
+  const open = (wanted: Arithmetic | "auto", possible: boolean): Arithmetic | "auto" =>
+    wanted === "auto" && !(possible && onCpu(provider)) ? "float" : wanted;
+  return { forward: open(forward, plan.activations.every(isByte)), backward: open(backward, !portable) };
+}
+
+/** Runs on the samples, for an integer backward and to decide what is open; the latter not where forms go by estimate. */
+function arithmeticTrials(
   { model, dataset }: Quantized,
-  { backward, portable, microBatch, forms, cache, ratio }: ArtifactChoices & { microBatch: number },
+  { microBatch, forms, cache, ratio }: ArtifactChoices & { microBatch: number },
   runtime: RuntimeOptions,
-): Pick<BuildArtifactOptions, "integerBackward"> {
-  const impossible = portable || !onCpu(runtime.provider);
-  if (backward === "float" || (backward === "auto" && impossible)) return {};
+): ArithmeticTrials {
   const samples: GradientSamples = {
     teacher: model,
     batches: () => probeBatches(dataset, microBatch),
     session: sessionOptionsOf(runtime),
   };
-  const hooks: NonNullable<BuildArtifactOptions["integerBackward"]> = {
-    measure: (probe, start) => measureGradients(probe, start, samples),
+  const measure: ArithmeticTrials["measure"] = (probe, start) => measureGradients(probe, start, samples);
+  if (forms === "estimate") return { measure };
+  const choose: ArithmeticTrials["choose"] = (models, start) => {
+    const key = costKey(Buffer.concat(models.map(encodeModel)), { ratio, ...runtime });
+    return cachedChoice(cache ?? null, key, () => raceGraphs(models, start, samples));
   };
-  if (backward === "auto" && forms === "trial") {
-    hooks.choose = (models, start) =>
-      cachedBackward(cache ?? null, costKey(encodeModel(models.integer), { ratio, ...runtime }), () =>
-        raceBackwards(models, start, samples),
-      );
-  }
-  return { integerBackward: hooks };
+  return { measure, choose };
 }
+
+/** Without rounding to 4 bits in between, a forward on integer kernels is as good to train with as one in float. */
+const isByte = ({ bits }: ActivationPlan): boolean => bits === 8;
+
+const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";
 
 /** Batches that the size of gradients is measured on. */
 const probes = 4;
@@ -172,21 +181,12 @@ export function formTrials({
   signal?: AbortSignal;
 }): FormTrials {
   const session = sessionOptionsOf(runtime);
+  let tried: ReadonlyMap<string, string> = new Map();
   return async (abstract, target) => {
     const settings = { ratio, ...target, ...runtime };
-    const table = await cachedForms(cache ?? null, settings, (known) =>
+    tried = await cachedForms(cache ?? null, settings, tried, (known) =>
       tryForms(abstract, known, { ...target, ratio, session, signal }),
     );
-    return knownForms(table);
+    return knownForms(tried);
   };
 }
-
-/**
- * Integer kernels are those of the CPU provider. They do not tell how far inside its bounds a value was before it was
- * rounded, which matters with 4 bits.
- */
-function fittingForward(plan: QuantizationPlan, provider: string | undefined): "float" | "integer" {
-  return onCpu(provider) && plan.activations.every(({ bits }) => bits === 8) ? "integer" : "float";
-}
-
-const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";

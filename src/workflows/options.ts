@@ -31,9 +31,9 @@ export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
   /** Share of distillation in the automatic loss with labels; default: the trainer's. */
   distill?: number | undefined;
   optimizer: Partial<OptimizerOptions>;
-  /** What the training forward computes with; auto: integer kernels on the CPU for 8-bit activations, else float. */
+  /** What the training forward computes with; auto: the faster on the CPU with 8-bit activations, else float. */
   forward: "auto" | "float" | "integer";
-  /** What data gradients of convolutions are computed with; auto: integer kernels on the CPU. */
+  /** What data gradients of convolutions are computed with; auto: the faster on the CPU, else float. */
   backward: "auto" | "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;

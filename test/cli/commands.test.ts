@@ -75,7 +75,17 @@ describe("every command, with its JSON report", () => {
   });
 
   test("--memory-limit chooses the micro-batch, and says what there must be at least", async () => {
-    const args = ["artifact", model, ...data(), "--batch", "512", "--out", at("limited")];
+    const args = [
+      "artifact",
+      model,
+      ...data(),
+      "--batch",
+      "512",
+      "--forward",
+      "integer",
+      "--out",
+      at("limited"),
+    ];
     const { report: whole } = await report([...args, "--micro-batch", "512"]);
     const bytes = whole.memory?.estimatedBytes ?? 0;
     const limit = Math.floor(bytes / 1000) - 1000;

@@ -45,7 +45,7 @@ test.for([
     const python = await requirePython(context, ["numpy", "onnxruntime"]);
     const artifact = await tinyArtifact({
       ...{ wbits: 4, forward, optimizer: { kind, weightRate: 0.02 } },
-      ...(backward === "integer" ? { integerBackward: { measure: tinyMeasure } } : {}),
+      ...{ backward, trials: { measure: tinyMeasure } },
     });
     expect(artifact.manifest.backward).toBe(backward);
     await writeArtifact(artifact, directory);

@@ -6,7 +6,12 @@ import { encodeModel } from "../../src/onnx/index.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { snapBiases } from "../../src/quantization/snap-biases.ts";
 import { floats, type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
-import { type Artifact, buildArtifact, type BuildArtifactOptions } from "../../src/training/artifact.ts";
+import {
+  type ArithmeticTrials,
+  type Artifact,
+  buildArtifact,
+  type BuildArtifactOptions,
+} from "../../src/training/artifact.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
 
@@ -23,7 +28,7 @@ test.each(cases)("$network $bits: the integer forward is the deployed model's", 
   const dataset = await openDataset(fashionMnist, [
     { name: "input", dtype: "float32", shape: ["N", 1, 28, 28] },
   ]);
-  const measure: NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] = (probe, start) =>
+  const measure: ArithmeticTrials["measure"] = (probe, start) =>
     measureGradients(probe, start, {
       teacher: quantized.model,
       batches: () => batches(dataset, { batch: images, limit: 4 * images }),
@@ -94,7 +99,7 @@ test.each(cases)("$network $bits: the integer forward is the deployed model's", 
     ["integer", trained],
     ["float", exact],
   ] as const) {
-    const coded = await build(forward, { integerBackward: { measure } });
+    const coded = await build(forward, { backward: "integer", trials: { measure } });
     expect(coded.trainingModel.graph.nodes.some(({ opType }) => opType === "QLinearMul")).toBe(true);
     const rounded = await stepOf(coded, data);
     expect(lossOf(rounded)).toBe(lossOf(reference));

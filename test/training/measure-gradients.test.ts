@@ -3,7 +3,7 @@ import type { Batch } from "../../src/data/dataset.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { floats } from "../../src/tensor/tensor.ts";
 import type { TrainingStart } from "../../src/training/artifact.ts";
-import { measureGradients, raceBackwards } from "../../src/training/measure-gradients.ts";
+import { measureGradients, raceGraphs } from "../../src/training/measure-gradients.ts";
 import { buildModel } from "../support/build-model.ts";
 
 const start: TrainingStart = {
@@ -55,8 +55,9 @@ const gradientModel = (power: number, slow = false): Model =>
     },
   });
 
-test("gradients that point elsewhere lose the race, however fast they are", async () => {
-  const float = gradientModel(1, true);
-  expect(await raceBackwards({ float, integer: gradientModel(1) }, start, samplesOf([1]))).toBe("integer");
-  expect(await raceBackwards({ float, integer: gradientModel(-2) }, start, samplesOf([1]))).toBe("float");
+test("the fastest graph is found; gradients that point elsewhere lose, however fast they are", async () => {
+  const [exact, same, other] = [gradientModel(1, true), gradientModel(1), gradientModel(-2)];
+  expect(await raceGraphs([exact, same], start, samplesOf([1]))).toBe(1);
+  expect(await raceGraphs([exact, other], start, samplesOf([1]))).toBe(0);
+  expect(await raceGraphs([exact, other, same], start, samplesOf([1]))).toBe(2);
 });

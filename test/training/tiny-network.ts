@@ -10,7 +10,12 @@ import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
 import { floats } from "../../src/tensor/tensor.ts";
-import { type Artifact, buildArtifact, type BuildArtifactOptions } from "../../src/training/artifact.ts";
+import {
+  type ArithmeticTrials,
+  type Artifact,
+  buildArtifact,
+  type BuildArtifactOptions,
+} from "../../src/training/artifact.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 
 /** Data of the tiny network: 480 images [1, 8, 8] of three kinds. */
@@ -73,10 +78,7 @@ export async function tinyArtifact(
 }
 
 /** Measures the tiny network's gradients for an integer backward. */
-export const tinyMeasure: NonNullable<BuildArtifactOptions["integerBackward"]>["measure"] = async (
-  probe,
-  start,
-) => {
+export const tinyMeasure: ArithmeticTrials["measure"] = async (probe, start) => {
   const dataset = await openDataset(tinyData, [{ name: "x", dtype: "float32", shape: ["N", 1, 8, 8] }]);
   return measureGradients(probe, start, {
     teacher: await prepareModel(tinyModel()),

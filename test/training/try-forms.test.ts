@@ -40,12 +40,16 @@ test("trials answer every question of a network, and what is in the table is not
 test("forms and costs come from the cache the second time; a broken file is measured again", async () => {
   const settings = { threads: 1 };
   const fill = (form: string) =>
-    cachedForms(folder, settings, async (table) => void table.set("question", form));
+    cachedForms(folder, settings, new Map(), async (table) => void table.set("question", form));
   await fill("first");
-  const kept = await cachedForms(folder, settings, async (table) => {
+  const kept = await cachedForms(folder, settings, new Map([["other", "form"]]), async (table) => {
     expect(table.get("question")).toBe("first");
+    expect(table.get("other")).toBe("form");
   });
-  expect([...kept]).toEqual([["question", "first"]]);
+  expect([...kept]).toEqual([
+    ["question", "first"],
+    ["other", "form"],
+  ]);
 
   const costs = (full: number) => ({
     full,

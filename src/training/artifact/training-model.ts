@@ -23,26 +23,42 @@ import { openZeroPoints } from "./open-parameters.ts";
 /** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
 export type FormTrials = (abstract: Graph, target: { opset: number; portable: boolean }) => Promise<Forms>;
 
-/** What the making of an integer backward asks for. */
-export interface IntegerBackwardHooks {
-  /** Runs a training graph on some samples and returns the mean of each of its outputs, all of them scalars. */
+/** What a part of a step is computed with: float operators, or integer kernels on codes. */
+export type Arithmetic = "float" | "integer";
+
+/** Runs of training graphs on samples, on which the making of one may depend. */
+export interface TrainingTrials {
+  /** Runs a graph whose outputs are scalars on some samples and returns the mean of each of them. */
   measure: (model: Model) => Promise<ReadonlyMap<string, number>>;
-  /** Decides between the training graph and the same with a float backward; without it the integer one is taken. */
-  choose?: (models: Readonly<Record<"float" | "integer", Model>>) => Promise<"float" | "integer">;
+  /** Picks one of several graphs of the same gradients, by index. The first is the most exact. */
+  choose?: (models: readonly Model[]) => Promise<number>;
 }
 
 export interface TrainingModelOptions {
   batch: number;
   portable: boolean;
-  forward: "float" | "integer";
+  /** auto: what `trials` choose; integer where they cannot. */
+  forward: Arithmetic | "auto";
+  /** What data gradients of convolutions are computed with. Anything but float needs `trials`. */
+  backward: Arithmetic | "auto";
   tune: FormTrials | undefined;
-  /** Computes data gradients of convolutions on integer kernels. */
-  integerBackward: IntegerBackwardHooks | undefined;
+  trials: TrainingTrials | undefined;
 }
 
-interface BuiltTraining {
+interface TrainingModelSources {
+  state: QuantizationState;
+  parameters: readonly FloatParameter[];
+  options: TrainingModelOptions;
+}
+
+interface Lowered {
   model: Model;
   usesContribOps: boolean;
+}
+
+interface BuiltTraining extends Lowered {
+  forward: Arithmetic;
+  backward: Arithmetic;
 }
 
 /** Whether an activation quantizer's zero point trains; its scale does when `trainable`. */
@@ -58,16 +74,36 @@ export async function buildTrainingModel(
   state: QuantizationState,
   parameters: readonly FloatParameter[],
   options: TrainingModelOptions,
-): Promise<BuiltTraining & { backward: "float" | "integer"; forwardGraph: Graph }> {
+): Promise<BuiltTraining & { forwardGraph: Graph }> {
   const pinned = await pinBatch(forward, options.batch);
   const { graph } = pinned;
   openForward(graph, state, parameters);
   for (const name of state.weights.keys()) {
     graph.inputs.push(createValue(weightNames(name).rows, "int64", [`${name}.rows.count`]));
   }
-  const { portable, tune, integerBackward } = options;
   const opset = pinned.opsets.get("") ?? 13;
-  const integer = options.forward === "integer" ? planIntegerForward(graph, options) : undefined;
+  const built: BuiltTraining[] = [];
+  for (const arithmetic of candidates(options.forward, options))
+    built.push(...(await inForward(arithmetic, graph, opset, { state, parameters, options })));
+  const chosen = built.length === 1 ? 0 : await options.trials?.choose?.(built.map(({ model }) => model));
+  return { ...(built[chosen ?? 0] as BuiltTraining), forwardGraph: graph };
+}
+
+/** What is left to choose from, the most exact first. */
+function candidates(wanted: Arithmetic | "auto", { trials }: TrainingModelOptions): readonly Arithmetic[] {
+  if (wanted !== "auto") return [wanted];
+  return trials?.choose === undefined ? ["integer"] : ["float", "integer"];
+}
+
+/** The training graph with one forward and every backward that is left to choose from. */
+async function inForward(
+  forward: Arithmetic,
+  graph: Graph,
+  opset: number,
+  { state, parameters, options }: TrainingModelSources,
+): Promise<BuiltTraining[]> {
+  const { portable, tune, trials } = options;
+  const integer = forward === "integer" ? planIntegerForward(graph, options) : undefined;
   const differentiated = (coded: boolean): Graph =>
     differentiateAbstract(integer?.graph ?? graph, {
       loss: "loss",
@@ -77,7 +113,7 @@ export async function buildTrainingModel(
       ...(integer === undefined ? {} : { stands: integer.stands }),
       ...(coded ? { coded: isCodedIn } : {}),
     }).graph;
-  const lowered = (abstract: Graph, forms: Forms, outputs: readonly Value[]): BuiltTraining => {
+  const lowered = (abstract: Graph, forms: Forms, outputs: readonly Value[]): Lowered => {
     let graph = lowerGradientNodes(abstract, { portable, forms }).graph;
     if (integer !== undefined) graph = lowerIntegerForward(graph, integer);
     openZeroPoints(graph, zeroPointsOf(state));
@@ -87,32 +123,27 @@ export async function buildTrainingModel(
     const model = dropUnused(createModel(graph, opset, contrib));
     return { model: { ...model, graph: orderNodes(model.graph, "loss") }, usesContribOps };
   };
-  const complete = async (abstract: Graph): Promise<BuiltTraining> => {
+  const complete = async (abstract: Graph, backward: Arithmetic): Promise<BuiltTraining> => {
     const forms = tune === undefined ? guessedForms : await tune(abstract, { opset, portable });
     const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
-    return lowered(abstract, forms, outputs);
+    return { ...lowered(abstract, forms, outputs), forward, backward };
   };
-  const inFloat = async () => ({
-    ...(await complete(differentiated(false))),
-    backward: "float" as const,
-    forwardGraph: graph,
-  });
-  if (integerBackward === undefined) return inFloat();
-  const exact = differentiated(true);
-  const plan = planIntegerBackward(exact);
-  if (plan.coded.size === 0) return inFloat();
-  const probe = withReaches(exact, plan);
-  const { model } = lowered(probe, guessedForms, probe.outputs);
-  const reaches = await integerBackward.measure(dropUnusedInputs(model));
-  // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
-  if (![...reaches.values()].every((reach) => Number.isFinite(reach) && reach > 0)) return inFloat();
-  const coded = lowerIntegerBackward(exact, plan, { reaches, integerForward: integer !== undefined });
-  const inCodes = { ...(await complete(coded)), backward: "integer" as const, forwardGraph: graph };
-  const { choose } = integerBackward;
-  if (choose === undefined) return inCodes;
-  const alternative = await inFloat();
-  const chosen = await choose({ float: alternative.model, integer: inCodes.model });
-  return chosen === "integer" ? inCodes : alternative;
+  const inCodes = async (): Promise<BuiltTraining | undefined> => {
+    const exact = differentiated(true);
+    const plan = planIntegerBackward(exact);
+    if (plan.coded.size === 0 || trials === undefined) return undefined;
+    const probe = withReaches(exact, plan);
+    const { model } = lowered(probe, guessedForms, probe.outputs);
+    const reaches = await trials.measure(dropUnusedInputs(model));
+    // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
+    if (![...reaches.values()].every((reach) => Number.isFinite(reach) && reach > 0)) return undefined;
+    const coded = lowerIntegerBackward(exact, plan, { reaches, integerForward: integer !== undefined });
+    return complete(coded, "integer");
+  };
+  const backwards = candidates(options.backward, options);
+  const coded = backwards.includes("integer") ? await inCodes() : undefined;
+  if (coded === undefined) return [await complete(differentiated(false), "float")];
+  return backwards.includes("float") ? [await complete(differentiated(false), "float"), coded] : [coded];
 }
 
 /** Names to differentiate by, quantized weights' codes aside. */

@@ -27,16 +27,18 @@ export function costKey(trainingModel: Uint8Array, settings: unknown): string {
 }
 
 /**
- * Forms that trials found best, by question; `extend` adds those that are not known yet. Without a folder none are kept.
+ * Forms that trials found best, by question: those that the folder (null: none) keeps, those `tried` already, and what
+ * `extend` adds because it is not known yet.
  */
 export async function cachedForms(
   folder: string | null,
   settings: unknown,
+  tried: ReadonlyMap<string, string>,
   extend: (table: Map<string, string>) => Promise<void>,
 ): Promise<Map<string, string>> {
   const name = `forms-${costKey(new Uint8Array(), settings)}`;
   const known = await readKept(folder, name, z.record(z.string(), z.string()));
-  const table = new Map(Object.entries(known ?? {}));
+  const table = new Map([...Object.entries(known ?? {}), ...tried]);
   const before = table.size;
   await extend(table);
   if (table.size > before) await keep(folder, name, Object.fromEntries(table));
@@ -50,12 +52,12 @@ export const cachedCosts = (
   measure: () => Promise<StepCosts>,
 ): Promise<StepCosts> => cached(folder, `costs-${key}`, schema, measure);
 
-/** Which arithmetic of the backward was the faster one. */
-export const cachedBackward = (
+/** Which of several training graphs was the fastest. */
+export const cachedChoice = (
   folder: string | null,
   key: string,
-  race: () => Promise<"float" | "integer">,
-): Promise<"float" | "integer"> => cached(folder, `backward-${key}`, z.enum(["float", "integer"]), race);
+  race: () => Promise<number>,
+): Promise<number> => cached(folder, `choice-${key}`, z.number(), race);
 
 async function cached<T>(
   folder: string | null,
