@@ -60,7 +60,7 @@ test("four runs of 8 samples make the step that one run of 32 makes", async () =
     const values = viewAs(tensor, "float32");
     const size = Math.hypot(...values);
     const gap = Math.hypot(...viewAs(other, "float32").map((value, at) => value - (values[at] as number)));
-    expect([name, gap <= 1e-5 * size]).toEqual([name, true]);
+    expect([name, gap <= 1e-4 * size]).toEqual([name, true]);
   }
 });
 

@@ -8,6 +8,9 @@ import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
 import type { QuantizationPlan } from "../../src/quantization/types.ts";
+import { snapBiases } from "../../src/quantization/snap-biases.ts";
+import { floats, viewAs } from "../../src/tensor/tensor.ts";
+import { stateTensor } from "../../src/training/state.ts";
 import { type Artifact, buildArtifact } from "../../src/training/artifact.ts";
 
 const fixtures = fileURLToPath(new URL("../../fixtures/", import.meta.url));
@@ -46,12 +49,23 @@ export async function quantizedNetwork({ network, bits }: Pick<NetworkCase, "net
   return { model, plan, state: computeState(model, plan, ranges) };
 }
 
-/** The artifact of a fixture network at batch 8, a quarter of the rows trained. */
+/**
+ * The artifact of a fixture network at batch 8, a quarter of the rows trained. Its biases are multiples of their step, as
+ * after an export, so that rounding them to it, through which PyTorch's gradients of the scales go, changes nothing.
+ */
 export async function networkArtifact(network: NetworkCase): Promise<Artifact> {
-  return buildArtifact({
-    ...(await quantizedNetwork(network)),
+  const quantized = await quantizedNetwork(network);
+  const artifact = await buildArtifact({
+    ...quantized,
     batch: 8,
     loss: { kind: "auto", hasLabels: true },
     source: { file: `${network.network}.onnx`, sha256: "0".repeat(64) },
   });
+  const { checkpoint, manifest } = artifact;
+  const values = manifest.parameters.map(
+    ({ input }) => [input, viewAs(stateTensor(checkpoint, input), "float32")] as const,
+  );
+  for (const [name, held] of snapBiases(quantized.state, new Map(values)))
+    checkpoint.set(name, floats(held, stateTensor(checkpoint, name).dims));
+  return artifact;
 }

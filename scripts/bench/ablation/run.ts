@@ -75,6 +75,7 @@ export async function runGrid(options: AblationOptions): Promise<void> {
   for (const seed of seeds) {
     for (const setting of settings.filter(({ network }) => networks.includes(network))) {
       await prepare(setting, options, test, known);
+      known.add(`${settingName(setting)} ptq 0`);
       for (const choice of wanted) {
         if (known.has(`${settingName(setting)} ${nameOf(choice)} ${seed}`)) continue;
         const outcome = await runOnce(setting, choice, seed, options, test);

@@ -79,12 +79,18 @@ function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, stand:
   ];
 }
 
-/** Where lo <= x <= hi. */
+/**
+ * Of a code: how far beyond a bound x still counts as within. Sums of quantized values often are a bound exactly, but for
+ * the order in which floats are added up; on which side they end should not be left to that.
+ */
+const leeway = 2 ** -10;
+
+/** Where lo <= x <= hi, give or take the leeway. */
 function valuesInside(c: RuleContext, q: FakeQuantizer): string {
   const { build: b } = c;
   const [x, scale] = [c.input(0), c.input(1)];
-  const low = b.mul(b.sub(b.scalar(q.qmin), zeroPointOf(c, q)), scale.name);
-  const high = b.mul(b.sub(b.scalar(q.qmax), zeroPointOf(c, q)), scale.name);
+  const low = b.mul(b.sub(b.scalar(q.qmin - leeway), zeroPointOf(c, q)), scale.name);
+  const high = b.mul(b.sub(b.scalar(q.qmax + leeway), zeroPointOf(c, q)), scale.name);
   const above = b.op("GreaterOrEqual", [x.name, scalarOf(c, low, scale.shape)]);
   return b.op("And", [above, b.op("LessOrEqual", [x.name, scalarOf(c, high, scale.shape)])]);
 }

@@ -5,8 +5,8 @@ import { dropUnused } from "../../passes/remove-unused.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
 import type { Manifest } from "./manifest.ts";
-import { openForward, zeroPointsOf } from "./forward-model.ts";
-import { openZeroPoints } from "./open-parameters.ts";
+import { heldBiases, openForward, zeroPointsOf } from "./forward-model.ts";
+import { holdBiases, openZeroPoints } from "./open-parameters.ts";
 
 /** `eval_model.onnx`: forward and loss, with the source model's outputs, at any batch size that the source allows. */
 export function buildEvalModel(
@@ -17,6 +17,7 @@ export function buildEvalModel(
   const model = cloneModel(forward);
   openForward(model.graph, state, parameters);
   openZeroPoints(model.graph, zeroPointsOf(state));
+  holdBiases(model.graph, heldBiases(model.graph, state));
   return model;
 }
 

@@ -1,5 +1,5 @@
 import { modelError } from "../../errors.ts";
-import { cloneModel, usedNames } from "../../ir/graph.ts";
+import { cloneModel, staticShape, usedNames } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import { insertQuantizers } from "../../quantization/insert.ts";
 import type { QuantizationPlan, QuantizationState } from "../../quantization/types.ts";
@@ -7,7 +7,7 @@ import { attachLoss, type Loss } from "../losses/attach-loss.ts";
 import type { LossTarget } from "../losses/ports.ts";
 import { weightNames } from "../optimizers/straight-through.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
-import { openInitializers, type OpenZeroPoint } from "./open-parameters.ts";
+import { type HeldBias, openInitializers, type OpenZeroPoint } from "./open-parameters.ts";
 
 /** Names of an activation quantizer's tensors in the graphs and the checkpoint. */
 export const activationNames = (activation: string) => ({
@@ -55,5 +55,25 @@ export function zeroPointsOf(state: QuantizationState): OpenZeroPoint[] {
   return Array.from(state.activations.values(), ({ name, qmin, qmax }) => {
     const { zeroPoint, zeroPointCodes } = activationNames(name);
     return { input: zeroPoint, codes: zeroPointCodes, qmin, qmax };
+  });
+}
+
+/**
+ * The biases that the graph reads in one place, for `holdBiases`. Of a node in `integer` the kernel rounds its bias
+ * itself.
+ */
+export function heldBiases(
+  graph: Graph,
+  state: QuantizationState,
+  integer: (node: string) => boolean = () => false,
+): HeldBias[] {
+  const readers = new Map<string, number>();
+  for (const { name } of state.biases) readers.set(name, (readers.get(name) ?? 0) + 1);
+  return state.biases.flatMap(({ name, node, weight, activation }) => {
+    const [count = 0, ...more] = staticShape(graph, name) ?? [];
+    const fits = more.length === 0 && count === state.weights.get(weight)?.scale.length;
+    if (!fits || readers.get(name) !== 1 || integer(node)) return [];
+    const { scale: activationScale } = activationNames(activation);
+    return [{ bias: name, activationScale, weightScale: weightNames(weight).scale }];
   });
 }

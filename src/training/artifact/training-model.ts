@@ -17,8 +17,8 @@ import type { QuantizationState, QuantizedActivation } from "../../quantization/
 import { trainedCount, weightNames } from "../optimizers/straight-through.ts";
 import { rowsShape } from "../freezing/rows.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
-import { activationNames, openForward, zeroPointsOf } from "./forward-model.ts";
-import { openZeroPoints } from "./open-parameters.ts";
+import { activationNames, heldBiases, openForward, zeroPointsOf } from "./forward-model.ts";
+import { holdBiases, openZeroPoints } from "./open-parameters.ts";
 
 /** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
 export type FormTrials = (abstract: Graph, target: { opset: number; portable: boolean }) => Promise<Forms>;
@@ -104,6 +104,7 @@ async function inForward(
 ): Promise<BuiltTraining[]> {
   const { portable, tune, trials } = options;
   const integer = forward === "integer" ? planIntegerForward(graph, options) : undefined;
+  const biases = heldBiases(graph, state, (node) => integer?.places.has(node) === true);
   const differentiated = (coded: boolean): Graph =>
     differentiateAbstract(integer?.graph ?? graph, {
       loss: "loss",
@@ -117,6 +118,7 @@ async function inForward(
     let graph = lowerGradientNodes(abstract, { portable, forms }).graph;
     if (integer !== undefined) graph = lowerIntegerForward(graph, integer);
     openZeroPoints(graph, zeroPointsOf(state));
+    holdBiases(graph, biases);
     graph.outputs = [...outputs];
     const usesContribOps = graph.nodes.some(({ domain }) => domain === "com.microsoft");
     const contrib: [string, number][] = usesContribOps ? [["com.microsoft", 1]] : [];
