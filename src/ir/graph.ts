@@ -193,3 +193,7 @@ export function usedNames(graph: Graph): Set<string> {
   }
   return names;
 }
+
+/** Whether a graph, or a graph within it, has operators of the com.microsoft domain. */
+export const usesContribOps = ({ nodes }: Graph): boolean =>
+  nodes.some((node) => node.domain === "com.microsoft" || subgraphsOf(node).some(usesContribOps));

@@ -74,19 +74,24 @@ export function chooseDotForm(shape: readonly number[]): DotForm {
 }
 
 /** How dw of a depthwise convolution is computed. */
-export type DepthwiseWeightForm = "windows" | "rows" | "blocks";
+export type DepthwiseWeightForm = "windows" | "rows" | "blocks" | "products";
 
 /**
  * All taps as windows of one sequence cost their span, which grows with the maps' width; maps of equal width row by row
- * cost a copy of x per tap of the last axis. Blocks take anything.
+ * cost a copy of x per tap of the last axis; with strides, products of whole lines cost what their diagonals do not need,
+ * which is little where dy is narrow. Blocks take anything.
  */
 export function chooseDepthwiseWeightForm(problem: WindowProblem): DepthwiseWeightForm {
-  if (problem.strides.some((stride) => stride !== 1)) return "blocks";
+  const rank = problem.kernel.length;
+  if (problem.strides.some((stride) => stride !== 1)) {
+    return rank === 2 && (problem.kernel[0] as number) * (problem.y[3] as number) <= 48
+      ? "products"
+      : "blocks";
+  }
   const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
   const width = problem.x.at(-1) as number;
-  const rank = reach.length;
   const inner = product(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
-  if (reach[0] !== undefined && (rank === 1 || reach[0] * inner < 40)) return "windows";
+  if (reach[0] !== undefined && (rank === 1 || reach[0] * inner < 45)) return "windows";
   const sameWidth = problem.y.at(-1) === width && (reach[rank - 1] as number) <= width;
   return rank === 2 && sameWidth ? "rows" : "blocks";
 }

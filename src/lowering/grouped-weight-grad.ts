@@ -16,7 +16,7 @@ export function lowerGroupedWeightGrad(
   options: LoweringOptions,
 ): string {
   const columns = (problem.x[1] as number) / problem.group;
-  if (columns === 1) return lowerDepthwiseWeightGrad(b, values, problem);
+  if (columns === 1) return lowerDepthwiseWeightGrad(b, values, problem, options);
   const rowsPerGroup = (problem.y[1] as number) / problem.group;
   const dy = values.rows === undefined ? values.dy : b.op("Gather", [values.dy, values.rows], { axis: 1 });
   const x = ownChannels(b, values.x, values.rows, problem, columns, rowsPerGroup);

@@ -1,6 +1,6 @@
 import { InternalError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneGraph } from "../ir/graph.ts";
+import { cloneGraph, usesContribOps } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { gradientDomain, gradientOps, type GradientOp } from "../ops/gradient-nodes.ts";
 import { lowerConvDataGrad } from "./conv-data-grad.ts";
@@ -36,8 +36,7 @@ export function lowerGradientNodes(
     if (node.domain === gradientDomain) lowerNode(builder, node, options);
     else graph.nodes.push(node);
   }
-  const usesContribOps = graph.nodes.some((node) => node.domain === "com.microsoft");
-  return { graph, usesContribOps };
+  return { graph, usesContribOps: usesContribOps(graph) };
 }
 
 function lowerNode(builder: GradientBuilder, node: Node, options: LoweringOptions): void {

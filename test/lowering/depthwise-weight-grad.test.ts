@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lowering/choose.ts";
+import { guessedForms } from "../../src/lowering/forms.ts";
 import { lowerDepthwiseWeightGrad } from "../../src/lowering/depthwise-weight-grad.ts";
 import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
 import { positions } from "../../src/lowering/lowering.ts";
@@ -29,11 +30,23 @@ const cases: Case[] = [
   { form: "rows", x: [2, 3, 21, 22], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
   { form: "rows", x: [2, 3, 21, 22], kernel: [3, 5], begin: [0, 1], end: [0, 3] },
   { form: "rows", x: [2, 3, 21, 22], kernel: [3, 3], dilations: [2, 3], begin: [3, 2], end: [0, 4] },
-  { form: "rows", x: [1, 70, 20, 20], kernel: [3, 3], begin: [1, 1], end: [1, 1], multiplier: 2 },
+  { form: "rows", x: [1, 70, 20, 24], kernel: [3, 3], begin: [1, 1], end: [1, 1], multiplier: 2 },
   { form: "blocks", x: [2, 3, 21, 22], kernel: [3, 3] },
-  { form: "blocks", x: [2, 3, 21, 22], kernel: [3, 5], strides: [2, 3], begin: [1, 2], end: [0, 1] },
+  { form: "blocks", x: [2, 3, 21, 40], kernel: [3, 5], strides: [2, 2], begin: [1, 2], end: [0, 1] },
+  { form: "products", x: [2, 3, 21, 22], kernel: [3, 5], strides: [2, 3], begin: [1, 2], end: [0, 1] },
+  { form: "products", x: [3, 4, 9, 8], kernel: [5, 3], strides: [3, 2], begin: [4, 1], end: [3, 2] },
+  {
+    form: "products",
+    x: [1, 70, 11, 10],
+    kernel: [3, 3],
+    strides: [2, 1],
+    dilations: [2, 3],
+    begin: [2, 3],
+    end: [2, 4],
+    multiplier: 2,
+  },
   { form: "blocks", x: [2, 3, 17], kernel: [3], strides: [2], dilations: [2], begin: [1], end: [1] },
-  { form: "blocks", x: [2, 3, 9, 9], kernel: [1, 1], strides: [2, 2] },
+  { form: "products", x: [2, 3, 9, 9], kernel: [1, 1], strides: [2, 2] },
   {
     form: "blocks",
     x: [2, 2, 5, 6, 8],
@@ -44,9 +57,9 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)(
-  "$form: x [$x], kernel [$kernel], strides [$strides]",
-  async ({ form, multiplier, ...window }) => {
+test.each(cases.flatMap((each) => [true, false].map((portable) => ({ ...each, portable }))))(
+  "$form: x [$x], kernel [$kernel], strides [$strides], portable $portable",
+  async ({ form, multiplier, portable, ...window }) => {
     const problem = problemOf(window, multiplier);
     expect(chooseDepthwiseWeightForm(problem)).toBe(form);
     const model = buildModel({
@@ -57,6 +70,7 @@ test.each(cases)(
           new GradientBuilder(emit),
           { x: "x", dy: "dy", rows: "rows" },
           problem,
+          { portable, forms: guessedForms },
         );
         emit.op("Identity", [dw], {}, { outputs: ["dw"] });
       },

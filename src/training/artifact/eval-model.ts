@@ -1,4 +1,4 @@
-import { cloneModel } from "../../ir/graph.ts";
+import { cloneModel, usesContribOps } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { dropUnused } from "../../passes/remove-unused.ts";
@@ -29,7 +29,9 @@ export function watchedModel(model: Model, manifest: Manifest): Model {
   if (manifest.forward === "float") return model;
   const plan = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
   const graph = lowerIntegerForward(model.graph, plan);
-  const contrib = graph.nodes.some(({ domain }) => domain === "com.microsoft");
-  const opsets = new Map([...model.opsets, ...(contrib ? [["com.microsoft", 1] as const] : [])]);
+  const opsets = new Map([
+    ...model.opsets,
+    ...(usesContribOps(graph) ? [["com.microsoft", 1] as const] : []),
+  ]);
   return dropUnused({ ...model, opsets, graph });
 }

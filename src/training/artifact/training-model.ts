@@ -1,5 +1,5 @@
 import { differentiateAbstract } from "../../autodiff/differentiate.ts";
-import { createModel, createValue } from "../../ir/graph.ts";
+import { createModel, createValue, usesContribOps } from "../../ir/graph.ts";
 import type { Graph, Model, Value } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { type Forms, guessedForms } from "../../lowering/forms.ts";
@@ -120,10 +120,9 @@ async function inForward(
     openZeroPoints(graph, zeroPointsOf(state));
     holdBiases(graph, biases);
     graph.outputs = [...outputs];
-    const usesContribOps = graph.nodes.some(({ domain }) => domain === "com.microsoft");
-    const contrib: [string, number][] = usesContribOps ? [["com.microsoft", 1]] : [];
-    const model = dropUnused(createModel(graph, opset, contrib));
-    return { model: { ...model, graph: orderNodes(model.graph, "loss") }, usesContribOps };
+    const contrib = usesContribOps(graph);
+    const model = dropUnused(createModel(graph, opset, contrib ? [["com.microsoft", 1]] : []));
+    return { model: { ...model, graph: orderNodes(model.graph, "loss") }, usesContribOps: contrib };
   };
   const complete = async (abstract: Graph, backward: Arithmetic): Promise<BuiltTraining> => {
     const forms = tune === undefined ? guessedForms : await tune(abstract, { opset, portable });
