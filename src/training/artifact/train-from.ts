@@ -73,6 +73,8 @@ function nodesBehind(graph: Graph, names: readonly string[]): Set<Node> {
 export interface FrozenParts {
   /** Weights (by name) of which no row trains. */
   weights: ReadonlySet<string>;
+  /** Those of them that are in front of the first layer that trains. */
+  before: ReadonlySet<string>;
   /** Inputs of the training graph that stay as they are: scales, zero points and parameters in front of the first layer that trains. */
   inputs: ReadonlySet<string>;
 }
@@ -87,22 +89,27 @@ export function frozenParts(
   const idle = manifest.weights.filter(({ rows }) => viewAs(stateTensor(state, rows), "int64").length === 0);
   const weights = new Set(idle.map(({ name }) => name));
   const start = manifest.weights.find(({ name }) => name === first);
-  if (start === undefined) return { weights, inputs: new Set() };
+  if (start === undefined) return { weights, before: new Set(), inputs: new Set() };
   const positions = forwardPositions(graph, manifest);
   const from = positions.get(start.codes) ?? 0;
-  const before = trainedInputs(manifest).filter(({ name }) => (positions.get(name) ?? Infinity) < from);
-  return { weights, inputs: new Set(before.map(({ name }) => name)) };
+  const isBefore = (name: string): boolean => (positions.get(name) ?? Infinity) < from;
+  const inputs = trainedInputs(manifest).filter(({ name }) => isBefore(name));
+  return {
+    weights,
+    before: new Set(idle.filter(({ codes }) => isBefore(codes)).map(({ name }) => name)),
+    inputs: new Set(inputs.map(({ name }) => name)),
+  };
 }
 
 /**
- * The training graph with its frozen parts baked in as constants, which ONNX Runtime packs and folds once, and without
- * the nodes that only their gradients need.
+ * The training graph with frozen parts baked in as constants, which ONNX Runtime packs and folds once, and without the
+ * nodes that only their gradients need.
  */
 export function bakeFrozen(
   model: Model,
   manifest: Manifest,
   state: TrainingState,
-  frozen: FrozenParts,
+  frozen: Pick<FrozenParts, "weights" | "inputs">,
 ): Model {
   const weights = manifest.weights.filter(({ name }) => frozen.weights.has(name));
   const still = trainedInputs(manifest).filter(({ name }) => frozen.inputs.has(name));

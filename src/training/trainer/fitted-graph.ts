@@ -6,27 +6,27 @@ import { Session } from "../../runtime/session.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { bakeFrozen, type FrozenParts, frozenParts } from "../artifact/train-from.ts";
 import { turningModel, turnWeights, withTurned } from "../artifact/turned-weights.ts";
-import type { TrainingState } from "../state.ts";
+import { stateTensor, type TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { sessionOptions, type TrainingGraphs } from "./graphs.ts";
-
-/** Steps between two choices of rows from which on a training graph is built for the choice. */
-const fewestSteps = 16;
 
 /** Milliseconds that a kernel takes at each run to pack a byte of a weight that is no constant; measured. */
 const packingByte = 2.5e-6;
 /** Milliseconds that building a session takes per node; measured. */
 const buildingNode = 0.1;
 
-/** Whether building a session for turned weights as constants costs less than packing them at each of so many steps. */
-function packingPays(model: Model, turned: TrainingState, steps: number): boolean {
-  const bytes = [...turned.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
-  return bytes * packingByte * steps > model.graph.nodes.length * buildingNode;
-}
+/** Whether building a session with weights of so many bytes as constants costs less than packing them at each of so many steps. */
+const constantsPay = (model: Model, bytes: number, steps: number): boolean =>
+  bytes * packingByte * steps > model.graph.nodes.length * buildingNode;
+
+const bytesOf = (tensors: TrainingState): number =>
+  [...tensors.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
 
 /**
- * Keeps the training session of a run fitted to what trains: layers of which no row does are constants of it, and its
- * backward ends at the first layer that trains.
+ * Keeps the training session of a run fitted to what trains: its backward ends at the first layer that trains, and layers
+ * of which no row does are constants of it. Those behind the first that trains change with every choice: where weights are
+ * too small for that to be worth a new session, they stay inputs. What is built follows from the state and `fit`'s
+ * arguments alone, so that a run that goes on builds what an uninterrupted one has.
  */
 export class FittedGraph {
   readonly #directory: string;
@@ -66,16 +66,18 @@ export class FittedGraph {
     steps: number,
     turned?: TrainingState,
   ): Promise<ReadonlySet<string>> {
-    const pays = first !== null || steps >= fewestSteps;
     const model = (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
-    const wanted = pays ? [first ?? "", ...frozen.weights].join("\n").trim() : "";
+    const weights = this.#constantWeights(model, state, frozen, steps);
+    const wanted = [first ?? "", ...weights].join("\n").trim();
     this.#turned = turned ?? (await this.#turn(model, state));
-    const as = this.#turned.size > 0 && packingPays(model, this.#turned, steps) ? "constants" : "inputs";
+    const as = constantsPay(model, bytesOf(this.#turned), steps) ? "constants" : "inputs";
     const fitted = this.#turned.size > 0 ? `${wanted}\n${as}` : wanted;
     if (fitted !== this.#fitted || as === "constants") {
       await this.#graphs.training.release();
-      this.#graphs.training = await this.#open(model, state, frozen, wanted, as);
+      const baked =
+        wanted === "" ? model : bakeFrozen(model, this.#manifest, state, { weights, inputs: frozen.inputs });
+      this.#graphs.training = await this.#open(baked, as);
       this.#fitted = fitted;
     }
     return frozen.inputs;
@@ -90,15 +92,21 @@ export class FittedGraph {
     return turnWeights(this.#graphs.turning, state);
   }
 
-  #open(
+  /** Which of the weights that do not train are to be constants. */
+  #constantWeights(
     model: Model,
     state: TrainingState,
-    frozen: FrozenParts,
-    wanted: string,
-    as: "constants" | "inputs",
-  ): Promise<Session> {
-    if (wanted === "" && this.#turned.size === 0) return this.#openWhole();
-    const baked = wanted === "" ? model : bakeFrozen(model, this.#manifest, state, frozen);
+    { weights, before }: FrozenParts,
+    steps: number,
+  ): ReadonlySet<string> {
+    const all = this.#manifest.weights;
+    if (weights.size === all.length) return weights;
+    const codes = new Map(all.map(({ codes }) => [codes, stateTensor(state, codes)]));
+    return constantsPay(model, bytesOf(codes), steps) ? weights : before;
+  }
+
+  #open(baked: Model, as: "constants" | "inputs"): Promise<Session> {
+    if (baked === this.#model && this.#turned.size === 0) return this.#openWhole();
     const settings = sessionOptions(this.#manifest, this.#options);
     return openSession(withTurned(baked, this.#turned, as), settings);
   }
