@@ -24,6 +24,7 @@ export function byProducts(
   const [firstTaps = 1] = problem.kernel;
   const products = Array.from({ length: firstTaps }, (_, tap) => {
     const met = linesMet(problem, tap, height, outputs);
+    if (met.count === 0) return b.op("ConstantOfShape", [b.ints([rows, width, columns])]);
     const xs = sliceSpatial(b, x, [height, width], [met.x, 0], [met.count, width], [met.step, 1]);
     const dys = sliceSpatial(b, dy, [outputs, columns], [met.dy, 0], [met.count, columns], [1, 1]);
     const terms = images * met.count;

@@ -45,6 +45,8 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   const { build: b } = c;
   const x = c.input(0);
   const stand = c.standIn(0);
+  // What was a quantized value before is neither rounded nor clipped.
+  if (stand !== undefined && stand.low < q.qmin && stand.high > q.qmax) return [dy];
   const rounded = c.isCoded(dy);
   if (stand?.fine === false && rounded) return saturationGradient(c, dy, q, stand);
   const inside = stand === undefined ? valuesInside(c, q) : codesInside(c, q, stand);

@@ -288,7 +288,7 @@ class Rewriter {
 }
 
 /** How much wider than measured the codes of gradients are. */
-const headroom = 2;
+export const headroom = 1.25;
 
 const rankOf = ({ shapes }: IntegerBackward, name: string): number => shapes.get(name)?.length ?? 0;
 

@@ -54,7 +54,7 @@ export function planIntegerForward(
       stands.set(value, stand);
     } else {
       places.set(node.name, { kernel, quantize: [quantizer.quantize] });
-      stands.set(value, ownCodes(quantizer));
+      stands.set(value, ownCodes(quantizer, kernel.rounds));
     }
   }
   return { graph, stands, places };
@@ -80,11 +80,16 @@ function soleQuantizers(graph: Graph, index: GraphIndex): Map<string, FakeQuanti
   return found;
 }
 
-/** The quantizer's own codes and value, where nothing finer is there: the bounds' codes are of values beyond them, too. */
-const ownCodes = ({ dequantize, qmin, qmax }: FakeQuantizer): StandIn => ({
+/**
+ * The quantizer's own codes and value. Where they are rounded, and nothing finer is there, the bounds' codes are of values
+ * beyond them, too; where they are moved, x is the value itself.
+ */
+const ownCodes = ({ dequantize, qmin, qmax }: FakeQuantizer, rounded: boolean): StandIn => ({
   value: dequantize.outputs[0] as string,
   codes: dequantize.inputs[0] as string,
-  ...{ low: qmin, high: qmax, fine: false },
+  low: rounded ? qmin : qmin - 1,
+  high: rounded ? qmax : qmax + 1,
+  fine: !rounded,
 });
 
 function siteOf(node: Node, quantize: Node | undefined, graph: Graph, index: GraphIndex): KernelSite {

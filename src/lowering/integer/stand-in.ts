@@ -6,6 +6,6 @@ export interface StandIn {
   codes: string;
   low: number;
   high: number;
-  /** Whether the codes are finer than the quantizer's own, so that they tell its rounding error. */
+  /** Whether the value tells the quantizer's rounding error: it is finer than its codes, or nothing was rounded. */
   fine: boolean;
 }

@@ -86,7 +86,7 @@ export async function buildTrainingModel(
   for (const arithmetic of candidates(options.forward, options))
     built.push(...(await inForward(arithmetic, graph, opset, { state, parameters, options })));
   const chosen = built.length === 1 ? 0 : await options.trials?.choose?.(built.map(({ model }) => model));
-  return { ...(built[chosen ?? 0] as BuiltTraining), forwardGraph: graph };
+  return { ...(built[chosen ?? 0] ?? (built[0] as BuiltTraining)), forwardGraph: graph };
 }
 
 /** What is left to choose from, the most exact first. */
