@@ -119,7 +119,7 @@ function maskOf(node: Node, index: GraphIndex): Masked | undefined {
 
 /**
  * Puts integer kernels in the places of the planned nodes. A gradient's codes have a scale in proportion to that of the
- * codes it is computed from, as the `reaches` measured on some samples have it, and twice as wide; what exceeds them
+ * codes it is computed from, as the `reaches` measured on some samples have it, and somewhat wider; what exceeds them
  * saturates. Where a node that stays float reads a coded gradient, it is dequantized under its own name.
  */
 export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, options: CodesOptions): Graph {
