@@ -11,9 +11,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { format } from "prettier";
+import { readManifest } from "../../../src/training/artifact/files.ts";
 import { settingName, settings } from "./grid.ts";
 import type { AblationResults, AblationRow } from "./results.ts";
-import { type Outcome, readOutcomes, runGrid } from "./run.ts";
+import { artifactOf, type Outcome, readOutcomes, runGrid } from "./run.ts";
 import { timeChoices } from "./time.ts";
 
 const { values } = parseArgs({
@@ -45,12 +46,22 @@ await runGrid({
 if (values.json !== undefined) {
   const outcomes = await readOutcomes(out);
   const rows: AblationRow[] = [];
+  const arithmetic: AblationResults["arithmetic"] = {};
   for (const setting of settings.filter(({ network }) => networks.includes(network))) {
+    const { forward, backward } = await readManifest(artifactOf(out, setting));
+    arithmetic[settingName(setting)] = { forward, backward };
     const times = await timeChoices(out, setting, { rounds, threads });
     const own = outcomes.filter((outcome) => outcome.setting === settingName(setting));
     rows.push(...rowsOf(own, times));
   }
-  const results: AblationResults = { command: "npm run bench:ablation", epochs, rounds, threads, rows };
+  const results: AblationResults = {
+    command: "npm run bench:ablation",
+    arithmetic,
+    epochs,
+    rounds,
+    threads,
+    rows,
+  };
   await mkdir(dirname(values.json), { recursive: true });
   await writeFile(values.json, await format(JSON.stringify(results), { parser: "json", printWidth: 110 }));
 }

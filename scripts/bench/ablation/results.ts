@@ -13,6 +13,9 @@ export type AblationRow = z.infer<typeof ablationRow>;
 
 const ablationResults = z.object({
   command: z.string(),
+  arithmetic: z
+    .record(z.string(), z.object({ forward: z.string(), backward: z.string() }))
+    .describe("What the steps of a network at these bit widths were computed with, as the trial had it."),
   epochs: z.number(),
   rounds: z.number(),
   threads: z.number(),
