@@ -10,7 +10,7 @@ import { viewAs } from "../../src/tensor/tensor.ts";
 import { type Artifact, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { quantizationStateOf } from "../../src/training/artifact/plan.ts";
 import { stateTensor } from "../../src/training/state.ts";
-import { tinyArtifact } from "./tiny-network.ts";
+import { tinyArtifact, tinyMeasure } from "./tiny-network.ts";
 
 let artifact: Artifact;
 let directory: string;
@@ -65,6 +65,29 @@ test("a portable artifact uses operators of the default domain alone", async () 
   expect(portable.manifest.usesContribOps).toBe(false);
   expect([...portable.trainingModel.opsets.keys()]).toEqual([""]);
   expect(portable.trainingModel.graph.nodes.every(({ domain }) => domain === "")).toBe(true);
+});
+
+test("open arithmetics are chosen among all combinations, the most exact first; without a choice all is integer", async () => {
+  const built = async (chosen?: number): Promise<string> => {
+    const { manifest, trainingModel } = await tinyArtifact({
+      ...{ forward: "auto", backward: "auto", loss: { kind: "cross-entropy", hasLabels: true } },
+      trials: {
+        measure: tinyMeasure,
+        ...(chosen === undefined
+          ? {}
+          : { choose: async (models) => (expect(models).toHaveLength(4), chosen) }),
+      },
+    });
+    const count = trainingModel.graph.nodes.filter(({ opType }) => opType === "QLinearConv").length;
+    return `${manifest.forward} ${manifest.backward} ${count > 0}`;
+  };
+  expect([await built(0), await built(1), await built(2), await built(3), await built()]).toEqual([
+    "float float false",
+    "float integer true",
+    "integer float true",
+    "integer integer true",
+    "integer integer true",
+  ]);
 });
 
 test("reads back what it wrote, and builds the same twice", async () => {
