@@ -59,6 +59,7 @@ class QatNetwork(torch.nn.Module):
         weights = {w["codes"]: w for w in manifest["weights"]}
         activations = {a["scale"]: a for a in manifest["activations"]}
         self.constants = {n: torch.from_numpy(np.array(v)) for n, v in constants.items()}
+        self._read_plain_biases(graph)
         producers = {o: n for n in graph.node for o in n.output}
         wanted = self._needed(producers)
         for node in graph.node:
@@ -68,6 +69,14 @@ class QatNetwork(torch.nn.Module):
         for name, value in state.items():
             if name in {p["input"] for p in manifest["parameters"]}:
                 self._parameter(name, value)
+
+    @staticmethod
+    def _read_plain_biases(graph):
+        """PyTorch's QAT does not round biases to the deployed model's steps, and need not pay for it."""
+        for node in graph.node:
+            for index, name in enumerate(node.input):
+                if name.endswith(".held"):
+                    node.input[index] = name.removesuffix(".held")
 
     def _needed(self, producers):
         needed, stack = set(), list(self.outputs)
