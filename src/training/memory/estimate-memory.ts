@@ -6,6 +6,8 @@ import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
 import { isTaught } from "../trainer/targets.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { importanceMetrics } from "../freezing/importance.ts";
 import { Arena } from "./arena.ts";
 import { type ExecutedGraph, executedGraph } from "./executed-graph.ts";
 import { planBuffers } from "./plan-buffers.ts";
@@ -76,10 +78,25 @@ export async function estimateMemory(
     { part: "optimizer graph", bytes: optimizer.arena },
     { part: "float model's graph", bytes: teacher?.arena ?? 0 },
     { part: "turning of weights", bytes: turning?.arena ?? 0 },
+    { part: "choice of rows", bytes: choosingSessions(manifest, turning) * training.arena },
     { part: "tensors in JavaScript", bytes: scriptBytes(artifact, training, optimizer, batch) },
     { part: "data kept in memory", bytes: dataBytes },
   ];
   return { bytes: parts.reduce((total, { bytes }) => total + bytes, 0), parts };
+}
+
+/**
+ * How many more sessions on the training graph a choice of rows takes: one for gradients of the whole graph while a
+ * session that is fitted to the rows is open, as it is in modes that leave layers out and where weights are turned once
+ * per choice; and one for times, where none are kept.
+ */
+function choosingSessions(
+  { freezing: { mode, importance } }: Manifest,
+  turning: SessionMemory | undefined,
+): number {
+  const metric = Object.entries(importanceMetrics).find(([name]) => name === importance)?.[1];
+  const fitted = turning !== undefined || mode === "cost" || mode === "lwpn";
+  return Number(metric?.needs === "gradients" && fitted) + Number(mode === "cost");
 }
 
 interface SessionMemory {
