@@ -23,7 +23,7 @@ import { copyState, type TrainingState } from "../../src/training/state.ts";
 import type { BenchModel } from "./bench-models.ts";
 import { formTrials } from "../../src/workflows/artifact-stage.ts";
 import { randomDataset } from "./random-data.ts";
-import type { Arithmetic } from "./results.ts";
+import { type Arithmetic, partsOf } from "./results.ts";
 
 /** The share of rows for which the forms of gradients are tried out: full training gets its own, lower ratios share one. */
 export type TunedRatio = 1 | 0.25;
@@ -78,13 +78,11 @@ export async function writeCases(
     });
   for (const ratio of new Set(tuned)) {
     for (const arithmetic of chosen) {
-      const forward = arithmetic === "integer" ? "integer" : "float";
       const artifact = await buildArtifact({
-        ...{ model: prepared, plan, state, forward, batch: model.batch },
+        ...{ model: prepared, plan, state, batch: model.batch, ...partsOf(arithmetic) },
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
         tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
-        backward: arithmetic === "float" ? "float" : "integer",
         trials: { measure },
       });
       const directory = directoryOf(model, arithmetic, ratio);

@@ -26,7 +26,7 @@ import type * as childProcess from "../../src/training/trainer/child-process.ts"
 import { defaultTrainOptions } from "../../src/training/train-options.ts";
 import { exportModel } from "./bench-case.ts";
 import { type BenchModel, benchModels } from "./bench-models.ts";
-import { arithmetics } from "./results.ts";
+import { arithmetics, partsOf } from "./results.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -82,10 +82,8 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
   for (const arithmetic of arithmetics.filter((each) => options.arithmetic.split(",").includes(each)))
     for (const batch of batchesOf[name] ?? [])
       for (const ratio of options.ratios.split(",").map(Number)) {
-        const forward = arithmetic === "integer" ? "integer" : "float";
         const artifact = await buildArtifact({
-          ...{ model, plan, state, batch, forward, freezing: { ratio } },
-          backward: arithmetic === "float" ? "float" : "integer",
+          ...{ model, plan, state, batch, freezing: { ratio }, ...partsOf(arithmetic) },
           trials: { measure: measureOn(dataset, model, batch) },
           loss: { kind: "auto", hasLabels: true },
           source: { file: path, sha256: "" },

@@ -2,8 +2,9 @@
  * npm run bench:refreshes [-- --models resnet20,resnet50 --arithmetic integer --refreshes 50 --threads 2]
  *
  * Chooses rows and fits the training session to them over and over, with two steps in between, once with a backward
- * through all layers, as CWPL has it, and once with one that ends at another layer each time: what a rebuild takes of the time between two refreshes (4096 samples), and whether memory
- * stays flat. Reads the artifacts that `npm run bench` leaves under build/bench, and makes those that are missing.
+ * through all layers, as CWPL has it, and once with one that ends at another layer each time: what a rebuild takes of the
+ * time between two refreshes (4096 samples), and whether memory stays flat. Reads the artifacts that `npm run bench` leaves
+ * under build/bench, and makes those that are missing.
  */
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";

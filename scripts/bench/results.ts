@@ -8,6 +8,12 @@ import { z } from "zod";
 export const arithmetics = ["float", "mixed", "integer"] as const;
 export type Arithmetic = (typeof arithmetics)[number];
 
+/** The arithmetic of a step's two parts, as an artifact is asked for it. */
+export const partsOf = (arithmetic: Arithmetic) => ({
+  forward: arithmetic === "integer" ? ("integer" as const) : ("float" as const),
+  backward: arithmetic === "float" ? ("float" as const) : ("integer" as const),
+});
+
 const ms = z.number();
 const bytes = z.number();
 

@@ -8,9 +8,8 @@ import type { StandIn } from "./stand-in.ts";
 /** Fine codes to one code of a quantizer with 4 bits: as many as 8 bits hold. */
 const factor = 16;
 
-/** Whether a quantizer's codes leave room for finer ones in their type. */
-export const leavesRoom = ({ codeType, qmin, qmax }: FakeQuantizer): boolean =>
-  (codeType === "uint8" || codeType === "int8") && (qmax - qmin + 1) * factor <= 256;
+/** Whether a quantizer's codes, of one byte each, leave room for finer ones. */
+export const leavesRoom = ({ qmin, qmax }: FakeQuantizer): boolean => (qmax - qmin + 1) * factor <= 256;
 
 /**
  * Appends a second quantizer of x to the forward graph, for the backward to read: its codes f are sixteen times as fine, in
