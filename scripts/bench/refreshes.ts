@@ -1,24 +1,26 @@
 /**
  * npm run bench:refreshes [-- --models resnet20,resnet50 --arithmetic integer --refreshes 50 --threads 2]
  *
- * Chooses rows and fits the training session to them over and over, with two steps in between, once with a backward
- * through all layers, as CWPL has it, and once with one that ends at another layer each time: what a rebuild takes of the
- * time between two refreshes (4096 samples), and whether memory stays flat. Reads the artifacts that `npm run bench` leaves
- * under build/bench, and makes those that are missing.
+ * Chooses rows and fits the training session to them over and over, with two steps in between, as CWPL and the mode cost
+ * do it, the latter with importances that ask for another end of the backward each time: what building sessions takes of
+ * the time between two refreshes (4096 samples), and whether memory stays flat. Reads the artifacts that `npm run bench`
+ * leaves under build/bench, and makes those that are missing.
  */
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { tensorOf } from "../../src/tensor/tensor.ts";
-import { defaultFreezingOptions } from "../../src/training/freezing/refresh.ts";
-import { feedsFor, stateTensor } from "../../src/training/state.ts";
-import { defaultTrainOptions } from "../../src/training/train.ts";
+import { knownCosts } from "../../src/training/costs/measure.ts";
+import type { StepCosts } from "../../src/training/freezing/budget.ts";
+import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
+import { feedsFor } from "../../src/training/state.ts";
+import type { History } from "../../src/training/trainer/events.ts";
 import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
 import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
-import { stepDataOf } from "../../src/training/trainer/targets.ts";
-import { directoryOf, openCase, writeCases } from "./bench-case.ts";
+import { heldEnd } from "../../src/training/trainer/held-end.ts";
+import { type BenchCase, cacheFolder, directoryOf, openCase, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel } from "./bench-models.ts";
 import { median } from "./interleave.ts";
 import { type Arithmetic, arithmetics } from "./results.ts";
+import { dataOf, runtime } from "./time-steps.ts";
 
 const { values } = parseArgs({
   options: {
@@ -28,38 +30,53 @@ const { values } = parseArgs({
     threads: { type: "string", default: "2" },
   },
 });
+const threads = Number(values.threads);
+const budget = 0.35;
+const ratio = 0.05;
+
 const chosen = arithmetics.find((name) => name === values.arithmetic);
 if (chosen === undefined) throw new Error("--arithmetic is float, mixed or integer");
 for (const name of values.models.split(",")) {
   const model = benchModel(name);
-  if (!existsSync(directoryOf(model, chosen, 0.25)))
-    await writeCases(model, [chosen], [0.25], Number(values.threads));
-  await refreshOften(model, chosen, false);
-  await refreshOften(model, chosen, true);
+  if (!existsSync(directoryOf(model, chosen, 0.25))) await writeCases(model, [chosen], [0.25], threads);
+  await refreshOften(model, chosen, "cwpl");
+  await refreshOften(model, chosen, "cost");
 }
 
-async function refreshOften(model: BenchModel, arithmetic: Arithmetic, moving: boolean): Promise<void> {
+async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cwpl" | "cost"): Promise<void> {
   const bench = await openCase(model, arithmetic, 0.25);
   const { manifest, directory } = bench;
-  const runtime = { ...defaultTrainOptions, threads: Number(values.threads) };
-  const graphs = await openGraphs(directory, manifest, runtime);
-  const fitted = new FittedGraph(directory, manifest, graphs, runtime);
-  const batch = await bench.dataset.read(Array.from({ length: model.batch }, (_, index) => index));
-  const data = await stepDataOf(manifest, batch, graphs.teacher);
-  const state = bench.stateAt(0.05);
-  const chosen = new Map(manifest.weights.map(({ rows }) => [rows, stateTensor(state, rows)]));
-  const none = tensorOf("int64", [0], new BigInt64Array(0));
-  const rebuilds: number[] = [];
-  const steps: number[] = [];
-  const resident: number[] = [];
+  const options = { ...runtime, threads };
+  const data = await dataOf(bench);
+  const cached = { ...options, cache: cacheFolder };
+  const costs =
+    mode === "cost"
+      ? await knownCosts(directory, manifest, bench.stateAt(0), () => Promise.resolve(data), cached)
+      : undefined;
+  const graphs = await openGraphs(directory, manifest, options);
+  const fitted = new FittedGraph(directory, manifest, graphs, options);
+  const building = await fitted.buildingTime();
+  const state = bench.stateAt(ratio);
+  const between = defaultFreezingOptions.refresh / model.batch;
+  const refreshes: History["refreshes"] = [];
+  const [rebuilds, steps, resident]: [number[], number[], number[]] = [[], [], []];
   for (let refresh = 0; refresh < Number(values.refreshes); refresh++) {
-    const first = moving ? (3 + (refresh % 7)) % manifest.weights.length : 0;
-    manifest.weights.forEach(({ rows }, index) => state.set(rows, index < first ? none : chosen.get(rows)!));
+    const step = refresh * between;
+    const refreshed = refreshRows(
+      state,
+      manifest.weights,
+      { mode, ratio, budget, importance: "magnitude" },
+      {
+        ...{ floatWeights: new Map(), costs },
+        standing: costs === undefined ? undefined : wanting(bench, costs, refresh),
+        end: costs === undefined ? undefined : heldEnd(refreshes, step, costs, { building, runs: 1 }),
+      },
+    );
+    refreshes.push({ step, ...refreshed });
     const start = performance.now();
-    const end = moving ? manifest.weights[first]!.name : null;
-    await fitted.fit(state, end, defaultFreezingOptions.refresh / model.batch);
+    await fitted.fit(state, refreshed.first, between);
     rebuilds.push(performance.now() - start);
-    for (let step = 0; step < 2; step++) {
+    for (let each = 0; each < 2; each++) {
       const begin = performance.now();
       await graphs.training.run(feedsFor(graphs.training, data, fitted.turned, state));
       steps.push(performance.now() - begin);
@@ -67,14 +84,37 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, moving: b
     resident.push(process.memoryUsage().rss);
   }
   await closeGraphs(graphs);
-  const between = (median(steps) * defaultFreezingOptions.refresh) / model.batch;
-  const share = (100 * median(rebuilds)) / between;
+  report(`${model.name}, ${arithmetic}, ${mode}`, refreshes, {
+    rebuilding: rebuilds.reduce((sum, ms) => sum + ms, 0),
+    stepping: median(steps) * between * refreshes.length,
+    resident,
+  });
+}
+
+/** Importances by which the backward should end at one of the layers it can get to, another for every refresh. */
+function wanting({ manifest }: BenchCase, costs: StepCosts, refresh: number): Map<string, number> {
+  const within = manifest.weights.filter(
+    ({ name }) => (costs.weights[name]?.reach ?? Infinity) <= budget * costs.full,
+  );
+  const wanted = refresh % within.length;
+  return new Map(
+    within.map(({ scale }, index) => [scale, index < wanted ? -1e9 : index === wanted ? 1e9 : 0]),
+  );
+}
+
+function report(
+  title: string,
+  refreshes: History["refreshes"],
+  { rebuilding, stepping, resident }: { rebuilding: number; stepping: number; resident: readonly number[] },
+): void {
+  const moves = refreshes.filter(({ first }, index) => index > 0 && first !== refreshes[index - 1]?.first);
   const largest = (from: number, to: number): string =>
     `${(Math.max(...resident.slice(from, to)) / 1e6).toFixed(0)} MB`;
   const third = Math.floor(resident.length / 3);
-  const where = moving ? "another each time" : "at the first layer";
-  console.log(`${model.name}, ${arithmetic}, ${resident.length} refreshes, end of the backward ${where}`);
-  console.log(`  rebuild ${median(rebuilds).toFixed(0)} ms, ${share.toFixed(2)} % of the steps between two`);
+  console.log(`${title}: ${refreshes.length} refreshes, the backward's end moved ${moves.length} times`);
+  console.log(
+    `  rebuilding ${rebuilding.toFixed(0)} ms, ${((100 * rebuilding) / stepping).toFixed(2)} % of the steps between`,
+  );
   console.log(
     `  resident memory, largest in each third: ${largest(0, third)}, ${largest(third, 2 * third)}, ${largest(2 * third, resident.length)}`,
   );

@@ -1,13 +1,11 @@
 import { join } from "node:path";
-import { readFile } from "node:fs/promises";
 import { loadModel } from "../../src/onnx/index.ts";
 import { dropUnused } from "../../src/passes/remove-unused.ts";
 import { openSession } from "../../src/runtime/open-model.ts";
 import { artifactFiles } from "../../src/training/artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../../src/training/artifact/train-from.ts";
 import { holdTurned } from "../../src/training/artifact/turned-weights.ts";
-import { cachedCosts, costKey } from "../../src/training/costs/cache.ts";
-import { measureCosts } from "../../src/training/costs/measure.ts";
+import { knownCosts } from "../../src/training/costs/measure.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { closeGraphs, openGraphs, sessionOptions } from "../../src/training/trainer/graphs.ts";
 import { measureGainFisher } from "../../src/training/trainer/statistics.ts";
@@ -21,13 +19,11 @@ import { dataOf, forwardContestant, runtime, type StepTimer, TimedStepper } from
 export async function openCostTimer(bench: BenchCase, budget: number, threads: number): Promise<StepTimer> {
   const { directory, manifest } = bench;
   const options = { ...runtime, threads };
-  const path = join(directory, artifactFiles.trainingModel);
-  const model = await loadModel(path);
+  const model = await loadModel(join(directory, artifactFiles.trainingModel));
   const data = await dataOf(bench);
   const state = bench.stateAt(0);
-  const costs = await cachedCosts(cacheFolder, costKey(await readFile(path), options), () =>
-    measureCosts(directory, model.graph, manifest, state, data, options),
-  );
+  const cached = { ...options, cache: cacheFolder };
+  const costs = await knownCosts(directory, manifest, state, () => Promise.resolve(data), cached);
   const graphs = await openGraphs(directory, manifest, options);
   const batches = async function* () {
     yield data;

@@ -9,6 +9,7 @@ import {
 } from "../../src/training/freezing/refresh.ts";
 import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
+import { heldEnd } from "../../src/training/trainer/held-end.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
 
 const candidate = (name: string, importance: number[], rowSize: number): Candidate => ({
@@ -69,6 +70,7 @@ test("error-energy weighs each element's rounding error with the power of the ch
 });
 
 const costs = {
+  forward: 50,
   full: 100,
   positions: { "a.scale": 0, "b.scale": 1, "c.scale": 2 },
   weights: {
@@ -100,6 +102,30 @@ test("cost ends the backward where the budget buys most importance", () => {
     first: "a",
   });
   expect(cost(0.05)).toEqual({ rows: [[], [], []], first: "c" });
+});
+
+test("cost leaves the end of the backward where it is told to, as long as the budget gets there", () => {
+  const cost = (budget: number, end: string) =>
+    selectionModes.cost(candidates, { ratio: 1, budget, costs, end });
+  expect(cost(0.68, "b")).toEqual({ rows: [[], [0, 1], [0, 1, 2]], first: "b" });
+  expect(cost(0.68, "c")).toEqual({ rows: [[], [], [0, 1, 2]], first: "c" });
+  expect(cost(0.36, "a")).toEqual({ rows: [[], [0], []], first: "b" });
+});
+
+test("the end of the backward may move once steps took fifty times as long as building a session", () => {
+  const at = (step: number, first: string | null) => ({ step, trained: 1, started: 0, first });
+  const held = (refreshes: ReturnType<typeof at>[], step: number, runs = 1) =>
+    heldEnd(refreshes, step, costs, { building: 160, runs });
+  expect(held([], 0)).toBeUndefined();
+  expect(held([at(0, null)], 1)).toBeUndefined();
+  // A run that ends at b takes at least 50 + 30 ms, one that ends at c 50 + 10; 160 ms are 2 % of 8 s.
+  expect(held([at(0, "b")], 99)).toBe("b");
+  expect(held([at(0, "b")], 100)).toBeUndefined();
+  expect(held([at(0, "b")], 49, 2)).toBe("b");
+  expect(held([at(0, "b")], 50, 2)).toBeUndefined();
+  const later = [at(0, "c"), at(100, "b"), at(150, "b")];
+  expect(held(later, 199)).toBe("b");
+  expect(held(later, 200)).toBeUndefined();
 });
 
 test("cost falls back to cwpl before anything was measured", () => {

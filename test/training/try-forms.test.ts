@@ -52,6 +52,7 @@ test("forms and costs come from the cache the second time; a broken file is meas
   ]);
 
   const costs = (full: number) => ({
+    forward: 1,
     full,
     positions: { p: 2 },
     weights: { w: { position: 1, reach: 2, fixed: 3, perRow: 4 } },

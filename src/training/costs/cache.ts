@@ -7,6 +7,7 @@ import { runtimeVersion } from "../../runtime/session.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 
 const schema = z.object({
+  forward: z.number().nonnegative(),
   full: z.number().nonnegative(),
   positions: z.record(z.string(), z.number()),
   weights: z.record(

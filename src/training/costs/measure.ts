@@ -1,23 +1,42 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Graph } from "../../ir/model.ts";
+import { loadModel } from "../../onnx/index.ts";
 import { readProfile } from "../../runtime/read-profile.ts";
 import { withTemporaryDirectory } from "../../runtime/open-model.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
-import type { Manifest } from "../artifact/manifest.ts";
+import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 import { feedsFor, type TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { openTraining, sessionOptions } from "../trainer/graphs.ts";
+import { cachedCosts, costKey } from "./cache.ts";
 import { type MeasuredRuns, stepCosts } from "./step-costs.ts";
 
 const runsEach = 5;
 const fewRows = 0.1;
 
+/** What the parts of an artifact's backward take, as the cache (null: none) knows it, else as {@link measureCosts} finds it. */
+export async function knownCosts(
+  directory: string,
+  manifest: Manifest,
+  state: TrainingState,
+  data: () => Promise<Record<string, Tensor>>,
+  { cache, provider, threads, arena }: Pick<TrainOptions, "provider" | "threads" | "arena" | "cache">,
+): Promise<StepCosts> {
+  const path = join(directory, artifactFiles.trainingModel);
+  const settings = { provider, threads, arena };
+  return cachedCosts(cache, costKey(await readFile(path), settings), async () => {
+    const { graph } = await loadModel(path);
+    return measureCosts(directory, graph, manifest, state, await data(), settings);
+  });
+}
+
 /**
  * Runs the training graph of an artifact on one batch under ONNX Runtime's profiler, with all rows trained and with
  * a tenth of them, and gives what the backward's parts take. The state is not changed.
  */
-export async function measureCosts(
+async function measureCosts(
   directory: string,
   graph: Graph,
   manifest: Manifest,

@@ -47,6 +47,7 @@ export function stepCosts(
   }
   return {
     positions: Object.fromEntries(always.map(({ name }) => [name, placeOf(name)])),
+    forward: timeOf(fewTimes, forward),
     full: timeOf(
       fullTimes,
       graph.nodes.filter((node) => !forward.has(node)),

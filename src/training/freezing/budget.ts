@@ -2,6 +2,8 @@ import type { Candidate, Selection } from "./modes.ts";
 
 /** What the parts of a training step's backward take, in milliseconds, measured on this machine. */
 export interface StepCosts {
+  /** The forward, up to the loss. */
+  forward: number;
   /** The whole backward with every row trained. */
   full: number;
   /** Place of every scale, zero point and float parameter in the order of the forward, by its name in the state. */
@@ -24,13 +26,14 @@ export interface WeightCost {
  * For every place where the backward may end, fills what the budget leaves with the rows of most importance per
  * millisecond, and takes the place that gathers most: the knapsack of ElasticTrainer with rows for tensors, where taking
  * by density is exact but for the last row. What trains wherever the backward gets to counts as well: with `standing`,
- * the importance of scales, zero points and float parameters by name, else once more that of the rows.
+ * the importance of scales, zero points and float parameters by name, else once more that of the rows. `end`: the candidate
+ * where the backward has to end, if the budget gets there.
  */
 export function chooseWithinBudget(
   candidates: readonly Candidate[],
   { full, weights, positions }: StepCosts,
   budget: number,
-  standing: ReadonlyMap<string, number> | undefined,
+  { standing, end }: { standing?: ReadonlyMap<string, number> | undefined; end?: string | undefined },
 ): Selection {
   const layers = candidates.map(({ name }) => weights[name] ?? unreachable);
   const offers = candidates.flatMap(({ importance }, layer) => {
@@ -39,15 +42,16 @@ export function chooseWithinBudget(
     return Array.from(importance, (score, row) => ({ layer, row, score, density: score / each }));
   });
   offers.sort((a, b) => b.density - a.density || a.layer - b.layer || a.row - b.row);
-  const fills = layers
+  const ends = layers
     .map(({ position, reach }, index) => ({ index, position, left: budget * full - reach }))
     .filter(({ left, position }) => left >= 0 && Number.isFinite(position))
-    .sort((a, b) => a.position - b.position)
-    .map(({ index, position, left }) => {
-      const reached = offers.filter(({ layer }) => (layers[layer] as WeightCost).position >= position);
-      const { rows, value } = fill(reached, layers, left);
-      return { index, rows, value: value + standingValue(reached, position, positions, standing) };
-    });
+    .sort((a, b) => a.position - b.position);
+  const held = ends.filter(({ index }) => candidates[index]?.name === end);
+  const fills = (held.length > 0 ? held : ends).map(({ index, position, left }) => {
+    const reached = offers.filter(({ layer }) => (layers[layer] as WeightCost).position >= position);
+    const { rows, value } = fill(reached, layers, left);
+    return { index, rows, value: value + standingValue(reached, position, positions, standing) };
+  });
   const cheapest = layers.reduce(
     (least, { reach }, i) => (reach < (layers[least]?.reach ?? 0) ? i : least),
     0,

@@ -19,6 +19,8 @@ export interface Allowance {
   costs?: StepCosts | undefined;
   /** Importance of scales, zero points and float parameters, by name, where the metric knows it. */
   standing?: ReadonlyMap<string, number> | undefined;
+  /** The candidate where the backward has to end, where it is too early for another (cost). */
+  end?: string | undefined;
 }
 
 /** Rows to train, per candidate, ascending. */
@@ -77,7 +79,7 @@ const lwpn: SelectRows = (candidates, { ratio }) => {
 const cost: SelectRows = (candidates, allowance) =>
   allowance.costs === undefined
     ? cwpl(candidates, allowance)
-    : chooseWithinBudget(candidates, allowance.costs, allowance.budget, allowance.standing);
+    : chooseWithinBudget(candidates, allowance.costs, allowance.budget, allowance);
 
 /** How the rows that train are chosen, by name. To add a mode, add a row. */
 export const selectionModes = { cwpl, cwpn, lwpn, cost } satisfies Record<string, SelectRows>;

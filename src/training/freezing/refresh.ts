@@ -56,6 +56,8 @@ export interface Knowledge {
   costs?: StepCosts | undefined;
   /** Importance of what trains whatever rows do, by name (see Allowance). */
   standing?: ReadonlyMap<string, number> | undefined;
+  /** Where the backward has to end (see Allowance). */
+  end?: string | undefined;
 }
 
 /** Rows that train, rows among them that did not before, and where the backward ends (see Selection). */

@@ -1,12 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Model } from "../../ir/model.ts";
-import { loadModel } from "../../onnx/index.ts";
 import { InternalError } from "../../errors.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
-import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
-import { cachedCosts, costKey } from "../costs/cache.ts";
-import { measureCosts } from "../costs/measure.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { knownCosts } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 import { type ImportanceMetric, importanceMetrics } from "../freezing/importance.ts";
 import type { Knowledge } from "../freezing/refresh.ts";
@@ -68,14 +64,10 @@ export class Advisor {
 
   async #measureCosts(state: TrainingState, probe: Probe): Promise<StepCosts> {
     const { artifact, options } = this.#job;
-    const { provider, threads, arena, cache } = options;
-    const path = join(artifact, artifactFiles.trainingModel);
-    const key = costKey(await readFile(path), { provider, threads, arena });
-    return cachedCosts(cache, key, async () => {
-      const { graph } = await loadModel(path);
-      for await (const data of probe())
-        return measureCosts(artifact, graph, this.#manifest, state, data, options);
+    const first = async (): Promise<StepData> => {
+      for await (const data of probe()) return data;
       throw new InternalError("there is no batch to measure a step on");
-    });
+    };
+    return knownCosts(artifact, this.#manifest, state, first, options);
   }
 }

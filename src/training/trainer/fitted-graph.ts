@@ -56,6 +56,11 @@ export class FittedGraph {
     return this.#turned;
   }
 
+  /** About how many milliseconds building a session takes. */
+  async buildingTime(): Promise<number> {
+    return (await this.#whole()).graph.nodes.length * buildingNode;
+  }
+
   /**
    * Opens the session for a state whose rows were just chosen, and gives the names of the state's tensors that stay as
    * they are. `steps`: how many it will be used for. `turned`: what was there when a run that goes on was interrupted.
@@ -66,7 +71,7 @@ export class FittedGraph {
     steps: number,
     turned?: TrainingState,
   ): Promise<ReadonlySet<string>> {
-    const model = (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
+    const model = await this.#whole();
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const weights = this.#constantWeights(model, state, frozen, steps);
     const wanted = [first ?? "", ...weights].join("\n").trim();
@@ -81,6 +86,10 @@ export class FittedGraph {
       this.#fitted = fitted;
     }
     return frozen.inputs;
+  }
+
+  async #whole(): Promise<Model> {
+    return (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
   }
 
   async #turn(model: Model, state: TrainingState): Promise<TrainingState> {

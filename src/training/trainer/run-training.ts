@@ -10,6 +10,7 @@ import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
+import type { StepCosts } from "../freezing/budget.ts";
 import { refreshRows } from "../freezing/refresh.ts";
 import { scheduleFactor } from "../schedule.ts";
 import { copyState, type TrainingState } from "../state.ts";
@@ -20,6 +21,7 @@ import { evaluateState } from "./evaluate.ts";
 import type { History, TrainProgress } from "./events.ts";
 import { FittedGraph } from "./fitted-graph.ts";
 import { closeGraphs, openGraphs, type TrainingGraphs } from "./graphs.ts";
+import { heldEnd } from "./held-end.ts";
 import type { TrainJob } from "./job.ts";
 import { planRun, refreshesBefore, type RunPlan, SampleOrder } from "./plan-run.ts";
 import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
@@ -185,13 +187,21 @@ class Run {
     const { freezing } = this.#job.options;
     const knowledge = await this.#advisor.advise(this.#state, () => this.#probe(step));
     const { weights } = this.#manifest;
-    const chosen = refreshRows(this.#state, weights, freezing, knowledge);
+    const end = await this.#heldEnd(step, knowledge.costs);
+    const chosen = refreshRows(this.#state, weights, freezing, { ...knowledge, end });
     this.#history.refreshes.push({ step, ...chosen });
-    const end = chosen.first === null ? "" : `, the backward ends at ${chosen.first}`;
+    const where = chosen.first === null ? "" : `, the backward ends at ${chosen.first}`;
     this.#hooks.logger.debug(
-      `step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new${end}`,
+      `step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new${where}`,
     );
     await this.#fit(chosen.first);
+  }
+
+  /** Where the backward has to go on ending, if it is too early for another session. */
+  async #heldEnd(step: number, costs: StepCosts | undefined): Promise<string | undefined> {
+    if (costs === undefined) return undefined;
+    const building = await this.#fitted.buildingTime();
+    return heldEnd(this.#history.refreshes, step, costs, { building, runs: this.#plan.accumulate });
   }
 
   /** Goes on with data gradients of the weights as they are now, where these lag behind. */

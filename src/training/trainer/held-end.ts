@@ -1,0 +1,24 @@
+import type { StepCosts } from "../freezing/budget.ts";
+import type { History } from "./events.ts";
+
+/** Share of the steps' time that building sessions for other ends of the backward may take. */
+const buildingShare = 0.02;
+
+/**
+ * The first layer that trains, where the backward has to go on ending: since it last moved, the runs up to `step` (`runs`
+ * of the training graph each) have not taken long enough to be worth `building` milliseconds for a session with another
+ * end. Of a run, the forward counts and the backward without weight gradients.
+ */
+export function heldEnd(
+  refreshes: History["refreshes"],
+  step: number,
+  { forward, weights }: StepCosts,
+  { building, runs }: { building: number; runs: number },
+): string | undefined {
+  const end = refreshes.at(-1)?.first ?? undefined;
+  if (end === undefined) return undefined;
+  const before = refreshes.findLastIndex(({ first }) => first !== end);
+  const since = refreshes[before + 1]?.step ?? 0;
+  const taken = (step - since) * runs * (forward + (weights[end]?.reach ?? 0));
+  return taken * buildingShare < building ? end : undefined;
+}
