@@ -100,7 +100,8 @@ export function chooseDepthwiseWeightForm(problem: WindowProblem): DepthwiseWeig
 export function chooseDepthwiseChunk(problem: WindowProblem): number {
   const [images = 1, ...inputs] = [problem.x[0], ...problem.x.slice(2)] as number[];
   const elements = images * Math.max(product(inputs), product(problem.y.slice(2)));
-  return Math.min(problem.y[1] as number, Math.max(4, Math.min(64, Math.floor(2 ** 18 / elements))));
+  const fits = 2 ** Math.floor(Math.log2(2 ** 18 / elements));
+  return Math.min(problem.y[1] as number, Math.max(4, Math.min(128, fits)));
 }
 
 /** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
