@@ -1,8 +1,10 @@
 /**
- * npm run bench:memory [-- --models resnet20,mobilenetv3,resnet50 --arithmetic float,mixed,integer --ratios 0.05,1 --threads 2]
+ * npm run bench:memory [-- --models resnet20,mobilenetv3,resnet50 --arithmetic float,mixed,integer --modes cwpl,cwpn,cost
+ *                         --ratios 0.05,1 --threads 2]
  *
  * Estimates the memory of training runs from their graphs, takes the runs in the compiled product's training process, a
- * few steps each with a look at held-out samples before and after, and prints the estimate against that process's peak.
+ * few steps each with two choices of rows and a look at held-out samples before and after, and prints the estimate against that process's peak.
+ * The ratios are those of the mode cwpl; the others run with their defaults.
  */
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -22,6 +24,9 @@ import { planQuantization } from "../../src/quantization/plan.ts";
 import { type ArithmeticTrials, buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { estimateMemory } from "../../src/training/memory/estimate-memory.ts";
+import { metricFor } from "../../src/training/freezing/importance.ts";
+import { modeNames } from "../../src/training/freezing/modes.ts";
+import { defaultFreezingOptions, type FreezingOptions } from "../../src/training/freezing/refresh.ts";
 import type * as childProcess from "../../src/training/trainer/child-process.ts";
 import { defaultTrainOptions } from "../../src/training/train-options.ts";
 import { exportModel } from "./bench-case.ts";
@@ -32,6 +37,7 @@ const { values: options } = parseArgs({
   options: {
     models: { type: "string", default: "resnet20,mobilenetv3,resnet50" },
     arithmetic: { type: "string", default: arithmetics.join(",") },
+    modes: { type: "string", default: "cwpl,cwpn,cost" },
     ratios: { type: "string", default: "0.05,1" },
     threads: { type: "string", default: "2" },
   },
@@ -51,9 +57,22 @@ const data = resolve("scripts/bench/random-module.mjs");
 const compiled = pathToFileURL(resolve("dist/src/training/trainer/child-process.js")).href;
 const { trainInChild } = (await import(compiled)) as typeof childProcess;
 
+/** Steps between two choices of rows. */
+const stepsEach = 2;
+type Choice = Omit<FreezingOptions, "refresh">;
 const line = (cells: readonly string[]): void =>
   console.log(cells.map((cell, column) => (column < 2 ? cell.padEnd(13) : cell.padStart(12))).join(""));
-line(["model", "arithmetic", "batch", "ratio", "estimate", "measured", "off by"]);
+/** What is chosen how. */
+const choices = options.modes.split(",").flatMap((name): Choice[] => {
+  const mode = modeNames.find((each) => each === name);
+  if (mode === undefined) throw new Error(`no mode is called ${name}`);
+  const importance = metricFor(mode);
+  const { budget, ratio } = defaultFreezingOptions;
+  if (mode !== "cwpl") return [{ mode, importance, budget, ratio }];
+  return options.ratios.split(",").map((each) => ({ mode, importance, budget, ratio: Number(each) }));
+});
+
+line(["model", "arithmetic", "batch", "mode", "ratio", "estimate", "measured", "off by"]);
 const gaps: number[] = [];
 for (const name of options.models.split(",")) {
   const model = [...benchModels, mobilenet].find((candidate) => candidate.name === name);
@@ -81,21 +100,31 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
   const state = computeState(model, plan, ranges, {});
   for (const arithmetic of arithmetics.filter((each) => options.arithmetic.split(",").includes(each)))
     for (const batch of batchesOf[name] ?? [])
-      for (const ratio of options.ratios.split(",").map(Number)) {
+      for (const freezing of choices) {
         const artifact = await buildArtifact({
-          ...{ model, plan, state, batch, freezing: { ratio }, ...partsOf(arithmetic) },
+          ...{ model, plan, state, batch, freezing, ...partsOf(arithmetic) },
           trials: { measure: measureOn(dataset, model, batch) },
           loss: { kind: "auto", hasLabels: true },
           source: { file: path, sha256: "" },
         });
-        const { bytes } = await estimateMemory(artifact, { threads });
+        const { bytes } = await estimateMemory(artifact, { threads, refresh: stepsEach * batch });
         await rm(directory, { recursive: true, force: true });
         await writeArtifact(artifact, directory);
-        const measured = await measure(spec, batch, ratio);
+        const measured = await measure(spec, batch, freezing);
         gaps.push(Math.abs(bytes / measured - 1));
         const megabytes = (value: number): string => `${(value / 1e6).toFixed(0)} MB`;
         const gap = `${(100 * (bytes / measured - 1)).toFixed(1)} %`;
-        line([name, arithmetic, String(batch), String(ratio), megabytes(bytes), megabytes(measured), gap]);
+        const { mode, ratio } = freezing;
+        line([
+          name,
+          arithmetic,
+          String(batch),
+          mode,
+          String(ratio),
+          megabytes(bytes),
+          megabytes(measured),
+          gap,
+        ]);
       }
 }
 
@@ -112,14 +141,21 @@ function measureOn(dataset: Dataset, teacher: Model, batch: number): ArithmeticT
 async function measure(
   spec: { path: string; classes: number },
   batch: number,
-  ratio: number,
+  choice: Choice,
 ): Promise<number> {
-  const freezing = { ...defaultTrainOptions.freezing, ratio };
+  const freezing = { ...choice, refresh: stepsEach * batch };
   const { peakBytes } = await trainInChild(
     {
       artifact: directory,
       data: spec,
-      options: { ...defaultTrainOptions, freezing, threads, maxSteps: 4, evalEvery: 4, val: batch },
+      options: {
+        ...defaultTrainOptions,
+        freezing,
+        threads,
+        maxSteps: 2 * stepsEach,
+        evalEvery: 2 * stepsEach,
+        val: batch,
+      },
       runDirectory: join(directory, "run"),
       resume: false,
     },

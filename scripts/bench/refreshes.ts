@@ -8,13 +8,12 @@
  */
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { knownCosts } from "../../src/training/costs/measure.ts";
+import { knownCosts, measureCosts } from "../../src/training/costs/measure.ts";
 import type { StepCosts } from "../../src/training/freezing/budget.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { feedsFor } from "../../src/training/state.ts";
 import type { History } from "../../src/training/trainer/events.ts";
 import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
-import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
 import { heldEnd } from "../../src/training/trainer/held-end.ts";
 import { type BenchCase, cacheFolder, directoryOf, openCase, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel } from "./bench-models.ts";
@@ -48,13 +47,11 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cw
   const { manifest, directory } = bench;
   const options = { ...runtime, threads };
   const data = await dataOf(bench);
-  const cached = { ...options, cache: cacheFolder };
   const costs =
     mode === "cost"
-      ? await knownCosts(directory, manifest, bench.stateAt(0), () => Promise.resolve(data), cached)
+      ? await knownCosts({ artifact: directory, ...options }, cacheFolder, measureCosts)
       : undefined;
-  const graphs = await openGraphs(directory, manifest, options);
-  const fitted = new FittedGraph(directory, manifest, graphs, options);
+  const fitted = new FittedGraph(directory, manifest, options);
   const building = await fitted.buildingTime();
   const state = bench.stateAt(ratio);
   const between = defaultFreezingOptions.refresh / model.batch;
@@ -78,12 +75,12 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cw
     rebuilds.push(performance.now() - start);
     for (let each = 0; each < 2; each++) {
       const begin = performance.now();
-      await graphs.training.run(feedsFor(graphs.training, data, fitted.turned, state));
+      await fitted.session.run(feedsFor(fitted.session, data, fitted.turned, state));
       steps.push(performance.now() - begin);
     }
     resident.push(process.memoryUsage().rss);
   }
-  await closeGraphs(graphs);
+  await fitted.release();
   report(`${model.name}, ${arithmetic}, ${mode}`, refreshes, {
     rebuilding: rebuilds.reduce((sum, ms) => sum + ms, 0),
     stepping: median(steps) * between * refreshes.length,

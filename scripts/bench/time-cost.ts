@@ -5,7 +5,7 @@ import { openSession } from "../../src/runtime/open-model.ts";
 import { artifactFiles } from "../../src/training/artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../../src/training/artifact/train-from.ts";
 import { holdTurned } from "../../src/training/artifact/turned-weights.ts";
-import { knownCosts } from "../../src/training/costs/measure.ts";
+import { knownCosts, measureCosts } from "../../src/training/costs/measure.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { closeGraphs, openGraphs, sessionOptions } from "../../src/training/trainer/graphs.ts";
 import { measureGainFisher } from "../../src/training/trainer/statistics.ts";
@@ -22,8 +22,7 @@ export async function openCostTimer(bench: BenchCase, budget: number, threads: n
   const model = await loadModel(join(directory, artifactFiles.trainingModel));
   const data = await dataOf(bench);
   const state = bench.stateAt(0);
-  const cached = { ...options, cache: cacheFolder };
-  const costs = await knownCosts(directory, manifest, state, () => Promise.resolve(data), cached);
+  const costs = await knownCosts({ artifact: directory, ...options }, cacheFolder, measureCosts);
   const graphs = await openGraphs(directory, manifest, options);
   const batches = async function* () {
     yield data;

@@ -1,5 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { InternalError } from "../errors.ts";
 
 /** One node's kernel in one run, as ONNX Runtime's profiler saw it. */
@@ -29,16 +31,23 @@ export async function readProfile(prefix: string): Promise<KernelTime[][]> {
   const folder = dirname(prefix);
   const file = (await readdir(folder)).find((name) => name.startsWith(basename(prefix)));
   if (file === undefined) throw new InternalError(`ONNX Runtime wrote no profile ${prefix}`);
-  const events = JSON.parse(await readFile(join(folder, file), "utf8")) as TraceEvent[];
-  const ends = events
-    .filter(({ cat, name }) => cat === "Session" && name === "model_run")
-    .map(({ ts, dur = 0 }) => ts + dur)
-    .sort((a, b) => a - b);
-  const runs = ends.map((): KernelTime[] => []);
-  for (const { cat, name, ts, dur = 0, args } of events) {
+  const kernels: { start: number; kernel: KernelTime }[] = [];
+  const ends: number[] = [];
+  for await (const { cat, name, ts, dur = 0, args } of eventsOf(join(folder, file))) {
+    if (cat === "Session" && name === "model_run") ends.push(ts + dur);
     if (cat !== "Node" || !name.endsWith(kernelSuffix) || isHolder(args?.op_name)) continue;
-    const run = runs[ends.findIndex((end) => ts <= end)];
-    run?.push({ node: name.slice(0, -kernelSuffix.length), opType: args?.op_name ?? "?", ms: dur / 1000 });
+    const node = name.slice(0, -kernelSuffix.length);
+    kernels.push({ start: ts, kernel: { node, opType: args?.op_name ?? "?", ms: dur / 1000 } });
   }
+  ends.sort((a, b) => a - b);
+  const runs = ends.map((): KernelTime[] => []);
+  for (const { start, kernel } of kernels) runs[ends.findIndex((end) => start <= end)]?.push(kernel);
   return runs;
+}
+
+/** The entries of a profile, one at a time: the list can be far larger than what is read of it. Each is on its own line. */
+async function* eventsOf(file: string): AsyncGenerator<TraceEvent> {
+  const lines = createInterface({ input: createReadStream(file, "utf8"), crlfDelay: Infinity });
+  for await (const line of lines)
+    if (line.startsWith("{")) yield JSON.parse(line.replace(/,\s*$/, "")) as TraceEvent;
 }

@@ -37,6 +37,7 @@ export async function artifactStage(
     const estimate = await estimateMemory(artifact, {
       threads: options.threads ?? null,
       dataBytes: quantized.dataset.heldBytes ?? 0,
+      refresh: choices.refresh,
     });
     return { artifact, estimate };
   };

@@ -21,6 +21,8 @@ export interface QuantizationChoices extends PlanOptions {
 
 /** What is built into a training artifact. */
 export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
+  /** Samples between two choices of rows, where the run is known already: what its memory depends on. */
+  refresh?: number | undefined;
   /** Samples per step. */
   batch: number;
   /** Samples per run of the training graph; divides `batch`, which is the default. */
@@ -57,7 +59,7 @@ export interface RunChoices extends FreezingOptions {
 }
 
 /** How the quantized model is trained, from the artifact to the last step. */
-export interface TrainingChoices extends ArtifactChoices, RunChoices {}
+export interface TrainingChoices extends Omit<ArtifactChoices, "refresh">, RunChoices {}
 
 /** What every command on a model file takes. */
 export interface CommonOptions extends RuntimeOptions {

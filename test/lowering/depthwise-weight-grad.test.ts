@@ -90,9 +90,10 @@ test.each(cases.flatMap((each) => [true, false].map((portable) => ({ ...each, po
   },
 );
 
-test("a chunk has no more rows than there are, and few where maps are large", () => {
-  const problem = problemOf({ x: [16, 144, 56, 56], kernel: [3, 3] });
-  expect(chooseDepthwiseChunk(problem)).toBe(5);
+test("a chunk has no more rows than there are, few where maps are large, and not too many where they are small", () => {
+  expect(chooseDepthwiseChunk(problemOf({ x: [16, 144, 56, 56], kernel: [3, 3] }))).toBe(4);
+  expect(chooseDepthwiseChunk(problemOf({ x: [16, 576, 14, 14], kernel: [3, 3] }))).toBe(64);
+  expect(chooseDepthwiseChunk(problemOf({ x: [16, 960, 7, 7], kernel: [3, 3] }))).toBe(128);
   expect(chooseDepthwiseChunk(problemOf({ x: [1, 3, 9, 9], kernel: [3, 3] }))).toBe(3);
 });
 

@@ -10,6 +10,7 @@ import { peakMemory } from "../../src/runtime/peak-memory.ts";
 import { Arena } from "../../src/training/memory/arena.ts";
 import { estimateMemory, type MemoryEstimate } from "../../src/training/memory/estimate-memory.ts";
 import { executedGraph } from "../../src/training/memory/executed-graph.ts";
+import type { FreezingOptions } from "../../src/training/freezing/refresh.ts";
 import { fitMicroBatch } from "../../src/training/memory/fit-micro-batch.ts";
 import { planBuffers } from "../../src/training/memory/plan-buffers.ts";
 import { sessionOptions } from "../../src/training/trainer/graphs.ts";
@@ -133,6 +134,21 @@ test("the estimate is the sum of its parts, and a micro-batch lowers it", async 
   expect(graphOf(parts)).toBeGreaterThan(graphOf(whole) / 16);
   expect(graphOf(parts)).toBeLessThan(graphOf(whole) / 4);
   expect(peakMemory()).toBeGreaterThan(5e7);
+});
+
+test("the mode cost keeps less for the backward, and by fisher chooses rows with another session beside it", async () => {
+  const partsOf = async (freezing: Partial<FreezingOptions>): Promise<Map<string, number>> => {
+    const { parts } = await estimateMemory(await tinyArtifact({ batch: 512, freezing }));
+    return new Map(parts.map(({ part, bytes }) => [part, bytes]));
+  };
+  const whole = await partsOf({ mode: "cwpn", importance: "fisher" });
+  const cut = await partsOf({ mode: "cost", importance: "magnitude", budget: 0.3 });
+  const beside = await partsOf({ mode: "cost", importance: "fisher", budget: 0.3 });
+  expect(whole.get("choice of rows")).toBe(0);
+  expect(cut.get("choice of rows")).toBe(0);
+  expect(cut.get("training graph")).toBeLessThan(whole.get("training graph")!);
+  expect(beside.get("training graph")).toBe(cut.get("training graph"));
+  expect(beside.get("choice of rows")).toBeGreaterThan(beside.get("training graph")!);
 });
 
 describe("the micro-batch for a limit", () => {

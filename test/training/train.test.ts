@@ -205,7 +205,7 @@ test("an interrupted and resumed run ends with the same bytes as an uninterrupte
   }
 });
 
-test.each(["cwpl", "cost"] as const)(
+test.each(["cwpl", "cwpn", "cost"] as const)(
   "%s with an integer backward: a run resumed between two choices of rows ends as an uninterrupted one",
   async (mode) => {
     const integer = await tinyArtifact({

@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Tensor, tensorOf } from "../../../src/tensor/tensor.ts";
 import { readManifest } from "../../../src/training/artifact/files.ts";
-import type { Manifest } from "../../../src/training/artifact/manifest.ts";
+import { anyBatch } from "../../../src/training/costs/measure.ts";
 import { loadSafetensors } from "../../../src/training/checkpoint/files.ts";
 import { defaultTrainOptions } from "../../../src/training/train.ts";
-import { closeGraphs, openGraphs } from "../../../src/training/trainer/graphs.ts";
+import { closeGraphs, openSideGraphs } from "../../../src/training/trainer/graphs.ts";
 import { FittedGraph } from "../../../src/training/trainer/fitted-graph.ts";
 import { loadHistory } from "../../../src/training/trainer/run-checkpoint.ts";
 import { Stepper } from "../../../src/training/trainer/step.ts";
@@ -22,7 +21,7 @@ export async function timeChoices(
   const directory = artifactOf(out, setting);
   const manifest = await readManifest(directory);
   const options = { ...defaultTrainOptions, threads };
-  const data = dataFor(manifest);
+  const data = anyBatch(manifest);
   const contestants: Contestant[] = [];
   const closing: (() => Promise<void>)[] = [];
   for (const choice of choices) {
@@ -30,11 +29,11 @@ export async function timeChoices(
     if (!existsSync(join(run, "checkpoint.safetensors"))) continue;
     const { tensors: state } = await loadSafetensors(join(run, "checkpoint.safetensors"));
     const { refreshes } = await loadHistory(run);
-    const graphs = await openGraphs(directory, manifest, options);
-    const fitted = new FittedGraph(directory, manifest, graphs, options);
+    const graphs = await openSideGraphs(directory, manifest, options);
+    const fitted = new FittedGraph(directory, manifest, options);
     const still = await fitted.fit(state, refreshes.at(-1)?.first ?? null, Infinity);
     const stepper = new Stepper(manifest, graphs, {});
-    stepper.use(graphs.training, still, fitted.turned);
+    stepper.use(fitted.session, still, fitted.turned);
     contestants.push({
       name: nameOf(choice),
       once: async () => {
@@ -42,29 +41,13 @@ export async function timeChoices(
         return undefined;
       },
     });
-    closing.push(() => closeGraphs(graphs));
+    closing.push(
+      () => closeGraphs(graphs),
+      () => fitted.release(),
+    );
   }
   const times = await interleave(contestants, rounds);
   for (const close of closing) await close();
   console.log(`${settingName(setting)}: ${contestants.length} choices timed`);
   return new Map(Array.from(times, ([name, each]) => [name, median(each)]));
-}
-
-/** A batch of constant inputs and targets, on which a step takes as long as on any other. */
-function dataFor({ inputs, targets, batch }: Manifest): Record<string, Tensor> {
-  return Object.fromEntries(
-    [...inputs, ...targets].map(({ name, type, shape }) => {
-      const dims = shape.map((dim) => (typeof dim === "number" ? dim : batch));
-      const count = dims.reduce((product, dim) => product * dim, 1);
-      const values =
-        type === "int64"
-          ? tensorOf("int64", dims, new BigInt64Array(count))
-          : tensorOf(
-              "float32",
-              dims,
-              Float32Array.from({ length: count }, (_, i) => Math.sin(i)),
-            );
-      return [name, values];
-    }),
-  );
 }

@@ -1,13 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Graph } from "../../ir/model.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { readProfile } from "../../runtime/read-profile.ts";
 import { withTemporaryDirectory } from "../../runtime/open-model.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import { loadSafetensors } from "../checkpoint/files.ts";
 import type { StepCosts } from "../freezing/budget.ts";
-import { feedsFor, type TrainingState } from "../state.ts";
+import { feedsFor } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { openTraining, sessionOptions } from "../trainer/graphs.ts";
 import { cachedCosts, costKey } from "./cache.ts";
@@ -16,38 +17,35 @@ import { type MeasuredRuns, stepCosts } from "./step-costs.ts";
 const runsEach = 5;
 const fewRows = 0.1;
 
-/** What the parts of an artifact's backward take, as the cache (null: none) knows it, else as {@link measureCosts} finds it. */
+/** What to measure, as plain data: what the child process is told. */
+export interface CostJob extends Pick<TrainOptions, "provider" | "threads" | "arena"> {
+  /** Artifact directory. */
+  artifact: string;
+}
+
+/** What the parts of an artifact's backward take, as the cache (null: none) knows it, else as `measure` finds it. */
 export async function knownCosts(
-  directory: string,
-  manifest: Manifest,
-  state: TrainingState,
-  data: () => Promise<Record<string, Tensor>>,
-  { cache, provider, threads, arena }: Pick<TrainOptions, "provider" | "threads" | "arena" | "cache">,
+  { artifact, ...settings }: CostJob,
+  cache: string | null,
+  measure: (job: CostJob) => Promise<StepCosts>,
 ): Promise<StepCosts> {
-  const path = join(directory, artifactFiles.trainingModel);
-  const settings = { provider, threads, arena };
-  return cachedCosts(cache, costKey(await readFile(path), settings), async () => {
-    const { graph } = await loadModel(path);
-    return measureCosts(directory, graph, manifest, state, await data(), settings);
-  });
+  const key = costKey(await readFile(join(artifact, artifactFiles.trainingModel)), settings);
+  return cachedCosts(cache, key, () => measure({ artifact, ...settings }));
 }
 
 /**
  * Runs the training graph of an artifact on one batch under ONNX Runtime's profiler, with all rows trained and with
- * a tenth of them, and gives what the backward's parts take. The state is not changed.
+ * a tenth of them, and gives what the backward's parts take.
  */
-async function measureCosts(
-  directory: string,
-  graph: Graph,
-  manifest: Manifest,
-  state: TrainingState,
-  data: Record<string, Tensor>,
-  options: Pick<TrainOptions, "provider" | "threads" | "arena">,
-): Promise<StepCosts> {
+export async function measureCosts({ artifact, ...options }: CostJob): Promise<StepCosts> {
+  const manifest = await readManifest(artifact);
+  const { graph } = await loadModel(join(artifact, artifactFiles.trainingModel));
+  const { tensors: state } = await loadSafetensors(join(artifact, artifactFiles.checkpoint));
+  const data = anyBatch(manifest);
   return withTemporaryDirectory(async (folder) => {
     const prefix = join(folder, "costs");
     const settings = { ...sessionOptions(manifest, options), profilePrefix: prefix };
-    const session = await openTraining(directory, settings, state);
+    const session = await openTraining(artifact, settings, state);
     try {
       for (const share of [1, fewRows]) {
         const feeds = feedsFor(session, data, rowFeeds(manifest, share), state);
@@ -87,6 +85,25 @@ function rowFeeds(manifest: Manifest, share: number): Record<string, Tensor> {
           BigInt64Array.from({ length: count }, (_, i) => BigInt(i)),
         ),
       ];
+    }),
+  );
+}
+
+/** Inputs and targets of a batch, the same for every artifact of these shapes, on which a step takes as long as on any other. */
+export function anyBatch({ inputs, targets, batch }: Manifest): Record<string, Tensor> {
+  return Object.fromEntries(
+    [...inputs, ...targets].map(({ name, type, shape }) => {
+      const dims = shape.map((dim) => (typeof dim === "number" ? dim : batch));
+      const count = dims.reduce((product, dim) => product * dim, 1);
+      const values =
+        type === "int64"
+          ? tensorOf("int64", dims, new BigInt64Array(count))
+          : tensorOf(
+              "float32",
+              dims,
+              Float32Array.from({ length: count }, (_, i) => Math.sin(i)),
+            );
+      return [name, values];
     }),
   );
 }

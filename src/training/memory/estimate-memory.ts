@@ -2,13 +2,18 @@ import type { Model } from "../../ir/model.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
 import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
-import type { Manifest } from "../artifact/manifest.ts";
 import { importanceMetrics } from "../freezing/importance.ts";
+import { defaultFreezingOptions } from "../freezing/refresh.ts";
+import type { TrainingState } from "../state.ts";
+import { constantsPay } from "../trainer/fitted-graph.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
 import { isTaught } from "../trainer/targets.ts";
 import { Arena } from "./arena.ts";
+import { expectedRows } from "./expected-rows.ts";
 import { type ExecutedGraph, executedGraph } from "./executed-graph.ts";
 import { planBuffers } from "./plan-buffers.ts";
 import { workspaceOf } from "./workspace.ts";
@@ -25,6 +30,8 @@ const processBytes = 95e6;
 const runtimeBytes = 25e6;
 /** A node of a graph that a session holds. */
 const nodeBytes = 9e3;
+/** The same in JavaScript, where the training graph is fitted to rows and encoded for a session. */
+const fittedNodeBytes = 9e3;
 /** A session's copies of a weight, in units of the weight: as read, and as its kernels want it. */
 const weightCopies = 2.4;
 /** The same of the float model that JavaScript keeps: its file, and a little for weights that lie askew in it. */
@@ -39,15 +46,20 @@ const usualThreads = 2;
 /**
  * Estimates the peak of the resident memory of a training run: every graph's buffers as ONNX Runtime's planner and arena
  * lay them out, which stay resident from the first run on, its weights, and the tensors that JavaScript holds.
- * `dataBytes`: what the data set keeps in memory.
+ * `dataBytes`: what the data set keeps in memory; `refresh`: samples between two choices of rows.
  */
 export async function estimateMemory(
   artifact: Artifact,
-  { threads = null, dataBytes = 0 }: { threads?: number | null; dataBytes?: number } = {},
+  {
+    threads = null,
+    dataBytes = 0,
+    refresh = defaultFreezingOptions.refresh,
+  }: { threads?: number | null; dataBytes?: number; refresh?: number | undefined } = {},
 ): Promise<MemoryEstimate> {
-  const { manifest, checkpoint } = artifact;
+  const { manifest, trainingModel } = artifact;
   const options = sessionOptions(manifest, { provider: null, threads, arena: true });
-  const state = new Map(Array.from(checkpoint, ([name, { dims }]) => [name, dims]));
+  const expected = expectedRows(artifact);
+  const state = new Map(Array.from(expected.state, ([name, { dims }]) => [name, dims]));
   const batch = new Map(
     [...manifest.inputs, ...manifest.targets].map(({ name, shape }) => [
       name,
@@ -55,17 +67,27 @@ export async function estimateMemory(
     ]),
   );
   const shapes = new Map([...state, ...batch]);
+  const turns = turningModel(trainingModel);
+  const turning = turns === undefined ? undefined : await session(turns, shapes, options);
+  const steps = Math.floor(refresh / (manifest.batch * manifest.accumulate));
+  const holds = turning !== undefined && constantsPay(trainingModel, turning.outputs, steps);
+  const cut = cutModel(artifact, expected);
   const training = await session(
-    await holdTurned(artifact.trainingModel, checkpoint, options),
+    holds ? await holdTurned(cut, expected.state, options) : cut,
     shapes,
     options,
   );
+  // Rows are chosen by gradients of the whole graph, with a session that ends early beside it if that is to go on.
+  const noRows = manifest.weights.map(({ rows }) => [rows, [0]] as const);
+  const whole =
+    cut !== trainingModel && choosesByGradients(manifest)
+      ? await session(trainingModel, new Map([...shapes, ...noRows]), options)
+      : undefined;
+  const choosing = Math.max(0, (whole?.arena ?? 0) - (holds ? training.arena : 0));
   const evaluation = await session(watchedModel(artifact.evalModel, manifest), shapes, options);
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await session(artifact.optimizerModel, optimizerShapes, options);
   const teacher = isTaught(manifest) ? await session(artifact.floatModel, shapes, options) : undefined;
-  const turns = turningModel(artifact.trainingModel);
-  const turning = turns === undefined ? undefined : await session(turns, shapes, options);
   const open = [training, evaluation, optimizer, teacher, turning].filter((each) => each !== undefined);
   const sum = (of: (each: SessionMemory) => number): number =>
     open.reduce((total, each) => total + of(each), 0);
@@ -78,25 +100,34 @@ export async function estimateMemory(
     { part: "optimizer graph", bytes: optimizer.arena },
     { part: "float model's graph", bytes: teacher?.arena ?? 0 },
     { part: "turning of weights", bytes: turning?.arena ?? 0 },
-    { part: "choice of rows", bytes: choosingSessions(manifest, turning) * training.arena },
-    { part: "tensors in JavaScript", bytes: scriptBytes(artifact, training, optimizer, batch) },
+    { part: "choice of rows", bytes: choosing },
+    {
+      part: "fitting of the training graph",
+      bytes:
+        turning !== undefined || manifest.freezing.mode === "cost" ? training.nodes * fittedNodeBytes : 0,
+    },
+    {
+      part: "tensors in JavaScript",
+      bytes: scriptBytes(artifact, expected.state, training, optimizer, batch),
+    },
     { part: "data kept in memory", bytes: dataBytes },
   ];
   return { bytes: parts.reduce((total, { bytes }) => total + bytes, 0), parts };
 }
 
-/**
- * How many more sessions on the training graph a choice of rows takes: one for gradients of the whole graph while a
- * session that is fitted to the rows is open, as it is in modes that leave layers out and where weights are turned once
- * per choice; and one for times, where none are kept.
- */
-function choosingSessions(
-  { freezing: { mode, importance } }: Manifest,
-  turning: SessionMemory | undefined,
-): number {
+/** The training graph as it is fitted to the rows that are expected to train. */
+function cutModel(
+  { trainingModel, manifest }: Artifact,
+  { state, first }: ReturnType<typeof expectedRows>,
+): Model {
+  if (first === null) return trainingModel;
+  const { before, inputs } = frozenParts(trainingModel.graph, manifest, state, first);
+  return bakeFrozen(trainingModel, manifest, state, { weights: before, inputs });
+}
+
+function choosesByGradients({ freezing: { importance } }: Manifest): boolean {
   const metric = Object.entries(importanceMetrics).find(([name]) => name === importance)?.[1];
-  const fitted = turning !== undefined || mode === "cost" || mode === "lwpn";
-  return Number(metric?.needs === "gradients" && fitted) + Number(mode === "cost");
+  return metric?.needs === "gradients";
 }
 
 interface SessionMemory {
@@ -139,14 +170,15 @@ async function session(
 
 /** State, the float model, the best state so far, held weights, gradients, updates, and two batches of data. */
 function scriptBytes(
-  { checkpoint, floatModel, manifest }: Artifact,
+  { floatModel, manifest }: Artifact,
+  tensors: TrainingState,
   training: SessionMemory,
   optimizer: SessionMemory,
   batch: ReadonlyMap<string, readonly number[]>,
 ): number {
-  const state = [...checkpoint.values()].reduce((total, { bytes }) => total + bytes.byteLength, 0);
+  const state = [...tensors.values()].reduce((total, { bytes }) => total + bytes.byteLength, 0);
   const codes = manifest.weights.reduce(
-    (total, { codes: name }) => total + (checkpoint.get(name)?.bytes.byteLength ?? 0),
+    (total, { codes: name }) => total + (tensors.get(name)?.bytes.byteLength ?? 0),
     0,
   );
   const data = [...batch.values()].reduce((total, dims) => total + 4 * dims.reduce((a, b) => a * b, 1), 0);

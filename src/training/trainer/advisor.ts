@@ -1,5 +1,4 @@
 import type { Model } from "../../ir/model.ts";
-import { InternalError } from "../../errors.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { knownCosts } from "../costs/measure.ts";
@@ -8,6 +7,7 @@ import { type ImportanceMetric, importanceMetrics } from "../freezing/importance
 import type { Knowledge } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 import type { FittedGraph } from "./fitted-graph.ts";
+import { measureInChild } from "./child-process.ts";
 import { sessionOptions } from "./graphs.ts";
 import type { TrainJob } from "./job.ts";
 import type { StepData } from "./mean-outputs.ts";
@@ -35,7 +35,7 @@ export class Advisor {
   /** What the choice of rows is to be informed by, in a state of the run. */
   async advise(state: TrainingState, probe: Probe): Promise<Knowledge> {
     const { importance, mode } = this.#job.options.freezing;
-    if (mode === "cost") this.#costs ??= await this.#measureCosts(state, probe);
+    if (mode === "cost") this.#costs ??= await this.#knownCosts();
     return {
       floatWeights: floatWeights(this.#floatModel.graph, this.#manifest),
       ...(await this.#measureFor(importanceMetrics[importance], state, probe)),
@@ -50,8 +50,8 @@ export class Advisor {
   ): Promise<Pick<Knowledge, "statistics" | "standing">> {
     const manifest = this.#manifest;
     if (needs === "gradients") {
-      const { weights, standing } = await this.#fitted.whole((session) =>
-        measureGainFisher(session, manifest, state, probe()),
+      const { weights, standing } = await this.#fitted.throughout((session) =>
+        measureGainFisher(session, manifest, state, probe(), this.#fitted.turned),
       );
       return { statistics: weights, standing };
     }
@@ -62,12 +62,10 @@ export class Advisor {
     return {};
   }
 
-  async #measureCosts(state: TrainingState, probe: Probe): Promise<StepCosts> {
+  /** Measured in a process of its own, as what ONNX Runtime's profiler takes is not all given back. */
+  #knownCosts(): Promise<StepCosts> {
     const { artifact, options } = this.#job;
-    const first = async (): Promise<StepData> => {
-      for await (const data of probe()) return data;
-      throw new InternalError("there is no batch to measure a step on");
-    };
-    return knownCosts(artifact, this.#manifest, state, first, options);
+    const { provider, threads, arena, cache } = options;
+    return knownCosts({ artifact, provider, threads, arena }, cache, measureInChild);
   }
 }

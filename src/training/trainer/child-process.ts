@@ -3,7 +3,9 @@ import { createRequire } from "node:module";
 import { extname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { environmentError } from "../../errors.ts";
-import type { Logger } from "../../log.ts";
+import { type Logger, silentLogger } from "../../log.ts";
+import type { CostJob } from "../costs/measure.ts";
+import type { StepCosts } from "../freezing/budget.ts";
 import type { ProfileJob, StepProfile } from "../profile/profile-steps.ts";
 import type { TrainProgress } from "./events.ts";
 import type { TrainJob } from "./job.ts";
@@ -32,6 +34,13 @@ export function trainInChild(
 export function profileInChild(job: ProfileJob, hooks: ChildHooks): Promise<StepProfile> {
   return askChild({ type: "profile", job }, hooks, (message) =>
     message.type === "profiled" ? message.profile : undefined,
+  );
+}
+
+/** Measures a step's costs in a process of its own. */
+export function measureInChild(job: CostJob): Promise<StepCosts> {
+  return askChild({ type: "measure", job }, { logger: silentLogger }, (message) =>
+    message.type === "measured" ? message.costs : undefined,
   );
 }
 

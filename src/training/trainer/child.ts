@@ -1,4 +1,5 @@
 import type { Logger } from "../../log.ts";
+import { measureCosts } from "../costs/measure.ts";
 import { profileSteps } from "../profile/profile-steps.ts";
 import type { TrainJob } from "./job.ts";
 import { recordError, type ToChild, type ToParent } from "./messages.ts";
@@ -31,6 +32,8 @@ async function work(message: Exclude<ToChild, { type: "stop" }>): Promise<void> 
   try {
     if (message.type === "profile")
       sendLast({ type: "profiled", profile: await profileSteps(message.job, stop.signal) });
+    else if (message.type === "measure")
+      sendLast({ type: "measured", costs: await measureCosts(message.job) });
     else sendLast({ type: "ended", outcome: await train(message.job) });
   } catch (error) {
     sendLast({ type: "failed", error: recordError(error) });

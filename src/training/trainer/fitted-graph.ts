@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { InternalError } from "../../errors.ts";
 import type { Model } from "../../ir/model.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { openSession } from "../../runtime/open-model.ts";
@@ -8,7 +9,7 @@ import { bakeFrozen, type FrozenParts, frozenParts } from "../artifact/train-fro
 import { turningModel, turnWeights, withTurned } from "../artifact/turned-weights.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
-import { sessionOptions, type TrainingGraphs } from "./graphs.ts";
+import { sessionOptions } from "./graphs.ts";
 
 /** Milliseconds that a kernel takes at each run to pack a byte of a weight that is no constant; measured. */
 const packingByte = 2.5e-6;
@@ -16,7 +17,7 @@ const packingByte = 2.5e-6;
 const buildingNode = 0.1;
 
 /** Whether building a session with weights of so many bytes as constants costs less than packing them at each of so many steps. */
-const constantsPay = (model: Model, bytes: number, steps: number): boolean =>
+export const constantsPay = (model: Model, bytes: number, steps: number): boolean =>
   bytes * packingByte * steps > model.graph.nodes.length * buildingNode;
 
 const bytesOf = (tensors: TrainingState): number =>
@@ -31,10 +32,16 @@ const bytesOf = (tensors: TrainingState): number =>
 export class FittedGraph {
   readonly #directory: string;
   readonly #manifest: Manifest;
-  readonly #graphs: TrainingGraphs;
   readonly #options: Pick<TrainOptions, "provider" | "threads" | "arena">;
+  #session: Session | undefined;
   /** What the open session was built for; empty: the artifact's own graph. */
   #fitted = "";
+  /** Whether the open session's backward goes through all layers. */
+  #whole = false;
+  /** Whether the next choice of rows builds a session in any case. */
+  #passing = false;
+  /** Turns weights for data gradients on integer kernels, once that was asked for. */
+  #turning: Session | undefined;
   #turned: TrainingState = new Map();
   /** The artifact's training graph once it was needed; its weights are inputs, so that it is small. */
   #model: Model | undefined;
@@ -42,13 +49,17 @@ export class FittedGraph {
   constructor(
     directory: string,
     manifest: Manifest,
-    graphs: TrainingGraphs,
     options: Pick<TrainOptions, "provider" | "threads" | "arena">,
   ) {
     this.#directory = directory;
     this.#manifest = manifest;
-    this.#graphs = graphs;
     this.#options = options;
+  }
+
+  /** The training graph as it was fitted last. */
+  get session(): Session {
+    if (this.#session === undefined) throw new InternalError("the training graph is not fitted to rows yet");
+    return this.#session;
   }
 
   /** Weights turned for data gradients on integer kernels, as they were when the rows were last chosen. */
@@ -58,7 +69,7 @@ export class FittedGraph {
 
   /** About how many milliseconds building a session takes. */
   async buildingTime(): Promise<number> {
-    return (await this.#whole()).graph.nodes.length * buildingNode;
+    return (await this.#load()).graph.nodes.length * buildingNode;
   }
 
   /**
@@ -71,34 +82,36 @@ export class FittedGraph {
     steps: number,
     turned?: TrainingState,
   ): Promise<ReadonlySet<string>> {
-    const model = await this.#whole();
+    const model = await this.#load();
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const weights = this.#constantWeights(model, state, frozen, steps);
     const wanted = [first ?? "", ...weights].join("\n").trim();
     this.#turned = turned ?? (await this.#turn(model, state));
     const as = constantsPay(model, bytesOf(this.#turned), steps) ? "constants" : "inputs";
     const fitted = this.#turned.size > 0 ? `${wanted}\n${as}` : wanted;
-    if (fitted !== this.#fitted || as === "constants") {
-      await this.#graphs.training.release();
+    if (this.#session === undefined || fitted !== this.#fitted || as === "constants") {
+      await this.#close();
       const baked =
         wanted === "" ? model : bakeFrozen(model, this.#manifest, state, { weights, inputs: frozen.inputs });
-      this.#graphs.training = await this.#open(baked, as);
+      this.#session = await this.#open(baked, as);
       this.#fitted = fitted;
+      this.#whole = first === null;
+      this.#passing = as === "constants";
     }
     return frozen.inputs;
   }
 
-  async #whole(): Promise<Model> {
+  async #load(): Promise<Model> {
     return (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
   }
 
   async #turn(model: Model, state: TrainingState): Promise<TrainingState> {
-    if (this.#graphs.turning === undefined) {
+    if (this.#turning === undefined) {
       const turning = turningModel(model);
       if (turning === undefined) return new Map();
-      this.#graphs.turning = await openSession(turning, sessionOptions(this.#manifest, this.#options));
+      this.#turning = await openSession(turning, sessionOptions(this.#manifest, this.#options));
     }
-    return turnWeights(this.#graphs.turning, state);
+    return turnWeights(this.#turning, state);
   }
 
   /** Which of the weights that do not train are to be constants. */
@@ -120,15 +133,37 @@ export class FittedGraph {
     return openSession(withTurned(baked, this.#turned, as), settings);
   }
 
-  /** Runs `work` with a session on the artifact's own graph. */
-  async whole<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    if (this.#fitted === "") return work(this.#graphs.training);
+  /**
+   * Runs `work` with a session whose backward goes through all layers: the open one, or one on the artifact's own graph.
+   * To be called where `fit` follows, which may go on with it.
+   */
+  async throughout<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#passing && !this.#whole) await this.#close();
+    if (this.#session === undefined) {
+      this.#session = await this.#openWhole();
+      this.#fitted = "";
+      this.#whole = true;
+    }
+    if (this.#whole) return work(this.#session);
     const session = await this.#openWhole();
     try {
       return await work(session);
     } finally {
       await session.release();
     }
+  }
+
+  /** Releases all sessions. */
+  async release(): Promise<void> {
+    await this.#close();
+    await this.#turning?.release();
+    this.#turning = undefined;
+  }
+
+  async #close(): Promise<void> {
+    await this.#session?.release();
+    this.#session = undefined;
+    this.#passing = false;
   }
 
   #openWhole(): Promise<Session> {

@@ -9,15 +9,16 @@ import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { isTaught } from "./targets.ts";
 
-/** The sessions of a run. Release them: they hold native memory. */
-export interface TrainingGraphs {
-  training: Session;
+/** The sessions of a run beside the training graph's. Release them: they hold native memory. */
+export interface SideGraphs {
   evaluation: Session;
   optimizer: Session;
   /** The float model, where a target comes from it. */
   teacher: Session | undefined;
-  /** Turns weights for data gradients on integer kernels, once that was asked for. */
-  turning?: Session;
+}
+
+export interface TrainingGraphs extends SideGraphs {
+  training: Session;
 }
 
 type Runtime = Pick<TrainOptions, "provider" | "threads" | "arena">;
@@ -57,15 +58,29 @@ export async function openGraphs(
   manifest: Manifest,
   { profilePrefix, held, ...options }: Runtime & { profilePrefix?: string; held?: TrainingState },
 ): Promise<TrainingGraphs> {
-  const session = sessionOptions(manifest, options);
   const profile = profilePrefix === undefined ? {} : { profilePrefix };
+  const training = await openTraining(directory, { ...sessionOptions(manifest, options), ...profile }, held);
+  try {
+    return { training, ...(await openSideGraphs(directory, manifest, options)) };
+  } catch (error) {
+    await training.release();
+    throw error;
+  }
+}
+
+/** Opens the graphs of an artifact that a run has open all the time. */
+export async function openSideGraphs(
+  directory: string,
+  manifest: Manifest,
+  options: Runtime,
+): Promise<SideGraphs> {
+  const session = sessionOptions(manifest, options);
   // The sessions take turns on the same cores: the threads of those that mostly idle must not spin.
   const quiet = { config: { ...manifest.sessionConfig, "session.intra_op.allow_spinning": "0" } };
-  const open = (file: string, more: SessionOptions = quiet): Promise<Session> =>
-    Session.create(join(directory, file), { ...session, ...more });
+  const open = (file: string): Promise<Session> =>
+    Session.create(join(directory, file), { ...session, ...quiet });
   const opened: Session[] = [];
   try {
-    opened.push(await openTraining(directory, { ...session, ...profile }, held));
     const evaluation = await loadModel(join(directory, artifactFiles.evalModel));
     opened.push(await openSession(watchedModel(evaluation, manifest), { ...session, ...quiet }));
     opened.push(await open(artifactFiles.optimizerModel));
@@ -74,17 +89,11 @@ export async function openGraphs(
     for (const each of opened) await each.release();
     throw error;
   }
-  const [training, judge, optimizer, teacher] = opened as [Session, Session, Session, Session?];
-  return { training, evaluation: judge, optimizer, teacher };
+  const [judge, optimizer, teacher] = opened as [Session, Session, Session?];
+  return { evaluation: judge, optimizer, teacher };
 }
 
-export async function closeGraphs(graphs: TrainingGraphs): Promise<void> {
-  for (const session of [
-    graphs.training,
-    graphs.evaluation,
-    graphs.optimizer,
-    graphs.teacher,
-    graphs.turning,
-  ])
+export async function closeGraphs(graphs: SideGraphs & Partial<TrainingGraphs>): Promise<void> {
+  for (const session of [graphs.training, graphs.evaluation, graphs.optimizer, graphs.teacher])
     await session?.release();
 }

@@ -1,12 +1,17 @@
 import { type ErrorKind, UserError } from "../../errors.ts";
 import type { TrainProgress } from "./events.ts";
 import type { ProfileJob, StepProfile } from "../profile/profile-steps.ts";
+import type { CostJob } from "../costs/measure.ts";
+import type { StepCosts } from "../freezing/budget.ts";
 import type { TrainJob } from "./job.ts";
 import type { RunOutcome } from "./run-training.ts";
 
 /** What the parent tells the child. */
 export type ToChild =
-  { type: "start"; job: TrainJob } | { type: "profile"; job: ProfileJob } | { type: "stop" };
+  | { type: "start"; job: TrainJob }
+  | { type: "profile"; job: ProfileJob }
+  | { type: "measure"; job: CostJob }
+  | { type: "stop" };
 
 /** What the child tells the parent. */
 export type ToParent =
@@ -15,6 +20,7 @@ export type ToParent =
   | { type: "log"; level: "debug" | "info" | "warn"; message: string }
   | { type: "ended"; outcome: RunOutcome }
   | { type: "profiled"; profile: StepProfile }
+  | { type: "measured"; costs: StepCosts }
   | { type: "failed"; error: ErrorRecord };
 
 /** An error as plain data; `user` where it is a UserError. */

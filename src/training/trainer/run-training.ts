@@ -20,7 +20,7 @@ import { deployableState } from "./deployable.ts";
 import { evaluateState } from "./evaluate.ts";
 import type { History, TrainProgress } from "./events.ts";
 import { FittedGraph } from "./fitted-graph.ts";
-import { closeGraphs, openGraphs, type TrainingGraphs } from "./graphs.ts";
+import { closeGraphs, openSideGraphs, type SideGraphs } from "./graphs.ts";
 import { heldEnd } from "./held-end.ts";
 import type { TrainJob } from "./job.ts";
 import { planRun, refreshesBefore, type RunPlan, SampleOrder } from "./plan-run.ts";
@@ -58,14 +58,16 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   const dataset = await openDataset(job.data, modelInputs(manifest));
   const parts = splitDataset(dataset, { val: job.options.val, seed: job.options.seed });
   const plan = planRun(job.options, parts.train.length, manifest);
-  const graphs = await openGraphs(job.artifact, manifest, job.options);
+  const graphs = await openSideGraphs(job.artifact, manifest, job.options);
+  const fitted = new FittedGraph(job.artifact, manifest, job.options);
   try {
     const floatModel = await loadModel(join(job.artifact, artifactFiles.floatModel));
-    const run = new Run(job, manifest, graphs, floatModel, plan, parts, hooks);
+    const run = new Run(job, manifest, { ...graphs, fitted }, floatModel, plan, parts, hooks);
     await run.start();
     return await run.train();
   } finally {
     await closeGraphs(graphs);
+    await fitted.release();
   }
 }
 
@@ -79,7 +81,7 @@ const mostTurnedSamples = 4096;
 class Run {
   readonly #job: TrainJob;
   readonly #manifest: Manifest;
-  readonly #graphs: TrainingGraphs;
+  readonly #graphs: SideGraphs;
   readonly #plan: RunPlan;
   readonly #data: { train: Dataset; validation: Dataset };
   readonly #hooks: RunHooks;
@@ -94,7 +96,7 @@ class Run {
   constructor(
     job: TrainJob,
     manifest: Manifest,
-    graphs: TrainingGraphs,
+    graphs: SideGraphs & { fitted: FittedGraph },
     floatModel: Model,
     plan: RunPlan,
     data: { train: Dataset; validation: Dataset },
@@ -107,7 +109,7 @@ class Run {
     this.#data = data;
     this.#hooks = hooks;
     this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
-    this.#fitted = new FittedGraph(job.artifact, manifest, graphs, job.options);
+    this.#fitted = graphs.fitted;
     this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel);
     const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;
     this.#digest = digestOf({ manifest, data: job.data, options });
@@ -215,7 +217,7 @@ class Run {
     const samples = Math.min(this.#job.options.freezing.refresh, mostTurnedSamples);
     const steps = Math.floor(samples / this.#plan.batch);
     const still = await this.#fitted.fit(this.#state, first, steps, turned);
-    this.#stepper.use(this.#graphs.training, still, this.#fitted.turned);
+    this.#stepper.use(this.#fitted.session, still, this.#fitted.turned);
   }
 
   /** The samples of the runs to come, as they are: what importance is measured on. */

@@ -22,13 +22,14 @@ export interface GainFisher {
 /**
  * The mean over batches of (p * dL/dp)^2 for what trains whatever rows do: how much the loss follows a gain on p. A
  * weight's row has that of its scale. The training graph runs with no row trained, so that no weight gradient is
- * computed. `batches`: inputs and targets.
+ * computed. `batches`: inputs and targets; `turned`: weights that the graph may want turned.
  */
 export async function measureGainFisher(
   training: Session,
   manifest: Manifest,
   state: TrainingState,
   batches: AsyncIterable<Record<string, Tensor>>,
+  turned: TrainingState = new Map(),
 ): Promise<GainFisher> {
   const noRows = tensorOf("int64", [0], new BigInt64Array(0));
   const rows = new Map(manifest.weights.map((weight) => [weight.rows, noRows]));
@@ -37,7 +38,7 @@ export async function measureGainFisher(
   let count = 0;
   for await (const data of batches) {
     const found = await training.run(
-      feedsFor(training, data, rows, state),
+      feedsFor(training, data, rows, turned, state),
       always.map(({ grad }) => grad),
     );
     count++;

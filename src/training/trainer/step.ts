@@ -17,7 +17,7 @@ export interface StepResult {
  */
 export class Stepper {
   readonly #manifest: Manifest;
-  #training: RunnableGraph;
+  #training: RunnableGraph | undefined;
   readonly #optimizer: RunnableGraph;
   readonly #fixed: ReadonlySet<string>;
   readonly #rates = new Map<string, Tensor>();
@@ -26,7 +26,7 @@ export class Stepper {
 
   constructor(
     manifest: Manifest,
-    sessions: { training: RunnableGraph; optimizer: RunnableGraph },
+    sessions: { training?: RunnableGraph; optimizer: RunnableGraph },
     hyper: Readonly<Record<string, number>>,
   ) {
     this.#manifest = manifest;
@@ -56,8 +56,11 @@ export class Stepper {
     batches: Iterable<StepData> | AsyncIterable<StepData>,
     factor: number,
   ): Promise<StepResult> {
-    const inputs = this.#training.inputs.filter(({ name }) => !this.#fixed.has(name));
-    const gradients = await meanOutputs(this.#training, feedsFor({ inputs }, this.#turned, state), batches);
+    const training = this.#training;
+    if (training === undefined)
+      throw new InternalError("a step was asked for before there was a training graph");
+    const inputs = training.inputs.filter(({ name }) => !this.#fixed.has(name));
+    const gradients = await meanOutputs(training, feedsFor({ inputs }, this.#turned, state), batches);
     const loss = numberOf(gradients["loss"]);
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
     const updates = await this.#optimizer.run(this.#optimizerFeeds(state, gradients, factor));
