@@ -49,7 +49,12 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cw
   const data = await dataOf(bench);
   const costs =
     mode === "cost"
-      ? await knownCosts({ artifact: directory, ...options }, cacheFolder, measureCosts)
+      ? await knownCosts(
+          { artifact: directory, ...options },
+          cacheFolder,
+          () => Promise.resolve(data),
+          measureCosts,
+        )
       : undefined;
   const fitted = new FittedGraph(directory, manifest, options);
   const building = await fitted.buildingTime();

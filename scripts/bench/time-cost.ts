@@ -22,7 +22,12 @@ export async function openCostTimer(bench: BenchCase, budget: number, threads: n
   const model = await loadModel(join(directory, artifactFiles.trainingModel));
   const data = await dataOf(bench);
   const state = bench.stateAt(0);
-  const costs = await knownCosts({ artifact: directory, ...options }, cacheFolder, measureCosts);
+  const costs = await knownCosts(
+    { artifact: directory, ...options },
+    cacheFolder,
+    () => Promise.resolve(data),
+    measureCosts,
+  );
   const graphs = await openGraphs(directory, manifest, options);
   const batches = async function* () {
     yield data;

@@ -21,27 +21,29 @@ const fewRows = 0.1;
 export interface CostJob extends Pick<TrainOptions, "provider" | "threads" | "arena"> {
   /** Artifact directory. */
   artifact: string;
+  /** Inputs and targets of a batch. */
+  data: Record<string, Tensor>;
 }
 
 /** What the parts of an artifact's backward take, as the cache (null: none) knows it, else as `measure` finds it. */
 export async function knownCosts(
-  { artifact, ...settings }: CostJob,
+  { artifact, ...settings }: Omit<CostJob, "data">,
   cache: string | null,
+  data: () => Promise<CostJob["data"]>,
   measure: (job: CostJob) => Promise<StepCosts>,
 ): Promise<StepCosts> {
   const key = costKey(await readFile(join(artifact, artifactFiles.trainingModel)), settings);
-  return cachedCosts(cache, key, () => measure({ artifact, ...settings }));
+  return cachedCosts(cache, key, async () => measure({ artifact, ...settings, data: await data() }));
 }
 
 /**
  * Runs the training graph of an artifact on one batch under ONNX Runtime's profiler, with all rows trained and with
  * a tenth of them, and gives what the backward's parts take.
  */
-export async function measureCosts({ artifact, ...options }: CostJob): Promise<StepCosts> {
+export async function measureCosts({ artifact, data, ...options }: CostJob): Promise<StepCosts> {
   const manifest = await readManifest(artifact);
   const { graph } = await loadModel(join(artifact, artifactFiles.trainingModel));
   const { tensors: state } = await loadSafetensors(join(artifact, artifactFiles.checkpoint));
-  const data = anyBatch(manifest);
   return withTemporaryDirectory(async (folder) => {
     const prefix = join(folder, "costs");
     const settings = { ...sessionOptions(manifest, options), profilePrefix: prefix };
@@ -85,25 +87,6 @@ function rowFeeds(manifest: Manifest, share: number): Record<string, Tensor> {
           BigInt64Array.from({ length: count }, (_, i) => BigInt(i)),
         ),
       ];
-    }),
-  );
-}
-
-/** Inputs and targets of a batch, the same for every artifact of these shapes, on which a step takes as long as on any other. */
-export function anyBatch({ inputs, targets, batch }: Manifest): Record<string, Tensor> {
-  return Object.fromEntries(
-    [...inputs, ...targets].map(({ name, type, shape }) => {
-      const dims = shape.map((dim) => (typeof dim === "number" ? dim : batch));
-      const count = dims.reduce((product, dim) => product * dim, 1);
-      const values =
-        type === "int64"
-          ? tensorOf("int64", dims, new BigInt64Array(count))
-          : tensorOf(
-              "float32",
-              dims,
-              Float32Array.from({ length: count }, (_, i) => Math.sin(i)),
-            );
-      return [name, values];
     }),
   );
 }

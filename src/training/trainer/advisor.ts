@@ -1,3 +1,4 @@
+import { InternalError } from "../../errors.ts";
 import type { Model } from "../../ir/model.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
 import type { Manifest } from "../artifact/manifest.ts";
@@ -35,7 +36,7 @@ export class Advisor {
   /** What the choice of rows is to be informed by, in a state of the run. */
   async advise(state: TrainingState, probe: Probe): Promise<Knowledge> {
     const { importance, mode } = this.#job.options.freezing;
-    if (mode === "cost") this.#costs ??= await this.#knownCosts();
+    if (mode === "cost") this.#costs ??= await this.#knownCosts(probe);
     return {
       floatWeights: floatWeights(this.#floatModel.graph, this.#manifest),
       ...(await this.#measureFor(importanceMetrics[importance], state, probe)),
@@ -63,9 +64,13 @@ export class Advisor {
   }
 
   /** Measured in a process of its own, as what ONNX Runtime's profiler takes is not all given back. */
-  #knownCosts(): Promise<StepCosts> {
+  #knownCosts(probe: Probe): Promise<StepCosts> {
     const { artifact, options } = this.#job;
     const { provider, threads, arena, cache } = options;
-    return knownCosts({ artifact, provider, threads, arena }, cache, measureInChild);
+    const first = async (): Promise<StepData> => {
+      for await (const data of probe()) return data;
+      throw new InternalError("there is no batch to measure a step on");
+    };
+    return knownCosts({ artifact, provider, threads, arena }, cache, first, measureInChild);
   }
 }
