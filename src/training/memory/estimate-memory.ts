@@ -11,6 +11,7 @@ import { defaultFreezingOptions } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 import { constantsPay } from "../trainer/fitted-graph.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
+import { stepsOfFit } from "../trainer/plan-run.ts";
 import { isTaught } from "../trainer/targets.ts";
 import { Arena } from "./arena.ts";
 import { expectedRows } from "./expected-rows.ts";
@@ -69,7 +70,7 @@ export async function estimateMemory(
   const shapes = new Map([...state, ...batch]);
   const turns = turningModel(trainingModel);
   const turning = turns === undefined ? undefined : await session(turns, shapes, options);
-  const steps = Math.floor(refresh / (manifest.batch * manifest.accumulate));
+  const steps = stepsOfFit(refresh, manifest.batch * manifest.accumulate);
   const holds = turning !== undefined && constantsPay(trainingModel, turning.outputs, steps);
   const cut = cutModel(artifact, expected);
   const training = await session(

@@ -50,6 +50,13 @@ export function refreshesBefore(step: number, batch: number, refresh: number): b
   return Math.floor((step * batch) / refresh) > Math.floor(((step - 1) * batch) / refresh);
 }
 
+/** Samples after which the weights that data gradients are computed with are renewed, if rows are not chosen before. */
+export const mostTurnedSamples = 4096;
+
+/** Steps that a training session fitted to rows is used for, when these are chosen every `refresh` samples. */
+export const stepsOfFit = (refresh: number, batch: number): number =>
+  Math.floor(Math.min(refresh, mostTurnedSamples) / batch);
+
 /** Indices of the samples of any run of any step: each epoch is shuffled by its own seed. */
 export class SampleOrder {
   readonly #samples: number;

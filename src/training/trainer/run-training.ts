@@ -23,7 +23,14 @@ import { FittedGraph } from "./fitted-graph.ts";
 import { closeGraphs, openSideGraphs, type SideGraphs } from "./graphs.ts";
 import { heldEnd } from "./held-end.ts";
 import type { TrainJob } from "./job.ts";
-import { planRun, refreshesBefore, type RunPlan, SampleOrder } from "./plan-run.ts";
+import {
+  mostTurnedSamples,
+  planRun,
+  refreshesBefore,
+  type RunPlan,
+  SampleOrder,
+  stepsOfFit,
+} from "./plan-run.ts";
 import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import type { StepData } from "./mean-outputs.ts";
 import { Advisor } from "./advisor.ts";
@@ -74,9 +81,6 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
 /** The inputs that an artifact's data feed. */
 export const modelInputs = (manifest: Manifest) =>
   manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
-
-/** Samples after which the weights that data gradients are computed with are renewed, if rows are not chosen before. */
-const mostTurnedSamples = 4096;
 
 class Run {
   readonly #job: TrainJob;
@@ -214,8 +218,7 @@ class Run {
 
   /** Goes on with a training graph that is fitted to the rows as they were chosen. */
   async #fit(first: string | null, turned?: TrainingState): Promise<void> {
-    const samples = Math.min(this.#job.options.freezing.refresh, mostTurnedSamples);
-    const steps = Math.floor(samples / this.#plan.batch);
+    const steps = stepsOfFit(this.#job.options.freezing.refresh, this.#plan.batch);
     const still = await this.#fitted.fit(this.#state, first, steps, turned);
     this.#stepper.use(this.#fitted.session, still, this.#fitted.turned);
   }
