@@ -79,14 +79,13 @@ export type DepthwiseWeightForm = "windows" | "rows" | "blocks" | "products";
 /**
  * All taps as windows of one sequence cost their span, which grows with the maps' width; maps of equal width row by row
  * cost a copy of x per tap of the last axis; with strides, products of whole lines cost what their diagonals do not need,
- * which is little where dy is narrow. Blocks take anything.
+ * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. Blocks take anything.
  */
 export function chooseDepthwiseWeightForm(problem: WindowProblem): DepthwiseWeightForm {
   const rank = problem.kernel.length;
   if (problem.strides.some((stride) => stride !== 1)) {
-    return rank === 2 && (problem.kernel[0] as number) * (problem.y[3] as number) <= 48
-      ? "products"
-      : "blocks";
+    const lines = Math.ceil((problem.kernel[0] as number) / (problem.strides[0] as number));
+    return rank === 2 && lines * (problem.y[3] as number) <= 48 ? "products" : "blocks";
   }
   const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
   const width = problem.x.at(-1) as number;
@@ -103,6 +102,9 @@ export function chooseDepthwiseChunk(problem: WindowProblem): number {
   const fits = 2 ** Math.floor(Math.log2(2 ** 18 / elements));
   return Math.min(problem.y[1] as number, Math.max(4, Math.min(128, fits)));
 }
+
+/** Whether dw of all rows is computed at once where all train: maps that fit a cache as they are. */
+export const takesAllRows = ({ x, y }: WindowProblem): boolean => Math.max(product(x), product(y)) <= 2 ** 21;
 
 /** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
 export const chooseBlock = (width: number): number => largestDivisor(width, 8);

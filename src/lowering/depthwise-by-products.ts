@@ -1,71 +1,106 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats } from "../tensor/tensor.ts";
+import { floats, ints } from "../tensor/tensor.ts";
+import { channelsOf, everyRow } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { type LoweringOptions, matMul, positions, sliceSpatial } from "./lowering.ts";
+import { type LoweringOptions, matMul, padSpatial, positions, product } from "./lowering.ts";
 
 /**
- * Two axes. For each tap i of the first axis one matrix product per row r, over all images n and lines o of dy, of all
- * columns of x and all columns of dy; the taps j of the last axis are sums along its diagonals:
+ * Two axes. Lines of x are taken as many at a time as the first axis has strides: line `line` of block k is x's line
+ * k*stride + line. A tap i of the first axis brings line `line` of every block k together with dy's line k - shift, where
+ * i*dilation - pad = shift*stride + line. So a block of x times dy's lines for every shift is one matrix product per
+ * row r, over all images n and blocks k, of which a tap takes a diagonal:
  *
- *   g[r, i, a, c] = sum over n, o of  x[n, r, o*stride + i*dilation - pad, a] * dy[n, r, o, c]
- *   dw[r, i, j] = sum over c of  g[r, i, c*stride + j*dilation - pad, c]
+ *   g[r, line, a, shift, c] = sum over n, k of  x[n, r, k, line, a] * dy[n, r, k - shift, c]
+ *   dw[r, i, j] = sum over c of  g[r, line of i, c*stride + j*dilation - pad, shift of i, c]
  *
- * Lines and columns that lie in the padding are left out, so that nothing is padded.
+ * The number of rows need not be known before.
  */
 export function byProducts(
   b: GradientBuilder,
-  x: string,
-  dy: string,
+  values: { x: string; dy: string; rows: string | undefined },
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const [images = 1, rows = 1, height = 1, width = 1] = problem.x;
+  const [images = 1, , height = 1, width = 1] = problem.x;
   const [outputs = 1, columns = 1] = problem.y.slice(2);
-  const [firstTaps = 1] = problem.kernel;
-  const products = Array.from({ length: firstTaps }, (_, tap) => {
-    const met = linesMet(problem, tap, height, outputs);
-    if (met.count === 0) return b.op("ConstantOfShape", [b.ints([rows, width, columns])]);
-    const xs = sliceSpatial(b, x, [height, width], [met.x, 0], [met.count, width], [met.step, 1]);
-    const dys = sliceSpatial(b, dy, [outputs, columns], [met.dy, 0], [met.count, columns], [1, 1]);
-    const terms = images * met.count;
-    return matMul(
-      b,
-      { value: b.reshape(xs, [rows, terms, width]), rank: 3, transposed: true },
-      { value: b.reshape(dys, [rows, terms, columns]), rank: 3 },
-      options,
-    );
-  });
-  const all = firstTaps === 1 ? (products[0] as string) : b.op("Concat", products, { axis: 1 });
-  const diagonals = positions(problem.kernel).flatMap(([i = 0, j = 0]) =>
-    Array.from({ length: columns }, (_, c) => {
-      const a = c * at(problem.strides) + j * at(problem.dilations) - at(problem.padBegin);
-      return a >= 0 && a < width ? (i * width + a) * columns + c : -1;
-    }),
+  const stride = problem.strides[0] as number;
+  const blocks = Math.ceil(height / stride);
+  const shifts = [...new Set(tapsOf(problem).map(({ shift }) => shift))].filter(
+    (shift) => shift < blocks && shift > -outputs,
   );
-  const wanted = b.ints(diagonals.map((index) => Math.max(0, index)));
-  const found = b.op("Gather", [b.reshape(all, [rows, -1]), wanted], { axis: 1 });
-  const inside = b.emitter.constant(
-    floats(
-      Float32Array.from(diagonals, (index) => (index < 0 ? 0 : 1)),
-      [1, diagonals.length],
-    ),
+  const [lines, cells, terms] = [stride * width, shifts.length * columns, images * blocks];
+  const rows = values.rows ?? everyRow(b, problem.y[1] as number);
+  const own = rowsOfImages(b, values.x, channelsOf(b, rows, problem), problem.x);
+  const x = padSpatial(b, own, [0], [(blocks * stride - height) * width]);
+  const dy = movedLines(b, values.dy, rows, problem.y, { blocks, shifts });
+  const products = matMul(
+    b,
+    { value: b.reshape(x, [-1, terms, lines]), rank: 3, transposed: true },
+    { value: b.reshape(dy, [-1, terms, cells]), rank: 3 },
+    options,
   );
-  return b.sum(b.reshape(b.mul(found, inside), [rows, -1, columns]), [2]);
+  const wanted = floats(diagonals(problem, shifts), [lines * cells, product(problem.kernel)]);
+  return b.op("MatMul", [b.reshape(products, [-1, lines * cells]), b.emitter.constant(wanted)]);
 }
 
-/** Of an attribute with one number per axis the last. */
-const at = (values: readonly number[]): number => values.at(-1) as number;
+/** The maps of some rows, [R, images, elements of a map], of all maps as [images, rows, elements]. */
+function rowsOfImages(
+  b: GradientBuilder,
+  value: string,
+  rows: string,
+  [images = 1, count = 1, ...map]: readonly number[],
+): string {
+  const first = Array.from({ length: images }, (_, n) => n * count);
+  const maps = b.add(b.reshape(rows, [-1, 1]), b.ints(first));
+  return b.op("Gather", [b.reshape(value, [images * count, product(map)]), maps]);
+}
 
-/** The lines of x and dy that a tap of the first axis brings together: the first of each, how many, and x's step. */
-function linesMet(
-  { strides, dilations, padBegin }: WindowProblem,
-  tap: number,
-  height: number,
-  outputs: number,
-) {
-  const [step = 1, dilation = 1, pad = 0] = [strides[0], dilations[0], padBegin[0]];
-  const shift = tap * dilation - pad;
-  const first = Math.max(0, Math.ceil(-shift / step));
-  const last = Math.min(outputs - 1, Math.floor((height - 1 - shift) / step));
-  return { x: first * step + shift, dy: first, count: Math.max(0, last - first + 1), step };
+/**
+ * dy's lines at k - shift, [R, images, blocks, shifts, columns], from all lines and one of zeros behind them, which
+ * stands for every line that dy has not.
+ */
+function movedLines(
+  b: GradientBuilder,
+  dy: string,
+  rows: string,
+  [images = 1, count = 1, outputs = 1, columns = 1]: readonly number[],
+  { blocks, shifts }: { blocks: number; shifts: readonly number[] },
+): string {
+  const total = images * count * outputs;
+  const zeros = b.op("ConstantOfShape", [b.ints([1, columns])]);
+  const lines = b.op("Concat", [b.reshape(dy, [total, columns]), zeros], { axis: 0 });
+  const offsets = positions([images, blocks, shifts.length]).map(([n = 0, k = 0, place = 0]) => {
+    const line = k - (shifts[place] as number);
+    return line >= 0 && line < outputs ? n * count * outputs + line : total;
+  });
+  const starts = b.mul(b.reshape(rows, [-1, 1, 1, 1]), b.ints([outputs]));
+  const from = b.emitter.constant(ints(offsets, [images, blocks, shifts.length]));
+  return b.op("Gather", [lines, b.op("Min", [b.add(starts, from), b.ints([total])])]);
+}
+
+/** Of every tap of the first axis: which line of a block of x it meets, and by how many blocks dy moves for that. */
+const tapsOf = ({ kernel, strides, dilations, padBegin }: WindowProblem): { line: number; shift: number }[] =>
+  Array.from({ length: kernel[0] as number }, (_, tap) => {
+    const [stride, at] = [strides[0] as number, tap * (dilations[0] as number) - (padBegin[0] as number)];
+    const shift = Math.floor(at / stride);
+    return { line: at - shift * stride, shift };
+  });
+
+/** 1 where an element of g, [line, a, shift, c], counts towards a tap, 0 elsewhere. */
+function diagonals(problem: WindowProblem, shifts: readonly number[]): Float32Array<ArrayBuffer> {
+  const [width, columns] = [problem.x[3] as number, problem.y[3] as number];
+  const [stride, lastStride] = problem.strides as [number, number];
+  const [lastDilation, lastPad] = [problem.dilations[1] as number, problem.padBegin[1] as number];
+  const [taps, size] = [tapsOf(problem), product(problem.kernel)];
+  const ones = new Float32Array(stride * width * shifts.length * columns * size);
+  for (const [tap, [i = 0, j = 0]] of positions(problem.kernel).entries()) {
+    const { line, shift } = taps[i] as { line: number; shift: number };
+    const place = shifts.indexOf(shift);
+    for (let c = 0; place >= 0 && c < columns; c++) {
+      const a = c * lastStride + j * lastDilation - lastPad;
+      if (a < 0 || a >= width) continue;
+      ones[(((line * width + a) * shifts.length + place) * columns + c) * size + tap] = 1;
+    }
+  }
+  return ones;
 }

@@ -41,7 +41,10 @@ export function byWindows(b: GradientBuilder, x: string, dy: string, problem: Wi
   return b.op("Gather", [overImages(b, sums, problem, [-1]), b.ints(shifts)], { axis: 1 });
 }
 
-/** Zeros behind each axis but the first, up to the widths. */
+/**
+ * Zeros behind each axis but the first, up to the widths. On the last axis, where every line would be a copy of few
+ * elements, a product with ones on the diagonal is faster than Concat.
+ */
 function widen(
   b: GradientBuilder,
   value: string,
@@ -50,11 +53,23 @@ function widen(
 ): string {
   let [wide, current] = [value, [...shape]];
   for (let axis = 3; axis < shape.length; axis++) {
-    const missing = (widths[axis - 2] as number) - (shape[axis] as number);
-    if (missing > 0) wide = b.op("Concat", [wide, zeros(b, current.with(axis, missing))], { axis });
-    current = current.with(axis, widths[axis - 2] as number);
+    const [size, width] = [shape[axis] as number, widths[axis - 2] as number];
+    if (width > size) {
+      wide =
+        axis === shape.length - 1
+          ? b.op("MatMul", [b.reshape(wide, [-1, size]), diagonal(b, size, width)])
+          : b.op("Concat", [wide, zeros(b, current.with(axis, width - size))], { axis });
+    }
+    current = current.with(axis, width);
   }
   return wide;
+}
+
+/** [size, width] with ones where row and column are the same. */
+function diagonal(b: GradientBuilder, size: number, width: number): string {
+  const ones = new Float32Array(size * width);
+  for (let i = 0; i < size; i++) ones[i * width + i] = 1;
+  return b.emitter.constant(floats(ones, [size, width]));
 }
 
 /**

@@ -24,7 +24,7 @@ interface TraceEvent {
 const kernelSuffix = "_kernel_time";
 
 /** Its time is that of the nodes it holds, which are listed themselves. */
-const isHolder = (opType: string | undefined): boolean => opType === "Loop";
+const isHolder = (opType: string | undefined): boolean => opType === "Loop" || opType === "If";
 
 /** Kernel times of each run of a session that wrote its profile to a file of this prefix. */
 export async function readProfile(prefix: string): Promise<KernelTime[][]> {

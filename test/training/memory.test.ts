@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Emitter } from "../../src/ir/emit.ts";
+import type { Node } from "../../src/ir/model.ts";
 import { zeroFeeds } from "../../src/passes/probe-model.ts";
 import { subgraphsOf } from "../../src/ir/attributes.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
@@ -100,10 +101,10 @@ test.each(["float", "integer"] as const)(
     const text = await readFile(join(folder, (await readdir(folder))[0] as string), "utf8");
     await rm(folder, { recursive: true });
     const events = JSON.parse(text) as { cat: string; name: string; args?: { output_size?: string } }[];
-    // The profile also lists what runs inside loops, round by round.
-    const inside = new Set(
-      graph.nodes.flatMap((node) => subgraphsOf(node)).flatMap(({ nodes }) => nodes.map(({ name }) => name)),
-    );
+    // The profile also lists what runs inside branches and loops, round by round.
+    const within = (nodes: readonly Node[]): Node[] =>
+      nodes.flatMap(subgraphsOf).flatMap((body) => [...body.nodes, ...within(body.nodes)]);
+    const inside = new Set(within(graph.nodes).map(({ name }) => name));
     expect(inside.size).toBeGreaterThan(0);
     const ran = events
       .filter(({ cat, name }) => cat === "Node" && name.endsWith("_kernel_time"))
@@ -114,10 +115,10 @@ test.each(["float", "integer"] as const)(
       outputs.reduce((sum, output) => sum + (extents.get(output)?.bytes ?? 0), 0),
     ]);
     expect(planned.map(([name]) => name)).toEqual(ran.map(([name]) => name));
-    // How many rounds a loop takes, and so the size of what it gives, is not known before it runs.
+    // Which branch is taken and how many rounds a loop takes, and so the size of what they give, is not known before.
     const looped = new Set<string>();
     for (const { opType, name, inputs, outputs } of graph.nodes)
-      if (opType === "Loop" || inputs.some((input) => looped.has(input)))
+      if (opType === "Loop" || opType === "If" || inputs.some((input) => looped.has(input)))
         for (const value of [name, ...outputs]) looped.add(value);
     const known = ([name]: readonly unknown[]): boolean => !looped.has(name as string);
     expect(planned.filter(known)).toEqual(ran.filter(known));
