@@ -2,11 +2,10 @@ import type { Model } from "../../ir/model.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact.ts";
-import type { Manifest } from "../artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
 import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
-import { importanceMetrics } from "../freezing/importance.ts";
+import { needsGradients } from "../freezing/importance.ts";
 import { defaultFreezingOptions } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 import { constantsPay } from "../trainer/fitted-graph.ts";
@@ -81,7 +80,7 @@ export async function estimateMemory(
   // Rows are chosen by gradients of the whole graph, with a session that ends early beside it if that is to go on.
   const noRows = manifest.weights.map(({ rows }) => [rows, [0]] as const);
   const whole =
-    cut !== trainingModel && choosesByGradients(manifest)
+    cut !== trainingModel && needsGradients(manifest.freezing.importance)
       ? await session(trainingModel, new Map([...shapes, ...noRows]), options)
       : undefined;
   const choosing = Math.max(0, (whole?.arena ?? 0) - (holds ? training.arena : 0));
@@ -100,7 +99,7 @@ export async function estimateMemory(
     { part: "evaluation graph", bytes: evaluation.arena },
     { part: "optimizer graph", bytes: optimizer.arena },
     { part: "float model's graph", bytes: teacher?.arena ?? 0 },
-    { part: "turning of weights", bytes: turning?.arena ?? 0 },
+    { part: "turning of weights", bytes: Math.max(0, (turning?.arena ?? 0) - training.arena) },
     { part: "choice of rows", bytes: choosing },
     {
       part: "fitting of the training graph",
@@ -124,11 +123,6 @@ function cutModel(
   if (first === null) return trainingModel;
   const { before, inputs } = frozenParts(trainingModel.graph, manifest, state, first);
   return bakeFrozen(trainingModel, manifest, state, { weights: before, inputs });
-}
-
-function choosesByGradients({ freezing: { importance } }: Manifest): boolean {
-  const metric = Object.entries(importanceMetrics).find(([name]) => name === importance)?.[1];
-  return metric?.needs === "gradients";
 }
 
 interface SessionMemory {

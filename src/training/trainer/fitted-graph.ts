@@ -86,6 +86,7 @@ export class FittedGraph {
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const weights = this.#constantWeights(model, state, frozen, steps);
     const wanted = [first ?? "", ...weights].join("\n").trim();
+    if (this.#passing) await this.#close();
     this.#turned = turned ?? (await this.#turn(model, state));
     const as = constantsPay(model, bytesOf(this.#turned), steps) ? "constants" : "inputs";
     const fitted = this.#turned.size > 0 ? `${wanted}\n${as}` : wanted;
@@ -109,7 +110,9 @@ export class FittedGraph {
     if (this.#turning === undefined) {
       const turning = turningModel(model);
       if (turning === undefined) return new Map();
-      this.#turning = await openSession(turning, sessionOptions(this.#manifest, this.#options));
+      // Without an arena, which would keep what turning takes for as long as the run lasts.
+      const settings = sessionOptions(this.#manifest, { ...this.#options, arena: false });
+      this.#turning = await openSession(turning, settings);
     }
     return turnWeights(this.#turning, state);
   }
