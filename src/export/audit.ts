@@ -1,6 +1,7 @@
 import type { Model, Node } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
+import { originOf, withoutToken } from "../runtime/kernel-names.ts";
 import { readOptimized } from "../runtime/read-optimized.ts";
 import { countMacs } from "./count-macs.ts";
 import { findIntegerNodes } from "./integer-kernels.ts";
@@ -94,25 +95,14 @@ function isQuantizer({ opType, outputs }: Node): boolean {
   return opType === "Clip" && (outputs[0]?.endsWith(".codes") ?? false);
 }
 
-/**
- * Kernels by the name of the node they were made of. ONNX Runtime keeps names through fusion, with marks around
- * them: "Conv_1_token_12", "fused Conv_1", "Conv_1_nchwc", "MatMul_1/MatMulAddFusion".
- */
+/** Kernels by the name of the node they were made of. */
 function kernelsByName(nodes: readonly Node[]): Map<string, Node> {
   const found = new Map<string, Node>();
   const offer = (name: string, node: Node): void => {
     if (name !== "" && !found.has(name)) found.set(name, node);
   };
-  const named = nodes.map((node) => [node.name.replace(/_token_\d+$/, ""), node] as const);
-  for (const [name, node] of named) offer(name, node);
-  for (const [name, node] of named)
-    offer(
-      name
-        .replace(/^fused /, "")
-        .replace(/\/MatMulAddFusion.*$/, "")
-        .replace(/_nchwc$/, ""),
-      node,
-    );
+  for (const node of nodes) offer(withoutToken(node.name), node);
+  for (const node of nodes) offer(originOf(node.name), node);
   return found;
 }
 

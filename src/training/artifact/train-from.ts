@@ -101,6 +101,19 @@ export function frozenParts(
   };
 }
 
+/** The same places as cost-minded selection reads them: those of what trains whatever rows do, and how to find any. */
+export function trainedPositions(
+  graph: Graph,
+  manifest: Manifest,
+): { positions: Record<string, number>; placeOf: (name: string) => number } {
+  const known = forwardPositions(graph, manifest);
+  const placeOf = (name: string): number => known.get(name) ?? Infinity;
+  return {
+    positions: Object.fromEntries(trainedInputs(manifest).map(({ name }) => [name, placeOf(name)])),
+    placeOf,
+  };
+}
+
 /**
  * The training graph with frozen parts baked in as constants, which ONNX Runtime packs and folds once, and without the
  * nodes that only their gradients need.

@@ -51,7 +51,7 @@ export const cachedCosts = (
   folder: string | null,
   key: string,
   measure: () => Promise<StepCosts>,
-): Promise<StepCosts> => cached(folder, `costs-${key}`, schema, measure);
+): Promise<StepCosts> => cached(folder, `step-costs-${key}`, schema, measure);
 
 /** Which of several training graphs was the fastest. */
 export const cachedChoice = (

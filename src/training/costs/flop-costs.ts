@@ -1,13 +1,12 @@
 import type { Graph } from "../../ir/model.ts";
 import type { Manifest } from "../artifact/manifest.ts";
-import { forwardPositions, trainedInputs } from "../artifact/train-from.ts";
+import { trainedPositions } from "../artifact/train-from.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 
 /** What the parts of a backward should take by their operations alone, in operations: for an estimate before anything ran. */
 export function flopCosts(graph: Graph, manifest: Manifest): StepCosts {
   const { forward, backwardData, backwardWeightFull, backwardWeightPerRow } = manifest.flops;
-  const positions = forwardPositions(graph, manifest);
-  const placeOf = (name: string): number => positions.get(name) ?? Infinity;
+  const { positions, placeOf } = trainedPositions(graph, manifest);
   const layers = manifest.weights.map(({ name, codes, shape, axis }) => {
     const perRow = backwardWeightPerRow[name] ?? 0;
     return { name, position: placeOf(codes), perRow, data: perRow * (shape[axis] as number) };
@@ -17,7 +16,7 @@ export function flopCosts(graph: Graph, manifest: Manifest): StepCosts {
   return {
     forward,
     full: backwardData + backwardWeightFull,
-    positions: Object.fromEntries(trainedInputs(manifest).map(({ name }) => [name, placeOf(name)])),
+    positions,
     weights: Object.fromEntries(
       layers.map(({ name, position, perRow }) => [
         name,

@@ -1,7 +1,8 @@
 import { reachableNodes } from "../../ir/graph.ts";
 import type { Graph } from "../../ir/model.ts";
+import { originOf } from "../../runtime/kernel-names.ts";
 import type { KernelTime } from "../../runtime/read-profile.ts";
-import { forwardPositions, trainedInputs } from "../artifact/train-from.ts";
+import { trainedInputs, trainedPositions } from "../artifact/train-from.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { StepCosts, WeightCost } from "../freezing/budget.ts";
 
@@ -21,8 +22,7 @@ export function stepCosts(
   full: MeasuredRuns,
   few: MeasuredRuns,
 ): StepCosts {
-  const positions = forwardPositions(graph, manifest);
-  const placeOf = (name: string): number => positions.get(name) ?? Infinity;
+  const { positions, placeOf } = trainedPositions(graph, manifest);
   const forward = new Set(reachableNodes(graph, ["loss"]).nodes);
   const backward = (outputs: readonly string[]) =>
     reachableNodes(graph, outputs).nodes.filter((node) => !forward.has(node));
@@ -46,7 +46,7 @@ export function stepCosts(
     weights[name] = { position, reach: timeOf(fewTimes, backward(reached)), fixed, perRow };
   }
   return {
-    positions: Object.fromEntries(always.map(({ name }) => [name, placeOf(name)])),
+    positions,
     forward: timeOf(fewTimes, forward),
     full: timeOf(
       fullTimes,
@@ -56,12 +56,12 @@ export function stepCosts(
   };
 }
 
-/** Median milliseconds of each node's kernel. */
+/** Median milliseconds of each node's kernels. */
 function timesOf({ runs }: MeasuredRuns): Map<string, number> {
   const samples = new Map<string, number[]>();
   for (const run of runs) {
     const sums = new Map<string, number>();
-    for (const { node, ms } of run) sums.set(node, (sums.get(node) ?? 0) + ms);
+    for (const { node, ms } of run) sums.set(originOf(node), (sums.get(originOf(node)) ?? 0) + ms);
     for (const [node, ms] of sums) samples.set(node, [...(samples.get(node) ?? []), ms]);
   }
   return new Map(Array.from(samples, ([node, each]) => [node, median(each)]));

@@ -1,6 +1,9 @@
 import type { Candidate, Selection } from "./modes.ts";
 
-/** What the parts of a training step's backward take, in milliseconds, measured on this machine. */
+/**
+ * What the parts of a training step take, all in one unit: milliseconds where they were measured on this machine, operations
+ * where they are estimated.
+ */
 export interface StepCosts {
   /** The forward, up to the loss. */
   forward: number;

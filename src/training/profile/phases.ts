@@ -1,3 +1,4 @@
+import { originOf } from "../../runtime/kernel-names.ts";
 import type { KernelTime } from "../../runtime/read-profile.ts";
 
 /** What a node of the training graph is there for. */
@@ -25,7 +26,7 @@ export const phaseOf = (node: string): Phase =>
 
 /** The forward node that a node of the training graph belongs to; quantizers count to the value they quantize. */
 export const layerOf = (node: string): string =>
-  node
+  originOf(node)
     .replace(/\/grad(\/.*)?$/, "")
     .replace(/\.(quantize|dequantize|clip)$/, "")
     .replace(/\/Q[A-Z][^/]*$/, "");
