@@ -15,14 +15,16 @@ export function generatedDocs(): Map<string, string> {
   const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
   const results = files.sort().map((file) => readResults(`${folder}/${file}`));
   const plots = drawPlots(results.flatMap(({ runs }) => runs));
-  const ablation = "docs/ablation/results.json";
-  const choices = existsSync(ablation) ? readAblation(ablation) : undefined;
+  const [choices, longer] = ["results", "longer"].map((name) => {
+    const file = `docs/ablation/${name}.json`;
+    return existsSync(file) ? readAblation(file) : undefined;
+  });
   return new Map([
     ["docs/cli.md", renderCliDocs()],
     ["docs/operators.md", renderOperatorDocs()],
     ["docs/report-schema.json", `${JSON.stringify(reportJsonSchema(), null, 2)}\n`],
     ["docs/benchmarks.md", renderBenchmarks(results)],
-    ...(choices === undefined ? [] : [["docs/ablation.md", renderAblation(choices)] as const]),
+    ...(choices === undefined ? [] : [["docs/ablation.md", renderAblation(choices, longer)] as const]),
     ...Array.from(
       choices === undefined ? [] : drawAblation(choices),
       ([name, svg]) => [`docs/ablation/${name}`, svg] as const,

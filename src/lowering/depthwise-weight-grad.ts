@@ -62,9 +62,9 @@ function byConvolutions(
       return compute(chunk, pick(chunk, x, channelsOf(chunk, which, problem)), pick(chunk, dy, which), part);
     });
   const all = (inner: GradientBuilder): string => {
-    const channels = channelsOf(inner, everyRow(inner, count), problem);
-    const part = { ...problem, x: problem.x.with(1, count) };
-    return compute(inner, count === problem.x[1] ? x : pick(inner, x, channels), dy, part);
+    const own = count === problem.x[1];
+    const read = own ? x : pick(inner, x, channelsOf(inner, everyRow(inner, count), problem));
+    return compute(inner, read, dy, { ...problem, x: problem.x.with(1, count) });
   };
   if (!takesAllRows(problem)) return some(b);
   return rows === undefined ? all(b) : ifAllRows(b, rows, { count, width }, { all, some });

@@ -38,6 +38,11 @@ const [epochs, threads, rounds] = [values.epochs, values.threads, values.rounds]
   number,
 ];
 const networks = list(values.networks);
+/** What was asked for beside the defaults, but for folders. */
+const given = [
+  ...(values.epochs === "0.1" ? [] : [`--epochs ${values.epochs}`]),
+  ...(values.choices === "" ? [] : [`--choices ${values.choices}`]),
+].join(" ");
 await runGrid({
   ...{ data: values.data, out, epochs, threads, networks },
   only: list(values.choices),
@@ -55,7 +60,7 @@ if (values.json !== undefined) {
     rows.push(...rowsOf(own, times));
   }
   const results: AblationResults = {
-    command: "npm run bench:ablation",
+    command: ["npm run bench:ablation", ...(given === "" ? [] : [`-- ${given}`])].join(" "),
     arithmetic,
     epochs,
     rounds,
