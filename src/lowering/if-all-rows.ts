@@ -19,7 +19,8 @@ export function ifAllRows(
   ): ReturnType<typeof graphAttribute> => {
     const body = createGraph(name);
     const result = compute(new GradientBuilder(new Emitter(body, b.emitter)));
-    body.outputs.push(createValue(result, "float32", ["R", width]));
+    // No name for the number of rows: under one name ONNX Runtime would take those of all layers for the same.
+    body.outputs.push(createValue(result, "float32", [undefined, width]));
     return graphAttribute(body);
   };
   const every = b.op("Equal", [b.op("Shape", [rows]), b.ints([count])]);

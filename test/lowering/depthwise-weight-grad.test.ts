@@ -96,6 +96,60 @@ test.each(cases.flatMap((each) => [true, false].map((portable) => ({ ...each, po
   },
 );
 
+test("layers of one shape train different numbers of rows", async () => {
+  const problem = problemOf({ x: [2, 8, 7, 6], kernel: [3, 3], begin: [1, 1] });
+  const layers = ["a", "b", "c"];
+  const model = buildModel({
+    inputs: Object.fromEntries(
+      layers.flatMap((name) => [
+        [`${name}.x`, problem.x],
+        [`${name}.dy`, problem.y],
+        [`${name}.rows`, ["int64", `${name}.R`]],
+      ]),
+    ),
+    outputs: layers,
+    build(emit) {
+      const b = new GradientBuilder(emit);
+      const options = { portable: false, forms: guessedForms };
+      for (const name of layers) {
+        const values = { x: `${name}.x`, dy: `${name}.dy`, rows: `${name}.rows` };
+        // A value that is read once and gone: its buffer is free for the next layer's.
+        const dw = b.neg(lowerDepthwiseWeightGrad(b, values, problem, options));
+        emit.op("Identity", [b.neg(dw)], {}, { outputs: [name] });
+      }
+    },
+  });
+  const data = new Map(
+    layers.flatMap((name, at) => [
+      [`${name}.x`, randomTensor(problem.x, 2 * at)],
+      [`${name}.dy`, randomTensor(problem.y, 2 * at + 1)],
+    ]),
+  );
+  const session = await Session.create(encodeModel(model), { threads: 1 });
+  for (const counts of [
+    [8, 8, 8],
+    [3, 5, 8],
+    [8, 2, 7],
+  ]) {
+    const chosen = layers.map((name, at) => {
+      const rows = Array.from({ length: counts[at] ?? 0 }, (_, row) => row);
+      return [`${name}.rows`, ints(rows)] as const;
+    });
+    const found = await session.run(Object.fromEntries([...data, ...chosen]));
+    for (const [at, name] of layers.entries()) {
+      const [x, dy] = [data.get(`${name}.x`) as Tensor, data.get(`${name}.dy`) as Tensor];
+      const dw = found[name] as Tensor;
+      expect(dw.dims).toEqual([counts[at], 1, 3, 3]);
+      const expected = Array.from({ length: counts[at] ?? 0 }, (_, row) =>
+        weightGradient(x, dy, row, problem),
+      ).flat();
+      for (const [i, value] of viewAs(dw, "float32").entries())
+        expect(value).toBeCloseTo(expected[i] ?? NaN, 3);
+    }
+  }
+  await session.release();
+});
+
 test("a chunk has no more rows than there are, few where maps are large, and not too many where they are small", () => {
   expect(chooseDepthwiseChunk(problemOf({ x: [16, 144, 56, 56], kernel: [3, 3] }))).toBe(4);
   expect(chooseDepthwiseChunk(problemOf({ x: [16, 576, 14, 14], kernel: [3, 3] }))).toBe(64);
