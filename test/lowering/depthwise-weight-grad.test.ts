@@ -101,7 +101,7 @@ test("layers of one shape train different numbers of rows", async () => {
   const layers = ["a", "b", "c"];
   const model = buildModel({
     inputs: Object.fromEntries(
-      layers.flatMap((name) => [
+      layers.flatMap((name): [string, (number | string)[]][] => [
         [`${name}.x`, problem.x],
         [`${name}.dy`, problem.y],
         [`${name}.rows`, ["int64", `${name}.R`]],

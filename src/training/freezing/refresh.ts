@@ -85,24 +85,14 @@ export function refreshRows(
     return { name: weight.name, importance, rowSize: rowSize(weight.shape, weight.axis) };
   });
   const chosen = selectionModes[options.mode](candidates, { ...options, ...known });
-  return { ...trainRows(state, weights, chosen.rows, floatWeights), first: chosen.first ?? null };
-}
-
-/** Makes the given rows, one ascending list per weight, those that train, as {@link refreshRows} does. */
-export function trainRows(
-  state: TrainingState,
-  weights: readonly FreezableWeight[],
-  chosen: readonly (readonly number[])[],
-  floatWeights: Knowledge["floatWeights"],
-): Omit<Refreshed, "first"> {
   let trained = 0;
   let started = 0;
   weights.forEach((weight, index) => {
-    const rows = BigInt64Array.from(chosen[index] ?? [], BigInt);
+    const rows = BigInt64Array.from(chosen.rows[index] ?? [], BigInt);
     trained += rows.length;
     started += retrain(state, weight, rows, floatWeights.get(weight.name));
   });
-  return { trained, started };
+  return { trained, started, first: chosen.first ?? null };
 }
 
 function codesOf(state: TrainingState, weight: FreezableWeight): { codes: Int8Array; scale: Float32Array } {
