@@ -92,9 +92,9 @@ export const freezingOptions = group(groups.training, {
   ratio: { describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
   mode: {
     describe:
-      "How rows are chosen: per layer (cwpl, as in the paper), per network (cwpn), whole layers (lwpn), or by importance against measured time (cost), where the backward ends at the first layer that trains",
-    choices: modeNames,
-    default: "cwpl",
+      "How rows are chosen: per layer (cwpl, as in the paper), per network (cwpn), whole layers (lwpn), or by importance against measured time (cost), where the backward ends at the first layer that trains; auto: cwpn where most weights have 4 bits, else cwpl",
+    choices: ["auto", ...modeNames],
+    default: "auto",
   },
   budget: {
     describe: "Share of the time of a full backward that --mode cost may spend, 0 to 1",

@@ -2,11 +2,10 @@ import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import {
   type ArtifactChoices,
-  type FreezingOptions,
   calibrationMethods,
   importanceNames,
-  metricFor,
   modeNames,
+  type OpenFreezing,
   type QuantizationChoices,
   type RunChoices,
   type RuntimeOptions,
@@ -80,14 +79,12 @@ function userCache(): string {
   return join(folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), fallback), "efqat");
 }
 
-function readFreezing(options: OptionReader): Omit<FreezingOptions, "refresh"> {
-  const mode = options.choice("mode", modeNames);
-  const importance = options.choice("importance", ["auto", ...importanceNames]);
+function readFreezing(options: OptionReader): OpenFreezing {
   return {
-    mode,
+    mode: options.choice("mode", ["auto", ...modeNames]),
     ratio: options.needNumber("ratio", fraction),
     budget: options.needNumber("budget", fraction),
-    importance: importance === "auto" ? metricFor(mode) : importance,
+    importance: options.choice("importance", ["auto", ...importanceNames]),
   };
 }
 

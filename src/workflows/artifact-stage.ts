@@ -3,6 +3,7 @@ import { batches } from "../data/batches.ts";
 import { knownForms } from "../lowering/forms.ts";
 import { encodeModel } from "../onnx/index.ts";
 import type { Arithmetic, FormTrials } from "../training/artifact/training-model.ts";
+import { settleChoice } from "../training/freezing/settle-choice.ts";
 import { cachedChoice, cachedForms, costKey } from "../training/costs/cache.ts";
 import { tryForms } from "../training/costs/try-forms.ts";
 import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
@@ -96,10 +97,9 @@ function buildMicroBatch(
     },
     optimizer: choices.optimizer,
     freezing: {
-      mode: choices.mode,
       ratio: choices.ratio,
       budget: choices.budget,
-      importance: choices.importance,
+      ...settleChoice(choices, plan.weights),
     },
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,

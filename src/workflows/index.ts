@@ -1,8 +1,7 @@
 /** One function per user task. */
 export { calibrationMethods } from "../calibration/observers/table.ts";
-export { importanceNames, metricFor } from "../training/freezing/importance.ts";
+export { importanceNames } from "../training/freezing/importance.ts";
 export { modeNames } from "../training/freezing/modes.ts";
-export type { FreezingOptions } from "../training/freezing/refresh.ts";
 export { splitBatch } from "../training/artifact/split-batch.ts";
 export { buildArtifact } from "./build-artifact.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
@@ -16,6 +15,7 @@ export type {
   EvaluateOptions,
   ExportOptions,
   InspectOptions,
+  OpenFreezing,
   OptimizeOptions,
   ProfileOptions,
   QuantizationChoices,

@@ -3,6 +3,7 @@ import type { DataSpec } from "../data/spec.ts";
 import type { PlanOptions } from "../quantization/options.ts";
 import type { Bits } from "../quantization/types.ts";
 import type { FreezingOptions } from "../training/freezing/refresh.ts";
+import type { OpenChoice } from "../training/freezing/settle-choice.ts";
 import type { LossKind } from "../training/losses/attach-loss.ts";
 import type { OptimizerOptions } from "../training/optimizers/options.ts";
 import type { Schedule } from "../training/schedule.ts";
@@ -19,8 +20,11 @@ export interface QuantizationChoices extends PlanOptions {
   int4: "container" | "initializer";
 }
 
+/** Which rows train; "auto" for what docs/ablation.md found best for the weights' bits. */
+export interface OpenFreezing extends OpenChoice, Pick<FreezingOptions, "ratio" | "budget"> {}
+
 /** What is built into a training artifact. */
-export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
+export interface ArtifactChoices extends OpenFreezing {
   /** Samples between two choices of rows, where the run is known already: what its memory depends on. */
   refresh?: number | undefined;
   /** Samples per step. */
@@ -46,7 +50,7 @@ export interface ArtifactChoices extends Omit<FreezingOptions, "refresh"> {
 }
 
 /** What a training run may choose on an artifact that is already built. */
-export interface RunChoices extends FreezingOptions {
+export interface RunChoices extends OpenFreezing, Pick<FreezingOptions, "refresh"> {
   epochs: number;
   schedule: Schedule;
   augment?: { flip: boolean; crop: number } | undefined;

@@ -3,6 +3,8 @@ import type { TrainingSection } from "../report/report-data.ts";
 import { viewAs } from "../tensor/tensor.ts";
 import type { Artifact } from "../training/artifact.ts";
 import { readArtifact } from "../training/artifact.ts";
+import { readManifest } from "../training/artifact/files.ts";
+import { settleChoice } from "../training/freezing/settle-choice.ts";
 import {
   defaultTrainOptions,
   type FinishedTraining,
@@ -22,19 +24,24 @@ export async function trainStage(
   context: RunContext,
 ): Promise<{ result: FinishedTraining; section: TrainingSection }> {
   const start = performance.now();
-  const trainOptions = trainOptionsOf(choices, options);
+  const { quantization } = await readManifest(directory);
+  const trainOptions = trainOptionsOf(choices, settleChoice(choices, quantization.weights), options);
   const { logger, signal } = context;
   const result = await train(directory, data, trainOptions, { logger, signal, resume: options.resume });
   const seconds = (performance.now() - start) / 1000;
   return { result, section: describeRun(result, trainOptions, seconds) };
 }
 
-function trainOptionsOf(choices: RunChoices, options: RuntimeOptions & { seed: number }): TrainOptions {
-  const { ratio, budget, mode, importance, refresh, epochs, schedule, val } = choices;
+function trainOptionsOf(
+  choices: RunChoices,
+  settled: ReturnType<typeof settleChoice>,
+  options: RuntimeOptions & { seed: number },
+): TrainOptions {
+  const { ratio, budget, refresh, epochs, schedule, val } = choices;
   return {
     ...defaultTrainOptions,
     ...{ epochs, schedule, val, seed: options.seed },
-    freezing: { ratio, budget, mode, importance, refresh },
+    freezing: { ratio, budget, refresh, ...settled },
     hyper: choices.hyper ?? {},
     augment: choices.augment ?? null,
     cache: choices.cache ?? null,

@@ -8,6 +8,7 @@ import {
   refreshRows,
 } from "../../src/training/freezing/refresh.ts";
 import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
+import { settleChoice } from "../../src/training/freezing/settle-choice.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
 import { heldEnd } from "../../src/training/trainer/held-end.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
@@ -202,4 +203,20 @@ test("refresh to no rows leaves empty tensors", () => {
   refreshRows(state, [weight], options, { floatWeights: new Map() });
   expect(stateTensor(state, "W.latent").dims).toEqual([0, 2]);
   expect(stateTensor(state, "W.steps").dims).toEqual([0]);
+});
+
+test("auto is the paper's setting with 8-bit weights, over the network by fisher with 4-bit ones, and yields to what is given", () => {
+  const open = { mode: "auto", importance: "auto" } as const;
+  const bits = (...each: number[]): { bits: number }[] => each.map((one) => ({ bits: one }));
+  expect(settleChoice(open, bits(8, 8, 8))).toEqual({ mode: "cwpl", importance: "magnitude" });
+  expect(settleChoice(open, bits(8, 4, 4, 8, 4))).toEqual({ mode: "cwpn", importance: "fisher" });
+  expect(settleChoice(open, bits(8, 4))).toEqual({ mode: "cwpl", importance: "magnitude" });
+  expect(settleChoice({ ...open, mode: "cwpl" }, bits(4, 4))).toEqual({
+    mode: "cwpl",
+    importance: "magnitude",
+  });
+  expect(settleChoice({ ...open, importance: "magnitude" }, bits(4, 4))).toEqual({
+    mode: "cwpn",
+    importance: "magnitude",
+  });
 });

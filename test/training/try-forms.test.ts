@@ -62,7 +62,7 @@ test("forms and costs come from the cache the second time; a broken file is meas
   expect(await cachedCosts(folder, key, async () => costs(10))).toEqual(costs(10));
   expect(await cachedCosts(folder, key, async () => costs(20))).toEqual(costs(10));
   expect(await cachedCosts(null, key, async () => costs(20))).toEqual(costs(20));
-  const [file] = (await readdir(folder)).filter((name) => name.startsWith("costs-"));
+  const [file] = (await readdir(folder)).filter((name) => name.startsWith("step-costs-"));
   await writeFile(join(folder, file!), "{");
   expect(await cachedCosts(folder, key, async () => costs(30))).toEqual(costs(30));
 });
