@@ -25,9 +25,8 @@ export function byProducts(
   const [outputs = 1, columns = 1] = problem.y.slice(2);
   const stride = problem.strides[0] as number;
   const blocks = Math.ceil(height / stride);
-  const shifts = [...new Set(tapsOf(problem).map(({ shift }) => shift))].filter(
-    (shift) => shift < blocks && shift > -outputs,
-  );
+  const met = tapsOf(problem).filter(({ shift }) => shift < blocks && shift > -outputs);
+  const shifts = met.length > 0 ? [...new Set(met.map(({ shift }) => shift))] : [0];
   const [lines, cells, terms] = [stride * width, shifts.length * columns, images * blocks];
   const rows = values.rows ?? everyRow(b, problem.y[1] as number);
   const own = rowsOfImages(b, values.x, channelsOf(b, rows, problem), problem.x);

@@ -41,6 +41,7 @@ const cases: Case[] = [
   { form: "products", x: [2, 3, 21, 40], kernel: [3, 5], strides: [2, 2], begin: [1, 2], end: [0, 1] },
   { form: "products", x: [2, 3, 21, 22], kernel: [3, 5], strides: [2, 3], begin: [1, 2], end: [0, 1] },
   { form: "products", x: [3, 4, 9, 8], kernel: [5, 3], strides: [3, 2], begin: [4, 1], end: [3, 2] },
+  { form: "products", x: [2, 3, 1, 4], kernel: [2, 3], strides: [2, 2], dilations: [4, 1], begin: [2, 1] },
   { form: "products", x: [2, 3, 1, 2], kernel: [3, 3], strides: [2, 2], begin: [1, 1], end: [1, 1] },
   {
     form: "products",
