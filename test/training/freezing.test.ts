@@ -113,13 +113,13 @@ test("cost leaves the end of the backward where it is told to, as long as the bu
   expect(cost(0.36, "a")).toEqual({ rows: [[], [0], []], first: "b" });
 });
 
-test("the end of the backward may move once steps took fifty times as long as building a session", () => {
+test("the end of the backward may move once steps took a hundred times as long as building a session", () => {
   const at = (step: number, first: string | null) => ({ step, trained: 1, started: 0, first });
   const held = (refreshes: ReturnType<typeof at>[], step: number, runs = 1) =>
-    heldEnd(refreshes, step, costs, { building: 160, runs });
+    heldEnd(refreshes, step, costs, { building: 80, runs });
   expect(held([], 0)).toBeUndefined();
   expect(held([at(0, null)], 1)).toBeUndefined();
-  // A run that ends at b takes at least 50 + 30 ms, one that ends at c 50 + 10; 160 ms are 2 % of 8 s.
+  // A run that ends at b takes at least 50 + 30 ms, one that ends at c 50 + 10; 80 ms are 1 % of 8 s.
   expect(held([at(0, "b")], 99)).toBe("b");
   expect(held([at(0, "b")], 100)).toBeUndefined();
   expect(held([at(0, "b")], 49, 2)).toBe("b");
