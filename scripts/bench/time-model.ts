@@ -79,7 +79,7 @@ async function startPeer(
   { torch, threads }: Settings,
 ): Promise<TorchPeer | undefined> {
   if (first === undefined) throw new Error("--arithmetic names none of float, mixed, integer");
-  const peer = torch ? await TorchPeer.start(first, threads) : "not asked for";
+  const peer = torch ? await TorchPeer.start("torch_qat.py", [first], threads) : "not asked for";
   if (typeof peer !== "string") return peer;
   console.log(`  without PyTorch: ${peer}`);
   return undefined;

@@ -10,7 +10,7 @@ interface Reply {
   processorMs: number;
 }
 
-/** A Python process that runs PyTorch QAT of an artifact's network, one request at a time. */
+/** A Python process that runs the PyTorch side of a benchmark, one request at a time. */
 export class TorchPeer {
   readonly version: string;
   readonly #child: TorchChild;
@@ -22,14 +22,18 @@ export class TorchPeer {
     this.version = version;
   }
 
-  /** Starts the peer, or resolves to undefined (with the reason) where Python has no torch or onnx. */
-  static async start(artifact: string, threads: number): Promise<TorchPeer | string> {
+  /** Starts one of the Python scripts beside this file, or resolves to the reason where Python has no torch or onnx. */
+  static async start(
+    file: "torch_qat.py" | "torch_depthwise.py",
+    args: readonly string[],
+    threads: number,
+  ): Promise<TorchPeer | string> {
     const python = process.env["EFQAT_PYTHON"] ?? "python3";
     const probe = await execa(python, ["-c", "import torch, onnx, numpy"], { reject: false });
     if (probe.exitCode !== 0)
       return `${python} cannot import torch and onnx (set EFQAT_PYTHON to one that can)`;
-    const script = fileURLToPath(new URL("torch_qat.py", import.meta.url));
-    const child = execa(python, [script, artifact, "--threads", String(threads)], {
+    const script = fileURLToPath(new URL(file, import.meta.url));
+    const child = execa(python, [script, ...args, "--threads", String(threads)], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "inherit",
@@ -44,8 +48,8 @@ export class TorchPeer {
   }
 
   /** Runs one request and returns the milliseconds that the other side measured, and what it has used so far. */
-  async request(what: "forward" | "step" | "nothing"): Promise<Reply> {
-    this.#child.stdin.write(`${JSON.stringify({ do: what })}\n`);
+  async request(what: "forward" | "step" | "nothing" | Readonly<Record<string, number>>): Promise<Reply> {
+    this.#child.stdin.write(`${JSON.stringify(typeof what === "string" ? { do: what } : what)}\n`);
     const line = await this.#lines.next();
     if (line.done === true) throw new Error("the PyTorch side of the benchmark stopped");
     return JSON.parse(line.value) as Reply;
