@@ -109,6 +109,20 @@ export const freezingOptions = group(groups.training, {
   refresh: { describe: "Samples between two choices of rows", default: "4096" },
 });
 
+const asBuilt = ({ default: _, ...spec }: OptionSpec): OptionSpec => ({
+  ...spec,
+  describe: `${spec.describe} (default: the artifact's)`,
+});
+
+/** How rows are chosen in a run on a built artifact, which has its own settings for that. */
+export const askedFreezingOptions = {
+  ratio: asBuilt(freezingOptions.ratio),
+  mode: asBuilt(freezingOptions.mode),
+  budget: asBuilt(freezingOptions.budget),
+  importance: asBuilt(freezingOptions.importance),
+  refresh: freezingOptions.refresh,
+};
+
 export const optimizerOptions = group(groups.training, {
   optimizer: { describe: "Rule for weights and biases", choices: ["sgd", "adamw"], default: "sgd" },
   momentum: { describe: "Momentum of SGD", default: "0.9" },

@@ -2,12 +2,13 @@ import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import {
   type ArtifactChoices,
+  type AskedFreezing,
   calibrationMethods,
+  type CourseChoices,
   importanceNames,
   modeNames,
   type OpenFreezing,
   type QuantizationChoices,
-  type RunChoices,
   type RuntimeOptions,
   splitBatch,
 } from "../workflows/index.ts";
@@ -52,10 +53,9 @@ export function readQuantization(options: OptionReader): QuantizationChoices {
   };
 }
 
-/** Training options that belong to a run on a built artifact, rates aside. */
-export function readRunChoices(options: OptionReader): RunChoices {
+/** The course of a training run. */
+export function readCourse(options: OptionReader): CourseChoices {
   return {
-    ...readFreezing(options),
     refresh: options.needNumber("refresh", count),
     epochs: options.needNumber("epochs", { min: 0, open: true }),
     val: options.needNumber("val", { min: 0 }),
@@ -85,6 +85,18 @@ function readFreezing(options: OptionReader): OpenFreezing {
     ratio: options.needNumber("ratio", fraction),
     budget: options.needNumber("budget", fraction),
     importance: options.choice("importance", ["auto", ...importanceNames]),
+  };
+}
+
+/** How rows are chosen, as far as a run on a built artifact asks for something else. */
+export function readAskedFreezing(options: OptionReader): AskedFreezing {
+  const given = <T>(name: string, read: (name: string) => T): T | undefined =>
+    options.text(name) === undefined ? undefined : read(name);
+  return {
+    mode: given("mode", (name) => options.choice(name, ["auto", ...modeNames])),
+    ratio: options.number("ratio", fraction),
+    budget: options.number("budget", fraction),
+    importance: given("importance", (name) => options.choice(name, ["auto", ...importanceNames])),
   };
 }
 

@@ -11,7 +11,9 @@ export { inspect } from "./inspect.ts";
 export { optimize } from "./optimize.ts";
 export type {
   ArtifactChoices,
+  AskedFreezing,
   BuildArtifactOptions,
+  CourseChoices,
   EvaluateOptions,
   ExportOptions,
   InspectOptions,

@@ -23,6 +23,9 @@ export interface QuantizationChoices extends PlanOptions {
 /** Which rows train; "auto" for what docs/ablation.md found best for the weights' bits. */
 export interface OpenFreezing extends OpenChoice, Pick<FreezingOptions, "ratio" | "budget"> {}
 
+/** The same for a run on a built artifact: what is left out is as it was built for. */
+export type AskedFreezing = { [Name in keyof OpenFreezing]?: OpenFreezing[Name] | undefined };
+
 /** What is built into a training artifact. */
 export interface ArtifactChoices extends OpenFreezing {
   /** Samples between two choices of rows, where the run is known already: what its memory depends on. */
@@ -49,8 +52,8 @@ export interface ArtifactChoices extends OpenFreezing {
   cache?: string | undefined;
 }
 
-/** What a training run may choose on an artifact that is already built. */
-export interface RunChoices extends OpenFreezing, Pick<FreezingOptions, "refresh"> {
+/** The course of a training run, which no artifact settles. */
+export interface CourseChoices extends Pick<FreezingOptions, "refresh"> {
   epochs: number;
   schedule: Schedule;
   augment?: { flip: boolean; crop: number } | undefined;
@@ -62,8 +65,11 @@ export interface RunChoices extends OpenFreezing, Pick<FreezingOptions, "refresh
   hyper?: Record<string, number> | undefined;
 }
 
+/** What a training run may choose on an artifact that is already built. */
+export interface RunChoices extends AskedFreezing, CourseChoices {}
+
 /** How the quantized model is trained, from the artifact to the last step. */
-export interface TrainingChoices extends Omit<ArtifactChoices, "refresh">, RunChoices {}
+export interface TrainingChoices extends Omit<ArtifactChoices, "refresh">, CourseChoices {}
 
 /** What every command on a model file takes. */
 export interface CommonOptions extends RuntimeOptions {

@@ -4,7 +4,8 @@ import { viewAs } from "../tensor/tensor.ts";
 import type { Artifact } from "../training/artifact.ts";
 import { readArtifact } from "../training/artifact.ts";
 import { readManifest } from "../training/artifact/files.ts";
-import { settleChoice } from "../training/freezing/settle-choice.ts";
+import type { Manifest } from "../training/artifact/manifest.ts";
+import { orAsBuilt, settleChoice } from "../training/freezing/settle-choice.ts";
 import {
   defaultTrainOptions,
   type FinishedTraining,
@@ -24,8 +25,7 @@ export async function trainStage(
   context: RunContext,
 ): Promise<{ result: FinishedTraining; section: TrainingSection }> {
   const start = performance.now();
-  const { quantization } = await readManifest(directory);
-  const trainOptions = trainOptionsOf(choices, settleChoice(choices, quantization.weights), options);
+  const trainOptions = trainOptionsOf(choices, await readManifest(directory), options);
   const { logger, signal } = context;
   const result = await train(directory, data, trainOptions, { logger, signal, resume: options.resume });
   const seconds = (performance.now() - start) / 1000;
@@ -34,10 +34,11 @@ export async function trainStage(
 
 function trainOptionsOf(
   choices: RunChoices,
-  settled: ReturnType<typeof settleChoice>,
+  { freezing: built, quantization }: Manifest,
   options: RuntimeOptions & { seed: number },
 ): TrainOptions {
-  const { ratio, budget, refresh, epochs, schedule, val } = choices;
+  const { ratio = built.ratio, budget = built.budget, refresh, epochs, schedule, val } = choices;
+  const settled = settleChoice(orAsBuilt(choices, built), quantization.weights);
   return {
     ...defaultTrainOptions,
     ...{ epochs, schedule, val, seed: options.seed },

@@ -8,7 +8,7 @@ import {
   refreshRows,
 } from "../../src/training/freezing/refresh.ts";
 import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
-import { settleChoice } from "../../src/training/freezing/settle-choice.ts";
+import { orAsBuilt, settleChoice } from "../../src/training/freezing/settle-choice.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
 import { heldEnd } from "../../src/training/trainer/held-end.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
@@ -219,4 +219,11 @@ test("auto is the paper's setting with 8-bit weights, over the network by fisher
     mode: "cwpn",
     importance: "magnitude",
   });
+});
+
+test("a run chooses rows as its artifact was built for, but for what is asked otherwise", () => {
+  const built = { mode: "cost", importance: "error-energy" } as const;
+  expect(orAsBuilt({}, built)).toEqual(built);
+  expect(orAsBuilt({ importance: "magnitude" }, built)).toEqual({ mode: "cost", importance: "magnitude" });
+  expect(orAsBuilt({ mode: "cwpl" }, built)).toEqual({ mode: "cwpl", importance: "auto" });
 });

@@ -15,7 +15,7 @@ import {
   testOptions,
   trainOptions,
 } from "../options.ts";
-import { readArtifactChoices, readQuantization, readRunChoices, readRun } from "../read-choices.ts";
+import { readArtifactChoices, readQuantization, readCourse, readRun } from "../read-choices.ts";
 import { readDataSpec, readTestSpec } from "../read-data.ts";
 
 export const optimizeCommand: Command = {
@@ -62,7 +62,7 @@ export const optimizeCommand: Command = {
         artifact: options.text("artifact"),
         resume: options.flag("resume"),
         quantization: readQuantization(options),
-        training: { ...readArtifactChoices(options), ...readRunChoices(options) },
+        training: { ...readArtifactChoices(options), ...readCourse(options) },
       },
       context,
     ),

@@ -1,15 +1,15 @@
 import { trainArtifact } from "../../workflows/index.ts";
 import type { Command } from "../command.ts";
 import {
+  askedFreezingOptions,
   dataOptions,
-  freezingOptions,
   hyperOptions,
   rateOptions,
   reportOptions,
   runOptions,
   trainOptions,
 } from "../options.ts";
-import { readHyper, readRun, readRunChoices } from "../read-choices.ts";
+import { readAskedFreezing, readHyper, readRun, readCourse } from "../read-choices.ts";
 import { readDataSpec } from "../read-data.ts";
 
 export const trainCommand: Command = {
@@ -18,7 +18,7 @@ export const trainCommand: Command = {
   describe: "Train an artifact with EfQAT; the checkpoint in its folder is brought up to date",
   options: {
     ...dataOptions,
-    ...freezingOptions,
+    ...askedFreezingOptions,
     ...rateOptions,
     ...hyperOptions,
     ...trainOptions,
@@ -35,7 +35,7 @@ export const trainCommand: Command = {
         artifact,
         ...readRun(options),
         data: readDataSpec(options),
-        training: { ...readRunChoices(options), hyper: readHyper(options) },
+        training: { ...readAskedFreezing(options), ...readCourse(options), hyper: readHyper(options) },
         resume: options.flag("resume"),
       },
       context,

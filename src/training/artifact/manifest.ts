@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { modelError } from "../../errors.ts";
 import { type DataType, dataTypes } from "../../tensor/data-type.ts";
+import { type ImportanceName, importanceNames } from "../freezing/importance.ts";
+import { modeNames, type SelectionMode } from "../freezing/modes.ts";
 
 const elementType = z.enum(Object.keys(dataTypes) as [DataType, ...DataType[]]);
 const dims = z.array(z.union([z.number().int().nonnegative(), z.string()]));
@@ -153,10 +155,10 @@ const manifestSchema = z.object({
     backwardWeightPerRow: z.record(z.string(), z.number()),
   }),
   freezing: z.object({
-    mode: z.string(),
+    mode: z.enum(modeNames as [SelectionMode, ...SelectionMode[]]),
     ratio: z.number(),
-    budget: z.number().optional(),
-    importance: z.string(),
+    budget: z.number(),
+    importance: z.enum(importanceNames as [ImportanceName, ...ImportanceName[]]),
   }),
   quantization: planSchema,
 });

@@ -7,6 +7,15 @@ export interface OpenChoice {
   importance: ImportanceName | "auto";
 }
 
+/** What is asked of a run on an artifact that was built for a choice of its own. */
+export function orAsBuilt(
+  asked: { [Name in keyof OpenChoice]?: OpenChoice[Name] | undefined },
+  built: { mode: SelectionMode; importance: ImportanceName },
+): OpenChoice {
+  const { mode = built.mode, importance = asked.mode === undefined ? built.importance : "auto" } = asked;
+  return { mode, importance };
+}
+
 /**
  * What the ablation (docs/ablation.md) found best: over the network by fisher where most weights have less than 8 bits,
  * else the paper's setting.

@@ -2,7 +2,7 @@ import type { Artifact } from "../artifact.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
 import { flopCosts } from "../costs/flop-costs.ts";
 import { needsGradients } from "../freezing/importance.ts";
-import { defaultFreezingOptions, refreshRows } from "../freezing/refresh.ts";
+import { refreshRows } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 
 /**
@@ -14,7 +14,7 @@ export function expectedRows({ manifest, checkpoint, trainingModel, floatModel }
   state: TrainingState;
   first: string | null;
 } {
-  const { mode, ratio, budget = defaultFreezingOptions.budget, importance } = manifest.freezing;
+  const { mode, ratio, budget, importance } = manifest.freezing;
   if (mode !== "cost") return { state: checkpoint, first: null };
   const state = new Map(checkpoint);
   const costs = flopCosts(trainingModel.graph, manifest);
