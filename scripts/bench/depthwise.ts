@@ -2,9 +2,10 @@
  * npm run bench:depthwise [-- --images 16 --rounds 15 --blocks 3 --threads 2]
  *
  * Times the weight gradients of depthwise convolutions, those of MobileNetV2 at 224x224 and some of 5x5, with all rows
- * trained and with few, in turn with PyTorch's of all rows (EFQAT_PYTHON names the interpreter). Before each run, memory
- * that no cache holds is written, so that operands come from where they are in a training step. The waiting threads of one
- * side slow down the other, so that each takes its rounds in a row, with a session of its own; then all start over.
+ * trained and with few, in turn with PyTorch's of all rows (EFQAT_PYTHON names the interpreter). Runs take turns among
+ * copies of the operands that no cache holds together, one run right after the other: as in a training step, operands lie
+ * in memory and threads are awake. The waiting threads of one side slow down the other, so that each takes its rounds in
+ * a row, with a session of its own; then all start over.
  */
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -54,7 +55,8 @@ const peer = await TorchPeer.start("torch_depthwise.py", [], threads);
 if (typeof peer === "string") console.log(`PyTorch left out: ${peer}`);
 /** Milliseconds after which the threads of the side before have gone to sleep. */
 const pause = 50;
-const evicting = new Float32Array(2 ** 23);
+/** Bytes between two runs with the same operands. */
+const apart = 2 ** 29;
 const line = ([layer = "", ...cells]: readonly string[]): void =>
   console.log(layer.padEnd(20) + cells.map((cell) => cell.padStart(13)).join(""));
 
@@ -70,14 +72,14 @@ for (const [channels, size, kernel, stride] of layers) {
     [images, channels, size, size],
     [images, channels, outputs, outputs],
   ];
-  const [x, dy] = [randomOf(xShape), randomOf(yShape)];
+  const operands = copies(randomOf(xShape), randomOf(yShape));
   const ours = ratios.map((ratio): Contestant => {
     const rows = ints(Array.from({ length: Math.max(1, Math.round(ratio * channels)) }, (_, row) => row));
     return {
       name: String(ratio),
       once: async () => {
         const session = await openGradient(xShape, yShape, kernel, stride);
-        const taken = await timed(session, { x, dy, rows });
+        const taken = await timed(session, operands, rows);
         await session.release();
         return taken;
       },
@@ -90,7 +92,7 @@ for (const [channels, size, kernel, stride] of layers) {
           {
             name: "torch",
             once: async () => {
-              const { ms } = await peer.request({ images, channels, size, kernel, stride, rounds });
+              const { ms } = await peer.request({ images, channels, size, kernel, stride, rounds, apart });
               await setTimeout(pause);
               return ms;
             },
@@ -107,13 +109,25 @@ for (const [channels, size, kernel, stride] of layers) {
 }
 if (typeof peer !== "string") peer.stop();
 
+interface Operands {
+  x: Tensor;
+  dy: Tensor;
+}
+
+/** As many copies of the operands as are run with before the first may come again. */
+function copies(x: Tensor, dy: Tensor): Operands[] {
+  const count = Math.min(rounds + 1, Math.ceil(apart / (x.bytes.length + dy.bytes.length)) + 1);
+  const copy = (tensor: Tensor): Tensor => ({ ...tensor, bytes: tensor.bytes.slice() });
+  return Array.from({ length: count }, () => ({ x: copy(x), dy: copy(dy) }));
+}
+
 /** Median milliseconds of the rounds after the first. */
-async function timed(session: Session, feeds: Record<string, Tensor>): Promise<number> {
+async function timed(session: Session, operands: readonly Operands[], rows: Tensor): Promise<number> {
   const taken: number[] = [];
   for (let round = 0; round <= rounds; round++) {
-    evicting.fill(round);
+    const { x, dy } = operands[round % operands.length] as Operands;
     const start = performance.now();
-    await session.run(feeds);
+    await session.run({ x, dy, rows });
     if (round > 0) taken.push(performance.now() - start);
   }
   return median(taken);

@@ -1,7 +1,8 @@
 """PyTorch's weight gradient of depthwise convolutions, as the other side of the benchmark of ours.
 
 Serves timing requests, one JSON line each, on standard input: {"images", "channels", "size", "kernel", "stride",
-"rounds"}. The reply is the median of the rounds after the first.
+"rounds", "apart"}. Rounds take turns among copies of the operands, so that "apart" bytes lie between two with the same. The
+reply is the median of the rounds after the first.
 """
 
 import argparse
@@ -18,7 +19,6 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     torch.set_num_threads(parser.parse_args().threads)
     torch.manual_seed(0)
-    evicting = torch.zeros(2**23)
     operands = {}
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for line in sys.stdin:
@@ -29,11 +29,13 @@ def main():
             x = torch.rand(request["images"], channels, size, size)
             w = torch.rand(channels, 1, kernel, kernel)
             y = torch.nn.functional.conv2d(x, w, stride=stride, padding=kernel // 2, groups=channels)
-            operands[line] = (torch.rand_like(y), x, w)
-        dy, x, w = operands[line]
+            dy = torch.rand_like(y)
+            count = min(request["rounds"] + 1, request["apart"] // (x.nbytes + dy.nbytes) + 2)
+            operands[line] = ([(dy.clone(), x.clone()) for _ in range(count)], w)
+        copies, w = operands[line]
         taken = []
-        for _ in range(request["rounds"] + 1):
-            evicting += 1
+        for index in range(request["rounds"] + 1):
+            dy, x = copies[index % len(copies)]
             start = time.perf_counter()
             torch.ops.aten.convolution_backward(
                 dy, x, w, None, [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], channels, [False, True, False]

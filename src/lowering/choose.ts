@@ -74,25 +74,41 @@ export function chooseDotForm(shape: readonly number[]): DotForm {
 }
 
 /** How dw of a depthwise convolution is computed. */
-export type DepthwiseWeightForm = "windows" | "rows" | "blocks" | "products";
+export type DepthwiseWeightForm = "whole-maps" | "products" | "windows" | "moved-dy" | "moved-x" | "blocks";
 
 /**
- * All taps as windows of one sequence cost their span, which grows with the maps' width; maps of equal width row by row
- * cost a copy of x per tap of the last axis; with strides, products of whole lines cost what their diagonals do not need,
- * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. Blocks take anything.
+ * What each form costs beside the taps' own multiply-adds: "whole-maps" all pairs of their elements; "windows" of one
+ * sequence its span, which grows with the maps' width; "moved-dy" a product with a matrix as wide as the maps for every
+ * tap of the last axis, "moved-x" a copy of x; "products" of whole lines, for strides, what their diagonals do not need,
+ * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. "blocks" takes anything.
  */
-export function chooseDepthwiseWeightForm(problem: WindowProblem): DepthwiseWeightForm {
-  const rank = problem.kernel.length;
+export function chooseDepthwiseWeightForm(problem: WindowProblem, answers: Forms): DepthwiseWeightForm {
+  const forms = depthwiseWeightForms(problem);
+  return choose(answers, { decision: "depthwise-weight", facts: [problem], forms, guess: forms[0] });
+}
+
+/** Those of which one should be the fastest, the likeliest first. */
+function depthwiseWeightForms(problem: WindowProblem): [DepthwiseWeightForm, ...DepthwiseWeightForm[]] {
+  const [rank, width, columns] = [
+    problem.kernel.length,
+    problem.x.at(-1) as number,
+    problem.y.at(-1) as number,
+  ];
+  const small = product(problem.x.slice(2)) * product(problem.y.slice(2)) <= 2 ** 12;
   if (problem.strides.some((stride) => stride !== 1)) {
-    const lines = Math.ceil((problem.kernel[0] as number) / (problem.strides[0] as number));
-    return rank === 2 && lines * (problem.y[3] as number) <= 48 ? "products" : "blocks";
+    const cells = Math.ceil((problem.kernel[0] as number) / (problem.strides[0] as number)) * columns;
+    if (rank !== 2 || cells > 64) return ["blocks"];
+    return cells > 24 ? ["blocks", "products"] : ["products", "blocks"];
   }
   const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
-  const width = problem.x.at(-1) as number;
   const inner = product(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
-  if (reach[0] !== undefined && (rank === 1 || reach[0] * inner < 45)) return "windows";
-  const sameWidth = problem.y.at(-1) === width && (reach[rank - 1] as number) <= width;
-  return rank === 2 && sameWidth ? "rows" : "blocks";
+  if (small) return ["whole-maps", "windows"];
+  if (rank === 1) return ["windows"];
+  if (rank !== 2) return (reach[0] as number) * inner < 45 ? ["windows"] : ["blocks"];
+  const copies = columns === width && (reach[1] as number) <= width;
+  if (width <= 32) return copies ? ["moved-dy", "moved-x"] : ["moved-dy"];
+  if (!copies) return ["blocks"];
+  return width <= 64 ? ["moved-x", "moved-dy"] : ["moved-x"];
 }
 
 /** Rows of a depthwise dw that are computed at a time: what fits a cache, but enough to be worth a round. */
@@ -103,8 +119,12 @@ export function chooseDepthwiseChunk(problem: WindowProblem): number {
   return Math.min(problem.y[1] as number, Math.max(4, Math.min(128, fits)));
 }
 
-/** Whether dw of all rows is computed at once where all train: maps that fit a cache as they are. */
-export const takesAllRows = ({ x, y }: WindowProblem): boolean => Math.max(product(x), product(y)) <= 2 ** 21;
+/**
+ * Whether dw of all rows is computed at once where all train: maps that are not too large to be copied at once. Blocks
+ * copy nothing but dy.
+ */
+export const takesAllRows = ({ x, y }: WindowProblem, form: DepthwiseWeightForm): boolean =>
+  (form === "blocks" ? product(y) : Math.max(product(x), product(y))) <= 2 ** 22;
 
 /** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
 export const chooseBlock = (width: number): number => largestDivisor(width, 8);

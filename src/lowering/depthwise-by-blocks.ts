@@ -2,7 +2,7 @@ import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { chooseBlock } from "./choose.ts";
 import { mapsOf, overImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { positions, product } from "./lowering.ts";
+import { type LoweringOptions, positions, product, swapAxes } from "./lowering.ts";
 
 /**
  * The last axis of dy is cut into blocks, and each place m in a block is an output channel: the convolution sums over
@@ -11,7 +11,13 @@ import { positions, product } from "./lowering.ts";
  *   g[m, tap of the leading axes, i] = sum over blocks k of  dy[k*B + m] * x[(k*B)*stride + i - pad]
  *   dw[tap] = sum over m of g[m, .., m*stride + (last tap)*dilation]
  */
-export function byBlocks(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
+export function byBlocks(
+  b: GradientBuilder,
+  x: string,
+  dy: string,
+  problem: WindowProblem,
+  options: LoweringOptions,
+): string {
   const { kernel, strides, dilations, padBegin } = problem;
   const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
   const [last, groups] = [kernel.length - 1, mapsOf(problem)];
@@ -23,7 +29,7 @@ export function byBlocks(b: GradientBuilder, x: string, dy: string, problem: Win
     const met = ((outputs[axis] as number) - 1) * (strides[axis] as number) + (reach[axis] as number) + 1;
     return Math.max(0, met - size - (padBegin[axis] as number));
   });
-  const apart = b.transpose(b.reshape(dy, [groups, product(blocks), block]), [0, 2, 1]);
+  const apart = swapAxes(b, b.reshape(dy, [groups, product(blocks), block]), block, options);
   const sums = b.op(
     "Conv",
     [b.reshape(x, [1, groups, ...inputs]), b.reshape(apart, [groups * block, 1, ...blocks])],

@@ -1,17 +1,17 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { floats, ints } from "../tensor/tensor.ts";
-import { channelsOf, everyRow } from "./depthwise-maps.ts";
+import { channelsOf, everyRow, rowsOfImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { type LoweringOptions, matMul, padSpatial, positions, product } from "./lowering.ts";
 
 /**
  * Two axes. Lines of x are taken as many at a time as the first axis has strides: line `line` of block k is x's line
  * k*stride + line. A tap i of the first axis brings line `line` of every block k together with dy's line k - shift, where
- * i*dilation - pad = shift*stride + line. So a block of x times dy's lines for every shift is one matrix product per
+ * i*dilation - pad = shift*stride + line. So dy's lines for every shift times a block of x is one matrix product per
  * row r, over all images n and blocks k, of which a tap takes a diagonal:
  *
- *   g[r, line, a, shift, c] = sum over n, k of  x[n, r, k, line, a] * dy[n, r, k - shift, c]
- *   dw[r, i, j] = sum over c of  g[r, line of i, c*stride + j*dilation - pad, shift of i, c]
+ *   g[r, shift, c, line, a] = sum over n, k of  x[n, r, k, line, a] * dy[n, r, k - shift, c]
+ *   dw[r, i, j] = sum over c of  g[r, shift of i, c, line of i, c*stride + j*dilation - pad]
  *
  * The number of rows need not be known before.
  */
@@ -34,24 +34,12 @@ export function byProducts(
   const dy = movedLines(b, values.dy, rows, problem.y, { blocks, shifts });
   const products = matMul(
     b,
-    { value: b.reshape(x, [-1, terms, lines]), rank: 3, transposed: true },
-    { value: b.reshape(dy, [-1, terms, cells]), rank: 3 },
+    { value: b.reshape(dy, [-1, terms, cells]), rank: 3, transposed: true },
+    { value: b.reshape(x, [-1, terms, lines]), rank: 3 },
     options,
   );
   const wanted = floats(diagonals(problem, shifts), [lines * cells, product(problem.kernel)]);
   return b.op("MatMul", [b.reshape(products, [-1, lines * cells]), b.emitter.constant(wanted)]);
-}
-
-/** The maps of some rows, [R, images, elements of a map], of all maps as [images, rows, elements]. */
-function rowsOfImages(
-  b: GradientBuilder,
-  value: string,
-  rows: string,
-  [images = 1, count = 1, ...map]: readonly number[],
-): string {
-  const first = Array.from({ length: images }, (_, n) => n * count);
-  const maps = b.add(b.reshape(rows, [-1, 1]), b.ints(first));
-  return b.op("Gather", [b.reshape(value, [images * count, product(map)]), maps]);
 }
 
 /**
@@ -85,7 +73,7 @@ const tapsOf = ({ kernel, strides, dilations, padBegin }: WindowProblem): { line
     return { line: at - shift * stride, shift };
   });
 
-/** 1 where an element of g, [line, a, shift, c], counts towards a tap, 0 elsewhere. */
+/** 1 where an element of g, [shift, c, line, a], counts towards a tap, 0 elsewhere. */
 function diagonals(problem: WindowProblem, shifts: readonly number[]): Float32Array<ArrayBuffer> {
   const [width, columns] = [problem.x[3] as number, problem.y[3] as number];
   const [stride, lastStride] = problem.strides as [number, number];
@@ -98,7 +86,7 @@ function diagonals(problem: WindowProblem, shifts: readonly number[]): Float32Ar
     for (let c = 0; place >= 0 && c < columns; c++) {
       const a = c * lastStride + j * lastDilation - lastPad;
       if (a < 0 || a >= width) continue;
-      ones[(((line * width + a) * shifts.length + place) * columns + c) * size + tap] = 1;
+      ones[(((place * columns + c) * stride + line) * width + a) * size + tap] = 1;
     }
   }
   return ones;

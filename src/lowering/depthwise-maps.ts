@@ -1,5 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
+import { product } from "./lowering.ts";
 
 /** All rows, in turn. */
 export const everyRow = (b: GradientBuilder, count: number): string =>
@@ -27,4 +28,39 @@ export function overImages(
   const images = x[0] as number;
   const total = b.op("MatMul", [b.filled(1, [1, images]), b.reshape(sums, [images, -1])]);
   return b.reshape(total, [x[1] as number, ...shape]);
+}
+
+/** Zeros before and after each row of [rows, length]. Concat is faster than Pad, for it uses all threads. */
+export function padFlat(
+  b: GradientBuilder,
+  value: string,
+  rows: number,
+  before: number,
+  after: number,
+): string {
+  const parts = [
+    ...(before > 0 ? [zeros(b, [rows, before])] : []),
+    value,
+    ...(after > 0 ? [zeros(b, [rows, after])] : []),
+  ];
+  return parts.length === 1 ? value : b.op("Concat", parts, { axis: 1 });
+}
+
+/** Made by an operator, which ONNX Runtime folds when it loads the graph, to keep files small. */
+export const zeros = (b: GradientBuilder, shape: readonly number[]): string =>
+  b.op("ConstantOfShape", [b.ints(shape)]);
+
+/**
+ * The maps of some rows, [R, images, elements of a map], of all maps as [images, rows, ...map]: the rows first, so that
+ * one matrix product per row sums over images.
+ */
+export function rowsOfImages(
+  b: GradientBuilder,
+  value: string,
+  rows: string,
+  [images = 1, count = 1, ...map]: readonly number[],
+): string {
+  const first = Array.from({ length: images }, (_, n) => n * count);
+  const maps = b.add(b.reshape(rows, [-1, 1]), b.ints(first));
+  return b.op("Gather", [b.reshape(value, [images * count, product(map)]), maps]);
 }

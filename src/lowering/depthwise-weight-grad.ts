@@ -1,14 +1,11 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import {
-  chooseDepthwiseChunk,
-  chooseDepthwiseWeightForm,
-  takesAllRows,
-  type DepthwiseWeightForm,
-} from "./choose.ts";
+import { chooseDepthwiseChunk, chooseDepthwiseWeightForm, takesAllRows } from "./choose.ts";
 import { channelsOf, everyRow } from "./depthwise-maps.ts";
 import { byBlocks } from "./depthwise-by-blocks.ts";
 import { byProducts } from "./depthwise-by-products.ts";
-import { byRows, byWindows } from "./depthwise-by-shifts.ts";
+import { byMovedDy, byMovedX } from "./depthwise-by-rows.ts";
+import { byWholeMaps } from "./depthwise-by-whole-maps.ts";
+import { byWindows } from "./depthwise-by-windows.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { ifAllRows } from "./if-all-rows.ts";
 import { inChunks } from "./in-chunks.ts";
@@ -21,26 +18,29 @@ import { type LoweringOptions, product } from "./lowering.ts";
  */
 export function lowerDepthwiseWeightGrad(
   b: GradientBuilder,
-  values: { x: string; dy: string; rows: string | undefined },
+  values: Values,
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const form = chooseDepthwiseWeightForm(problem);
+  const form = chooseDepthwiseWeightForm(problem, options.forms);
   const dw =
-    form === "products"
-      ? byProducts(b, values, problem, options)
-      : byConvolutions(b, values, problem, convolutions[form]);
+    form === "whole-maps" || form === "products"
+      ? products[form](b, values, problem, options)
+      : byConvolutions(b, values, problem, options, form);
   return b.reshape(dw, [-1, 1, ...problem.kernel]);
 }
 
-/** dw as [R, taps] for x and dy of the same R rows, by a convolution with x as its data and dy as its kernel. */
-type ConvolutionForm = (b: GradientBuilder, x: string, dy: string, problem: WindowProblem) => string;
+interface Values {
+  x: string;
+  dy: string;
+  rows: string | undefined;
+}
 
-const convolutions: Record<Exclude<DepthwiseWeightForm, "products">, ConvolutionForm> = {
-  windows: byWindows,
-  rows: byRows,
-  blocks: byBlocks,
-};
+/** dw as [R, taps], of any number of rows. */
+const products = { "whole-maps": byWholeMaps, products: byProducts };
+
+/** dw as [R, taps] for x and dy of the same R rows, by a convolution with x as its data and dy as its kernel. */
+const convolutions = { windows: byWindows, "moved-dy": byMovedDy, "moved-x": byMovedX, blocks: byBlocks };
 
 /**
  * Every image and row is a group of the convolution. The number of groups is fixed, that of trained rows is not: so a
@@ -48,24 +48,27 @@ const convolutions: Record<Exclude<DepthwiseWeightForm, "products">, Convolution
  */
 function byConvolutions(
   b: GradientBuilder,
-  { x, dy, rows }: { x: string; dy: string; rows: string | undefined },
+  { x, dy, rows }: Values,
   problem: WindowProblem,
-  compute: ConvolutionForm,
+  options: LoweringOptions,
+  form: keyof typeof convolutions,
 ): string {
   const [count, width] = [problem.y[1] as number, product(problem.kernel)];
   const size = chooseDepthwiseChunk(problem);
+  const compute = convolutions[form];
   const pick = (inner: GradientBuilder, value: string, which: string): string =>
     inner.op("Gather", [value, which], { axis: 1 });
   const some = (inner: GradientBuilder): string =>
     inChunks(inner, rows ?? everyRow(inner, count), { size, width }, (chunk, which) => {
       const part = { ...problem, x: problem.x.with(1, size), y: problem.y.with(1, size) };
-      return compute(chunk, pick(chunk, x, channelsOf(chunk, which, problem)), pick(chunk, dy, which), part);
+      const read = pick(chunk, x, channelsOf(chunk, which, problem));
+      return compute(chunk, read, pick(chunk, dy, which), part, options);
     });
   const all = (inner: GradientBuilder): string => {
     const own = count === problem.x[1];
     const read = own ? x : pick(inner, x, channelsOf(inner, everyRow(inner, count), problem));
-    return compute(inner, read, dy, { ...problem, x: problem.x.with(1, count) });
+    return compute(inner, read, dy, { ...problem, x: problem.x.with(1, count) }, options);
   };
-  if (!takesAllRows(problem)) return some(b);
+  if (!takesAllRows(problem, form)) return some(b);
   return rows === undefined ? all(b) : ifAllRows(b, rows, { count, width }, { all, some });
 }

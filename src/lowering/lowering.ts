@@ -1,5 +1,6 @@
 import { InternalError } from "../errors.ts";
 import type { Node } from "../ir/model.ts";
+import { floats } from "../tensor/tensor.ts";
 import type { Forms } from "./forms.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
@@ -47,6 +48,23 @@ export function matMul(
 function swapLast(b: GradientBuilder, value: string, rank: number): string {
   const axes = Array.from({ length: rank }, (_, axis) => axis);
   return b.transpose(value, [...axes.slice(0, -2), rank - 1, rank - 2]);
+}
+
+/**
+ * value, [count, rows, columns], as [count, columns, rows]. A product with ones on the diagonal is several times as fast
+ * as Transpose, which moves float by float on one thread (2304 of 112x7: 0.9 ms instead of 4.6); infinities become NaN.
+ */
+export function swapAxes(
+  b: GradientBuilder,
+  value: string,
+  columns: number,
+  options: LoweringOptions,
+): string {
+  if (options.portable) return b.transpose(value, [0, 2, 1]);
+  const ones = new Float32Array(columns * columns);
+  for (let i = 0; i < columns; i++) ones[i * columns + i] = 1;
+  const diagonal = b.emitter.constant(floats(ones, [columns, columns]));
+  return b.op("FusedMatMul", [diagonal, value], { transB: 1 }, "com.microsoft");
 }
 
 /** value[.., start : start + step*(count-1) + 1 : step, ..] on every spatial axis, which begin at `firstAxis`. */

@@ -1,6 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { floats } from "../tensor/tensor.ts";
-import { mapsOf, overImages } from "./depthwise-maps.ts";
+import { mapsOf, overImages, padFlat, zeros } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { positions, product } from "./lowering.ts";
 
@@ -71,59 +71,6 @@ function diagonal(b: GradientBuilder, size: number, width: number): string {
   for (let i = 0; i < size; i++) ones[i * width + i] = 1;
   return b.emitter.constant(floats(ones, [size, width]));
 }
-
-/**
- * Stride 1, two axes, y as wide as x. For each tap of the last axis x is shifted by it as a sequence, and dy is set to
- * zero where the shift moved x over a row's edge; the convolution's kernel is as wide as the maps, its outputs are the
- * taps of the first axis.
- */
-export function byRows(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
-  const [taps = 1, lastTaps = 1] = problem.kernel;
-  const [dilation = 1, lastDilation = 1] = problem.dilations;
-  const [pad = 0, lastPad = 0] = problem.padBegin;
-  const [height, width] = problem.x.slice(2) as [number, number];
-  const outputs = problem.y[2] as number;
-  const groups = mapsOf(problem);
-  const above = Math.max(1, pad);
-  const below = Math.max(1, outputs + (taps - 1) * dilation - pad - height);
-  const flat = b.reshape(x, [groups, height * width]);
-  const sums = Array.from({ length: lastTaps }, (_, tap) => {
-    const shift = tap * lastDilation - lastPad;
-    const shifted = padFlat(b, flat, groups, above * width - shift, below * width + shift);
-    const kernel = shift === 0 ? dy : b.mul(dy, insideRow(b, [outputs, width], shift));
-    const operands = [
-      b.reshape(shifted, [1, groups, above + height + below, width]),
-      b.reshape(kernel, [groups, 1, outputs, width]),
-    ];
-    return b.op("Conv", operands, { group: groups, kernel_shape: [outputs, width] });
-  });
-  const joined = lastTaps === 1 ? (sums[0] as string) : b.op("Concat", sums, { axis: 3 });
-  const first = Array.from({ length: taps }, (_, tap) => above - pad + tap * dilation);
-  const total = overImages(b, joined, problem, [-1, lastTaps]);
-  return b.reshape(b.op("Gather", [total, b.ints(first)], { axis: 1 }), [-1, taps * lastTaps]);
-}
-
-/** 1 where position o + shift is in the row, 0 elsewhere; the same in every row. */
-function insideRow(b: GradientBuilder, [rows, width]: readonly [number, number], shift: number): string {
-  const inside = Float32Array.from({ length: width }, (_, o) =>
-    o + shift >= 0 && o + shift < width ? 1 : 0,
-  );
-  return b.op("Expand", [b.emitter.constant(floats(inside, [1, width])), b.ints([rows, width])]);
-}
-
-/** Zeros before and after each row of [rows, length]. Concat is faster than Pad, for it uses all threads. */
-function padFlat(b: GradientBuilder, value: string, rows: number, before: number, after: number): string {
-  const parts = [
-    ...(before > 0 ? [zeros(b, [rows, before])] : []),
-    value,
-    ...(after > 0 ? [zeros(b, [rows, after])] : []),
-  ];
-  return parts.length === 1 ? value : b.op("Concat", parts, { axis: 1 });
-}
-
-/** Made by an operator, which ONNX Runtime folds when it loads the graph, to keep files small. */
-const zeros = (b: GradientBuilder, shape: readonly number[]): string =>
-  b.op("ConstantOfShape", [b.ints(shape)]);
 
 const sumOfProducts = (a: readonly number[], c: readonly number[]): number =>
   a.reduce((sum, value, i) => sum + value * (c[i] as number), 0);
