@@ -50,6 +50,11 @@ export async function artifactStage(
   await writeArtifact(artifact, directory);
   const { forward, backward } = artifact.manifest;
   logger.info(`A step's forward is computed in ${nameOf(forward)}, its backward in ${nameOf(backward)}.`);
+  if (choices.backward === "integer" && backward === "float") {
+    logger.warn(
+      "--backward integer changes nothing: no convolution here has data gradients that integer kernels compute, or some of them were zero on all samples.",
+    );
+  }
   return {
     microBatch: artifact.manifest.batch,
     estimatedBytes: estimate.bytes,
@@ -63,7 +68,8 @@ const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "
 /**
  * Builds with the largest micro-batch that keeps the limit. What is found by running training graphs is only looked for
  * when the micro-batch is known, and kept if it is within the limit, too; until then an open forward is on integer
- * kernels, which take less memory, and the backward float.
+ * kernels, which take less memory, and the backward float. A backward that has to be on integer kernels and takes more
+ * gets a smaller micro-batch.
  */
 async function buildWithin(
   limit: number,
@@ -73,8 +79,10 @@ async function buildWithin(
   const forward = choices.forward === "auto" ? "integer" : choices.forward;
   const settled: ArtifactChoices = { ...choices, forward, backward: "float" };
   const fitted = await fitMicroBatch(choices.batch, limit, (microBatch) => build(microBatch, settled));
-  const asked = await build(fitted.artifact.manifest.batch);
-  return choices.backward === "integer" || asked.estimate.bytes <= limit ? asked : fitted;
+  const { batch } = fitted.artifact.manifest;
+  const asked = await build(batch);
+  if (asked.estimate.bytes <= limit) return asked;
+  return choices.backward === "integer" ? fitMicroBatch(choices.batch, limit, build, batch) : fitted;
 }
 
 function buildMicroBatch(

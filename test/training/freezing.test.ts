@@ -114,7 +114,9 @@ test("cost leaves the end of the backward where it is told to, as long as the bu
 });
 
 test("the end of the backward may move once steps took a hundred times as long as building a session", () => {
-  const at = (step: number, first: string | null) => ({ step, trained: 1, started: 0, first });
+  const at = (step: number, first: string | null, looked = false) => ({
+    ...{ step, trained: 1, started: 0, first, looked },
+  });
   const held = (refreshes: ReturnType<typeof at>[], step: number, runs = 1) =>
     heldEnd(refreshes, step, costs, { building: 80, runs });
   expect(held([], 0)).toBeUndefined();
@@ -127,6 +129,10 @@ test("the end of the backward may move once steps took a hundred times as long a
   const later = [at(0, "c"), at(100, "b"), at(150, "b")];
   expect(held(later, 199)).toBe("b");
   expect(held(later, 200)).toBeUndefined();
+  // A look at all layers takes a session, too, also where it leaves the end where it is.
+  const looked = [...later, at(200, "b", true), at(250, "b")];
+  expect(held(looked, 299)).toBe("b");
+  expect(held(looked, 300)).toBeUndefined();
 });
 
 test("cost falls back to cwpl before anything was measured", () => {

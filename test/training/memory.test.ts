@@ -137,7 +137,7 @@ test("the estimate is the sum of its parts, and a micro-batch lowers it", async 
   expect(peakMemory()).toBeGreaterThan(5e7);
 });
 
-test("the mode cost keeps less for the backward, and by fisher chooses rows with another session beside it", async () => {
+test("the mode cost keeps less for the backward, and by fisher chooses rows with the whole graph before that", async () => {
   const partsOf = async (freezing: Partial<FreezingOptions>): Promise<Map<string, number>> => {
     const { parts } = await estimateMemory(await tinyArtifact({ batch: 512, freezing }));
     return new Map(parts.map(({ part, bytes }) => [part, bytes]));

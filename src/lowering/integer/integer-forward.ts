@@ -126,7 +126,7 @@ export function lowerIntegerForward(source: Graph, { places }: IntegerForward): 
     }
     const { kernel } = places.get(replaced.name) as Place;
     const since = graph.nodes.length;
-    build.emitter.prefix = node.name;
+    build.emitter.prefix = replaced.name;
     const output = kernel.emit({
       ...siteOf(replaced, node === replaced ? undefined : node, graph, index),
       build,

@@ -77,13 +77,13 @@ export async function estimateMemory(
     shapes,
     options,
   );
-  // Rows are chosen by gradients of the whole graph, with a session that ends early beside it if that is to go on.
+  // Rows are first chosen by gradients of the whole graph.
   const noRows = manifest.weights.map(({ rows }) => [rows, [0]] as const);
   const whole =
     cut !== trainingModel && needsGradients(manifest.freezing.importance)
       ? await session(trainingModel, new Map([...shapes, ...noRows]), options)
       : undefined;
-  const choosing = Math.max(0, (whole?.arena ?? 0) - (holds ? training.arena : 0));
+  const choosing = Math.max(0, (whole?.arena ?? 0) - training.arena);
   const evaluation = await session(watchedModel(artifact.evalModel, manifest), shapes, options);
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await session(artifact.optimizerModel, optimizerShapes, options);

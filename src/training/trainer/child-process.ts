@@ -107,7 +107,7 @@ function died(code: number | null, signal: string | null, output: string): Error
     "training-process",
     `The training process ended ${how} before training did${output === "" ? "" : `. Its last output: ${output}`}`,
     undefined,
-    "If the machine ran out of memory, build the artifact with a smaller --batch; then go on with --resume.",
+    "If the machine ran out of memory, build the artifact anew with --memory-limit, a --micro-batch or a smaller --batch.",
   );
 }
 

@@ -10,7 +10,6 @@ import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
-import type { StepCosts } from "../freezing/budget.ts";
 import { refreshRows } from "../freezing/refresh.ts";
 import { scheduleFactor } from "../schedule.ts";
 import { copyState, type TrainingState } from "../state.ts";
@@ -21,7 +20,6 @@ import { evaluateState } from "./evaluate.ts";
 import type { History, TrainProgress } from "./events.ts";
 import { FittedGraph } from "./fitted-graph.ts";
 import { closeGraphs, openSideGraphs, type SideGraphs } from "./graphs.ts";
-import { heldEnd } from "./held-end.ts";
 import type { TrainJob } from "./job.ts";
 import {
   mostTurnedSamples,
@@ -33,12 +31,9 @@ import {
 } from "./plan-run.ts";
 import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import type { StepData } from "./mean-outputs.ts";
-import { Advisor } from "./advisor.ts";
+import { Advisor, probeBatches } from "./advisor.ts";
 import { Stepper } from "./step.ts";
 import { stepDataOf } from "./targets.ts";
-
-/** Batches on which importance is measured, where its metric asks for it. */
-const probeBatches = 4;
 
 export interface RunHooks {
   logger: Logger;
@@ -115,6 +110,8 @@ class Run {
     this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
     this.#fitted = graphs.fitted;
     this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel);
+    if (this.#advisor.readsGradients)
+      this.#stepper.onGradients = (state, gradients) => this.#advisor.fisher.add(state, gradients);
     const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;
     this.#digest = digestOf({ manifest, data: job.data, options });
     this.#history = {
@@ -126,7 +123,10 @@ class Run {
   /** Loads the state: the artifact's, or that of an interrupted run. */
   async start(): Promise<void> {
     if (this.#job.resume) {
-      const { state, best, turned, history } = await loadRun(this.#job.runDirectory, this.#digest);
+      const run = await loadRun(this.#job.runDirectory, this.#digest);
+      const { state, best, turned, fisher, costs, history } = run;
+      this.#advisor.restore(costs);
+      this.#advisor.fisher.restore(fisher.tensors, fisher.batches);
       this.#state = state;
       this.#best = best;
       this.#history = history;
@@ -191,23 +191,16 @@ class Run {
 
   async #refresh(step: number): Promise<void> {
     const { freezing } = this.#job.options;
-    const knowledge = await this.#advisor.advise(this.#state, () => this.#probe(step));
-    const { weights } = this.#manifest;
-    const end = await this.#heldEnd(step, knowledge.costs);
-    const chosen = refreshRows(this.#state, weights, freezing, { ...knowledge, end });
-    this.#history.refreshes.push({ step, ...chosen });
+    const { refreshes } = this.#history;
+    const at = { step, refreshes, runs: this.#plan.accumulate };
+    const { looked, ...knowledge } = await this.#advisor.advise(this.#state, at, () => this.#probe(step));
+    const chosen = refreshRows(this.#state, this.#manifest.weights, freezing, knowledge);
+    refreshes.push({ step, ...chosen, looked });
     const where = chosen.first === null ? "" : `, the backward ends at ${chosen.first}`;
     this.#hooks.logger.debug(
       `step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new${where}`,
     );
     await this.#fit(chosen.first);
-  }
-
-  /** Where the backward has to go on ending, if it is too early for another session. */
-  async #heldEnd(step: number, costs: StepCosts | undefined): Promise<string | undefined> {
-    if (costs === undefined) return undefined;
-    const building = await this.#fitted.buildingTime();
-    return heldEnd(this.#history.refreshes, step, costs, { building, runs: this.#plan.accumulate });
   }
 
   /** Goes on with data gradients of the weights as they are now, where these lag behind. */
@@ -268,8 +261,11 @@ class Run {
   }
 
   async #save(): Promise<void> {
-    const { turned } = this.#fitted;
-    const snapshot: RunSnapshot = { state: this.#state, best: this.#best, turned, history: this.#history };
+    const { fisher, costs } = this.#advisor;
+    const snapshot: RunSnapshot = {
+      ...{ state: this.#state, best: this.#best, turned: this.#fitted.turned, costs, history: this.#history },
+      fisher: { tensors: fisher.tensors(), batches: fisher.batches },
+    };
     await saveRun(this.#job.runDirectory, this.#digest, snapshot);
   }
 }

@@ -23,6 +23,8 @@ export class Stepper {
   readonly #rates = new Map<string, Tensor>();
   #still: ReadonlySet<string> = new Set();
   #turned: TrainingState = new Map();
+  /** Called with the gradients of every step, and the state they were found in, before it changes. */
+  onGradients: (state: TrainingState, gradients: Readonly<Record<string, Tensor>>) => void = () => undefined;
 
   constructor(
     manifest: Manifest,
@@ -65,7 +67,10 @@ export class Stepper {
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
     const updates = await this.#optimizer.run(this.#optimizerFeeds(state, gradients, factor));
     const gradientNorm = numberOf(updates["gradient_norm"]);
-    if (Number.isFinite(gradientNorm)) this.#apply(state, updates);
+    if (Number.isFinite(gradientNorm)) {
+      this.onGradients(state, gradients);
+      this.#apply(state, updates);
+    }
     return { loss, gradientNorm };
   }
 
