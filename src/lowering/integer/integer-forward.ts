@@ -42,10 +42,11 @@ export function planIntegerForward(
   for (const node of forward.nodes) {
     const kernel =
       node.domain === "" && Object.hasOwn(kernels, node.opType) ? kernels[node.opType] : undefined;
-    if (kernel === undefined || (options.portable && !kernel.portable)) continue;
+    if (kernel === undefined) continue;
     const value = node.outputs[0] as string;
     const quantizer = quantizers.get(value);
-    if (!kernel.fits(siteOf(node, quantizer?.quantize, forward, index))) continue;
+    const site = siteOf(node, quantizer?.quantize, forward, index);
+    if (!kernel.fits(site) || (options.portable && !kernel.portable(site))) continue;
     if (quantizer === undefined) {
       places.set(node.name, { kernel, quantize: [] });
     } else if (kernel.rounds && leavesRoom(quantizer)) {
