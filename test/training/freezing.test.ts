@@ -7,7 +7,8 @@ import {
   type FreezableWeight,
   refreshRows,
 } from "../../src/training/freezing/refresh.ts";
-import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
+import { forEachInRow, rowLayout } from "../../src/tensor/rows.ts";
+import { scatterRows } from "../../src/training/freezing/rows.ts";
 import { orAsBuilt, settleChoice } from "../../src/training/freezing/settle-choice.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
 import { heldEnd } from "../../src/training/trainer/held-end.ts";
@@ -233,3 +234,17 @@ test("a run chooses rows as its artifact was built for, but for what is asked ot
   expect(orAsBuilt({ importance: "magnitude" }, built)).toEqual({ mode: "cost", importance: "magnitude" });
   expect(orAsBuilt({ mode: "cwpl" }, built)).toEqual({ mode: "cwpl", importance: "auto" });
 });
+
+/** The rows listed, row axis first, copied out of a weight. */
+function gatherRows(
+  weight: Int8Array,
+  shape: readonly number[],
+  axis: number,
+  rows: BigInt64Array,
+): Int8Array<ArrayBuffer> {
+  const layout = rowLayout(shape, axis);
+  const gathered: number[] = [];
+  for (const row of rows)
+    forEachInRow(layout, Number(row), (index) => gathered.push(weight[index] as number));
+  return Int8Array.from(gathered);
+}

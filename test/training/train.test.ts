@@ -10,7 +10,8 @@ import { forwardPositions, trainedInputs } from "../../src/training/artifact/tra
 import { loadSafetensors } from "../../src/training/checkpoint/files.ts";
 import { stateTensor } from "../../src/training/state.ts";
 import { defaultTrainOptions, loadTrained, train, type TrainOptions } from "../../src/training/train.ts";
-import { type RunOutcome, runTraining } from "../../src/training/trainer/run-training.ts";
+import type { RunOutcome } from "../../src/training/trainer/job.ts";
+import { runTraining } from "../../src/training/trainer/run-training.ts";
 import { tinyArtifact, tinyData, tinyMeasure } from "./tiny-network.ts";
 
 let artifact: Artifact;

@@ -45,7 +45,7 @@ export class FittedGraph {
   /** Whether the open session's backward goes through all layers. */
   #whole = false;
   /** Whether the next choice of rows builds a session in any case. */
-  #passing = false;
+  #rebuildsAlways = false;
   /** Turns weights for data gradients on integer kernels, once that was asked for. */
   #turning: Session | undefined;
   #turned: TrainingState = new Map();
@@ -88,7 +88,7 @@ export class FittedGraph {
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const weights = this.#constantWeights(model, state, frozen, steps);
     const wanted = [first ?? "", ...weights].join("\n").trim();
-    if (this.#passing) await this.#close();
+    if (this.#rebuildsAlways) await this.#close();
     this.#turned = turned ?? (await this.#turn(model, state));
     const as = constantsPay(model, bytesOf(this.#turned), steps) ? "constants" : "inputs";
     const fitted = this.#turned.size > 0 ? `${wanted}\n${as}` : wanted;
@@ -99,7 +99,7 @@ export class FittedGraph {
       this.#session = await this.#open(baked, as);
       this.#fitted = fitted;
       this.#whole = first === null;
-      this.#passing = as === "constants";
+      this.#rebuildsAlways = as === "constants";
     }
     return frozen.inputs;
   }
@@ -162,7 +162,7 @@ export class FittedGraph {
   async #close(): Promise<void> {
     await this.#session?.release();
     this.#session = undefined;
-    this.#passing = false;
+    this.#rebuildsAlways = false;
   }
 
   async #openWhole(): Promise<Session> {

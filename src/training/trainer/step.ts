@@ -1,6 +1,6 @@
 import { InternalError } from "../../errors.ts";
 import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
-import type { Manifest } from "../artifact/manifest.ts";
+import { dataPorts, type Manifest } from "../artifact/manifest.ts";
 import { scatterRows } from "../freezing/rows.ts";
 import { feedsFor, stateTensor, type TrainingState, zeros } from "../state.ts";
 import { meanOutputs, type RunnableGraph, type StepData } from "./mean-outputs.ts";
@@ -34,7 +34,7 @@ export class Stepper {
     this.#manifest = manifest;
     this.#training = sessions.training;
     this.#optimizer = sessions.optimizer;
-    this.#fixed = new Set([...manifest.inputs, ...manifest.targets].map(({ name }) => name));
+    this.#fixed = new Set(dataPorts(manifest).map(({ name }) => name));
     for (const { name, role, default: value } of manifest.optimizer.inputs)
       if (role === "hyper") this.#rates.set(name, scalar(hyper[name] ?? value ?? Infinity));
   }
