@@ -1,6 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { choose, type Forms } from "./forms.ts";
-import { product } from "./lowering.ts";
 
 /**
  * Which form of stock operators computes a gradient: the only place where that is decided. The guesses count elements
@@ -18,7 +18,7 @@ export type ConvWeightForm = "pointwise" | "unfold-dy" | "unfold-x" | "spread-dy
  */
 export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): ConvWeightForm {
   const pads = [...problem.padBegin, ...problem.padEnd];
-  const pointwise = product(problem.kernel) === 1 && pads.every((pad) => pad === 0);
+  const pointwise = elementCount(problem.kernel) === 1 && pads.every((pad) => pad === 0);
   const spread: ConvWeightForm[] = canSpread(problem) ? ["spread-dy"] : [];
   if (pointwise) {
     const forms: ConvWeightForm[] = [...spread, "pointwise"];
@@ -32,9 +32,12 @@ export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): Co
 
 /** Whether x has so few channels that unfolding it costs less than unfolding dy of the rows. */
 export function unfoldsInput({ x, y, kernel, strides }: WindowProblem): boolean {
-  if (product(kernel) === 1) return false;
+  if (elementCount(kernel) === 1) return false;
   const [channels, rows] = [x[1] as number, y[1] as number];
-  return channels * product(y.slice(2)) * unfoldedShare < (rows * product(x.slice(2))) / product(strides);
+  return (
+    channels * elementCount(y.slice(2)) * unfoldedShare <
+    (rows * elementCount(x.slice(2))) / elementCount(strides)
+  );
 }
 
 /** The trained share at which both unfoldings should cost the same: a typical ratio rather than 1. */
@@ -42,8 +45,8 @@ const unfoldedShare = 4;
 
 /** Whether dy can be spread over strides: not where unfolding it then takes too much memory when all rows train. */
 function canSpread({ x, y, kernel, strides }: WindowProblem): boolean {
-  const unfolded = product(kernel) * (y[1] as number) * (x[0] as number) * product(x.slice(2));
-  return product(strides) > 1 && unfolded < 2 ** 26;
+  const unfolded = elementCount(kernel) * (y[1] as number) * (x[0] as number) * elementCount(x.slice(2));
+  return elementCount(strides) > 1 && unfolded < 2 ** 26;
 }
 
 /** Whether the images' products are computed one by one and summed, or as one product over all images. */
@@ -70,7 +73,7 @@ export type DotForm = "product" | "convolution";
 export function chooseDotForm(shape: readonly number[]): DotForm {
   const spatial = shape.slice(2);
   const fits = spatial.length >= 1 && spatial.length <= 3;
-  return fits && product(spatial) >= 512 && product(shape) >= 2 ** 21 ? "convolution" : "product";
+  return fits && elementCount(spatial) >= 512 && elementCount(shape) >= 2 ** 21 ? "convolution" : "product";
 }
 
 /** How dw of a depthwise convolution is computed. */
@@ -94,14 +97,14 @@ function depthwiseWeightForms(problem: WindowProblem): [DepthwiseWeightForm, ...
     problem.x.at(-1) as number,
     problem.y.at(-1) as number,
   ];
-  const small = product(problem.x.slice(2)) * product(problem.y.slice(2)) <= 2 ** 12;
+  const small = elementCount(problem.x.slice(2)) * elementCount(problem.y.slice(2)) <= 2 ** 12;
   if (problem.strides.some((stride) => stride !== 1)) {
     const cells = Math.ceil((problem.kernel[0] as number) / (problem.strides[0] as number)) * columns;
     if (rank !== 2 || cells > 64) return ["blocks"];
     return cells > 24 ? ["blocks", "products"] : ["products", "blocks"];
   }
   const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
-  const inner = product(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
+  const inner = elementCount(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
   if (small) return ["whole-maps", "windows"];
   if (rank === 1) return ["windows"];
   if (rank !== 2) return (reach[0] as number) * inner < 45 ? ["windows"] : ["blocks"];
@@ -114,7 +117,7 @@ function depthwiseWeightForms(problem: WindowProblem): [DepthwiseWeightForm, ...
 /** Rows of a depthwise dw that are computed at a time: what fits a cache, but enough to be worth a round. */
 export function chooseDepthwiseChunk(problem: WindowProblem): number {
   const [images = 1, ...inputs] = [problem.x[0], ...problem.x.slice(2)] as number[];
-  const elements = images * Math.max(product(inputs), product(problem.y.slice(2)));
+  const elements = images * Math.max(elementCount(inputs), elementCount(problem.y.slice(2)));
   const fits = 2 ** Math.floor(Math.log2(2 ** 18 / elements));
   return Math.min(problem.y[1] as number, Math.max(4, Math.min(128, fits)));
 }
@@ -124,7 +127,7 @@ export function chooseDepthwiseChunk(problem: WindowProblem): number {
  * copy nothing but dy.
  */
 export const takesAllRows = ({ x, y }: WindowProblem, form: DepthwiseWeightForm): boolean =>
-  (form === "blocks" ? product(y) : Math.max(product(x), product(y))) <= 2 ** 22;
+  (form === "blocks" ? elementCount(y) : Math.max(elementCount(x), elementCount(y))) <= 2 ** 22;
 
 /** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
 export const chooseBlock = (width: number): number => largestDivisor(width, 8);
@@ -147,8 +150,8 @@ export function chooseConvDataForm(problem: WindowProblem, answers: Forms): Conv
     const form = chooseDepthwiseDataForm(problem, unit && covers);
     if (form !== undefined) return form;
   }
-  const weight = (channels * (problem.x[1] as number) * product(problem.kernel)) / problem.group;
-  const turned = product(problem.kernel) > 1 && weight > 1024 * images * product(outputs);
+  const weight = (channels * (problem.x[1] as number) * elementCount(problem.kernel)) / problem.group;
+  const turned = elementCount(problem.kernel) > 1 && weight > 1024 * images * elementCount(outputs);
   if (!unit || !covers) return "conv-transpose";
   return choose(answers, {
     ...{ decision: "conv-data", facts: [problem], forms: ["flipped-conv", "conv-transpose"] },
@@ -162,9 +165,10 @@ export function chooseConvDataForm(problem: WindowProblem, answers: Forms): Conv
  */
 function chooseDepthwiseDataForm(problem: WindowProblem, flips: boolean): ConvDataForm | undefined {
   const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
-  if (product(inputs) * product(outputs) <= 2 ** 12 && (problem.x[0] as number) >= 4) return "whole-maps";
-  if (!flips || inputs.length !== 2 || product(problem.dilations) !== 1) return undefined;
-  const large = product(problem.kernel) >= 16 && product(outputs) >= 512;
+  if (elementCount(inputs) * elementCount(outputs) <= 2 ** 12 && (problem.x[0] as number) >= 4)
+    return "whole-maps";
+  if (!flips || inputs.length !== 2 || elementCount(problem.dilations) !== 1) return undefined;
+  const large = elementCount(problem.kernel) >= 16 && elementCount(outputs) >= 512;
   return large && chooseRowBlock(inputs[0] as number) > 1 ? "row-blocks" : undefined;
 }
 

@@ -1,9 +1,9 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { chooseConvDataForm } from "./choose.ts";
-import { floats } from "../tensor/tensor.ts";
+import { elementCount, floats } from "../tensor/tensor.ts";
 import { byRowBlocks, byWholeMaps } from "./depthwise-data-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { inputOf, product, type Lowering } from "./lowering.ts";
+import { inputOf, type Lowering } from "./lowering.ts";
 import { transposedWindow } from "./transposed-window.ts";
 
 /**
@@ -76,7 +76,7 @@ function plainWeight(b: GradientBuilder, inputs: readonly string[]): string {
  * quarter of the time of a Slice with negative steps; that for kernels of many taps.
  */
 function reversed(b: GradientBuilder, weight: string, { x, y, kernel, group }: WindowProblem): string {
-  const taps = product(kernel);
+  const taps = elementCount(kernel);
   if (taps === 1) return weight;
   const shape = [x[1] as number, (y[1] as number) / group, ...kernel];
   if (taps <= mostTapsByProduct) {

@@ -1,17 +1,11 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { chooseConvWeightForm, chooseProductForm } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { lowerGroupedWeightGrad } from "./grouped-weight-grad.ts";
-import {
-  inputOf,
-  matMul,
-  padSpatial,
-  positions,
-  product,
-  sliceSpatial,
-  type Lowering,
-  type LoweringOptions,
-} from "./lowering.ts";
+import { inputOf, type Lowering, type LoweringOptions } from "./lowering.ts";
+import { matMul } from "./matrices.ts";
+import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
 import { unfoldByPhase } from "./phases.ts";
 
 /**
@@ -51,7 +45,7 @@ function pointwise(
     { value: dy },
     { value: seen, rows: problem.x[1] as number },
     problem.x[0] as number,
-    product(outputs),
+    elementCount(outputs),
     [problem],
     options,
   );
@@ -99,7 +93,7 @@ function unfoldX(
     { value: dy },
     { value: unfolded, rows: taps.length * channels },
     images,
-    product(outputs),
+    elementCount(outputs),
     [problem, "unfold-x"],
     options,
   );
@@ -127,7 +121,7 @@ function unfoldDy(
       { value: unfolded },
       { value: seen, rows: channels },
       images,
-      product(size),
+      elementCount(size),
       about,
       options,
     );

@@ -1,8 +1,10 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats, ints } from "../tensor/tensor.ts";
+import { elementCount, floats, ints } from "../tensor/tensor.ts";
 import { channelsOf, everyRow, rowsOfImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { type LoweringOptions, matMul, padSpatial, positions, product } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { matMul } from "./matrices.ts";
+import { padSpatial, positions } from "./spatial.ts";
 
 /**
  * Two axes. Lines of x are taken as many at a time as the first axis has strides: line `line` of block k is x's line
@@ -38,7 +40,7 @@ export function byProducts(
     { value: b.reshape(x, [-1, terms, lines]), rank: 3 },
     options,
   );
-  const wanted = floats(diagonals(problem, shifts), [lines * cells, product(problem.kernel)]);
+  const wanted = floats(diagonals(problem, shifts), [lines * cells, elementCount(problem.kernel)]);
   return b.op("MatMul", [b.reshape(products, [-1, lines * cells]), b.emitter.constant(wanted)]);
 }
 
@@ -78,7 +80,7 @@ function diagonals(problem: WindowProblem, shifts: readonly number[]): Float32Ar
   const [width, columns] = [problem.x[3] as number, problem.y[3] as number];
   const [stride, lastStride] = problem.strides as [number, number];
   const [lastDilation, lastPad] = [problem.dilations[1] as number, problem.padBegin[1] as number];
-  const [taps, size] = [tapsOf(problem), product(problem.kernel)];
+  const [taps, size] = [tapsOf(problem), elementCount(problem.kernel)];
   const ones = new Float32Array(stride * width * shifts.length * columns * size);
   for (const [tap, [i = 0, j = 0]] of positions(problem.kernel).entries()) {
     const { line, shift } = taps[i] as { line: number; shift: number };

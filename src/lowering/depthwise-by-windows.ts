@@ -1,8 +1,8 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats } from "../tensor/tensor.ts";
+import { elementCount, floats } from "../tensor/tensor.ts";
 import { mapsOf, overImages, padFlat, zeros } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { positions, product } from "./lowering.ts";
+import { positions } from "./spatial.ts";
 
 /**
  * Stride 1. With zeros between their rows, as wide for both as the taps reach, maps are sequences in which every tap
@@ -17,7 +17,7 @@ export function byWindows(b: GradientBuilder, x: string, dy: string, problem: Wi
     const [before, output] = [padBegin[axis] as number, outputs[axis] as number];
     return Math.max(size + before, output + (reach[axis] as number) - before, output);
   });
-  const steps = kernel.map((_, axis) => product(widths.slice(axis + 1)));
+  const steps = kernel.map((_, axis) => elementCount(widths.slice(axis + 1)));
   const [first, groups] = [steps[0] as number, mapsOf(problem)];
   const length = (outputs[0] as number) * first;
   const before = sumOfProducts(padBegin, steps);

@@ -1,8 +1,8 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats } from "../tensor/tensor.ts";
+import { elementCount, floats } from "../tensor/tensor.ts";
 import { chooseRowBlock } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { positions, product } from "./lowering.ts";
+import { positions } from "./spatial.ts";
 
 /**
  * dx of a depthwise convolution with small maps, as a product of whole maps with a matrix per channel:
@@ -12,7 +12,7 @@ import { positions, product } from "./lowering.ts";
 export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, problem: WindowProblem): string {
   const [images = 1, channels = 1, ...inputs] = problem.x;
   const outputs = problem.y.slice(2);
-  const shape = [product(outputs), product(inputs)] as const;
+  const shape = [elementCount(outputs), elementCount(inputs)] as const;
   const cells = positions(problem.kernel).map((tap) =>
     positions(outputs).flatMap((o, row) => {
       const at = o.map(
@@ -27,7 +27,7 @@ export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, prob
         : [];
     }),
   );
-  const matrices = b.reshape(spread(b, weight, cells, product(shape)), [channels, ...shape]);
+  const matrices = b.reshape(spread(b, weight, cells, elementCount(shape)), [channels, ...shape]);
   const byChannel = b.transpose(b.reshape(dy, [images, channels, shape[0]]), [1, 0, 2]);
   const dx = b.transpose(b.op("MatMul", [byChannel, matrices]), [1, 0, 2]);
   return b.reshape(dx, problem.x);

@@ -1,4 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { chooseDepthwiseChunk, chooseDepthwiseWeightForm, takesAllRows } from "./choose.ts";
 import { channelsOf, everyRow } from "./depthwise-maps.ts";
 import { byBlocks } from "./depthwise-by-blocks.ts";
@@ -9,7 +10,7 @@ import { byWindows } from "./depthwise-by-windows.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { ifAllRows } from "./if-all-rows.ts";
 import { inChunks } from "./in-chunks.ts";
-import { type LoweringOptions, product } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
 
 /**
  * dw of a convolution whose rows have one input channel each:
@@ -53,7 +54,7 @@ function byConvolutions(
   options: LoweringOptions,
   form: keyof typeof convolutions,
 ): string {
-  const [count, width] = [problem.y[1] as number, product(problem.kernel)];
+  const [count, width] = [problem.y[1] as number, elementCount(problem.kernel)];
   const size = chooseDepthwiseChunk(problem);
   const compute = convolutions[form];
   const pick = (inner: GradientBuilder, value: string, which: string): string =>

@@ -1,7 +1,10 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { lowerDepthwiseWeightGrad } from "./depthwise-weight-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { matMul, padSpatial, positions, product, sliceSpatial, type LoweringOptions } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { matMul } from "./matrices.ts";
+import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
 
 /**
  * dw of a grouped convolution; one of a single channel per group is depthwise. Each row meets only its own group's input channels, so these are
@@ -50,7 +53,7 @@ function grouped(
   options: LoweringOptions,
 ): string {
   const images = problem.x[0] as number;
-  const count = product(problem.y.slice(2));
+  const count = elementCount(problem.y.slice(2));
   const left = b.reshape(dy, [images, -1, 1, count]);
   const products = unfold(b, x, problem).map((seen) => {
     const right = b.reshape(seen, [images, -1, columns, count]);

@@ -1,6 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { padSpatial, positions, sliceSpatial } from "./lowering.ts";
+import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
 
 /** A kernel tap within a phase: where the slice of the padded dy begins that lies over the phase's elements. */
 export interface Tap {

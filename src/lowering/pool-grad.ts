@@ -1,7 +1,9 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { typeOf } from "../ir/graph.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { inputOf, positions, product, sliceSpatial, type Lowering } from "./lowering.ts";
+import { inputOf, type Lowering } from "./lowering.ts";
+import { positions, sliceSpatial } from "./spatial.ts";
 import { transposedWindow } from "./transposed-window.ts";
 
 /**
@@ -80,7 +82,7 @@ export const lowerAveragePoolGrad: Lowering = (b, node) => {
 
 function tiles(problem: WindowProblem): boolean {
   return (
-    product(problem.dilations) === 1 &&
+    elementCount(problem.dilations) === 1 &&
     [...problem.padBegin].every((pad) => pad === 0) &&
     problem.kernel.every(
       (size, axis) =>

@@ -3,7 +3,7 @@ import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lower
 import { guessedForms, type Forms, type Question } from "../../src/lowering/forms.ts";
 import { lowerDepthwiseWeightGrad } from "../../src/lowering/depthwise-weight-grad.ts";
 import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
-import { positions } from "../../src/lowering/lowering.ts";
+import { positions } from "../../src/lowering/spatial.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
 import type { WindowProblem } from "../../src/ops/gradient-nodes.ts";
 import { Session } from "../../src/runtime/session.ts";

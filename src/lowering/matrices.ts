@@ -1,0 +1,46 @@
+import { floats } from "../tensor/tensor.ts";
+import type { GradientBuilder } from "./gradient-builder.ts";
+import type { LoweringOptions } from "./lowering.ts";
+
+/** a · b over the last two axes, either operand transposed there; one fused operator where allowed. */
+export function matMul(
+  b: GradientBuilder,
+  left: { value: string; rank: number; transposed?: boolean },
+  right: { value: string; rank: number; transposed?: boolean },
+  options: LoweringOptions,
+): string {
+  const transA = left.transposed === true;
+  const transB = right.transposed === true;
+  if (!transA && !transB) return b.op("MatMul", [left.value, right.value]);
+  if (left.rank === 2 && right.rank === 2) {
+    return b.op("Gemm", [left.value, right.value], { transA: transA ? 1 : 0, transB: transB ? 1 : 0 });
+  }
+  if (!options.portable) {
+    const attributes = { transA: transA ? 1 : 0, transB: transB ? 1 : 0 };
+    return b.op("FusedMatMul", [left.value, right.value], attributes, "com.microsoft");
+  }
+  const first = transA ? swapLast(b, left.value, left.rank) : left.value;
+  return b.op("MatMul", [first, transB ? swapLast(b, right.value, right.rank) : right.value]);
+}
+
+function swapLast(b: GradientBuilder, value: string, rank: number): string {
+  const axes = Array.from({ length: rank }, (_, axis) => axis);
+  return b.transpose(value, [...axes.slice(0, -2), rank - 1, rank - 2]);
+}
+
+/**
+ * value, [count, rows, columns], as [count, columns, rows]. A product with ones on the diagonal is several times as fast
+ * as Transpose, which moves float by float on one thread (2304 of 112x7: 0.9 ms instead of 4.6); infinities become NaN.
+ */
+export function swapAxes(
+  b: GradientBuilder,
+  value: string,
+  columns: number,
+  options: LoweringOptions,
+): string {
+  if (options.portable) return b.transpose(value, [0, 2, 1]);
+  const ones = new Float32Array(columns * columns);
+  for (let i = 0; i < columns; i++) ones[i * columns + i] = 1;
+  const diagonal = b.emitter.constant(floats(ones, [columns, columns]));
+  return b.op("FusedMatMul", [diagonal, value], { transB: 1 }, "com.microsoft");
+}
