@@ -1,4 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { reachOf } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { choose, type Forms } from "./forms.ts";
 
@@ -103,7 +104,7 @@ function depthwiseWeightForms(problem: WindowProblem): [DepthwiseWeightForm, ...
     if (rank !== 2 || cells > 64) return ["blocks"];
     return cells > 24 ? ["blocks", "products"] : ["products", "blocks"];
   }
-  const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
+  const reach = reachOf(problem);
   const inner = elementCount(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
   if (small) return ["whole-maps", "windows"];
   if (rank === 1) return ["windows"];
@@ -141,10 +142,9 @@ export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "r
  */
 export function chooseConvDataForm(problem: WindowProblem, answers: Forms): ConvDataForm {
   const unit = problem.strides.every((stride) => stride === 1);
-  const covers = problem.kernel.every((size, axis) => {
-    const reach = (problem.dilations[axis] as number) * (size - 1);
-    return (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach;
-  });
+  const covers = reachOf(problem).every(
+    (reach, axis) => (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach,
+  );
   const [images = 1, channels = 1, ...outputs] = problem.y;
   if (problem.group > 1 && problem.group === channels && problem.group === problem.x[1]) {
     const form = chooseDepthwiseDataForm(problem, unit && covers);

@@ -1,4 +1,5 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
+import { reachOf } from "../ops/window.ts";
 import { chooseConvDataForm } from "./choose.ts";
 import { elementCount, floats } from "../tensor/tensor.ts";
 import { byRowBlocks, byWholeMaps } from "./depthwise-data-grad.ts";
@@ -42,7 +43,7 @@ export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
 };
 
 function flippedPads(problem: WindowProblem): number[] {
-  const reach = problem.kernel.map((size, axis) => (problem.dilations[axis] as number) * (size - 1));
+  const reach = reachOf(problem);
   const before = reach.map((width, axis) => width - (problem.padBegin[axis] as number));
   const after = reach.map(
     (width, axis) =>

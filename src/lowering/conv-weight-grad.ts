@@ -5,7 +5,7 @@ import type { GradientBuilder } from "./gradient-builder.ts";
 import { lowerGroupedWeightGrad } from "./grouped-weight-grad.ts";
 import { inputOf, type Lowering, type LoweringOptions } from "./lowering.ts";
 import { matMul } from "./matrices.ts";
-import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
+import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
 import { unfoldByPhase } from "./phases.ts";
 
 /**
@@ -63,27 +63,19 @@ function unfoldX(
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const [images = 1, channels = 1, ...inputs] = problem.x;
+  const [images = 1, channels = 1] = problem.x;
   const outputs = problem.y.slice(2);
   const taps = positions(problem.kernel);
-  const after = outputs.map((count, axis) => {
-    const reach = (problem.dilations[axis] as number) * ((problem.kernel[axis] as number) - 1);
-    const last = (count - 1) * (problem.strides[axis] as number) + reach;
-    return Math.max(0, last + 1 - (inputs[axis] as number) - (problem.padBegin[axis] as number));
-  });
-  const padded = padSpatial(b, x, problem.padBegin, after);
-  const paddedShape = inputs.map(
-    (size, axis) => size + (problem.padBegin[axis] as number) + (after[axis] as number),
-  );
+  const padded = padForTaps(b, x, problem);
   // Strides are taken once per phase of x, for slices without steps are the faster ones.
   const ones = problem.strides.map(() => 1);
   const pieces = taps.map((tap) => {
     const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
     const offset = starts.map((start, axis) => start % (problem.strides[axis] as number));
-    const size = paddedShape.map((width, axis) =>
+    const size = padded.shape.map((width, axis) =>
       Math.ceil((width - (offset[axis] as number)) / (problem.strides[axis] as number)),
     );
-    const phase = sliceSpatial(b, padded, paddedShape, offset, size, problem.strides);
+    const phase = sliceSpatial(b, padded.value, padded.shape, offset, size, problem.strides);
     const skipped = starts.map((start, axis) => Math.floor(start / (problem.strides[axis] as number)));
     return sliceSpatial(b, phase, size, skipped, outputs, ones);
   });

@@ -1,4 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { zerosBehind } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { chooseBlock } from "./choose.ts";
 import { mapsOf, overImages } from "./depthwise-maps.ts";
@@ -27,11 +28,7 @@ export function byBlocks(
   const [stride, dilation] = [strides[last] as number, dilations[last] as number];
   const block = chooseBlock(outputs[last] as number);
   const blocks = outputs.with(last, (outputs[last] as number) / block);
-  const reach = kernel.map((size, axis) => (size - 1) * (dilations[axis] as number));
-  const after = inputs.map((size, axis) => {
-    const met = ((outputs[axis] as number) - 1) * (strides[axis] as number) + (reach[axis] as number) + 1;
-    return Math.max(0, met - size - (padBegin[axis] as number));
-  });
+  const after = zerosBehind(problem);
   const apart = swapAxes(b, b.reshape(dy, [groups, elementCount(blocks), block]), block, options);
   const sums = b.op(
     "Conv",

@@ -1,4 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { zerosBehind } from "../ops/window.ts";
 import { floats } from "../tensor/tensor.ts";
 import { mapsOf, overImages, padFlat } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
@@ -82,10 +83,7 @@ function sumsByTap(
 const linesAbove = ({ padBegin }: WindowProblem): number => padBegin[0] as number;
 
 /** Lines of zeros that they need below it. */
-function linesBelow({ x, y, kernel, dilations, padBegin }: WindowProblem): number {
-  const reach = ((kernel[0] as number) - 1) * (dilations[0] as number);
-  return Math.max(0, (y[2] as number) + reach - (padBegin[0] as number) - (x[2] as number));
-}
+const linesBelow = (problem: WindowProblem): number => zerosBehind(problem)[0] as number;
 
 /** 1 where position o + shift is in the row, 0 elsewhere; the same in every row. */
 function insideRow(b: GradientBuilder, [rows, width]: readonly [number, number], shift: number): string {

@@ -1,4 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { reachOf } from "../ops/window.ts";
 import { elementCount, floats } from "../tensor/tensor.ts";
 import { mapsOf, overImages, padFlat, zeros } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
@@ -12,7 +13,7 @@ import { positions } from "./spatial.ts";
 export function byWindows(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
   const { kernel, dilations, padBegin } = problem;
   const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
-  const reach = kernel.map((size, axis) => (size - 1) * (dilations[axis] as number));
+  const reach = reachOf(problem);
   const widths = inputs.map((size, axis) => {
     const [before, output] = [padBegin[axis] as number, outputs[axis] as number];
     return Math.max(size + before, output + (reach[axis] as number) - before, output);

@@ -4,7 +4,7 @@ import { lowerDepthwiseWeightGrad } from "./depthwise-weight-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { matMul } from "./matrices.ts";
-import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
+import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
 
 /**
  * dw of a grouped convolution; one of a single channel per group is depthwise. Each row meets only its own group's input channels, so these are
@@ -66,19 +66,10 @@ function grouped(
 
 /** The elements of x that each kernel tap meets, in dy's spatial shape. */
 function unfold(b: GradientBuilder, x: string, problem: WindowProblem): string[] {
-  const inputs = problem.x.slice(2);
   const outputs = problem.y.slice(2);
-  const after = outputs.map((size, axis) => {
-    const reach = (problem.dilations[axis] as number) * ((problem.kernel[axis] as number) - 1);
-    const last = (size - 1) * (problem.strides[axis] as number) + reach;
-    return Math.max(0, last + 1 - (inputs[axis] as number) - (problem.padBegin[axis] as number));
-  });
-  const padded = padSpatial(b, x, problem.padBegin, after);
-  const shape = inputs.map(
-    (size, axis) => size + (problem.padBegin[axis] as number) + (after[axis] as number),
-  );
+  const padded = padForTaps(b, x, problem);
   return positions(problem.kernel).map((tap) => {
     const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
-    return sliceSpatial(b, padded, shape, starts, outputs, problem.strides);
+    return sliceSpatial(b, padded.value, padded.shape, starts, outputs, problem.strides);
   });
 }

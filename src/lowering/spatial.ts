@@ -1,3 +1,5 @@
+import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { zerosBehind } from "../ops/window.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
 /** value[.., start : start + step*(count-1) + 1 : step, ..] on every spatial axis, which begin at `firstAxis`. */
@@ -34,6 +36,21 @@ export function padSpatial(
   if ([...before, ...after].every((width) => width === 0)) return value;
   const pads = b.ints([0, 0, ...before, 0, 0, ...after]);
   return b.op("Pad", zero === undefined ? [value, pads] : [value, pads, zero]);
+}
+
+/** x, [N, C, ...spatial], with the zeros around it that its taps meet, and its spatial shape with them. */
+export function padForTaps(
+  b: GradientBuilder,
+  x: string,
+  problem: WindowProblem,
+): { value: string; shape: number[] } {
+  const { padBegin } = problem;
+  const after = zerosBehind(problem);
+  const sizes = problem.x.slice(2);
+  return {
+    value: padSpatial(b, x, padBegin, after),
+    shape: sizes.map((size, axis) => size + (padBegin[axis] as number) + (after[axis] as number)),
+  };
 }
 
 /** Every combination of one index per axis, last axis fastest. */
