@@ -6,7 +6,7 @@ import { mapsOf, overImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { swapAxes } from "./matrices.ts";
-import { positions } from "./spatial.ts";
+import { flatIndex, positions } from "./spatial.ts";
 
 /**
  * The last axis of dy is cut into blocks, and each place m in a block is an output channel: the convolution sums over
@@ -55,6 +55,3 @@ export function byBlocks(
   const diagonals = b.op("Gather", [overImages(b, sums, problem, [-1]), b.ints(wanted)], { axis: 1 });
   return b.sum(b.reshape(diagonals, [-1, elementCount(kernel), block]), [2]);
 }
-
-const flatIndex = (index: readonly number[], shape: readonly number[]): number =>
-  index.reduce((flat, value, axis) => flat * (shape[axis] as number) + value, 0);

@@ -5,6 +5,7 @@ import type { GradientBuilder } from "./gradient-builder.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { matMul } from "./matrices.ts";
 import { padSpatial, positions } from "./spatial.ts";
+import { meetings, tapPhase } from "./taps.ts";
 
 /**
  * Two axes. Lines of x are taken as many at a time as the first axis has strides: line `line` of block k is x's line
@@ -68,28 +69,24 @@ function movedLines(
 }
 
 /** Of every tap of the first axis: which line of a block of x it meets, and by how many blocks dy moves for that. */
-const tapsOf = ({ kernel, strides, dilations, padBegin }: WindowProblem): { line: number; shift: number }[] =>
-  Array.from({ length: kernel[0] as number }, (_, tap) => {
-    const [stride, at] = [strides[0] as number, tap * (dilations[0] as number) - (padBegin[0] as number)];
-    const shift = Math.floor(at / stride);
-    return { line: at - shift * stride, shift };
+const tapsOf = (problem: WindowProblem): { line: number; shift: number }[] =>
+  Array.from({ length: problem.kernel[0] as number }, (_, tap) => {
+    const { shift, phase } = tapPhase(problem, 0, tap);
+    return { line: phase, shift };
   });
 
 /** 1 where an element of g, [shift, c, line, a], counts towards a tap, 0 elsewhere. */
 function diagonals(problem: WindowProblem, shifts: readonly number[]): Float32Array<ArrayBuffer> {
   const [width, columns] = [problem.x[3] as number, problem.y[3] as number];
-  const [stride, lastStride] = problem.strides as [number, number];
-  const [lastDilation, lastPad] = [problem.dilations[1] as number, problem.padBegin[1] as number];
-  const [taps, size] = [tapsOf(problem), elementCount(problem.kernel)];
+  const [stride, lastTaps] = [problem.strides[0] as number, problem.kernel[1] as number];
+  const size = elementCount(problem.kernel);
   const ones = new Float32Array(stride * width * shifts.length * columns * size);
-  for (const [tap, [i = 0, j = 0]] of positions(problem.kernel).entries()) {
-    const { line, shift } = taps[i] as { line: number; shift: number };
+  const alongLines = meetings(problem, [1]);
+  for (const [i, { line, shift }] of tapsOf(problem).entries()) {
     const place = shifts.indexOf(shift);
-    for (let c = 0; place >= 0 && c < columns; c++) {
-      const a = c * lastStride + j * lastDilation - lastPad;
-      if (a < 0 || a >= width) continue;
-      ones[(((place * columns + c) * stride + line) * width + a) * size + tap] = 1;
-    }
+    if (place < 0) continue;
+    for (const { tap, o, at } of alongLines)
+      ones[(((place * columns + o) * stride + line) * width + at) * size + i * lastTaps + tap] = 1;
   }
   return ones;
 }

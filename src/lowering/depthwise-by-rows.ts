@@ -3,6 +3,7 @@ import { zerosBehind } from "../ops/window.ts";
 import { floats } from "../tensor/tensor.ts";
 import { mapsOf, overImages, padFlat } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
+import { tapOffset } from "./taps.ts";
 
 /** Two axes, the first of stride 1. What the taps of a convolution as wide as x are: data of [height, width], kernel. */
 interface Operands {
@@ -62,11 +63,9 @@ function sumsByTap(
   operandsOf: (shift: number) => Operands,
 ): string {
   const [taps = 1, lastTaps = 1] = problem.kernel;
-  const [dilation = 1, lastDilation = 1] = problem.dilations;
-  const [pad = 0, lastPad = 0] = problem.padBegin;
   const [width, outputs, groups] = [problem.x[3] as number, problem.y[2] as number, mapsOf(problem)];
   const sums = Array.from({ length: lastTaps }, (_, tap) => {
-    const { data, height, kernel } = operandsOf(tap * lastDilation - lastPad);
+    const { data, height, kernel } = operandsOf(tapOffset(problem, 1, tap));
     const operands = [
       b.reshape(data, [1, groups, height, width]),
       b.reshape(kernel, [groups, 1, outputs, width]),
@@ -74,7 +73,7 @@ function sumsByTap(
     return b.op("Conv", operands, { group: groups, kernel_shape: [outputs, width] });
   });
   const joined = lastTaps === 1 ? (sums[0] as string) : b.op("Concat", sums, { axis: 3 });
-  const first = Array.from({ length: taps }, (_, tap) => above - pad + tap * dilation);
+  const first = Array.from({ length: taps }, (_, tap) => above + tapOffset(problem, 0, tap));
   const total = overImages(b, joined, problem, [-1, lastTaps]);
   return b.reshape(b.op("Gather", [total, b.ints(first)], { axis: 1 }), [-1, taps * lastTaps]);
 }

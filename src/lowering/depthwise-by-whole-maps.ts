@@ -5,7 +5,7 @@ import type { GradientBuilder } from "./gradient-builder.ts";
 import { ifAllRows } from "./if-all-rows.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { matMul } from "./matrices.ts";
-import { positions } from "./spatial.ts";
+import { meetings } from "./taps.ts";
 
 /**
  * Small maps. Every element of dy times every element of x is one matrix product per row r, over all images n, of which
@@ -55,23 +55,10 @@ const mapsByImage = (
 
 /** dw, [R, taps], of g, [R, elements of dy, elements of x]. */
 function takeDiagonals(b: GradientBuilder, products: string, problem: WindowProblem): string {
-  const { kernel, strides, dilations, padBegin } = problem;
-  const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
-  const [cells, size] = [elementCount(outputs) * elementCount(inputs), elementCount(kernel)];
+  const [inputs, outputs] = [elementCount(problem.x.slice(2)), elementCount(problem.y.slice(2))];
+  const [cells, size] = [outputs * inputs, elementCount(problem.kernel)];
   const ones = new Float32Array(cells * size);
-  for (const [tap, index] of positions(kernel).entries()) {
-    for (const [place, o] of positions(outputs).entries()) {
-      const at = o.map(
-        (value, axis) =>
-          value * (strides[axis] as number) +
-          (index[axis] as number) * (dilations[axis] as number) -
-          (padBegin[axis] as number),
-      );
-      if (at.some((value, axis) => value < 0 || value >= (inputs[axis] as number))) continue;
-      const met = at.reduce((flat, value, axis) => flat * (inputs[axis] as number) + value, 0);
-      ones[(place * elementCount(inputs) + met) * size + tap] = 1;
-    }
-  }
+  for (const { tap, o, at } of meetings(problem)) ones[(o * inputs + at) * size + tap] = 1;
   const wanted = b.emitter.constant(floats(ones, [cells, size]));
   return b.op("MatMul", [b.reshape(products, [-1, cells]), wanted]);
 }

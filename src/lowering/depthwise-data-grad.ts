@@ -3,6 +3,7 @@ import { elementCount, floats } from "../tensor/tensor.ts";
 import { chooseRowBlock } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { positions } from "./spatial.ts";
+import { meetings } from "./taps.ts";
 
 /**
  * dx of a depthwise convolution with small maps, as a product of whole maps with a matrix per channel:
@@ -10,25 +11,12 @@ import { positions } from "./spatial.ts";
  *   dx[n, c, i] = sum over positions o of  dy[n, c, o] * t[c, o, i],   t[c, o, o*stride + tap*dilation - pad] = w[c, tap]
  */
 export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, problem: WindowProblem): string {
-  const [images = 1, channels = 1, ...inputs] = problem.x;
-  const outputs = problem.y.slice(2);
-  const shape = [elementCount(outputs), elementCount(inputs)] as const;
-  const cells = positions(problem.kernel).map((tap) =>
-    positions(outputs).flatMap((o, row) => {
-      const at = o.map(
-        (value, axis) =>
-          value * (problem.strides[axis] as number) +
-          (tap[axis] as number) * (problem.dilations[axis] as number) -
-          (problem.padBegin[axis] as number),
-      );
-      const inside = at.every((value, axis) => value >= 0 && value < (inputs[axis] as number));
-      return inside
-        ? [row * shape[1] + at.reduce((flat, v, axis) => flat * (inputs[axis] as number) + v, 0)]
-        : [];
-    }),
-  );
-  const matrices = b.reshape(spread(b, weight, cells, elementCount(shape)), [channels, ...shape]);
-  const byChannel = b.transpose(b.reshape(dy, [images, channels, shape[0]]), [1, 0, 2]);
+  const [images = 1, channels = 1, ...map] = problem.x;
+  const [inputs, outputs] = [elementCount(map), elementCount(problem.y.slice(2))];
+  const cells = positions(problem.kernel).map((): number[] => []);
+  for (const { tap, o, at } of meetings(problem)) cells[tap]?.push(o * inputs + at);
+  const matrices = b.reshape(spread(b, weight, cells, outputs * inputs), [channels, outputs, inputs]);
+  const byChannel = b.transpose(b.reshape(dy, [images, channels, outputs]), [1, 0, 2]);
   const dx = b.transpose(b.op("MatMul", [byChannel, matrices]), [1, 0, 2]);
   return b.reshape(dx, problem.x);
 }

@@ -60,3 +60,7 @@ export function positions(counts: readonly number[]): number[][] {
     [[]],
   );
 }
+
+/** Place of an index in a shape, row-major: where `positions` has it. */
+export const flatIndex = (index: readonly number[], shape: readonly number[]): number =>
+  index.reduce((flat, value, axis) => flat * (shape[axis] as number) + value, 0);
