@@ -1,10 +1,11 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { reachOf } from "../ops/window.ts";
 import { chooseConvDataForm } from "./choose.ts";
-import { elementCount, floats } from "../tensor/tensor.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { byRowBlocks, byWholeMaps } from "./depthwise-data-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { inputOf, type Lowering } from "./lowering.ts";
+import { diagonal, onesAt } from "./matrices.ts";
 import { transposedWindow } from "./transposed-window.ts";
 
 /**
@@ -81,8 +82,9 @@ function reversed(b: GradientBuilder, weight: string, { x, y, kernel, group }: W
   if (taps === 1) return weight;
   const shape = [x[1] as number, (y[1] as number) / group, ...kernel];
   if (taps <= mostTapsByProduct) {
-    const flat = b.op("MatMul", [b.reshape(weight, [-1, taps]), reversal(b, taps)]);
-    return b.reshape(flat, shape);
+    const antidiagonal = diagonal(taps).map(([row, column]) => [row, taps - 1 - column] as const);
+    const reversal = onesAt(b, [taps, taps], antidiagonal);
+    return b.reshape(b.op("MatMul", [b.reshape(weight, [-1, taps]), reversal]), shape);
   }
   const axes = kernel.map((_, axis) => axis + 2).filter((axis) => shape[axis] !== 1);
   const last = b.ints(axes.map(() => -1));
@@ -91,13 +93,6 @@ function reversed(b: GradientBuilder, weight: string, { x, y, kernel, group }: W
 }
 
 const mostTapsByProduct = 32;
-
-/** Ones on the antidiagonal. */
-function reversal(b: GradientBuilder, size: number): string {
-  const values = new Float32Array(size * size);
-  for (let i = 0; i < size; i++) values[i * size + size - 1 - i] = 1;
-  return b.emitter.constant(floats(values, [size, size]));
-}
 
 /** [Co, Ci/g, ...k] to [Ci, Co/g, ...k]. */
 function swapped(b: GradientBuilder, weight: string, problem: WindowProblem): string {

@@ -1,10 +1,10 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { elementCount, floats, ints } from "../tensor/tensor.ts";
+import { elementCount, ints } from "../tensor/tensor.ts";
 import { channelsOf, everyRow, rowsOfImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import type { LoweringOptions } from "./lowering.ts";
-import { matMul } from "./matrices.ts";
-import { padSpatial, positions } from "./spatial.ts";
+import { matMul, onesAt } from "./matrices.ts";
+import { flatIndex, padSpatial, positions } from "./spatial.ts";
 import { meetings, tapPhase } from "./taps.ts";
 
 /**
@@ -41,8 +41,9 @@ export function byProducts(
     { value: b.reshape(x, [-1, terms, lines]), rank: 3 },
     options,
   );
-  const wanted = floats(diagonals(problem, shifts), [lines * cells, elementCount(problem.kernel)]);
-  return b.op("MatMul", [b.reshape(products, [-1, lines * cells]), b.emitter.constant(wanted)]);
+  const size = [lines * cells, elementCount(problem.kernel)] as const;
+  const wanted = onesAt(b, size, diagonals(problem, shifts));
+  return b.op("MatMul", [b.reshape(products, [-1, lines * cells]), wanted]);
 }
 
 /**
@@ -75,18 +76,17 @@ const tapsOf = (problem: WindowProblem): { line: number; shift: number }[] =>
     return { line: phase, shift };
   });
 
-/** 1 where an element of g, [shift, c, line, a], counts towards a tap, 0 elsewhere. */
-function diagonals(problem: WindowProblem, shifts: readonly number[]): Float32Array<ArrayBuffer> {
+/** Which elements of g, [shift, c, line, a], count towards which taps: pairs of their places. */
+function diagonals(problem: WindowProblem, shifts: readonly number[]): (readonly [number, number])[] {
   const [width, columns] = [problem.x[3] as number, problem.y[3] as number];
   const [stride, lastTaps] = [problem.strides[0] as number, problem.kernel[1] as number];
-  const size = elementCount(problem.kernel);
-  const ones = new Float32Array(stride * width * shifts.length * columns * size);
+  const shape = [shifts.length, columns, stride, width];
   const alongLines = meetings(problem, [1]);
-  for (const [i, { line, shift }] of tapsOf(problem).entries()) {
+  return tapsOf(problem).flatMap(({ line, shift }, i) => {
     const place = shifts.indexOf(shift);
-    if (place < 0) continue;
-    for (const { tap, o, at } of alongLines)
-      ones[(((place * columns + o) * stride + line) * width + at) * size + i * lastTaps + tap] = 1;
-  }
-  return ones;
+    if (place < 0) return [];
+    return alongLines.map(
+      ({ tap, o, at }) => [flatIndex([place, o, line, at], shape), i * lastTaps + tap] as const,
+    );
+  });
 }

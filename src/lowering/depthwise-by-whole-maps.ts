@@ -1,10 +1,10 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { elementCount, floats } from "../tensor/tensor.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { channelsOf, everyRow, rowsOfImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { ifAllRows } from "./if-all-rows.ts";
 import type { LoweringOptions } from "./lowering.ts";
-import { matMul } from "./matrices.ts";
+import { matMul, onesAt } from "./matrices.ts";
 import { meetings } from "./taps.ts";
 
 /**
@@ -57,8 +57,6 @@ const mapsByImage = (
 function takeDiagonals(b: GradientBuilder, products: string, problem: WindowProblem): string {
   const [inputs, outputs] = [elementCount(problem.x.slice(2)), elementCount(problem.y.slice(2))];
   const [cells, size] = [outputs * inputs, elementCount(problem.kernel)];
-  const ones = new Float32Array(cells * size);
-  for (const { tap, o, at } of meetings(problem)) ones[(o * inputs + at) * size + tap] = 1;
-  const wanted = b.emitter.constant(floats(ones, [cells, size]));
-  return b.op("MatMul", [b.reshape(products, [-1, cells]), wanted]);
+  const met = meetings(problem).map(({ tap, o, at }) => [o * inputs + at, tap] as const);
+  return b.op("MatMul", [b.reshape(products, [-1, cells]), onesAt(b, [cells, size], met)]);
 }

@@ -1,8 +1,9 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { reachOf } from "../ops/window.ts";
-import { elementCount, floats } from "../tensor/tensor.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { mapsOf, overImages, padFlat, zeros } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
+import { diagonal, onesAt } from "./matrices.ts";
 import { positions } from "./spatial.ts";
 
 /**
@@ -58,19 +59,12 @@ function widen(
     if (width > size) {
       wide =
         axis === shape.length - 1
-          ? b.op("MatMul", [b.reshape(wide, [-1, size]), diagonal(b, size, width)])
+          ? b.op("MatMul", [b.reshape(wide, [-1, size]), onesAt(b, [size, width], diagonal(size))])
           : b.op("Concat", [wide, zeros(b, current.with(axis, width - size))], { axis });
     }
     current = current.with(axis, width);
   }
   return wide;
-}
-
-/** [size, width] with ones where row and column are the same. */
-function diagonal(b: GradientBuilder, size: number, width: number): string {
-  const ones = new Float32Array(size * width);
-  for (let i = 0; i < size; i++) ones[i * width + i] = 1;
-  return b.emitter.constant(floats(ones, [size, width]));
 }
 
 const sumOfProducts = (a: readonly number[], c: readonly number[]): number =>

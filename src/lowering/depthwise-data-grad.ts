@@ -1,8 +1,9 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { elementCount, floats } from "../tensor/tensor.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { chooseRowBlock } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { positions } from "./spatial.ts";
+import { onesAt } from "./matrices.ts";
+import { flatIndex, positions } from "./spatial.ts";
 import { meetings } from "./taps.ts";
 
 /**
@@ -13,9 +14,9 @@ import { meetings } from "./taps.ts";
 export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, problem: WindowProblem): string {
   const [images = 1, channels = 1, ...map] = problem.x;
   const [inputs, outputs] = [elementCount(map), elementCount(problem.y.slice(2))];
-  const cells = positions(problem.kernel).map((): number[] => []);
-  for (const { tap, o, at } of meetings(problem)) cells[tap]?.push(o * inputs + at);
-  const matrices = b.reshape(spread(b, weight, cells, outputs * inputs), [channels, outputs, inputs]);
+  const size = [elementCount(problem.kernel), outputs * inputs] as const;
+  const met = meetings(problem).map(({ tap, o, at }) => [tap, o * inputs + at] as const);
+  const matrices = b.reshape(spread(b, weight, size, met), [channels, outputs, inputs]);
   const byChannel = b.transpose(b.reshape(dy, [images, channels, outputs]), [1, 0, 2]);
   const dx = b.transpose(b.op("MatMul", [byChannel, matrices]), [1, 0, 2]);
   return b.reshape(dx, problem.x);
@@ -39,15 +40,12 @@ export function byRowBlocks(
   const [rows = 1, columns = 1] = problem.kernel;
   const block = chooseRowBlock(height);
   const tall = block + rows - 1;
-  const cells = positions(problem.kernel).map(([h = 0, k = 0]) =>
-    Array.from({ length: block }, (_, m) => (m * tall + m + rows - 1 - h) * columns + columns - 1 - k),
-  );
-  const kernels = b.reshape(spread(b, weight, cells, block * tall * columns), [
-    channels * block,
-    1,
-    tall,
-    columns,
-  ]);
+  const cells = positions([rows, columns, block]).map(([h = 0, k = 0, m = 0]) => {
+    const place = flatIndex([m, m + rows - 1 - h, columns - 1 - k], [block, tall, columns]);
+    return [h * columns + k, place] as const;
+  });
+  const moved = spread(b, weight, [rows * columns, block * tall * columns], cells);
+  const kernels = b.reshape(moved, [channels * block, 1, tall, columns]);
   const dx = b.op("Conv", [dy, kernels], {
     group: channels,
     kernel_shape: [tall, columns],
@@ -58,15 +56,12 @@ export function byRowBlocks(
   return b.reshape(b.transpose(apart, [0, 1, 3, 2, 4]), problem.x);
 }
 
-/** Each channel's taps written to all of their cells of an otherwise empty row: a product with ones, which is exact. */
+/** [channels, size]: each channel's taps at the places that `cells`, pairs of tap and place, give them; zeros elsewhere. */
 function spread(
   b: GradientBuilder,
   weight: string,
-  cells: readonly (readonly number[])[],
-  size: number,
+  [taps, size]: readonly [taps: number, size: number],
+  cells: readonly (readonly [tap: number, place: number])[],
 ): string {
-  const values = new Float32Array(cells.length * size);
-  for (const [tap, own] of cells.entries()) for (const cell of own) values[tap * size + cell] = 1;
-  const ones = b.emitter.constant(floats(values, [cells.length, size]));
-  return b.op("MatMul", [b.reshape(weight, [-1, cells.length]), ones]);
+  return b.op("MatMul", [b.reshape(weight, [-1, taps]), onesAt(b, [taps, size], cells)]);
 }

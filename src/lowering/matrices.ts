@@ -39,8 +39,23 @@ export function swapAxes(
   options: LoweringOptions,
 ): string {
   if (options.portable) return b.transpose(value, [0, 2, 1]);
-  const ones = new Float32Array(columns * columns);
-  for (let i = 0; i < columns; i++) ones[i * columns + i] = 1;
-  const diagonal = b.emitter.constant(floats(ones, [columns, columns]));
-  return b.op("FusedMatMul", [diagonal, value], { transB: 1 }, "com.microsoft");
+  const identity = onesAt(b, [columns, columns], diagonal(columns));
+  return b.op("FusedMatMul", [identity, value], { transB: 1 }, "com.microsoft");
 }
+
+/** Row and column of an element of a matrix. */
+type Cell = readonly [row: number, column: number];
+
+/** A constant matrix with ones at the given cells and zeros elsewhere: products with it move values and are exact. */
+export function onesAt(
+  b: GradientBuilder,
+  [rows, columns]: readonly [rows: number, columns: number],
+  cells: Iterable<Cell>,
+): string {
+  const values = new Float32Array(rows * columns);
+  for (const [row, column] of cells) values[row * columns + column] = 1;
+  return b.emitter.constant(floats(values, [rows, columns]));
+}
+
+/** The first `size` cells whose row and column are the same. */
+export const diagonal = (size: number): Cell[] => Array.from({ length: size }, (_, i) => [i, i]);
