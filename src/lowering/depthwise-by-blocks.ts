@@ -1,7 +1,7 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { zerosBehind } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { chooseBlock } from "./choose.ts";
+import { chooseBlock } from "./choose-depthwise.ts";
 import { mapsOf, overImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import type { LoweringOptions } from "./lowering.ts";

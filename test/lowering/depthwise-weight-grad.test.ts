@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lowering/choose.ts";
+import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lowering/choose-depthwise.ts";
 import { guessedForms, type Forms, type Question } from "../../src/lowering/forms.ts";
 import { lowerDepthwiseWeightGrad } from "../../src/lowering/depthwise-weight-grad.ts";
 import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
