@@ -2,7 +2,7 @@ import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { reachOf } from "../ops/window.ts";
 import { chooseConvDataForm } from "./choose.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { byRowBlocks, byWholeMaps } from "./depthwise-data-grad.ts";
+import { dataByRowBlocks, dataByWholeMaps } from "./depthwise-data-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { inputOf, type Lowering } from "./lowering.ts";
 import { diagonal, onesAt } from "./matrices.ts";
@@ -19,9 +19,9 @@ export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
   const problem = windowProblemOf(node);
   const dy = inputOf(node, 0);
   const form = chooseConvDataForm(problem, forms);
-  if (form === "whole-maps") return byWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
+  if (form === "whole-maps") return dataByWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
   if (form === "row-blocks")
-    return byRowBlocks(b, dy, plainWeight(b, node.inputs), problem, flippedPads(problem));
+    return dataByRowBlocks(b, dy, plainWeight(b, node.inputs), problem, flippedPads(problem));
   if (form === "flipped-conv") {
     const pads = flippedPads(problem);
     const attributes = {
@@ -43,12 +43,11 @@ export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
   });
 };
 
+/** Zeros around dy with which a convolution of stride 1 with w' has x's size: reach - padBegin, x - y + padBegin. */
 function flippedPads(problem: WindowProblem): number[] {
-  const reach = reachOf(problem);
-  const before = reach.map((width, axis) => width - (problem.padBegin[axis] as number));
-  const after = reach.map(
-    (width, axis) =>
-      (problem.x[axis + 2] as number) - (problem.y[axis + 2] as number) + width - (before[axis] as number),
+  const before = reachOf(problem).map((reach, axis) => reach - (problem.padBegin[axis] as number));
+  const after = problem.padBegin.map(
+    (pad, axis) => (problem.x[axis + 2] as number) - (problem.y[axis + 2] as number) + pad,
   );
   return [...before, ...after];
 }

@@ -11,7 +11,12 @@ import { meetings } from "./taps.ts";
  *
  *   dx[n, c, i] = sum over positions o of  dy[n, c, o] * t[c, o, i],   t[c, o, o*stride + tap*dilation - pad] = w[c, tap]
  */
-export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, problem: WindowProblem): string {
+export function dataByWholeMaps(
+  b: GradientBuilder,
+  dy: string,
+  weight: string,
+  problem: WindowProblem,
+): string {
   const [images = 1, channels = 1, ...map] = problem.x;
   const [inputs, outputs] = [elementCount(map), elementCount(problem.y.slice(2))];
   const size = [elementCount(problem.kernel), outputs * inputs] as const;
@@ -29,7 +34,7 @@ export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, prob
  *
  *   f[c*B + m, m + (Kh-1 - h), Kw-1 - k] = w[c, h, k]
  */
-export function byRowBlocks(
+export function dataByRowBlocks(
   b: GradientBuilder,
   dy: string,
   weight: string,
