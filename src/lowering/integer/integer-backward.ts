@@ -4,9 +4,8 @@ import { Emitter } from "../../ir/emit.ts";
 import { cloneGraph, indexGraph, type GraphIndex } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
-import { tensorOf, viewAs } from "../../tensor/tensor.ts";
+import { elementCount, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
-import { product } from "../lowering.ts";
 import { codedConvWeightGrad, fitsIntegerProduct } from "./coded-weight-grad.ts";
 import { operandOf } from "./operands.ts";
 import { unfoldsInput } from "../choose.ts";
@@ -108,9 +107,9 @@ class Rewriter {
     const b = this.#build;
     const [images, channels, ...sizes] = shape as [number, number, ...number[]];
     const since = b.emitter.graph.nodes.length;
-    const maps = b.reshape(from.codes, [images, product(sizes), channels]);
+    const maps = b.reshape(from.codes, [images, elementCount(sizes), channels]);
     const ones = b.emitter.constant(
-      tensorOf("uint8", [1, product(sizes)], new Uint8Array(product(sizes)).fill(1)),
+      tensorOf("uint8", [1, elementCount(sizes)], new Uint8Array(elementCount(sizes)).fill(1)),
     );
     const sums = b.op("MatMulInteger", [ones, maps, zeroCode(b), from.zeroPoint]);
     const scaled = b.mul(b.cast(b.reshape(sums, [images, channels]), "float32"), from.scale);
@@ -125,7 +124,7 @@ class Rewriter {
   #dequantize({ codes, scale, zeroPoint }: Coded, value: string): void {
     const b = this.#build;
     const shape = this.#plan.shapes.get(value) as readonly number[];
-    const flat = b.reshape(channelsFirst(b, codes, shape.length), [-1, product(shape.slice(2))]);
+    const flat = b.reshape(channelsFirst(b, codes, shape.length), [-1, elementCount(shape.slice(2))]);
     const values = b.op("DequantizeLinear", [flat, scale, zeroPoint]);
     b.emitter.op("Reshape", [values, b.ints(shape)], {}, { outputs: [value] });
   }
