@@ -1,4 +1,4 @@
-import { typeOf } from "../ir/graph.ts";
+import { shapeOf } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 
 /**
@@ -26,9 +26,7 @@ export function countMacs(graph: Graph, node: Node): number {
 }
 
 function sizes(graph: Graph, name: string | undefined): number[] | undefined {
-  const type = name === undefined ? undefined : typeOf(graph, name);
-  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
-  return type.shape.map((dim) => (typeof dim === "number" ? dim : 1));
+  return shapeOf(graph, name)?.map((dim) => (typeof dim === "number" ? dim : 1));
 }
 
 const product = (values: readonly number[]): number => values.reduce((total, value) => total * value, 1);

@@ -1,6 +1,6 @@
 import { InternalError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, createValue, indexGraph, typeOf } from "../ir/graph.ts";
+import { cloneModel, createValue, dtypeOf, indexGraph, shapeOf } from "../ir/graph.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../quantization/types.ts";
 import type { DataType } from "../tensor/data-type.ts";
@@ -46,7 +46,7 @@ export function cutLayers(
       const own = codesType(graph, codes, node.inputs[2]);
       const dtype = activation.signed ? "int8" : "uint8";
       const input = emit.fresh(`${codes}.in`);
-      graph.inputs.push(createValue(input, dtype, shapeOf(graph, tensor)));
+      graph.inputs.push(createValue(input, dtype, shapeOf(graph, codes)));
       const packed = own === "int4" || own === "uint4";
       node.inputs[0] = packed ? cast(added, input, own) : input;
       const output = packed ? cast(emit, codes, dtype) : codes;
@@ -67,12 +67,5 @@ function cast(emit: Emitter, value: string, to: DataType): string {
 
 /** Element type of codes: that of the zero point beside them. */
 function codesType(graph: Graph, codes: string, zeroPoint: string | undefined): DataType | undefined {
-  const type = typeOf(graph, codes);
-  if (type?.kind === "tensor") return type.dtype;
-  return zeroPoint === undefined ? undefined : graph.initializers.get(zeroPoint)?.dtype;
-}
-
-function shapeOf(graph: Graph, tensor: string): (string | number | undefined)[] | undefined {
-  const type = typeOf(graph, `${tensor}.codes`);
-  return type?.kind === "tensor" ? type.shape : undefined;
+  return dtypeOf(graph, codes) ?? dtypeOf(graph, zeroPoint);
 }

@@ -175,11 +175,30 @@ export function typeOf(graph: Graph, name: string): ValueType | undefined {
   return tensor === undefined ? undefined : tensorType(tensor.dtype, tensor.dims);
 }
 
+/** The element type of a value, where it is known to be a tensor. */
+export function dtypeOf(graph: Graph, name: string | undefined): DataType | undefined {
+  const type = name === undefined ? undefined : typeOf(graph, name);
+  return type?.kind === "tensor" ? type.dtype : undefined;
+}
+
+/** The shape of a value, where it is known to be a tensor of known rank; dimensions may be open. */
+export function shapeOf(graph: Graph, name: string | undefined): Dim[] | undefined {
+  const type = name === undefined ? undefined : typeOf(graph, name);
+  return type?.kind === "tensor" ? type.shape : undefined;
+}
+
 /** The shape of a value when every dimension is a known number. */
 export function staticShape(graph: Graph, name: string): number[] | undefined {
-  const type = typeOf(graph, name);
-  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
-  return type.shape.every((dim): dim is number => typeof dim === "number") ? type.shape : undefined;
+  const shape = shapeOf(graph, name);
+  return shape?.every((dim): dim is number => typeof dim === "number") === true ? shape : undefined;
+}
+
+/** Whether two values are known to have the same shape: the same number or the same symbol in every dimension. */
+export function sameShape(graph: Graph, a: string | undefined, b: string | undefined): boolean {
+  const left = shapeOf(graph, a);
+  const right = shapeOf(graph, b);
+  if (left === undefined || right?.length !== left.length) return false;
+  return left.every((dim, i) => dim !== undefined && dim !== "" && dim === right[i]);
 }
 
 /** Every name in use in a graph and its subgraphs: values, and nodes. */

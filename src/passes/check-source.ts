@@ -1,4 +1,5 @@
 import { modelError, unsupportedError } from "../errors.ts";
+import { dtypeOf } from "../ir/graph.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import { verifyModel } from "../ir/verify.ts";
 import type { DataType } from "../tensor/data-type.ts";
@@ -30,10 +31,7 @@ export const checkSource = definePass({
 });
 
 function checkElementTypes(graph: Graph): void {
-  const ports = requiredInputs(graph).map(({ name, type }) => ({
-    name,
-    dtype: type?.kind === "tensor" ? type.dtype : undefined,
-  }));
+  const ports = requiredInputs(graph).map(({ name }) => ({ name, dtype: dtypeOf(graph, name) }));
   const weights = [...graph.initializers]
     .filter(([, tensor]) => tensor.dims.length >= 2)
     .map(([name, tensor]) => ({ name, dtype: tensor.dtype }));

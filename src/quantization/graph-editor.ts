@@ -1,6 +1,6 @@
 import { modelError } from "../errors.ts";
 import { attributesOf, type AttributeInput, subgraphsOf } from "../ir/attributes.ts";
-import { cloneModel, createValue, typeOf, usedNames } from "../ir/graph.ts";
+import { cloneModel, createValue, usedNames } from "../ir/graph.ts";
 import type { Dim, Graph, Model, Node } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -67,12 +67,6 @@ export function makeNode(
     docString: "",
     metadata: new Map(),
   };
-}
-
-/** The shape of a tensor value as far as it is known. */
-export function shapeOf(graph: Graph, name: string): Dim[] | undefined {
-  const type = typeOf(graph, name);
-  return type?.kind === "tensor" ? type.shape : undefined;
 }
 
 /** Replaces the names that a node and its subgraphs read. */

@@ -1,9 +1,9 @@
-import type { GraphIndex } from "../ir/graph.ts";
+import { type GraphIndex, shapeOf } from "../ir/graph.ts";
 import type { Node } from "../ir/model.ts";
 import { codeOf } from "../tensor/affine.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import { scalar, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
-import { claim, makeNode, shapeOf, sharedConstant } from "./graph-editor.ts";
+import { claim, makeNode, sharedConstant } from "./graph-editor.ts";
 import type { Insertion } from "./insert.ts";
 import { formatOf } from "./parameters.ts";
 import { packInt4 } from "./pack-int4.ts";

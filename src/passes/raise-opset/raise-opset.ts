@@ -1,8 +1,8 @@
 import { unsupportedError } from "../../errors.ts";
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createGraph, typeOf } from "../../ir/graph.ts";
-import type { Graph, Node, TensorValueType } from "../../ir/model.ts";
+import { cloneModel, createGraph, shapeOf } from "../../ir/graph.ts";
+import type { Dim, Graph, Node } from "../../ir/model.ts";
 import { definePass, type Pass } from "../define-pass.ts";
 import { dropStaleInfo } from "../edit-graph.ts";
 import type { RaiseContext } from "./rule.ts";
@@ -42,13 +42,10 @@ export function irVersionFor(opset: number): number {
   return opset >= 21 ? 10 : opset >= 19 ? 9 : 8;
 }
 
-type TypeLookup = (name: string) => TensorValueType | undefined;
+type ShapeLookup = (name: string) => readonly Dim[] | undefined;
 
-function raiseGraph(graph: Graph, from: number, to: number, outer: TypeLookup): string[] {
-  const lookup: TypeLookup = (name) => {
-    const type = typeOf(graph, name);
-    return type?.kind === "tensor" ? type : outer(name);
-  };
+function raiseGraph(graph: Graph, from: number, to: number, outer: ShapeLookup): string[] {
+  const lookup: ShapeLookup = (name) => shapeOf(graph, name) ?? outer(name);
   const failures = graph.nodes.flatMap(subgraphsOf).flatMap((inner) => raiseGraph(inner, from, to, lookup));
   const context = createRaiseContext(graph, lookup);
   for (let version = from + 1; version <= to; version++) {
@@ -68,7 +65,7 @@ function ruleFor(
   return Object.hasOwn(raiseRules, opType) ? raiseRules[opType]?.[version] : undefined;
 }
 
-function createRaiseContext(graph: Graph, lookup: TypeLookup): RaiseContext {
+function createRaiseContext(graph: Graph, lookup: ShapeLookup): RaiseContext {
   const emit = new Emitter(graph);
   const make = (
     node: Node,
@@ -84,7 +81,7 @@ function createRaiseContext(graph: Graph, lookup: TypeLookup): RaiseContext {
   return {
     graph,
     emit,
-    typeOf: (name) => (name === undefined ? undefined : lookup(name)),
+    shapeOf: lookup,
     insertBefore(node, opType, inputs, attributes = {}) {
       const output = emit.fresh(`${node.outputs[0]}.${opType.toLowerCase()}`);
       graph.nodes.splice(graph.nodes.indexOf(node), 0, make(node, opType, inputs, attributes, output));

@@ -1,13 +1,13 @@
 import type { Emitter } from "../../ir/emit.ts";
-import type { Graph, Node, TensorValueType } from "../../ir/model.ts";
+import type { Dim, Graph, Node } from "../../ir/model.ts";
 
 /** What a rule may use while it rewrites one node of the graph (which the pass owns). */
 export interface RaiseContext {
   readonly graph: Graph;
   /** Makes constants and fresh names in the graph. */
   readonly emit: Emitter;
-  /** The type of a value, where it is known. */
-  typeOf(name: string | undefined): TensorValueType | undefined;
+  /** The shape of a value, where its rank is known. */
+  shapeOf(name: string): readonly Dim[] | undefined;
   /** Puts nodes in front of or behind `node`, where one node is not enough. */
   insertBefore(
     node: Node,
