@@ -1,5 +1,5 @@
 import type { DataType } from "../tensor/data-type.ts";
-import { subgraphsOf } from "./attributes.ts";
+import { attributesOf, type AttributeInput, subgraphsOf } from "./attributes.ts";
 import type { Dim, FunctionDef, Graph, Model, Node, TensorValueType, Value, ValueType } from "./model.ts";
 
 /** An empty graph. */
@@ -36,6 +36,30 @@ export function createModel(
     graph,
     metadata: new Map(),
     functions: [],
+  };
+}
+
+/** What a node is made of; the default domain and no attributes unless given. */
+export interface NodeFields {
+  name: string;
+  opType: string;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes?: Readonly<Record<string, AttributeInput | undefined>> | undefined;
+  domain?: string | undefined;
+}
+
+export function createNode({ name, opType, inputs, outputs, attributes, domain }: NodeFields): Node {
+  return {
+    name,
+    opType,
+    domain: domain ?? "",
+    overload: "",
+    inputs: [...inputs],
+    outputs: [...outputs],
+    attributes: attributesOf(attributes ?? {}),
+    docString: "",
+    metadata: new Map(),
   };
 }
 

@@ -1,6 +1,5 @@
 import { subgraphsOf } from "../../ir/attributes.ts";
-import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createGraph, usedNames } from "../../ir/graph.ts";
+import { cloneModel, createGraph, createNode, usedNames } from "../../ir/graph.ts";
 import type { FunctionDef, Graph, Model, Node } from "../../ir/model.ts";
 import { definePass, type PassContext } from "../define-pass.ts";
 import { replaceNode } from "../edit-graph.ts";
@@ -80,13 +79,13 @@ function expand(call: Node, definition: FunctionDef, { model, fresh }: Inliner):
     if (!model.opsets.has(domain)) model.opsets.set(domain, version);
   const names = new Map<string, string>([["", ""]]);
   definition.inputs.forEach((name, i) => names.set(name, call.inputs[i] ?? ""));
-  const passed = new Emitter(createGraph(""));
+  const passed: Node[] = [];
   definition.outputs.forEach((name, i) => {
     const wanted = call.outputs[i] ?? "";
     if (wanted === "") return;
     const source = names.get(name);
     if (source === undefined) names.set(name, wanted);
-    else passed.node("Identity", [source], { name: fresh(`${call.name}/Identity`), outputs: [wanted] });
+    else passed.push(identity(fresh(`${call.name}/Identity`), source, wanted));
   });
   const rename = (name: string): string => {
     const known = names.get(name);
@@ -97,8 +96,11 @@ function expand(call: Node, definition: FunctionDef, { model, fresh }: Inliner):
   };
   const nameNode = (name: string): string => fresh(`${call.name}/${name}`);
   const attributes = boundAttributes(definition, call);
-  return [...instantiate(definition.nodes, { attributes, rename, nameNode }), ...passed.graph.nodes];
+  return [...instantiate(definition.nodes, { attributes, rename, nameNode }), ...passed];
 }
+
+const identity = (name: string, input: string, output: string): Node =>
+  createNode({ name, opType: "Identity", inputs: [input], outputs: [output] });
 
 /** Forgets functions that nothing calls any more, and domains that held nothing else. */
 function dropUncalled(model: Model): void {

@@ -1,7 +1,7 @@
 import { unsupportedError } from "../../errors.ts";
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createGraph, shapeOf } from "../../ir/graph.ts";
+import { cloneModel, createNode, shapeOf } from "../../ir/graph.ts";
 import type { Dim, Graph, Node } from "../../ir/model.ts";
 import { definePass, type Pass } from "../define-pass.ts";
 import { dropStaleInfo } from "../edit-graph.ts";
@@ -73,11 +73,8 @@ function createRaiseContext(graph: Graph, lookup: ShapeLookup): RaiseContext {
     inputs: readonly string[],
     attributes: Record<string, number>,
     output: string,
-  ): Node => {
-    const made = new Emitter(createGraph(""));
-    made.node(opType, inputs, { attributes, outputs: [output], name: emit.fresh(`${node.name}/${opType}`) });
-    return made.graph.nodes[0] as Node;
-  };
+  ): Node =>
+    createNode({ name: emit.fresh(`${node.name}/${opType}`), opType, inputs, outputs: [output], attributes });
   return {
     graph,
     emit,
