@@ -1,9 +1,9 @@
 import type { Model, Node } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
+import { countMacs } from "../ops/count-macs.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
 import { originOf, withoutToken } from "../runtime/kernel-names.ts";
 import { readOptimized } from "../runtime/read-optimized.ts";
-import { countMacs } from "./count-macs.ts";
 import { findIntegerNodes } from "./integer-kernels.ts";
 
 export interface AuditedNode {

@@ -1,9 +1,10 @@
 import { shapeOf } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
+import { elementCount } from "../tensor/tensor.ts";
 
 /**
- * Multiply-accumulates of a node for one sample (open dimensions count as 1); 0 for operators without products of
- * matrices or where shapes are unknown.
+ * Multiply-accumulates of a node (open dimensions count as 1, so that a model of open batch gives those of one
+ * sample); 0 for operators without products of matrices or where shapes are unknown.
  */
 export function countMacs(graph: Graph, node: Node): number {
   if (node.domain !== "") return 0;
@@ -13,13 +14,13 @@ export function countMacs(graph: Graph, node: Node): number {
   if (output === undefined || weight === undefined || input === undefined) return 0;
   switch (node.opType) {
     case "Conv":
-      return product(output) * product(weight.slice(1));
+      return elementCount(output) * elementCount(weight.slice(1));
     case "ConvTranspose":
-      return product(input) * product(weight.slice(1));
+      return elementCount(input) * elementCount(weight.slice(1));
     case "Gemm":
-      return product(output) * (product(weight) / (output.at(-1) ?? 1));
+      return elementCount(output) * (elementCount(weight) / (output.at(-1) ?? 1));
     case "MatMul":
-      return product(output) * (input.at(-1) ?? 1);
+      return elementCount(output) * (input.at(-1) ?? 1);
     default:
       return 0;
   }
@@ -28,5 +29,3 @@ export function countMacs(graph: Graph, node: Node): number {
 function sizes(graph: Graph, name: string | undefined): number[] | undefined {
   return shapeOf(graph, name)?.map((dim) => (typeof dim === "number" ? dim : 1));
 }
-
-const product = (values: readonly number[]): number => values.reduce((total, value) => total * value, 1);
