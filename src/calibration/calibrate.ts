@@ -5,14 +5,14 @@ import { dataError, modelError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { withSession } from "../runtime/open-model.ts";
-import { type Session } from "../runtime/session.ts";
+import type { RuntimeOptions, Session } from "../runtime/session.ts";
 import type { CodeFormat, ValueRange } from "../tensor/affine.ts";
 import { type Tensor, viewAs } from "../tensor/tensor.ts";
 import { batchDetector, buildObservedGraph } from "./observed-graph.ts";
 import type { ObserverStage } from "./observers/observer.ts";
 import { type CalibrationMethod, observerFor, observers } from "./observers/table.ts";
 
-export interface CalibrationOptions {
+export interface CalibrationOptions extends RuntimeOptions {
   /** How ranges are found. Default "auto": mse for 4-bit values, minmax for others. */
   method?: CalibrationMethod;
   /** Codes that each value will get, for methods that weigh the quantization error. Default: 8 bits, unsigned. */
@@ -21,8 +21,6 @@ export interface CalibrationOptions {
   samples?: number;
   /** Samples per run; does not change the result. Default 32; a model of fixed batch size has its own. */
   batch?: number;
-  threads?: number;
-  provider?: string;
   logger?: Logger;
   signal?: AbortSignal;
 }
@@ -123,9 +121,9 @@ async function runPass(
 ): Promise<void> {
   const hasBatch = batchDetector(model);
   const observed = buildObservedGraph(model, stages, hasBatch);
-  const { batch, dropLast, logger, stage, signal } = options;
+  const { batch, dropLast, logger, stage, signal, provider, threads } = options;
   const total = dropLast ? samples.length - (samples.length % batch) : samples.length;
-  await withSession(observed.model, sessionOptions(options), async (session) => {
+  await withSession(observed.model, { provider, threads }, async (session) => {
     let done = 0;
     for await (const part of batches(samples, { batch, dropLast })) {
       signal?.throwIfAborted();
@@ -141,10 +139,6 @@ async function runPass(
       logger.progress(stage, done, total);
     }
   });
-}
-
-function sessionOptions({ threads, provider }: CalibrationOptions): { threads?: number; provider?: string } {
-  return { ...(threads === undefined ? {} : { threads }), ...(provider === undefined ? {} : { provider }) };
 }
 
 /** What the session takes of a batch. */

@@ -8,7 +8,7 @@ import { codeOf } from "../tensor/affine.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import { type Cut, cutLayers } from "./cut-layers.ts";
 import { referenceSession, selectOutputs } from "./reference-model.ts";
-import { feedsOf, type RunOptions, runtimeOptions } from "./run-options.ts";
+import { feedsOf, type RunOptions } from "./run-options.ts";
 
 /** How the codes of one quantized value differ between the deployed and the reference model on equal layer inputs. */
 export interface LayerComparison {
@@ -42,11 +42,11 @@ export async function compareLayers(
     beyondOne: 0,
     total: 0,
   }));
-  const runtime = runtimeOptions(options);
-  await withSession(observed, { ...runtime, ...referenceSession }, (source) =>
-    withSession(model, runtime, async (target) => {
-      for await (const batch of batches(dataset, { batch: options.batch, dropLast: options.dropLast })) {
-        options.signal?.throwIfAborted();
+  const { batch: size, dropLast, provider, threads, signal } = options;
+  await withSession(observed, { provider, threads, ...referenceSession }, (source) =>
+    withSession(model, { provider, threads }, async (target) => {
+      for await (const batch of batches(dataset, { batch: size, dropLast })) {
+        signal?.throwIfAborted();
         const seen = await source.run(feedsOf(source, batch, dataset.name));
         const expected = cuts.map((cut, i) => encode(seen[values[i] as string] as Tensor, cut));
         const feeds = feedsOf(

@@ -3,7 +3,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { type ModelSource, withSession } from "../runtime/open-model.ts";
 import { type Tensor, viewAs } from "../tensor/tensor.ts";
 import { referenceSession } from "./reference-model.ts";
-import { feedsOf, type RunOptions, runtimeOptions } from "./run-options.ts";
+import { feedsOf, type RunOptions } from "./run-options.ts";
 import type { Model } from "../ir/model.ts";
 import type { Logger } from "../log.ts";
 
@@ -28,14 +28,14 @@ export async function compareOutputs(
   dataset: Dataset,
   options: RunOptions & { logger: Logger },
 ): Promise<OutputComparison> {
-  const runtime = runtimeOptions(options);
+  const { batch: size, dropLast, provider, threads, signal, logger } = options;
   const sums = new Map<string, Sums>();
   const classes = { equal: 0, total: 0 };
   let samples = 0;
-  await withSession(reference, { ...runtime, ...referenceSession }, (source) =>
-    withSession(deployed, runtime, async (target) => {
-      for await (const batch of batches(dataset, { batch: options.batch, dropLast: options.dropLast })) {
-        options.signal?.throwIfAborted();
+  await withSession(reference, { provider, threads, ...referenceSession }, (source) =>
+    withSession(deployed, { provider, threads }, async (target) => {
+      for await (const batch of batches(dataset, { batch: size, dropLast })) {
+        signal?.throwIfAborted();
         const expected = await source.run(feedsOf(source, batch, dataset.name));
         const computed = await target.run(feedsOf(target, batch, dataset.name));
         const names = Object.keys(expected).filter((name) => expected[name]?.dtype === "float32");
@@ -44,7 +44,7 @@ export async function compareOutputs(
         if (ranked !== undefined)
           addAgreement(classes, expected[ranked] as Tensor, computed[ranked] as Tensor);
         samples += batch.size;
-        options.logger.progress("comparing the exported model", samples, dataset.length);
+        logger.progress("comparing the exported model", samples, dataset.length);
       }
     }),
   );

@@ -1,21 +1,15 @@
 import type { Batch } from "../data/dataset.ts";
 import { dataError } from "../errors.ts";
-import type { Session, SessionOptions } from "../runtime/session.ts";
+import type { RuntimeOptions, Session } from "../runtime/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** How models are run to compare them. */
-export interface RunOptions {
+export interface RunOptions extends RuntimeOptions {
   /** Samples per run. */
   batch: number;
   /** Leave out a last batch that is not full (the models' batch size is fixed). */
   dropLast: boolean;
-  threads?: number | undefined;
-  provider?: string | undefined;
   signal?: AbortSignal | undefined;
-}
-
-export function runtimeOptions({ threads, provider }: Partial<RunOptions>): SessionOptions {
-  return { ...(threads === undefined ? {} : { threads }), ...(provider === undefined ? {} : { provider }) };
 }
 
 /** What a session takes: its inputs from the batch, or from `extra`. */

@@ -5,6 +5,7 @@ import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { loadModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
+import type { RuntimeOptions } from "../runtime/session.ts";
 import { compareLayers, type LayerComparison } from "./compare-layers.ts";
 import { compareOutputs, type OutputComparison } from "./compare-outputs.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -15,15 +16,13 @@ export const requiredSqnr = 25;
 /** Share of a value's codes that may be more than one step off before it is an error. */
 const tolerableBeyondOne = 1e-4;
 
-export interface VerifyOptions {
+export interface VerifyOptions extends RuntimeOptions {
   /** Samples compared end to end. Default 512. */
   samples?: number;
   /** Samples compared layer by layer. Default 16. */
   layerSamples?: number;
   /** Samples per run where the batch is open. Default 32. */
   batch?: number;
-  threads?: number | undefined;
-  provider?: string | undefined;
   logger?: Logger;
   signal?: AbortSignal | undefined;
 }

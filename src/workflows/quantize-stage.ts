@@ -45,7 +45,7 @@ export async function prepareSource(path: string, spec: DataSpec, context: RunCo
 export async function quantizePrepared(
   prepared: Prepared,
   choices: QuantizationChoices,
-  options: RuntimeOptions,
+  { provider, threads }: RuntimeOptions,
   context: RunContext,
 ): Promise<Quantized> {
   const { logger, signal } = context;
@@ -58,8 +58,8 @@ export async function quantizePrepared(
     method: choices.calibration,
     formats,
     samples: choices.calibrationSamples,
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    ...(options.provider === undefined ? {} : { provider: options.provider }),
+    provider,
+    threads,
     logger,
     signal,
   });
