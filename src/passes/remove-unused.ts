@@ -36,9 +36,10 @@ export function dropUnused(model: Model): Model {
   return result;
 }
 
-/** The model without graph inputs that nothing reads. */
+/** The model without graph inputs that no node reads and that are no outputs. */
 export function dropUnusedInputs(model: Model): Model {
-  const read = new Set(model.graph.nodes.flatMap(readNames));
+  const outputs = model.graph.outputs.map(({ name }) => name);
+  const read = new Set([...model.graph.nodes.flatMap(readNames), ...outputs]);
   return {
     ...model,
     graph: { ...model.graph, inputs: model.graph.inputs.filter(({ name }) => read.has(name)) },

@@ -85,7 +85,7 @@ export async function verifyTrained(
     if (trained !== undefined) parameters.set(name, tensorOf("float32", trained.dims, data));
   }
   const outputs = model.graph.outputs.map(({ name }) => name);
-  const reference = await bindParameters(evalModel, parameters, outputs);
+  const reference = bindParameters(evalModel, parameters, outputs);
   return verify(reference, plan, deployed, dataset, options, context);
 }
 

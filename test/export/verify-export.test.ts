@@ -155,7 +155,7 @@ describe("export", () => {
       open.graph.inputs.push(createValue(name, tensor.dtype, tensor.dims));
     }
     open.graph.inputs.push(createValue("labels", "int64", ["N"]));
-    const bound = await bindParameters(open, parameters, ["y"]);
+    const bound = bindParameters(open, parameters, ["y"]);
     expect(bound.graph.inputs.map(({ name }) => name)).toEqual(["x"]);
     const { exported, plan, dataset } = done;
     expect((await verifyExport(exported.model, bound, plan, exported.state, dataset)).agreement).toBe(1);
