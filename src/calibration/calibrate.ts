@@ -2,6 +2,7 @@ import { limitSamples } from "../data/subset.ts";
 import { batches } from "../data/batches.ts";
 import type { Batch, Dataset } from "../data/dataset.ts";
 import { dataError, modelError } from "../errors.ts";
+import { fixedBatch } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { withSession } from "../runtime/open-model.ts";
@@ -87,7 +88,7 @@ function planBatches(
       samples.name,
       "Give a data set with samples.",
     );
-  const fixed = fixedBatch(model);
+  const fixed = fixedBatch(model.graph);
   // An average over samples needs each sample's own numbers, also of values whose first dimension is not the batch.
   const single = method === "moving-average" && !tensors.every(batchDetector(model));
   if (fixed === undefined) return { batch: single ? 1 : batch, dropLast: false };
@@ -98,12 +99,6 @@ function planBatches(
     samples.name,
     "Give more samples, or export the model with an open batch dimension.",
   );
-}
-
-function fixedBatch({ graph }: Model): number | undefined {
-  const type = graph.inputs.find((input) => !graph.initializers.has(input.name))?.type;
-  const dim = type?.kind === "tensor" ? type.shape?.[0] : undefined;
-  return typeof dim === "number" ? dim : undefined;
 }
 
 interface PassOptions extends CalibrationOptions {

@@ -1,6 +1,7 @@
 import { limitSamples } from "../data/subset.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { verificationError } from "../errors.ts";
+import { fixedBatch } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { loadModel } from "../onnx/index.ts";
@@ -49,7 +50,7 @@ export async function verifyExport(
 ): Promise<Verification> {
   const { logger = silentLogger, threads, provider, signal } = options;
   const model = typeof deployed === "string" ? await loadModel(deployed) : deployed;
-  const fixed = fixedBatch(reference);
+  const fixed = fixedBatch(reference.graph);
   const run: RunOptions = {
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,
@@ -64,12 +65,6 @@ export async function verifyExport(
   const outputs = await compareOutputs(deployed, reference, samples, { ...run, logger });
   checkOutputs(outputs, typeof deployed === "string" ? deployed : undefined);
   return { ...outputs, layers };
-}
-
-function fixedBatch({ graph }: Model): number | undefined {
-  const type = graph.inputs[0]?.type;
-  const dim = type?.kind === "tensor" ? type.shape?.[0] : undefined;
-  return typeof dim === "number" ? dim : undefined;
 }
 
 function checkLayers(layers: readonly LayerComparison[], logger: Logger): void {

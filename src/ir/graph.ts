@@ -225,6 +225,20 @@ export function sameShape(graph: Graph, a: string | undefined, b: string | undef
   return left.every((dim, i) => dim !== undefined && dim !== "" && dim === right[i]);
 }
 
+/** A shape with `value` in place of its open dimensions. */
+export const bindOpen = <T>(shape: readonly Dim[], value: T): (number | T)[] =>
+  shape.map((dim) => (typeof dim === "number" ? dim : value));
+
+/** The graph's real inputs: those without a default among the initializers. */
+export const requiredInputs = ({ inputs, initializers }: Graph): Value[] =>
+  inputs.filter(({ name }) => !initializers.has(name));
+
+/** Samples per run of a graph whose first input fixes them. */
+export function fixedBatch(graph: Graph): number | undefined {
+  const dim = shapeOf(graph, requiredInputs(graph)[0]?.name)?.[0];
+  return typeof dim === "number" ? dim : undefined;
+}
+
 /** Every name in use in a graph and its subgraphs: values, and nodes. */
 export function usedNames(graph: Graph): Set<string> {
   const names = new Set<string>([...graph.initializers.keys(), ...graph.valueInfo.keys()]);

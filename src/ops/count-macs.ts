@@ -1,4 +1,4 @@
-import { shapeOf } from "../ir/graph.ts";
+import { bindOpen, shapeOf } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { elementCount } from "../tensor/tensor.ts";
 
@@ -27,5 +27,6 @@ export function countMacs(graph: Graph, node: Node): number {
 }
 
 function sizes(graph: Graph, name: string | undefined): number[] | undefined {
-  return shapeOf(graph, name)?.map((dim) => (typeof dim === "number" ? dim : 1));
+  const shape = shapeOf(graph, name);
+  return shape && bindOpen(shape, 1);
 }

@@ -1,12 +1,11 @@
 import { modelError, unsupportedError } from "../errors.ts";
-import { dtypeOf } from "../ir/graph.ts";
+import { dtypeOf, requiredInputs } from "../ir/graph.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import { verifyModel } from "../ir/verify.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import { weightPortOf } from "../ops/weighted.ts";
 import { elementCount, type Tensor, viewAs } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
-import { requiredInputs } from "./bind-inputs.ts";
 
 const otherFloats = new Set<DataType>(["float16", "bfloat16", "float64"]);
 

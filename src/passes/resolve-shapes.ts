@@ -1,5 +1,5 @@
 import { intOf } from "../ir/attributes.ts";
-import { cloneModel, shapeOf, staticShape } from "../ir/graph.ts";
+import { bindOpen, cloneModel, shapeOf, staticShape } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { elementCount, ints } from "../tensor/tensor.ts";
 import { Emitter } from "../ir/emit.ts";
@@ -60,7 +60,9 @@ function resolveReshape(graph: Graph, node: Node, emit: Emitter): boolean {
 function reshapeTarget(graph: Graph, output: string): number[] | undefined {
   const fixed = staticShape(graph, output);
   if (fixed !== undefined) return fixed.includes(0) ? undefined : fixed;
-  const target = shapeOf(graph, output)?.map((dim) => (typeof dim === "number" ? dim : -1));
-  const open = target?.filter((dim) => dim === -1).length;
-  return target !== undefined && open === 1 && !target.includes(0) ? target : undefined;
+  const shape = shapeOf(graph, output);
+  if (shape === undefined) return undefined;
+  const target = bindOpen(shape, -1);
+  const open = target.filter((dim) => dim === -1).length;
+  return open === 1 && !target.includes(0) ? target : undefined;
 }

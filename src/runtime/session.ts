@@ -72,6 +72,12 @@ export class Session {
     this.outputs = session.outputMetadata.map(portType);
   }
 
+  /** Samples per run, where the model fixes them. */
+  get fixedBatch(): number | undefined {
+    const first = this.inputs[0]?.shape[0];
+    return typeof first === "number" && first > 0 ? first : undefined;
+  }
+
   /** Loads a model from encoded bytes, or from a file (external data is then found beside it). */
   static async create(model: Uint8Array | string, options: SessionOptions = {}): Promise<Session> {
     const provider = options.provider ?? "cpu";

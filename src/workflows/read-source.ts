@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { ModelInput } from "../data/model-input.ts";
 import { modelError, usageError } from "../errors.ts";
+import { requiredInputs } from "../ir/graph.ts";
 import type { Model, Value } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
 import { elementCount } from "../tensor/tensor.ts";
@@ -41,18 +42,16 @@ export async function refuseOverwriting(source: string, out: string, option = "-
 
 /** The inputs that data must feed; initializers that are listed as inputs are left out. */
 export function dataInputs({ graph }: Model): ModelInput[] {
-  return graph.inputs
-    .filter(({ name }) => !graph.initializers.has(name))
-    .map(({ name, type }) => {
-      if (type?.kind === "tensor" && type.shape !== undefined)
-        return { name, dtype: type.dtype, shape: type.shape };
-      throw modelError(
-        "input-type",
-        "A model input must be a tensor of known rank",
-        `input "${name}"`,
-        "Export the model with input shapes.",
-      );
-    });
+  return requiredInputs(graph).map(({ name, type }) => {
+    if (type?.kind === "tensor" && type.shape !== undefined)
+      return { name, dtype: type.dtype, shape: type.shape };
+    throw modelError(
+      "input-type",
+      "A model input must be a tensor of known rank",
+      `input "${name}"`,
+      "Export the model with input shapes.",
+    );
+  });
 }
 
 /** The report's section on a model file. */
