@@ -1,12 +1,13 @@
 import { limitSamples } from "../data/subset.ts";
 import { batches } from "../data/batches.ts";
-import type { Batch, Dataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { feedsOf } from "../data/feeds.ts";
 import { dataError, modelError } from "../errors.ts";
 import { fixedBatch } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { withSession } from "../runtime/open-model.ts";
-import type { RuntimeOptions, Session } from "../runtime/session.ts";
+import type { RuntimeOptions } from "../runtime/session.ts";
 import type { CodeFormat, ValueRange } from "../tensor/affine.ts";
 import { type Tensor, viewAs } from "../tensor/tensor.ts";
 import { batchDetector, buildObservedGraph } from "./observed-graph.ts";
@@ -122,7 +123,7 @@ async function runPass(
     let done = 0;
     for await (const part of batches(samples, { batch, dropLast })) {
       signal?.throwIfAborted();
-      const results = await session.run(selectInputs(session, part, samples));
+      const results = await session.run(feedsOf(session.inputs, part, samples.name));
       for (const [value, observer] of stages)
         addSamples(
           value,
@@ -134,23 +135,6 @@ async function runPass(
       logger.progress(stage, done, total);
     }
   });
-}
-
-/** What the session takes of a batch. */
-function selectInputs(session: Session, { inputs }: Batch, { name }: Dataset): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
-  for (const port of session.inputs) {
-    const tensor = Object.hasOwn(inputs, port.name) ? inputs[port.name] : undefined;
-    if (tensor === undefined)
-      throw dataError(
-        "missing-input",
-        `The data has no values for the model's input "${port.name}"; it has: ${Object.keys(inputs).join(", ")}`,
-        name,
-        "Name the arrays of the data after the model's inputs.",
-      );
-    feeds[port.name] = tensor;
-  }
-  return feeds;
 }
 
 function addSamples(value: string, observer: ObserverStage, outputs: readonly Tensor[], first: number): void {

@@ -1,14 +1,15 @@
 import { batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { feedsOf } from "../data/feeds.ts";
 import { InternalError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { codeOf } from "../tensor/affine.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
+import type { RunOptions } from "./compare-outputs.ts";
 import { type Cut, cutLayers } from "./cut-layers.ts";
 import { referenceSession, selectOutputs } from "./reference-model.ts";
-import { feedsOf, type RunOptions } from "./run-options.ts";
 
 /** How the codes of one quantized value differ between the deployed and the reference model on equal layer inputs. */
 export interface LayerComparison {
@@ -47,10 +48,10 @@ export async function compareLayers(
     withSession(model, { provider, threads }, async (target) => {
       for await (const batch of batches(dataset, { batch: size, dropLast })) {
         signal?.throwIfAborted();
-        const seen = await source.run(feedsOf(source, batch, dataset.name));
+        const seen = await source.run(feedsOf(source.inputs, batch, dataset.name));
         const expected = cuts.map((cut, i) => encode(seen[values[i] as string] as Tensor, cut));
         const feeds = feedsOf(
-          target,
+          target.inputs,
           batch,
           dataset.name,
           Object.fromEntries(cuts.map((cut, i) => [cut.input, expected[i] as Tensor])),

@@ -1,11 +1,21 @@
 import { batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { type ModelSource, withSession } from "../runtime/open-model.ts";
-import { type Tensor, viewAs } from "../tensor/tensor.ts";
-import { referenceSession } from "./reference-model.ts";
-import { feedsOf, type RunOptions } from "./run-options.ts";
+import { feedsOf } from "../data/feeds.ts";
 import type { Model } from "../ir/model.ts";
 import type { Logger } from "../log.ts";
+import { type ModelSource, withSession } from "../runtime/open-model.ts";
+import type { RuntimeOptions } from "../runtime/session.ts";
+import { type Tensor, viewAs } from "../tensor/tensor.ts";
+import { referenceSession } from "./reference-model.ts";
+
+/** How models are run to compare them. */
+export interface RunOptions extends RuntimeOptions {
+  /** Samples per run. */
+  batch: number;
+  /** Leave out a last batch that is not full (the models' batch size is fixed). */
+  dropLast: boolean;
+  signal?: AbortSignal | undefined;
+}
 
 export interface OutputComparison {
   /** Samples compared. */
@@ -36,8 +46,8 @@ export async function compareOutputs(
     withSession(deployed, { provider, threads }, async (target) => {
       for await (const batch of batches(dataset, { batch: size, dropLast })) {
         signal?.throwIfAborted();
-        const expected = await source.run(feedsOf(source, batch, dataset.name));
-        const computed = await target.run(feedsOf(target, batch, dataset.name));
+        const expected = await source.run(feedsOf(source.inputs, batch, dataset.name));
+        const computed = await target.run(feedsOf(target.inputs, batch, dataset.name));
         const names = Object.keys(expected).filter((name) => expected[name]?.dtype === "float32");
         for (const name of names) addNoise(sums, name, expected[name] as Tensor, computed[name] as Tensor);
         const ranked = names.find((name) => isRanking(expected[name] as Tensor));

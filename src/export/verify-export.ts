@@ -8,8 +8,7 @@ import { loadModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
 import { compareLayers, type LayerComparison } from "./compare-layers.ts";
-import { compareOutputs, type OutputComparison } from "./compare-outputs.ts";
-import type { RunOptions } from "./run-options.ts";
+import { compareOutputs, type OutputComparison, type RunOptions } from "./compare-outputs.ts";
 
 /** Least agreement (share of samples) and SQNR (dB) between the exported model and the trained one. */
 export const requiredAgreement = 0.99;
