@@ -79,10 +79,9 @@ function valueInReference({ graph }: Model, tensor: string): string {
 
 function encode(values: Tensor, { activation, dtype, tensor }: Cut): Tensor {
   if (values.dtype !== "float32") throw new InternalError(`"${tensor}" is ${values.dtype} in the reference`);
-  const format = { qmin: activation.qmin, qmax: activation.qmax, symmetric: activation.symmetric };
   const source = viewAs(values, "float32");
   const codes = dtype === "int8" ? new Int8Array(source.length) : new Uint8Array(source.length);
-  for (let i = 0; i < source.length; i++) codes[i] = codeOf(source[i] as number, activation, format);
+  for (let i = 0; i < source.length; i++) codes[i] = codeOf(source[i] as number, activation, activation);
   return codes instanceof Int8Array
     ? tensorOf("int8", values.dims, codes)
     : tensorOf("uint8", values.dims, codes);
