@@ -3,7 +3,7 @@ import { Emitter } from "../ir/emit.ts";
 import { cloneModel, createNode, createValue, dtypeOf, indexGraph, shapeOf } from "../ir/graph.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../quantization/types.ts";
-import type { DataType } from "../tensor/data-type.ts";
+import { type DataType, dataTypes } from "../tensor/data-type.ts";
 
 /** One quantized value of the deployed model at which it is cut. */
 export interface Cut {
@@ -63,10 +63,8 @@ export function cutLayers(
   return { model, cuts };
 }
 
-const typeCodes: Partial<Record<DataType, number>> = { uint8: 2, int8: 3, uint4: 21, int4: 22 };
-
 function castNode(input: string, output: string, to: DataType): Node {
-  const attributes = { to: typeCodes[to] };
+  const attributes = { to: dataTypes[to].code };
   return createNode({
     name: `${output}/Cast`,
     opType: "Cast",

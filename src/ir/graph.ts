@@ -19,14 +19,17 @@ export function createGraph(name: string): Graph {
   };
 }
 
-/** A model around `graph`, produced by us. IR 8 goes with opset 13..18, IR 10 with 21. */
+/** The first IR version, of 8 and later, whose files may use `opset`. */
+export const irVersionFor = (opset: number): number => (opset >= 21 ? 10 : opset >= 19 ? 9 : 8);
+
+/** A model around `graph`, produced by us. */
 export function createModel(
   graph: Graph,
   opset: number,
   extraOpsets: Iterable<[string, number]> = [],
 ): Model {
   return {
-    irVersion: opset >= 21 ? 10 : opset >= 19 ? 9 : 8,
+    irVersion: irVersionFor(opset),
     producerName: "efqat",
     producerVersion: "",
     domain: "",

@@ -1,7 +1,7 @@
 import { unsupportedError } from "../../errors.ts";
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createNode, shapeOf } from "../../ir/graph.ts";
+import { cloneModel, createNode, irVersionFor, shapeOf } from "../../ir/graph.ts";
 import type { Dim, Graph, Node } from "../../ir/model.ts";
 import { definePass, type Pass } from "../define-pass.ts";
 import { dropStaleInfo } from "../edit-graph.ts";
@@ -35,11 +35,6 @@ export function raiseOpset(target: number): Pass {
       return result;
     },
   });
-}
-
-/** The first IR version whose files may use `opset`. */
-export function irVersionFor(opset: number): number {
-  return opset >= 21 ? 10 : opset >= 19 ? 9 : 8;
 }
 
 type ShapeLookup = (name: string) => readonly Dim[] | undefined;
