@@ -2,7 +2,7 @@ import { intsOf } from "../ir/attributes.ts";
 import { cloneModel, dtypeOf, sameShape } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { toNumbers } from "../tensor/tensor.ts";
-import { bypassNode, dropStaleInfo } from "./edit-graph.ts";
+import { bypassNode, dropStaleInfo, isRead } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /** Whether a node of this operator hands its first input through unchanged. */
@@ -13,14 +13,7 @@ const oneInput: NoOpRule = (node) => node.inputs.length === 1;
 const keepsShape: NoOpRule = (node, graph) => sameShape(graph, node.inputs[0], node.outputs[0]);
 
 /** Inference only: a Dropout that trains, or whose mask is read, stays. */
-const dropout: NoOpRule = (node, graph) => {
-  const mask = node.outputs[1] ?? "";
-  const maskRead =
-    mask !== "" &&
-    (graph.outputs.some((value) => value.name === mask) ||
-      graph.nodes.some((other) => other.inputs.includes(mask)));
-  return !maskRead && !trains(node, graph);
-};
+const dropout: NoOpRule = (node, graph) => !isRead(graph, node, 1) && !trains(node, graph);
 
 function trains(node: Node, graph: Graph): boolean {
   const training = node.inputs[2] ?? "";

@@ -11,6 +11,7 @@ import {
 import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph } from "../../src/ir/graph.ts";
 import type { Model } from "../../src/ir/model.ts";
+import { createContext } from "../../src/passes/define-pass.ts";
 import { eliminateNoOps } from "../../src/passes/eliminate-no-ops.ts";
 import { extractConstants } from "../../src/passes/extract-constants.ts";
 import { fixDefaults } from "../../src/passes/fix-defaults.ts";
@@ -58,6 +59,29 @@ test("name-nodes: empty and repeated names, also in subgraphs", async () => {
     },
   });
   await checkPass({ pass: nameNodes, model, golden: "name-nodes", tolerance: 0 });
+});
+
+test("eliminate-no-ops: a Dropout stays whose mask only a branch reads", async () => {
+  const branch = (name: string): ReturnType<typeof createGraph> => {
+    const graph = createGraph(name);
+    graph.outputs = [{ name: `${name}.out`, type: undefined }];
+    new Emitter(graph).op("Not", ["mask"], {}, { outputs: [`${name}.out`] });
+    return graph;
+  };
+  const model = buildModel({
+    inputs: { x: [2], condition: ["bool"] },
+    outputs: ["y", "z"],
+    build(emit) {
+      emit.node("Dropout", ["x"], { outputs: ["kept", "mask"] });
+      emit.op("Relu", ["kept"], {}, out);
+      const branches = {
+        then_branch: graphAttribute(branch("then")),
+        else_branch: graphAttribute(branch("else")),
+      };
+      emit.op("If", ["condition"], branches, { outputs: ["z"] });
+    },
+  });
+  expect(await eliminateNoOps.run(model, createContext("eliminate-no-ops", []))).toBe(model);
 });
 
 test("fix-defaults: inputs with a default become constants", async () => {

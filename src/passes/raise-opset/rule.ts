@@ -23,19 +23,3 @@ export interface RaiseContext {
  * why that is impossible, or undefined.
  */
 export type RaiseRule = (node: Node, context: RaiseContext) => string | undefined;
-
-/** Whether a later node or the caller reads output `index` of `node`. */
-export function isRead(graph: Graph, node: Node, index: number): boolean {
-  const name = node.outputs[index] ?? "";
-  if (name === "") return false;
-  return (
-    graph.outputs.some((value) => value.name === name) ||
-    graph.nodes.some((other) => other.inputs.includes(name))
-  );
-}
-
-/** Sets input `port`, leaving out optional ones before it. */
-export function setInput(node: Node, port: number, name: string): void {
-  while (node.inputs.length < port) node.inputs.push("");
-  node.inputs[port] = name;
-}
