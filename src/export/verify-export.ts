@@ -11,8 +11,8 @@ import { compareLayers, type LayerComparison } from "./compare-layers.ts";
 import { compareOutputs, type OutputComparison, type RunOptions } from "./compare-outputs.ts";
 
 /** Least agreement (share of samples) and SQNR (dB) between the exported model and the trained one. */
-export const requiredAgreement = 0.99;
-export const requiredSqnr = 25;
+const requiredAgreement = 0.99;
+const requiredSqnr = 25;
 /** Share of a value's codes that may be more than one step off before it is an error. */
 const tolerableBeyondOne = 1e-4;
 

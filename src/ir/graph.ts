@@ -103,7 +103,7 @@ export function cloneGraph(graph: Graph): Graph {
   };
 }
 
-export function cloneNode(node: Node): Node {
+function cloneNode(node: Node): Node {
   const attributes = new Map(node.attributes);
   for (const [name, attribute] of attributes) {
     if (attribute.type === "graph")
@@ -191,7 +191,7 @@ export function reachableNodes(
   return { nodes: graph.nodes.filter((node) => alive.has(node)), names };
 }
 
-/** The known type of a value: inputs, outputs, value info, initializers, in this order. */
+/** The known type of a value: from value info, else inputs, outputs, initializers, in this order. */
 export function typeOf(graph: Graph, name: string): ValueType | undefined {
   const value =
     graph.valueInfo.get(name) ??

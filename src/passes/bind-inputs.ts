@@ -93,6 +93,6 @@ export function bindBatch(inputs: readonly Value[], batch: Dim): Value[] {
   });
 }
 
-export function describeShape(shape: readonly Dim[]): string {
+function describeShape(shape: readonly Dim[]): string {
   return shape.map((dim) => dim ?? "?").join(", ");
 }

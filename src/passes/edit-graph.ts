@@ -42,7 +42,7 @@ export function replaceReads(nodes: readonly Node[], from: string, to: string): 
 }
 
 /** Whether a subgraph anywhere below defines `name` for itself. */
-export function shadows(nodes: readonly Node[], name: string): boolean {
+function shadows(nodes: readonly Node[], name: string): boolean {
   return nodes.some((node) =>
     subgraphsOf(node).some(
       (graph) =>

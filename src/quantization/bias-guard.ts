@@ -4,7 +4,7 @@ import { codeOf, type CodeRange } from "../tensor/affine.ts";
  * Least product of activation and weight scale with which an int32 code can hold a bias. The factor leaves room
  * for rounding. Source: the bound that ONNX Runtime's quantizer uses.
  */
-export function leastBiasScale(bias: number): number {
+function leastBiasScale(bias: number): number {
   return (1.0001 * 2 * Math.abs(bias)) / (2 ** 32 - 2);
 }
 

@@ -1,13 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  float,
-  floatList,
-  graphAttribute,
-  int,
-  intList,
-  string,
-  tensorAttribute,
-} from "../../src/ir/attributes.ts";
+import { float, graphAttribute, int, intList, string, tensorAttribute } from "../../src/ir/attributes.ts";
 import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph } from "../../src/ir/graph.ts";
 import type { Model } from "../../src/ir/model.ts";
@@ -111,7 +103,7 @@ test("extract-constants: every form of Constant", async () => {
       const parts = [
         emit.op("Constant", [], { value: tensorAttribute(floats([1, 2])) }),
         emit.op("Constant", [], { value_float: float(3) }),
-        emit.op("Constant", [], { value_floats: floatList([4, 5]) }),
+        emit.op("Constant", [], { value_floats: { type: "floats", value: [4, 5] } }),
         ...[{ value_int: int(6) }, { value_ints: intList([7, 8]) }].map((value) =>
           emit.op("Cast", [emit.op("Constant", [], value)], { to: 1 }),
         ),
