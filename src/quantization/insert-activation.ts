@@ -4,7 +4,7 @@ import { codeOf } from "../tensor/affine.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import { scalar, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
 import { claim, makeNode, sharedConstant } from "./graph-editor.ts";
-import type { Insertion } from "./insert.ts";
+import type { Insertion } from "./insertion.ts";
 import { packInt4 } from "./pack-int4.ts";
 import { movesCodes } from "./rules/table.ts";
 import type { QuantizedActivation } from "./types.ts";
