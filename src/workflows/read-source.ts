@@ -10,6 +10,7 @@ import type { Model, Value } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { ModelSection } from "../report/report-data.ts";
+import { weightBytes } from "../runtime/open-model.ts";
 
 /** The model a command works on, as it is in its file. */
 export interface Source {
@@ -26,10 +27,7 @@ export async function readSource(path: string): Promise<Source> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   const { size } = await stat(path);
-  const weights = [...model.graph.initializers.values()].reduce(
-    (sum, { bytes }) => sum + bytes.byteLength,
-    0,
-  );
+  const weights = weightBytes(model);
   return { path, sha256: hash.digest("hex"), bytes: weights > size ? size + weights : size, model };
 }
 
