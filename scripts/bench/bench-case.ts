@@ -21,7 +21,7 @@ import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { copyState, type TrainingState } from "../../src/training/state.ts";
 import type { BenchModel } from "./bench-models.ts";
-import { formTrials } from "../../src/workflows/artifact-stage.ts";
+import { formTrials } from "../../src/workflows/trials.ts";
 import { randomDataset } from "./random-data.ts";
 import { type Arithmetic, partsOf } from "./results.ts";
 

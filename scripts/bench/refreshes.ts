@@ -1,20 +1,23 @@
 /**
  * npm run bench:refreshes [-- --models resnet20,resnet50 --arithmetic integer --refreshes 50 --threads 2]
  *
- * Chooses rows and fits the training session to them over and over, with two steps in between, as CWPL and the mode cost
- * do it, the latter with importances that ask for another end of the backward each time: what building sessions takes of
- * the time between two refreshes (4096 samples), and whether memory stays flat. Reads the artifacts that `npm run bench`
- * leaves under build/bench, and makes those that are missing.
+ * Chooses rows and fits the training session to them over and over, with two steps in between, as a training run does
+ * it: by CWPL, and by the mode cost with fisher, which looks at gradients of all layers where the backward's end may move;
+ * importances then ask for another end each time. What choosing, looking and building sessions take of the time between
+ * two refreshes (4096 samples), and whether memory stays flat. Reads the artifacts that `npm run bench` leaves under
+ * build/bench, and makes those that are missing.
  */
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { knownCosts, measureCosts } from "../../src/training/costs/measure.ts";
+import { loadModel } from "../../src/onnx/index.ts";
+import { artifactFiles } from "../../src/training/artifact/manifest.ts";
 import type { StepCosts } from "../../src/training/freezing/budget.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { feedsFor } from "../../src/training/state.ts";
+import { Advisor, probeBatches } from "../../src/training/trainer/advisor.ts";
 import type { History } from "../../src/training/trainer/events.ts";
 import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
-import { heldEnd } from "../../src/training/trainer/held-end.ts";
 import { type BenchCase, cacheFolder, directoryOf, openCase, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel } from "./bench-models.ts";
 import { median } from "./interleave.ts";
@@ -45,42 +48,34 @@ for (const name of values.models.split(",")) {
 async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cwpl" | "cost"): Promise<void> {
   const bench = await openCase(model, arithmetic, 0.25);
   const { manifest, directory } = bench;
-  const options = { ...runtime, threads };
+  const importance = mode === "cost" ? "fisher" : "magnitude";
+  const freezing = { ...defaultFreezingOptions, mode, ratio, budget, importance } as const;
+  const options = { ...runtime, threads, freezing, cache: cacheFolder };
   const data = await dataOf(bench);
-  const costs =
-    mode === "cost"
-      ? await knownCosts(
-          { artifact: directory, ...options },
-          cacheFolder,
-          () => Promise.resolve(data),
-          measureCosts,
-        )
-      : undefined;
   const fitted = new FittedGraph(directory, manifest, options);
-  const building = await fitted.buildingTime();
+  const float = await loadModel(join(directory, artifactFiles.floatModel));
+  const advisor = new Advisor({ artifact: directory, options }, manifest, fitted, float);
+  const probe = async function* (): AsyncGenerator<typeof data> {
+    for (let batch = 0; batch < probeBatches; batch++) yield Promise.resolve(data);
+  };
   const state = bench.stateAt(ratio);
-  const between = defaultFreezingOptions.refresh / model.batch;
+  const between = freezing.refresh / model.batch;
   const refreshes: History["refreshes"] = [];
   const [rebuilds, steps, resident]: [number[], number[], number[]] = [[], [], []];
   for (let refresh = 0; refresh < Number(values.refreshes); refresh++) {
     const step = refresh * between;
-    const refreshed = refreshRows(
-      state,
-      manifest.weights,
-      { mode, ratio, budget, importance: "magnitude" },
-      {
-        ...{ floatWeights: new Map(), costs },
-        standing: costs === undefined ? undefined : wanting(bench, costs, refresh),
-        end: costs === undefined ? undefined : heldEnd(refreshes, step, costs, { building, runs: 1 }),
-      },
-    );
-    refreshes.push({ step, ...refreshed });
     const start = performance.now();
+    const { looked, ...known } = await advisor.advise(state, { step, refreshes, runs: 1 }, probe);
+    const { costs } = known;
+    const standing = costs === undefined ? undefined : wanting(bench, costs, refresh);
+    const refreshed = refreshRows(state, manifest.weights, freezing, { ...known, standing });
+    refreshes.push({ step, ...refreshed, looked });
     await fitted.fit(state, refreshed.first, between);
-    rebuilds.push(performance.now() - start);
+    if (refresh > 0) rebuilds.push(performance.now() - start);
     for (let each = 0; each < 2; each++) {
       const begin = performance.now();
-      await fitted.session.run(feedsFor(fitted.session, data, fitted.turned, state));
+      const found = await fitted.session.run(feedsFor(fitted.session, data, fitted.turned, state));
+      if (advisor.readsGradients) advisor.fisher.add(state, found);
       steps.push(performance.now() - begin);
     }
     resident.push(process.memoryUsage().rss);
@@ -88,7 +83,7 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cw
   await fitted.release();
   report(`${model.name}, ${arithmetic}, ${mode}`, refreshes, {
     rebuilding: rebuilds.reduce((sum, ms) => sum + ms, 0),
-    stepping: median(steps) * between * refreshes.length,
+    stepping: median(steps) * between * rebuilds.length,
     resident,
   });
 }
@@ -113,9 +108,12 @@ function report(
   const largest = (from: number, to: number): string =>
     `${(Math.max(...resident.slice(from, to)) / 1e6).toFixed(0)} MB`;
   const third = Math.floor(resident.length / 3);
-  console.log(`${title}: ${refreshes.length} refreshes, the backward's end moved ${moves.length} times`);
+  const looks = refreshes.filter(({ looked }) => looked);
   console.log(
-    `  rebuilding ${rebuilding.toFixed(0)} ms, ${((100 * rebuilding) / stepping).toFixed(2)} % of the steps between`,
+    `${title}: ${refreshes.length} refreshes, looked at all layers ${looks.length} times, the backward's end moved ${moves.length} times`,
+  );
+  console.log(
+    `  choosing rows after the first time ${rebuilding.toFixed(0)} ms, ${((100 * rebuilding) / stepping).toFixed(2)} % of the steps between`,
   );
   console.log(
     `  resident memory, largest in each third: ${largest(0, third)}, ${largest(third, 2 * third)}, ${largest(2 * third, resident.length)}`,

@@ -92,13 +92,12 @@ export const freezingOptions = group(groups.training, {
   ratio: { describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
   mode: {
     describe:
-      "How rows are chosen: per layer (cwpl, as in the paper), per network (cwpn), whole layers (lwpn), or by importance against measured time (cost), where the backward ends at the first layer that trains; auto: cwpn where most weights have 4 bits, else cwpl",
+      "How rows are chosen: cwpl, the best of each layer (the paper's); cwpn, the best of the network; lwpn, whole layers; cost, by importance per measured time, the backward ending at the first layer that trains; auto, cwpn where most weights have 4 bits, else cwpl",
     choices: ["auto", ...modeNames],
     default: "auto",
   },
   budget: {
-    describe: "Share of the time of a full backward that --mode cost may spend, 0 to 1",
-    default: "0.5",
+    describe: "Share of the time of a full backward that --mode cost may spend, 0 to 1 (default: 0.5)",
   },
   importance: {
     describe:
@@ -111,7 +110,7 @@ export const freezingOptions = group(groups.training, {
 
 const asBuilt = ({ default: _, ...spec }: OptionSpec): OptionSpec => ({
   ...spec,
-  describe: `${spec.describe} (default: the artifact's)`,
+  describe: `${spec.describe.replace(/ \(default: .*\)$/, "")} (default: the artifact's)`,
 });
 
 /** How rows are chosen in a run on a built artifact, which has its own settings for that. */
@@ -178,7 +177,7 @@ export const artifactOptions = group(groups.training, {
   },
   forms: {
     describe:
-      "Which of several forms a gradient is computed in: the fastest in a trial on this machine, or by estimate",
+      "Which of several forms a gradient is computed in, and the arithmetic that is left open: the fastest in a trial on this machine, or by estimate, with integers wherever they can be",
     choices: ["trial", "estimate"],
     default: "trial",
   },

@@ -79,23 +79,42 @@ function userCache(): string {
   return join(folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), fallback), "efqat");
 }
 
+/** Share of a full backward's time that --mode cost spends where --budget does not say. */
+const usualBudget = 0.5;
+
 function readFreezing(options: OptionReader): OpenFreezing {
+  const mode = options.choice("mode", ["auto", ...modeNames]);
   return {
-    mode: options.choice("mode", ["auto", ...modeNames]),
+    mode,
     ratio: options.needNumber("ratio", fraction),
-    budget: options.needNumber("budget", fraction),
+    budget: readBudget(options, mode) ?? usualBudget,
     importance: options.choice("importance", ["auto", ...importanceNames]),
   };
+}
+
+/** --budget, which no mode but cost looks at; `mode` undefined: that of a built artifact. */
+function readBudget(options: OptionReader, mode: OpenFreezing["mode"] | undefined): number | undefined {
+  const budget = options.number("budget", fraction);
+  if (budget !== undefined && mode !== undefined && mode !== "cost") {
+    throw usageError(
+      "budget",
+      `--budget is what --mode cost spends, and the mode is ${mode}`,
+      "--budget, --mode",
+      "Add --mode cost, or leave --budget out.",
+    );
+  }
+  return budget;
 }
 
 /** How rows are chosen, as far as a run on a built artifact asks for something else. */
 export function readAskedFreezing(options: OptionReader): AskedFreezing {
   const given = <T>(name: string, read: (name: string) => T): T | undefined =>
     options.text(name) === undefined ? undefined : read(name);
+  const mode = given("mode", (name): OpenFreezing["mode"] => options.choice(name, ["auto", ...modeNames]));
   return {
-    mode: given("mode", (name) => options.choice(name, ["auto", ...modeNames])),
+    mode,
     ratio: options.number("ratio", fraction),
-    budget: options.number("budget", fraction),
+    budget: readBudget(options, mode),
     importance: given("importance", (name) => options.choice(name, ["auto", ...importanceNames])),
   };
 }

@@ -1,11 +1,13 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { reachOf } from "../ops/window.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { chooseDepthwiseDataForm } from "./choose-depthwise.ts";
 import { choose, type Forms } from "./forms.ts";
-import { product } from "./lowering.ts";
 
 /**
- * Which form of stock operators computes a gradient: the only place where that is decided. The guesses count elements
- * moved or multiply-adds, weighted by what ONNX Runtime's CPU kernels take for them; `answers` may know better, from
- * trials on the machine.
+ * Which form of stock operators computes a gradient: decided here, and for depthwise convolutions in
+ * choose-depthwise.ts, and nowhere else. The guesses count elements moved or multiply-adds, weighted by what ONNX
+ * Runtime's CPU kernels take for them; `answers` may know better, from trials on the machine.
  */
 
 /** How dw of an ungrouped convolution is computed. */
@@ -18,7 +20,7 @@ export type ConvWeightForm = "pointwise" | "unfold-dy" | "unfold-x" | "spread-dy
  */
 export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): ConvWeightForm {
   const pads = [...problem.padBegin, ...problem.padEnd];
-  const pointwise = product(problem.kernel) === 1 && pads.every((pad) => pad === 0);
+  const pointwise = elementCount(problem.kernel) === 1 && pads.every((pad) => pad === 0);
   const spread: ConvWeightForm[] = canSpread(problem) ? ["spread-dy"] : [];
   if (pointwise) {
     const forms: ConvWeightForm[] = [...spread, "pointwise"];
@@ -32,9 +34,12 @@ export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): Co
 
 /** Whether x has so few channels that unfolding it costs less than unfolding dy of the rows. */
 export function unfoldsInput({ x, y, kernel, strides }: WindowProblem): boolean {
-  if (product(kernel) === 1) return false;
+  if (elementCount(kernel) === 1) return false;
   const [channels, rows] = [x[1] as number, y[1] as number];
-  return channels * product(y.slice(2)) * unfoldedShare < (rows * product(x.slice(2))) / product(strides);
+  return (
+    channels * elementCount(y.slice(2)) * unfoldedShare <
+    (rows * elementCount(x.slice(2))) / elementCount(strides)
+  );
 }
 
 /** The trained share at which both unfoldings should cost the same: a typical ratio rather than 1. */
@@ -42,9 +47,12 @@ const unfoldedShare = 4;
 
 /** Whether dy can be spread over strides: not where unfolding it then takes too much memory when all rows train. */
 function canSpread({ x, y, kernel, strides }: WindowProblem): boolean {
-  const unfolded = product(kernel) * (y[1] as number) * (x[0] as number) * product(x.slice(2));
-  return product(strides) > 1 && unfolded < 2 ** 26;
+  const unfolded = elementCount(kernel) * (y[1] as number) * (x[0] as number) * elementCount(x.slice(2));
+  return elementCount(strides) > 1 && unfolded < mostUnfolded;
 }
+
+/** Floats that an unfolded dy of all rows may take. */
+const mostUnfolded = 2 ** 26;
 
 /** Whether the images' products are computed one by one and summed, or as one product over all images. */
 export type ProductForm = "batched" | "single";
@@ -53,15 +61,18 @@ export type ProductForm = "batched" | "single";
 export function chooseProductForm(
   images: number,
   positionsPerImage: number,
-  about: readonly unknown[],
+  facts: readonly unknown[],
   answers: Forms,
 ): ProductForm {
   if (images === 1) return "batched";
   return choose(answers, {
-    ...{ decision: "product", facts: [images, positionsPerImage, ...about], forms: ["batched", "single"] },
-    guess: positionsPerImage >= 128 ? "batched" : "single",
+    ...{ decision: "product", facts: [images, positionsPerImage, ...facts], forms: ["batched", "single"] },
+    guess: positionsPerImage >= manyTerms ? "batched" : "single",
   });
 }
+
+/** Terms of a sum from which a product per image is fast. */
+const manyTerms = 128;
 
 /** How a sum of products over maps is computed: by multiplying them out, or as a convolution over whole maps. */
 export type DotForm = "product" | "convolution";
@@ -70,64 +81,14 @@ export type DotForm = "product" | "convolution";
 export function chooseDotForm(shape: readonly number[]): DotForm {
   const spatial = shape.slice(2);
   const fits = spatial.length >= 1 && spatial.length <= 3;
-  return fits && product(spatial) >= 512 && product(shape) >= 2 ** 21 ? "convolution" : "product";
+  const large = elementCount(spatial) >= largeMap && elementCount(shape) >= manyProducts;
+  return fits && large ? "convolution" : "product";
 }
 
-/** How dw of a depthwise convolution is computed. */
-export type DepthwiseWeightForm = "whole-maps" | "products" | "windows" | "moved-dy" | "moved-x" | "blocks";
-
-/**
- * What each form costs beside the taps' own multiply-adds: "whole-maps" all pairs of their elements; "windows" of one
- * sequence its span, which grows with the maps' width; "moved-dy" a product with a matrix as wide as the maps for every
- * tap of the last axis, "moved-x" a copy of x; "products" of whole lines, for strides, what their diagonals do not need,
- * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. "blocks" takes anything.
- */
-export function chooseDepthwiseWeightForm(problem: WindowProblem, answers: Forms): DepthwiseWeightForm {
-  const forms = depthwiseWeightForms(problem);
-  return choose(answers, { decision: "depthwise-weight", facts: [problem], forms, guess: forms[0] });
-}
-
-/** Those of which one should be the fastest, the likeliest first. */
-function depthwiseWeightForms(problem: WindowProblem): [DepthwiseWeightForm, ...DepthwiseWeightForm[]] {
-  const [rank, width, columns] = [
-    problem.kernel.length,
-    problem.x.at(-1) as number,
-    problem.y.at(-1) as number,
-  ];
-  const small = product(problem.x.slice(2)) * product(problem.y.slice(2)) <= 2 ** 12;
-  if (problem.strides.some((stride) => stride !== 1)) {
-    const cells = Math.ceil((problem.kernel[0] as number) / (problem.strides[0] as number)) * columns;
-    if (rank !== 2 || cells > 64) return ["blocks"];
-    return cells > 24 ? ["blocks", "products"] : ["products", "blocks"];
-  }
-  const reach = problem.kernel.map((size, axis) => (size - 1) * (problem.dilations[axis] as number));
-  const inner = product(problem.x.slice(3).map((size, axis) => size + (reach[axis + 1] as number)));
-  if (small) return ["whole-maps", "windows"];
-  if (rank === 1) return ["windows"];
-  if (rank !== 2) return (reach[0] as number) * inner < 45 ? ["windows"] : ["blocks"];
-  const copies = columns === width && (reach[1] as number) <= width;
-  if (width <= 32) return copies ? ["moved-dy", "moved-x"] : ["moved-dy"];
-  if (!copies) return ["blocks"];
-  return width <= 64 ? ["moved-x", "moved-dy"] : ["moved-x"];
-}
-
-/** Rows of a depthwise dw that are computed at a time: what fits a cache, but enough to be worth a round. */
-export function chooseDepthwiseChunk(problem: WindowProblem): number {
-  const [images = 1, ...inputs] = [problem.x[0], ...problem.x.slice(2)] as number[];
-  const elements = images * Math.max(product(inputs), product(problem.y.slice(2)));
-  const fits = 2 ** Math.floor(Math.log2(2 ** 18 / elements));
-  return Math.min(problem.y[1] as number, Math.max(4, Math.min(128, fits)));
-}
-
-/**
- * Whether dw of all rows is computed at once where all train: maps that are not too large to be copied at once. Blocks
- * copy nothing but dy.
- */
-export const takesAllRows = ({ x, y }: WindowProblem, form: DepthwiseWeightForm): boolean =>
-  (form === "blocks" ? product(y) : Math.max(product(x), product(y))) <= 2 ** 22;
-
-/** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
-export const chooseBlock = (width: number): number => largestDivisor(width, 8);
+/** Elements from which a map is large enough to be the kernel of a convolution. */
+const largeMap = 512;
+/** Products that no cache holds. */
+const manyProducts = 2 ** 21;
 
 /** How dx of a convolution is computed. */
 export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks";
@@ -138,38 +99,23 @@ export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "r
  */
 export function chooseConvDataForm(problem: WindowProblem, answers: Forms): ConvDataForm {
   const unit = problem.strides.every((stride) => stride === 1);
-  const covers = problem.kernel.every((size, axis) => {
-    const reach = (problem.dilations[axis] as number) * (size - 1);
-    return (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach;
-  });
+  const covers = reachOf(problem).every(
+    (reach, axis) => (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach,
+  );
   const [images = 1, channels = 1, ...outputs] = problem.y;
   if (problem.group > 1 && problem.group === channels && problem.group === problem.x[1]) {
     const form = chooseDepthwiseDataForm(problem, unit && covers);
     if (form !== undefined) return form;
   }
-  const weight = (channels * (problem.x[1] as number) * product(problem.kernel)) / problem.group;
-  const turned = product(problem.kernel) > 1 && weight > 1024 * images * product(outputs);
   if (!unit || !covers) return "conv-transpose";
+  const weight = (channels * (problem.x[1] as number) * elementCount(problem.kernel)) / problem.group;
+  const positions = images * elementCount(outputs);
+  const turned = elementCount(problem.kernel) > 1 && weight > mostTurned * positions;
   return choose(answers, {
     ...{ decision: "conv-data", facts: [problem], forms: ["flipped-conv", "conv-transpose"] },
     guess: turned ? "conv-transpose" : "flipped-conv",
   });
 }
 
-/**
- * For small maps a matrix per channel, while images share it; blocks of rows where copies of dy are what costs: from
- * kernels of 4x4 on (3x3 was slower in blocks).
- */
-function chooseDepthwiseDataForm(problem: WindowProblem, flips: boolean): ConvDataForm | undefined {
-  const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
-  if (product(inputs) * product(outputs) <= 2 ** 12 && (problem.x[0] as number) >= 4) return "whole-maps";
-  if (!flips || inputs.length !== 2 || product(problem.dilations) !== 1) return undefined;
-  const large = product(problem.kernel) >= 16 && product(outputs) >= 512;
-  return large && chooseRowBlock(inputs[0] as number) > 1 ? "row-blocks" : undefined;
-}
-
-/** How many rows of a depthwise dx are computed at each step of its convolution: a divisor of their number. */
-export const chooseRowBlock = (height: number): number => largestDivisor(height, 14);
-
-const largestDivisor = (value: number, most: number): number =>
-  Array.from({ length: most }, (_, i) => i + 1).findLast((size) => value % size === 0) ?? 1;
+/** Elements of a weight, per position of dy, up to which turning it is worth while. */
+const mostTurned = 1024;

@@ -1,9 +1,11 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
+import { reachOf } from "../ops/window.ts";
 import { chooseConvDataForm } from "./choose.ts";
-import { floats } from "../tensor/tensor.ts";
-import { byRowBlocks, byWholeMaps } from "./depthwise-data-grad.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { dataByRowBlocks, dataByWholeMaps } from "./depthwise-data-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { inputOf, product, type Lowering } from "./lowering.ts";
+import { inputOf, type Lowering } from "./lowering.ts";
+import { diagonal, onesAt } from "./matrices.ts";
 import { transposedWindow } from "./transposed-window.ts";
 
 /**
@@ -17,9 +19,9 @@ export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
   const problem = windowProblemOf(node);
   const dy = inputOf(node, 0);
   const form = chooseConvDataForm(problem, forms);
-  if (form === "whole-maps") return byWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
+  if (form === "whole-maps") return dataByWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
   if (form === "row-blocks")
-    return byRowBlocks(b, dy, plainWeight(b, node.inputs), problem, flippedPads(problem));
+    return dataByRowBlocks(b, dy, plainWeight(b, node.inputs), problem, flippedPads(problem));
   if (form === "flipped-conv") {
     const pads = flippedPads(problem);
     const attributes = {
@@ -41,12 +43,11 @@ export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
   });
 };
 
+/** Zeros around dy with which a convolution of stride 1 with w' has x's size: reach - padBegin, x - y + padBegin. */
 function flippedPads(problem: WindowProblem): number[] {
-  const reach = problem.kernel.map((size, axis) => (problem.dilations[axis] as number) * (size - 1));
-  const before = reach.map((width, axis) => width - (problem.padBegin[axis] as number));
-  const after = reach.map(
-    (width, axis) =>
-      (problem.x[axis + 2] as number) - (problem.y[axis + 2] as number) + width - (before[axis] as number),
+  const before = reachOf(problem).map((reach, axis) => reach - (problem.padBegin[axis] as number));
+  const after = problem.padBegin.map(
+    (pad, axis) => (problem.x[axis + 2] as number) - (problem.y[axis + 2] as number) + pad,
   );
   return [...before, ...after];
 }
@@ -76,12 +77,13 @@ function plainWeight(b: GradientBuilder, inputs: readonly string[]): string {
  * quarter of the time of a Slice with negative steps; that for kernels of many taps.
  */
 function reversed(b: GradientBuilder, weight: string, { x, y, kernel, group }: WindowProblem): string {
-  const taps = product(kernel);
+  const taps = elementCount(kernel);
   if (taps === 1) return weight;
   const shape = [x[1] as number, (y[1] as number) / group, ...kernel];
   if (taps <= mostTapsByProduct) {
-    const flat = b.op("MatMul", [b.reshape(weight, [-1, taps]), reversal(b, taps)]);
-    return b.reshape(flat, shape);
+    const antidiagonal = diagonal(taps).map(([row, column]) => [row, taps - 1 - column] as const);
+    const reversal = onesAt(b, [taps, taps], antidiagonal);
+    return b.reshape(b.op("MatMul", [b.reshape(weight, [-1, taps]), reversal]), shape);
   }
   const axes = kernel.map((_, axis) => axis + 2).filter((axis) => shape[axis] !== 1);
   const last = b.ints(axes.map(() => -1));
@@ -90,13 +92,6 @@ function reversed(b: GradientBuilder, weight: string, { x, y, kernel, group }: W
 }
 
 const mostTapsByProduct = 32;
-
-/** Ones on the antidiagonal. */
-function reversal(b: GradientBuilder, size: number): string {
-  const values = new Float32Array(size * size);
-  for (let i = 0; i < size; i++) values[i * size + size - 1 - i] = 1;
-  return b.emitter.constant(floats(values, [size, size]));
-}
 
 /** [Co, Ci/g, ...k] to [Ci, Co/g, ...k]. */
 function swapped(b: GradientBuilder, weight: string, problem: WindowProblem): string {

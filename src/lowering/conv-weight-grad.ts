@@ -1,18 +1,12 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
-import { chooseConvWeightForm, chooseProductForm } from "./choose.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { chooseConvWeightForm, chooseProductForm, type ConvWeightForm } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { lowerGroupedWeightGrad } from "./grouped-weight-grad.ts";
-import {
-  inputOf,
-  matMul,
-  padSpatial,
-  positions,
-  product,
-  sliceSpatial,
-  type Lowering,
-  type LoweringOptions,
-} from "./lowering.ts";
+import { inputOf, type Lowering, type LoweringOptions } from "./lowering.ts";
+import { matMul } from "./matrices.ts";
 import { unfoldByPhase } from "./phases.ts";
+import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
 
 /**
  * dw of a convolution for the output channels `rows` (all of them without): dy of those rows is gathered
@@ -23,86 +17,51 @@ export const lowerConvWeightGrad: Lowering = (b, node, options) => {
   const [x, dy, rows] = [inputOf(node, 0), inputOf(node, 1), node.inputs[2]];
   if (problem.group > 1) return lowerGroupedWeightGrad(b, { x, dy, rows }, problem, options);
   const picked = rows === undefined ? dy : b.op("Gather", [dy, rows], { axis: 1 });
-  switch (chooseConvWeightForm(problem, options.forms)) {
-    case "pointwise":
-      return pointwise(b, x, picked, problem, options);
-    case "unfold-x":
-      return unfoldX(b, x, picked, problem, options);
-    case "unfold-dy":
-      return unfoldDy(b, x, picked, problem, options);
-    case "spread-dy":
-      return spreadDy(b, x, picked, problem, options);
-  }
+  return byForm[chooseConvWeightForm(problem, options.forms)](b, { x, dy: picked, problem, options });
 };
 
+/** What dw, [R, Ci, ...kernel], is computed from: x, [N, Ci, ...spatial], and dy of the rows, [N, R, ...spatial]. */
+interface Operands {
+  x: string;
+  dy: string;
+  problem: WindowProblem;
+  options: LoweringOptions;
+}
+
 /** dw[r, ci] = sum over images and positions of dy[r] * x[ci]. */
-function pointwise(
-  b: GradientBuilder,
-  x: string,
-  dy: string,
-  problem: WindowProblem,
-  options: LoweringOptions,
-): string {
-  const outputs = problem.y.slice(2);
+function pointwise(b: GradientBuilder, { x, dy, problem, options }: Operands): string {
+  const [channels, outputs] = [problem.x[1] as number, problem.y.slice(2)];
   const zeros = outputs.map(() => 0);
   const seen = sliceSpatial(b, x, problem.x.slice(2), zeros, outputs, problem.strides);
-  const dw = rowProduct(
-    b,
-    { value: dy },
-    { value: seen, rows: problem.x[1] as number },
-    problem.x[0] as number,
-    product(outputs),
-    [problem],
-    options,
-  );
-  return b.reshape(dw, [-1, problem.x[1] as number, ...problem.kernel]);
+  const sizes = { images: problem.x[0] as number, positions: elementCount(outputs), columns: channels };
+  const dw = rowProduct(b, dy, seen, sizes, { facts: [problem], options });
+  return b.reshape(dw, [-1, channels, ...problem.kernel]);
 }
 
 /**
  * For each kernel tap the elements of x that it meets: [N, taps*Ci, positions of y], one product with dy.
  * The unfolding costs the same whatever trains: for few input channels.
  */
-function unfoldX(
-  b: GradientBuilder,
-  x: string,
-  dy: string,
-  problem: WindowProblem,
-  options: LoweringOptions,
-): string {
-  const [images = 1, channels = 1, ...inputs] = problem.x;
+function unfoldX(b: GradientBuilder, { x, dy, problem, options }: Operands): string {
+  const [images = 1, channels = 1] = problem.x;
   const outputs = problem.y.slice(2);
   const taps = positions(problem.kernel);
-  const after = outputs.map((count, axis) => {
-    const reach = (problem.dilations[axis] as number) * ((problem.kernel[axis] as number) - 1);
-    const last = (count - 1) * (problem.strides[axis] as number) + reach;
-    return Math.max(0, last + 1 - (inputs[axis] as number) - (problem.padBegin[axis] as number));
-  });
-  const padded = padSpatial(b, x, problem.padBegin, after);
-  const paddedShape = inputs.map(
-    (size, axis) => size + (problem.padBegin[axis] as number) + (after[axis] as number),
-  );
+  const padded = padForTaps(b, x, problem);
   // Strides are taken once per phase of x, for slices without steps are the faster ones.
   const ones = problem.strides.map(() => 1);
   const pieces = taps.map((tap) => {
     const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
     const offset = starts.map((start, axis) => start % (problem.strides[axis] as number));
-    const size = paddedShape.map((width, axis) =>
+    const size = padded.shape.map((width, axis) =>
       Math.ceil((width - (offset[axis] as number)) / (problem.strides[axis] as number)),
     );
-    const phase = sliceSpatial(b, padded, paddedShape, offset, size, problem.strides);
+    const phase = sliceSpatial(b, padded.value, padded.shape, offset, size, problem.strides);
     const skipped = starts.map((start, axis) => Math.floor(start / (problem.strides[axis] as number)));
     return sliceSpatial(b, phase, size, skipped, outputs, ones);
   });
   const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
-  const dw = rowProduct(
-    b,
-    { value: dy },
-    { value: unfolded, rows: taps.length * channels },
-    images,
-    product(outputs),
-    [problem, "unfold-x"],
-    options,
-  );
+  const sizes = { images, positions: elementCount(outputs), columns: taps.length * channels };
+  const dw = rowProduct(b, dy, unfolded, sizes, { facts: [problem, "unfold-x"], options });
   const apart = b.reshape(dw, [-1, taps.length, channels]);
   return b.reshape(b.transpose(apart, [0, 2, 1]), [-1, channels, ...problem.kernel]);
 }
@@ -111,37 +70,17 @@ function unfoldX(
  * For each kernel tap dy of the rows, shifted so that it lies over the elements of x that it met: one product
  * with x. Strides split x into phases, each a problem of stride 1; the taps are spread over them.
  */
-function unfoldDy(
-  b: GradientBuilder,
-  x: string,
-  dy: string,
-  problem: WindowProblem,
-  options: LoweringOptions,
-): string {
+function unfoldDy(b: GradientBuilder, { x, dy, problem, options }: Operands): string {
   const [images = 1, channels = 1, ...inputs] = problem.x;
   return unfoldByPhase(b, dy, problem, (unfolded, { offset, size }) => {
     const seen = sliceSpatial(b, x, inputs, offset, size, problem.strides);
-    const about = [problem, "unfold-dy", offset];
-    return rowProduct(
-      b,
-      { value: unfolded },
-      { value: seen, rows: channels },
-      images,
-      product(size),
-      about,
-      options,
-    );
+    const sizes = { images, positions: elementCount(size), columns: channels };
+    return rowProduct(b, unfolded, seen, sizes, { facts: [problem, "unfold-dy", offset], options });
   });
 }
 
 /** dy with zeros between its elements is that of a convolution of stride 1, which takes x as it is. */
-function spreadDy(
-  b: GradientBuilder,
-  x: string,
-  dy: string,
-  problem: WindowProblem,
-  options: LoweringOptions,
-): string {
+function spreadDy(b: GradientBuilder, { dy, problem, ...rest }: Operands): string {
   const [images = 1, rows = 1, ...outputs] = problem.y;
   const apart = b.reshape(dy, [images, -1, ...outputs.flatMap((size) => [size, 1])]);
   const between = problem.strides.flatMap((stride) => [0, stride - 1]);
@@ -149,25 +88,31 @@ function spreadDy(
   const spread = outputs.map((size, axis) => size * (problem.strides[axis] as number));
   const ones = problem.strides.map(() => 1);
   const unit = { ...problem, strides: ones, y: [images, rows, ...spread] };
-  return unfoldDy(b, x, b.reshape(padded, [images, -1, ...spread]), unit, options);
+  return unfoldDy(b, { ...rest, dy: b.reshape(padded, [images, -1, ...spread]), problem: unit });
 }
 
+const byForm = {
+  pointwise,
+  "unfold-x": unfoldX,
+  "unfold-dy": unfoldDy,
+  "spread-dy": spreadDy,
+} satisfies Record<ConvWeightForm, (b: GradientBuilder, operands: Operands) => string>;
+
 /**
- * sum over images n and positions p of a[n, i, p] * c[n, j, p], as [i, j]; the number of rows of a need not be
- * known. `about`: which product this is, beside its sizes.
+ * sum over images n and positions p of a[n, i, p] * c[n, j, p], as [i, j]; the number of rows of a need not be known,
+ * that of c is `columns`. `facts`: which product this is, beside its sizes.
  */
 function rowProduct(
   b: GradientBuilder,
-  a: { value: string },
-  c: { value: string; rows: number },
-  images: number,
-  positionCount: number,
-  about: readonly unknown[],
-  options: LoweringOptions,
+  a: string,
+  c: string,
+  sizes: { images: number; positions: number; columns: number },
+  { facts, options }: { facts: readonly unknown[]; options: LoweringOptions },
 ): string {
-  const left = b.reshape(a.value, [images, -1, positionCount]);
-  const right = b.reshape(c.value, [images, c.rows, positionCount]);
-  if (chooseProductForm(images, positionCount, about, options.forms) === "batched") {
+  const { images, positions: terms, columns } = sizes;
+  const left = b.reshape(a, [images, -1, terms]);
+  const right = b.reshape(c, [images, columns, terms]);
+  if (chooseProductForm(images, terms, facts, options.forms) === "batched") {
     const products = matMul(
       b,
       { value: left, rank: 3 },
@@ -176,7 +121,7 @@ function rowProduct(
     );
     return b.sum(products, [0]);
   }
-  const flatLeft = b.reshape(b.transpose(left, [1, 0, 2]), [-1, images * positionCount]);
-  const flatRight = b.reshape(b.transpose(right, [1, 0, 2]), [c.rows, images * positionCount]);
+  const flatLeft = b.reshape(b.transpose(left, [1, 0, 2]), [-1, images * terms]);
+  const flatRight = b.reshape(b.transpose(right, [1, 0, 2]), [columns, images * terms]);
   return b.op("Gemm", [flatLeft, flatRight], { transB: 1 });
 }

@@ -1,8 +1,12 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { chooseBlock } from "./choose.ts";
+import { zerosBehind } from "../ops/window.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { chooseBlock } from "./choose-depthwise.ts";
 import { mapsOf, overImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { type LoweringOptions, positions, product, swapAxes } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { swapAxes } from "./matrices.ts";
+import { flatIndex, positions } from "./spatial.ts";
 
 /**
  * The last axis of dy is cut into blocks, and each place m in a block is an output channel: the convolution sums over
@@ -24,12 +28,8 @@ export function byBlocks(
   const [stride, dilation] = [strides[last] as number, dilations[last] as number];
   const block = chooseBlock(outputs[last] as number);
   const blocks = outputs.with(last, (outputs[last] as number) / block);
-  const reach = kernel.map((size, axis) => (size - 1) * (dilations[axis] as number));
-  const after = inputs.map((size, axis) => {
-    const met = ((outputs[axis] as number) - 1) * (strides[axis] as number) + (reach[axis] as number) + 1;
-    return Math.max(0, met - size - (padBegin[axis] as number));
-  });
-  const apart = swapAxes(b, b.reshape(dy, [groups, product(blocks), block]), block, options);
+  const after = zerosBehind(problem);
+  const apart = swapAxes(b, b.reshape(dy, [groups, elementCount(blocks), block]), block, options);
   const sums = b.op(
     "Conv",
     [b.reshape(x, [1, groups, ...inputs]), b.reshape(apart, [groups * block, 1, ...blocks])],
@@ -53,8 +53,5 @@ export function byBlocks(
     ),
   );
   const diagonals = b.op("Gather", [overImages(b, sums, problem, [-1]), b.ints(wanted)], { axis: 1 });
-  return b.sum(b.reshape(diagonals, [-1, product(kernel), block]), [2]);
+  return b.sum(b.reshape(diagonals, [-1, elementCount(kernel), block]), [2]);
 }
-
-const flatIndex = (index: readonly number[], shape: readonly number[]): number =>
-  index.reduce((flat, value, axis) => flat * (shape[axis] as number) + value, 0);

@@ -1,8 +1,11 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats, ints } from "../tensor/tensor.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { channelsOf, everyRow, rowsOfImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { type LoweringOptions, matMul, padSpatial, positions, product } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { matMul, onesAt } from "./matrices.ts";
+import { flatIndex, padSpatial, positions } from "./spatial.ts";
+import { meetings, tapPhase } from "./taps.ts";
 
 /**
  * Two axes. Lines of x are taken as many at a time as the first axis has strides: line `line` of block k is x's line
@@ -38,56 +41,52 @@ export function byProducts(
     { value: b.reshape(x, [-1, terms, lines]), rank: 3 },
     options,
   );
-  const wanted = floats(diagonals(problem, shifts), [lines * cells, product(problem.kernel)]);
-  return b.op("MatMul", [b.reshape(products, [-1, lines * cells]), b.emitter.constant(wanted)]);
+  const size = [lines * cells, elementCount(problem.kernel)] as const;
+  const wanted = onesAt(b, size, diagonals(problem, shifts));
+  return b.op("MatMul", [b.reshape(products, [-1, lines * cells]), wanted]);
 }
 
 /**
- * dy's lines at k - shift, [R, images, blocks, shifts, columns], from all lines and one of zeros behind them, which
- * stands for every line that dy has not.
+ * dy's lines at k - shift, [R, images, blocks, shifts, columns], from those of the rows alone with one of zeros behind
+ * them, [R, images*outputs + 1, columns], which stands for every line that dy has not. Concat is faster than Pad.
  */
 function movedLines(
   b: GradientBuilder,
   dy: string,
   rows: string,
-  [images = 1, count = 1, outputs = 1, columns = 1]: readonly number[],
+  shape: readonly number[],
   { blocks, shifts }: { blocks: number; shifts: readonly number[] },
 ): string {
-  const total = images * count * outputs;
-  const zeros = b.op("ConstantOfShape", [b.ints([1, columns])]);
-  const lines = b.op("Concat", [b.reshape(dy, [total, columns]), zeros], { axis: 0 });
-  const offsets = positions([images, blocks, shifts.length]).map(([n = 0, k = 0, place = 0]) => {
+  const [images = 1, , outputs = 1, columns = 1] = shape;
+  const count = images * outputs;
+  const own = b.reshape(rowsOfImages(b, dy, rows, shape), [-1, count, columns]);
+  const zeroLine = b.op("Concat", [b.op("Shape", [rows]), b.ints([1, columns])], { axis: 0 });
+  const lines = b.op("Concat", [own, b.op("ConstantOfShape", [zeroLine])], { axis: 1 });
+  const from = positions([images, blocks, shifts.length]).map(([n = 0, k = 0, place = 0]) => {
     const line = k - (shifts[place] as number);
-    return line >= 0 && line < outputs ? n * count * outputs + line : total;
+    return line >= 0 && line < outputs ? n * outputs + line : count;
   });
-  const starts = b.mul(b.reshape(rows, [-1, 1, 1, 1]), b.ints([outputs]));
-  const from = b.emitter.constant(ints(offsets, [images, blocks, shifts.length]));
-  return b.op("Gather", [lines, b.op("Min", [b.add(starts, from), b.ints([total])])]);
+  return b.op("Gather", [lines, b.ints(from)], { axis: 1 });
 }
 
 /** Of every tap of the first axis: which line of a block of x it meets, and by how many blocks dy moves for that. */
-const tapsOf = ({ kernel, strides, dilations, padBegin }: WindowProblem): { line: number; shift: number }[] =>
-  Array.from({ length: kernel[0] as number }, (_, tap) => {
-    const [stride, at] = [strides[0] as number, tap * (dilations[0] as number) - (padBegin[0] as number)];
-    const shift = Math.floor(at / stride);
-    return { line: at - shift * stride, shift };
+const tapsOf = (problem: WindowProblem): { line: number; shift: number }[] =>
+  Array.from({ length: problem.kernel[0] as number }, (_, tap) => {
+    const { shift, phase } = tapPhase(problem, 0, tap);
+    return { line: phase, shift };
   });
 
-/** 1 where an element of g, [shift, c, line, a], counts towards a tap, 0 elsewhere. */
-function diagonals(problem: WindowProblem, shifts: readonly number[]): Float32Array<ArrayBuffer> {
+/** Which elements of g, [shift, c, line, a], count towards which taps: pairs of their places. */
+function diagonals(problem: WindowProblem, shifts: readonly number[]): (readonly [number, number])[] {
   const [width, columns] = [problem.x[3] as number, problem.y[3] as number];
-  const [stride, lastStride] = problem.strides as [number, number];
-  const [lastDilation, lastPad] = [problem.dilations[1] as number, problem.padBegin[1] as number];
-  const [taps, size] = [tapsOf(problem), product(problem.kernel)];
-  const ones = new Float32Array(stride * width * shifts.length * columns * size);
-  for (const [tap, [i = 0, j = 0]] of positions(problem.kernel).entries()) {
-    const { line, shift } = taps[i] as { line: number; shift: number };
+  const [stride, lastTaps] = [problem.strides[0] as number, problem.kernel[1] as number];
+  const shape = [shifts.length, columns, stride, width];
+  const alongLines = meetings(problem, [1]);
+  return tapsOf(problem).flatMap(({ line, shift }, i) => {
     const place = shifts.indexOf(shift);
-    for (let c = 0; place >= 0 && c < columns; c++) {
-      const a = c * lastStride + j * lastDilation - lastPad;
-      if (a < 0 || a >= width) continue;
-      ones[(((place * columns + c) * stride + line) * width + a) * size + tap] = 1;
-    }
-  }
-  return ones;
+    if (place < 0) return [];
+    return alongLines.map(
+      ({ tap, o, at }) => [flatIndex([place, o, line, at], shape), i * lastTaps + tap] as const,
+    );
+  });
 }

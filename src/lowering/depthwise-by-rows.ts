@@ -1,9 +1,11 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats } from "../tensor/tensor.ts";
+import { zerosBehind } from "../ops/window.ts";
 import { mapsOf, overImages, padFlat } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
+import { onesAt } from "./matrices.ts";
+import { type Meeting, meetings, tapOffset } from "./taps.ts";
 
-/** Two axes, the first of stride 1. What the taps of a convolution as wide as x are: data of [height, width], kernel. */
+/** One convolution, over every map by itself: its data, [height, width of x], and its kernel, [lines of y, width of x]. */
 interface Operands {
   data: string;
   height: number;
@@ -16,38 +18,39 @@ interface Operands {
  */
 export function byMovedX(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
   const [height, width] = problem.x.slice(2) as [number, number];
-  const [outputs, groups] = [problem.y[2] as number, mapsOf(problem)];
+  const groups = mapsOf(problem);
   const [above, below] = [Math.max(1, linesAbove(problem)), Math.max(1, linesBelow(problem))];
   const flat = b.reshape(x, [groups, height * width]);
-  return sumsByTap(b, problem, above, (shift) => ({
-    data: padFlat(b, flat, groups, above * width - shift, below * width + shift),
-    height: above + height + below,
-    kernel: shift === 0 ? dy : b.mul(dy, insideRow(b, [outputs, width], shift)),
-  }));
+  return sumsByTap(b, problem, above, (tap) => {
+    const shift = tapOffset(problem, 1, tap);
+    return {
+      data: padFlat(b, flat, groups, above * width - shift, below * width + shift),
+      height: above + height + below,
+      kernel: shift === 0 ? dy : b.mul(dy, insideLine(b, problem, tap)),
+    };
+  });
 }
 
 /**
- * Two axes, the first of stride 1. For each tap of the last axis every line of dy is brought to the elements of x that
- * it meets, by a product with a matrix of zeros and ones:
+ * Two axes, stride 1. For each tap of the last axis every line of dy is brought to the elements of x that it meets, by a
+ * product with a matrix of zeros and ones:
  *
- *   moved[h, o*stride + tap*dilation - pad] = dy[h, o]
+ *   moved[h, o + tap*dilation - pad] = dy[h, o]
  */
 export function byMovedDy(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
   const [height, width] = problem.x.slice(2) as [number, number];
   const [outputs, columns] = problem.y.slice(2) as [number, number];
   const [above, below] = [linesAbove(problem), linesBelow(problem)];
-  const [groups, stride] = [mapsOf(problem), problem.strides[1] as number];
+  const groups = mapsOf(problem);
   const flat = b.reshape(x, [groups, height * width]);
   const data = padFlat(b, flat, groups, above * width, below * width);
   const lines = b.reshape(dy, [groups * outputs, columns]);
-  return sumsByTap(b, problem, above, (shift) => ({
-    data,
-    height: above + height + below,
-    kernel:
-      shift === 0 && stride === 1 && columns === width
-        ? dy
-        : b.op("MatMul", [lines, movingMatrix(b, [columns, width], { stride, shift })]),
-  }));
+  return sumsByTap(b, problem, above, (tap) => {
+    const stays = columns === width && tapOffset(problem, 1, tap) === 0;
+    const moved = alongLine(problem, tap).map(({ o, at }) => [o, at] as const);
+    const kernel = stays ? dy : b.op("MatMul", [lines, onesAt(b, [columns, width], moved)]);
+    return { data, height: above + height + below, kernel };
+  });
 }
 
 /**
@@ -58,14 +61,12 @@ function sumsByTap(
   b: GradientBuilder,
   problem: WindowProblem,
   above: number,
-  operandsOf: (shift: number) => Operands,
+  operandsOf: (tap: number) => Operands,
 ): string {
   const [taps = 1, lastTaps = 1] = problem.kernel;
-  const [dilation = 1, lastDilation = 1] = problem.dilations;
-  const [pad = 0, lastPad = 0] = problem.padBegin;
   const [width, outputs, groups] = [problem.x[3] as number, problem.y[2] as number, mapsOf(problem)];
   const sums = Array.from({ length: lastTaps }, (_, tap) => {
-    const { data, height, kernel } = operandsOf(tap * lastDilation - lastPad);
+    const { data, height, kernel } = operandsOf(tap);
     const operands = [
       b.reshape(data, [1, groups, height, width]),
       b.reshape(kernel, [groups, 1, outputs, width]),
@@ -73,7 +74,7 @@ function sumsByTap(
     return b.op("Conv", operands, { group: groups, kernel_shape: [outputs, width] });
   });
   const joined = lastTaps === 1 ? (sums[0] as string) : b.op("Concat", sums, { axis: 3 });
-  const first = Array.from({ length: taps }, (_, tap) => above - pad + tap * dilation);
+  const first = Array.from({ length: taps }, (_, tap) => above + tapOffset(problem, 0, tap));
   const total = overImages(b, joined, problem, [-1, lastTaps]);
   return b.reshape(b.op("Gather", [total, b.ints(first)], { axis: 1 }), [-1, taps * lastTaps]);
 }
@@ -82,29 +83,15 @@ function sumsByTap(
 const linesAbove = ({ padBegin }: WindowProblem): number => padBegin[0] as number;
 
 /** Lines of zeros that they need below it. */
-function linesBelow({ x, y, kernel, dilations, padBegin }: WindowProblem): number {
-  const reach = ((kernel[0] as number) - 1) * (dilations[0] as number);
-  return Math.max(0, (y[2] as number) + reach - (padBegin[0] as number) - (x[2] as number));
-}
+const linesBelow = (problem: WindowProblem): number => zerosBehind(problem)[0] as number;
 
-/** 1 where position o + shift is in the row, 0 elsewhere; the same in every row. */
-function insideRow(b: GradientBuilder, [rows, width]: readonly [number, number], shift: number): string {
-  const inside = Float32Array.from({ length: width }, (_, o) =>
-    o + shift >= 0 && o + shift < width ? 1 : 0,
-  );
-  return b.op("Expand", [b.emitter.constant(floats(inside, [1, width])), b.ints([rows, width])]);
-}
+/** Where a tap of the last axis meets an element of x's line, o + tap*dilation - pad, and at which o of dy's. */
+const alongLine = (problem: WindowProblem, tap: number): Meeting[] =>
+  meetings(problem, [1]).filter((meeting) => meeting.tap === tap);
 
-/** [columns, width] with 1 at [o, o*stride + shift]. */
-function movingMatrix(
-  b: GradientBuilder,
-  [columns, width]: readonly [number, number],
-  { stride, shift }: { stride: number; shift: number },
-): string {
-  const ones = new Float32Array(columns * width);
-  for (let o = 0; o < columns; o++) {
-    const at = o * stride + shift;
-    if (at >= 0 && at < width) ones[o * width + at] = 1;
-  }
-  return b.emitter.constant(floats(ones, [columns, width]));
+/** [lines of y, width], the same in every line: 1 where the tap of the last axis meets an element of x, 0 elsewhere. */
+function insideLine(b: GradientBuilder, problem: WindowProblem, tap: number): string {
+  const [outputs, columns] = problem.y.slice(2) as [number, number];
+  const line = alongLine(problem, tap).map(({ o }) => [0, o] as const);
+  return b.op("Expand", [onesAt(b, [1, columns], line), b.ints([outputs, columns])]);
 }

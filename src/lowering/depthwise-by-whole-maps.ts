@@ -1,9 +1,11 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats } from "../tensor/tensor.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { channelsOf, everyRow, rowsOfImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { ifAllRows } from "./if-all-rows.ts";
-import { type LoweringOptions, matMul, positions, product } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { matMul, onesAt } from "./matrices.ts";
+import { meetings } from "./taps.ts";
 
 /**
  * Small maps. Every element of dy times every element of x is one matrix product per row r, over all images n, of which
@@ -21,7 +23,7 @@ export function byWholeMaps(
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const [count, size] = [problem.y[1] as number, product(problem.kernel)];
+  const [count, size] = [problem.y[1] as number, elementCount(problem.kernel)];
   const some = (inner: GradientBuilder, which: string): string => {
     const left = rowsOfImages(inner, dy, which, problem.y);
     const right = rowsOfImages(inner, x, channelsOf(inner, which, problem), problem.x);
@@ -49,27 +51,12 @@ const mapsByImage = (
   b: GradientBuilder,
   value: string,
   [images = 1, count = 1, ...map]: readonly number[],
-): string => b.reshape(value, [images, count, product(map)]);
+): string => b.reshape(value, [images, count, elementCount(map)]);
 
 /** dw, [R, taps], of g, [R, elements of dy, elements of x]. */
 function takeDiagonals(b: GradientBuilder, products: string, problem: WindowProblem): string {
-  const { kernel, strides, dilations, padBegin } = problem;
-  const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
-  const [cells, size] = [product(outputs) * product(inputs), product(kernel)];
-  const ones = new Float32Array(cells * size);
-  for (const [tap, index] of positions(kernel).entries()) {
-    for (const [place, o] of positions(outputs).entries()) {
-      const at = o.map(
-        (value, axis) =>
-          value * (strides[axis] as number) +
-          (index[axis] as number) * (dilations[axis] as number) -
-          (padBegin[axis] as number),
-      );
-      if (at.some((value, axis) => value < 0 || value >= (inputs[axis] as number))) continue;
-      const met = at.reduce((flat, value, axis) => flat * (inputs[axis] as number) + value, 0);
-      ones[(place * product(inputs) + met) * size + tap] = 1;
-    }
-  }
-  const wanted = b.emitter.constant(floats(ones, [cells, size]));
-  return b.op("MatMul", [b.reshape(products, [-1, cells]), wanted]);
+  const [inputs, outputs] = [elementCount(problem.x.slice(2)), elementCount(problem.y.slice(2))];
+  const [cells, size] = [outputs * inputs, elementCount(problem.kernel)];
+  const met = meetings(problem).map(({ tap, o, at }) => [o * inputs + at, tap] as const);
+  return b.op("MatMul", [b.reshape(products, [-1, cells]), onesAt(b, [cells, size], met)]);
 }

@@ -1,8 +1,10 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats } from "../tensor/tensor.ts";
+import { reachOf } from "../ops/window.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { mapsOf, overImages, padFlat, zeros } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { positions, product } from "./lowering.ts";
+import { diagonal, onesAt } from "./matrices.ts";
+import { positions } from "./spatial.ts";
 
 /**
  * Stride 1. With zeros between their rows, as wide for both as the taps reach, maps are sequences in which every tap
@@ -12,12 +14,12 @@ import { positions, product } from "./lowering.ts";
 export function byWindows(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
   const { kernel, dilations, padBegin } = problem;
   const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
-  const reach = kernel.map((size, axis) => (size - 1) * (dilations[axis] as number));
+  const reach = reachOf(problem);
   const widths = inputs.map((size, axis) => {
     const [before, output] = [padBegin[axis] as number, outputs[axis] as number];
     return Math.max(size + before, output + (reach[axis] as number) - before, output);
   });
-  const steps = kernel.map((_, axis) => product(widths.slice(axis + 1)));
+  const steps = kernel.map((_, axis) => elementCount(widths.slice(axis + 1)));
   const [first, groups] = [steps[0] as number, mapsOf(problem)];
   const length = (outputs[0] as number) * first;
   const before = sumOfProducts(padBegin, steps);
@@ -57,19 +59,12 @@ function widen(
     if (width > size) {
       wide =
         axis === shape.length - 1
-          ? b.op("MatMul", [b.reshape(wide, [-1, size]), diagonal(b, size, width)])
+          ? b.op("MatMul", [b.reshape(wide, [-1, size]), onesAt(b, [size, width], diagonal(size))])
           : b.op("Concat", [wide, zeros(b, current.with(axis, width - size))], { axis });
     }
     current = current.with(axis, width);
   }
   return wide;
-}
-
-/** [size, width] with ones where row and column are the same. */
-function diagonal(b: GradientBuilder, size: number, width: number): string {
-  const ones = new Float32Array(size * width);
-  for (let i = 0; i < size; i++) ones[i * width + i] = 1;
-  return b.emitter.constant(floats(ones, [size, width]));
 }
 
 const sumOfProducts = (a: readonly number[], c: readonly number[]): number =>

@@ -1,34 +1,28 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { floats } from "../tensor/tensor.ts";
-import { chooseRowBlock } from "./choose.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { chooseRowBlock } from "./choose-depthwise.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { positions, product } from "./lowering.ts";
+import { onesAt } from "./matrices.ts";
+import { flatIndex, positions } from "./spatial.ts";
+import { meetings } from "./taps.ts";
 
 /**
  * dx of a depthwise convolution with small maps, as a product of whole maps with a matrix per channel:
  *
  *   dx[n, c, i] = sum over positions o of  dy[n, c, o] * t[c, o, i],   t[c, o, o*stride + tap*dilation - pad] = w[c, tap]
  */
-export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, problem: WindowProblem): string {
-  const [images = 1, channels = 1, ...inputs] = problem.x;
-  const outputs = problem.y.slice(2);
-  const shape = [product(outputs), product(inputs)] as const;
-  const cells = positions(problem.kernel).map((tap) =>
-    positions(outputs).flatMap((o, row) => {
-      const at = o.map(
-        (value, axis) =>
-          value * (problem.strides[axis] as number) +
-          (tap[axis] as number) * (problem.dilations[axis] as number) -
-          (problem.padBegin[axis] as number),
-      );
-      const inside = at.every((value, axis) => value >= 0 && value < (inputs[axis] as number));
-      return inside
-        ? [row * shape[1] + at.reduce((flat, v, axis) => flat * (inputs[axis] as number) + v, 0)]
-        : [];
-    }),
-  );
-  const matrices = b.reshape(spread(b, weight, cells, product(shape)), [channels, ...shape]);
-  const byChannel = b.transpose(b.reshape(dy, [images, channels, shape[0]]), [1, 0, 2]);
+export function dataByWholeMaps(
+  b: GradientBuilder,
+  dy: string,
+  weight: string,
+  problem: WindowProblem,
+): string {
+  const [images = 1, channels = 1, ...map] = problem.x;
+  const [inputs, outputs] = [elementCount(map), elementCount(problem.y.slice(2))];
+  const size = [elementCount(problem.kernel), outputs * inputs] as const;
+  const met = meetings(problem).map(({ tap, o, at }) => [tap, o * inputs + at] as const);
+  const matrices = b.reshape(spread(b, weight, size, met), [channels, outputs, inputs]);
+  const byChannel = b.transpose(b.reshape(dy, [images, channels, outputs]), [1, 0, 2]);
   const dx = b.transpose(b.op("MatMul", [byChannel, matrices]), [1, 0, 2]);
   return b.reshape(dx, problem.x);
 }
@@ -40,7 +34,7 @@ export function byWholeMaps(b: GradientBuilder, dy: string, weight: string, prob
  *
  *   f[c*B + m, m + (Kh-1 - h), Kw-1 - k] = w[c, h, k]
  */
-export function byRowBlocks(
+export function dataByRowBlocks(
   b: GradientBuilder,
   dy: string,
   weight: string,
@@ -51,15 +45,12 @@ export function byRowBlocks(
   const [rows = 1, columns = 1] = problem.kernel;
   const block = chooseRowBlock(height);
   const tall = block + rows - 1;
-  const cells = positions(problem.kernel).map(([h = 0, k = 0]) =>
-    Array.from({ length: block }, (_, m) => (m * tall + m + rows - 1 - h) * columns + columns - 1 - k),
-  );
-  const kernels = b.reshape(spread(b, weight, cells, block * tall * columns), [
-    channels * block,
-    1,
-    tall,
-    columns,
-  ]);
+  const cells = positions([rows, columns, block]).map(([h = 0, k = 0, m = 0]) => {
+    const place = flatIndex([m, m + rows - 1 - h, columns - 1 - k], [block, tall, columns]);
+    return [h * columns + k, place] as const;
+  });
+  const moved = spread(b, weight, [rows * columns, block * tall * columns], cells);
+  const kernels = b.reshape(moved, [channels * block, 1, tall, columns]);
   const dx = b.op("Conv", [dy, kernels], {
     group: channels,
     kernel_shape: [tall, columns],
@@ -70,15 +61,12 @@ export function byRowBlocks(
   return b.reshape(b.transpose(apart, [0, 1, 3, 2, 4]), problem.x);
 }
 
-/** Each channel's taps written to all of their cells of an otherwise empty row: a product with ones, which is exact. */
+/** [channels, size]: each channel's taps at the places that `cells`, pairs of tap and place, give them; zeros elsewhere. */
 function spread(
   b: GradientBuilder,
   weight: string,
-  cells: readonly (readonly number[])[],
-  size: number,
+  [taps, size]: readonly [taps: number, size: number],
+  cells: readonly (readonly [tap: number, place: number])[],
 ): string {
-  const values = new Float32Array(cells.length * size);
-  for (const [tap, own] of cells.entries()) for (const cell of own) values[tap * size + cell] = 1;
-  const ones = b.emitter.constant(floats(values, [cells.length, size]));
-  return b.op("MatMul", [b.reshape(weight, [-1, cells.length]), ones]);
+  return b.op("MatMul", [b.reshape(weight, [-1, taps]), onesAt(b, [taps, size], cells)]);
 }

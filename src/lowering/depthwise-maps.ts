@@ -1,6 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { product } from "./lowering.ts";
 
 /** All rows, in turn. */
 export const everyRow = (b: GradientBuilder, count: number): string =>
@@ -62,5 +62,5 @@ export function rowsOfImages(
 ): string {
   const first = Array.from({ length: images }, (_, n) => n * count);
   const maps = b.add(b.reshape(rows, [-1, 1]), b.ints(first));
-  return b.op("Gather", [b.reshape(value, [images * count, product(map)]), maps]);
+  return b.op("Gather", [b.reshape(value, [images * count, elementCount(map)]), maps]);
 }

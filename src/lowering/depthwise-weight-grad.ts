@@ -1,5 +1,11 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { chooseDepthwiseChunk, chooseDepthwiseWeightForm, takesAllRows } from "./choose.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import {
+  chooseDepthwiseChunk,
+  chooseDepthwiseWeightForm,
+  type DepthwiseWeightForm,
+  takesAllRows,
+} from "./choose-depthwise.ts";
 import { channelsOf, everyRow } from "./depthwise-maps.ts";
 import { byBlocks } from "./depthwise-by-blocks.ts";
 import { byProducts } from "./depthwise-by-products.ts";
@@ -9,7 +15,7 @@ import { byWindows } from "./depthwise-by-windows.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { ifAllRows } from "./if-all-rows.ts";
 import { inChunks } from "./in-chunks.ts";
-import { type LoweringOptions, product } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
 
 /**
  * dw of a convolution whose rows have one input channel each:
@@ -23,10 +29,9 @@ export function lowerDepthwiseWeightGrad(
   options: LoweringOptions,
 ): string {
   const form = chooseDepthwiseWeightForm(problem, options.forms);
-  const dw =
-    form === "whole-maps" || form === "products"
-      ? products[form](b, values, problem, options)
-      : byConvolutions(b, values, problem, options, form);
+  const dw = isByProduct(form)
+    ? byProduct[form](b, values, problem, options)
+    : byConvolutions(b, values, problem, options, form);
   return b.reshape(dw, [-1, 1, ...problem.kernel]);
 }
 
@@ -37,10 +42,13 @@ interface Values {
 }
 
 /** dw as [R, taps], of any number of rows. */
-const products = { "whole-maps": byWholeMaps, products: byProducts };
+const byProduct = { "whole-maps": byWholeMaps, products: byProducts };
 
 /** dw as [R, taps] for x and dy of the same R rows, by a convolution with x as its data and dy as its kernel. */
-const convolutions = { windows: byWindows, "moved-dy": byMovedDy, "moved-x": byMovedX, blocks: byBlocks };
+const byConvolution = { windows: byWindows, "moved-dy": byMovedDy, "moved-x": byMovedX, blocks: byBlocks };
+
+const isByProduct = (form: DepthwiseWeightForm): form is keyof typeof byProduct =>
+  Object.hasOwn(byProduct, form);
 
 /**
  * Every image and row is a group of the convolution. The number of groups is fixed, that of trained rows is not: so a
@@ -51,11 +59,11 @@ function byConvolutions(
   { x, dy, rows }: Values,
   problem: WindowProblem,
   options: LoweringOptions,
-  form: keyof typeof convolutions,
+  form: keyof typeof byConvolution,
 ): string {
-  const [count, width] = [problem.y[1] as number, product(problem.kernel)];
+  const [count, width] = [problem.y[1] as number, elementCount(problem.kernel)];
   const size = chooseDepthwiseChunk(problem);
-  const compute = convolutions[form];
+  const compute = byConvolution[form];
   const pick = (inner: GradientBuilder, value: string, which: string): string =>
     inner.op("Gather", [value, which], { axis: 1 });
   const some = (inner: GradientBuilder): string =>

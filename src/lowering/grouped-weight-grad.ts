@@ -1,13 +1,19 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { everyRow } from "./depthwise-maps.ts";
 import { lowerDepthwiseWeightGrad } from "./depthwise-weight-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { matMul, padSpatial, positions, product, sliceSpatial, type LoweringOptions } from "./lowering.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { matMul } from "./matrices.ts";
+import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
 
 /**
- * dw of a grouped convolution; one of a single channel per group is depthwise. Each row meets only its own group's input channels, so these are
- * gathered per row: x of row r is x[:, group of r]. Then, per row, one small product over the positions:
+ * dw, [R, Ci/group, ...kernel], of a grouped convolution. Row r reads the Ci/group channels of its own group alone, so
+ * these are gathered for every row, and there is one small product per image, row and tap, over the positions o of y:
  *
- *   dw[r, ci, tap] = sum over images of  dy[r] · x unfolded by tap [positions, Ci/group]
+ *   dw[r, ci, tap] = sum over images and o of  dy[r, o] * x[ci of r's group, o*stride + tap*dilation - pad]
+ *
+ * Groups of one channel are the depthwise case, which has its own forms.
  */
 export function lowerGroupedWeightGrad(
   b: GradientBuilder,
@@ -15,42 +21,41 @@ export function lowerGroupedWeightGrad(
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const columns = (problem.x[1] as number) / problem.group;
-  if (columns === 1) return lowerDepthwiseWeightGrad(b, values, problem, options);
-  const rowsPerGroup = (problem.y[1] as number) / problem.group;
+  if (columnsOf(problem) === 1) return lowerDepthwiseWeightGrad(b, values, problem, options);
   const dy = values.rows === undefined ? values.dy : b.op("Gather", [values.dy, values.rows], { axis: 1 });
-  const x = ownChannels(b, values.x, values.rows, problem, columns, rowsPerGroup);
-  return grouped(b, x, dy, columns, problem, options);
+  return grouped(b, ownChannels(b, values.x, values.rows, problem), dy, problem, options);
 }
 
-/** Input channels of each row's group, row after row: [N, R*Ci/group, ...]. */
+/** Input channels per group. */
+const columnsOf = ({ x, group }: WindowProblem): number => (x[1] as number) / group;
+
+/** The channels of x that each row reads, row after row: [N, R*Ci/group, ...]. */
 function ownChannels(
   b: GradientBuilder,
   x: string,
   rows: string | undefined,
   problem: WindowProblem,
-  columns: number,
-  rowsPerGroup: number,
 ): string {
+  const columns = columnsOf(problem);
+  const rowsPerGroup = (problem.y[1] as number) / problem.group;
   if (rowsPerGroup === 1 && rows === undefined) return x;
-  const all = rows ?? b.ints(Array.from({ length: problem.y[1] as number }, (_, row) => row));
+  const all = rows ?? everyRow(b, problem.y[1] as number);
   const groups = rowsPerGroup === 1 ? all : b.div(all, b.ints([rowsPerGroup]));
   const first = b.reshape(b.mul(groups, b.ints([columns])), [-1, 1]);
   const offsets = b.reshape(b.ints(Array.from({ length: columns }, (_, column) => column)), [1, columns]);
   return b.op("Gather", [x, b.reshape(b.add(first, offsets), [-1])], { axis: 1 });
 }
 
-/** Per row: [1, positions] · [positions, Ci/group] for each tap, stacked. */
+/** Per image and row: dy, [1, positions], times x of each tap, [positions, Ci/group]; summed over the images. */
 function grouped(
   b: GradientBuilder,
   x: string,
   dy: string,
-  columns: number,
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const images = problem.x[0] as number;
-  const count = product(problem.y.slice(2));
+  const [images, columns] = [problem.x[0] as number, columnsOf(problem)];
+  const count = elementCount(problem.y.slice(2));
   const left = b.reshape(dy, [images, -1, 1, count]);
   const products = unfold(b, x, problem).map((seen) => {
     const right = b.reshape(seen, [images, -1, columns, count]);
@@ -63,19 +68,10 @@ function grouped(
 
 /** The elements of x that each kernel tap meets, in dy's spatial shape. */
 function unfold(b: GradientBuilder, x: string, problem: WindowProblem): string[] {
-  const inputs = problem.x.slice(2);
   const outputs = problem.y.slice(2);
-  const after = outputs.map((size, axis) => {
-    const reach = (problem.dilations[axis] as number) * ((problem.kernel[axis] as number) - 1);
-    const last = (size - 1) * (problem.strides[axis] as number) + reach;
-    return Math.max(0, last + 1 - (inputs[axis] as number) - (problem.padBegin[axis] as number));
-  });
-  const padded = padSpatial(b, x, problem.padBegin, after);
-  const shape = inputs.map(
-    (size, axis) => size + (problem.padBegin[axis] as number) + (after[axis] as number),
-  );
+  const padded = padForTaps(b, x, problem);
   return positions(problem.kernel).map((tap) => {
     const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
-    return sliceSpatial(b, padded, shape, starts, outputs, problem.strides);
+    return sliceSpatial(b, padded.value, padded.shape, starts, outputs, problem.strides);
   });
 }

@@ -1,5 +1,6 @@
 import { intOf, intsOf } from "../ir/attributes.ts";
-import { inputOf, matMul, type Lowering } from "./lowering.ts";
+import { inputOf, type Lowering } from "./lowering.ts";
+import { matMul } from "./matrices.ts";
 
 /** a · b with transposed operands. */
 export const lowerMatMulTransposed: Lowering = (b, node, options) => {

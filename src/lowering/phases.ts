@@ -1,6 +1,7 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { padSpatial, positions, sliceSpatial } from "./lowering.ts";
+import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
+import { tapPhase } from "./taps.ts";
 
 /** A kernel tap within a phase: where the slice of the padded dy begins that lies over the phase's elements. */
 export interface Tap {
@@ -92,12 +93,6 @@ export function unfoldByPhase(
 }
 
 function placeTap(problem: WindowProblem, tap: readonly number[]): { shift: number[]; phase: number[] } {
-  const distance = tap.map(
-    (index, axis) => index * (problem.dilations[axis] as number) - (problem.padBegin[axis] as number),
-  );
-  const shift = distance.map((value, axis) => Math.floor(value / (problem.strides[axis] as number)));
-  const phase = distance.map(
-    (value, axis) => value - (shift[axis] as number) * (problem.strides[axis] as number),
-  );
-  return { shift, phase };
+  const places = tap.map((index, axis) => tapPhase(problem, axis, index));
+  return { shift: places.map(({ shift }) => shift), phase: places.map(({ phase }) => phase) };
 }

@@ -1,7 +1,10 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
+import { extent, zerosBehind } from "../ops/window.ts";
 import { typeOf } from "../ir/graph.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
-import { inputOf, positions, product, sliceSpatial, type Lowering } from "./lowering.ts";
+import { inputOf, type Lowering } from "./lowering.ts";
+import { positions, sliceSpatial } from "./spatial.ts";
 import { transposedWindow } from "./transposed-window.ts";
 
 /**
@@ -15,9 +18,7 @@ export const lowerMaxPoolGrad: Lowering = (b, node) => {
   const [x, dy] = [codesBehind(b, inputOf(node, 0)), inputOf(node, 2)];
   const [, indices] = b.emitter.node("MaxPool", [x], { attributes: poolAttributes(problem), outputCount: 2 });
   const spatial = problem.y.slice(2);
-  const apart = problem.kernel.map((size, axis) =>
-    Math.ceil(((problem.dilations[axis] as number) * (size - 1) + 1) / (problem.strides[axis] as number)),
-  );
+  const apart = problem.strides.map((stride, axis) => Math.ceil(extent(problem, axis) / stride));
   const classes = positions(apart.map((count, axis) => Math.min(count, spatial[axis] as number)));
   const parts = classes.map((starts) => {
     const counts = spatial.map((size, axis) =>
@@ -52,7 +53,7 @@ function poolAttributes(problem: WindowProblem): Record<string, readonly number[
     kernel_shape: problem.kernel,
     strides: problem.strides,
     dilations: problem.dilations,
-    pads: [...problem.padBegin, ...transposedWindow(problem).pads.slice(problem.kernel.length)],
+    pads: [...problem.padBegin, ...zerosBehind(problem)],
   };
 }
 
@@ -80,7 +81,7 @@ export const lowerAveragePoolGrad: Lowering = (b, node) => {
 
 function tiles(problem: WindowProblem): boolean {
   return (
-    product(problem.dilations) === 1 &&
+    elementCount(problem.dilations) === 1 &&
     [...problem.padBegin].every((pad) => pad === 0) &&
     problem.kernel.every(
       (size, axis) =>

@@ -1,6 +1,6 @@
 import { intOf, intsOf } from "../ir/attributes.ts";
 import type { Node } from "../ir/model.ts";
-import type { Window } from "./window.ts";
+import type { PlacedWindow, Window } from "./window.ts";
 
 /**
  * Abstract gradient nodes: what a gradient rule may ask for without saying how it is computed. They carry
@@ -41,11 +41,7 @@ export function windowAttributes(window: Window): Record<string, number[]> {
 }
 
 /** Shapes and window of an abstract convolution or pooling node. */
-export interface WindowProblem extends Window {
-  /** [N, C, ...spatial] of the forward input. */
-  x: number[];
-  /** [N, C, ...spatial] of the forward output. */
-  y: number[];
+export interface WindowProblem extends PlacedWindow {
   group: number;
 }
 

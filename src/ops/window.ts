@@ -10,10 +10,35 @@ export interface Window {
   padEnd: number[];
 }
 
-/** Extent that a kernel covers, holes of dilation included. */
-export function extent(window: Window, axis: number): number {
-  return at(window.dilations, axis) * (at(window.kernel, axis) - 1) + 1;
+/** A window and the maps that it moves over. */
+export interface PlacedWindow extends Window {
+  /** [N, C, ...spatial] of the forward input. */
+  x: number[];
+  /** [N, C, ...spatial] of the forward output. */
+  y: number[];
 }
+
+/** How far a window's last tap lies behind its first on each axis: dilation*(kernel - 1). */
+export const reachOf = ({ kernel, dilations }: Window): number[] =>
+  kernel.map((size, axis) => at(dilations, axis) * (size - 1));
+
+/** Extent that a kernel covers, holes of dilation included. */
+export const extent = (window: Window, axis: number): number => at(reachOf(window), axis) + 1;
+
+/**
+ * How many elements behind the end of x the last tap meets at y's last position on each axis; negative where it stays
+ * within x: (y - 1)*stride + reach + 1 - padBegin - x.
+ */
+export function overhangOf(window: PlacedWindow): number[] {
+  return reachOf(window).map((reach, axis) => {
+    const last = (at(window.y, axis + 2) - 1) * at(window.strides, axis) + reach;
+    return last + 1 - at(window.padBegin, axis) - at(window.x, axis + 2);
+  });
+}
+
+/** Zeros that x needs behind it on each axis so that every tap meets an element at every position of y. */
+export const zerosBehind = (window: PlacedWindow): number[] =>
+  overhangOf(window).map((count) => Math.max(0, count));
 
 /**
  * The window of a Conv, ConvTranspose-free, or pooling node over an input of the given spatial shape, with

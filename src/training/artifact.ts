@@ -3,25 +3,28 @@ import { cloneModel } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { collectParameters, collectUntrainable, type FloatParameter } from "./artifact/collect-parameters.ts";
-import { describeActivation, describeOptimizer, describePort, describeWeights } from "./artifact/describe.ts";
+import {
+  describeActivation,
+  describeFreezing,
+  describeOptimizer,
+  describeParameter,
+  describePort,
+  describeWeights,
+} from "./artifact/describe.ts";
 import { buildEvalModel } from "./artifact/eval-model.ts";
 import { countTrainingFlops } from "./artifact/count-flops.ts";
-import { activationNames, buildForwardModel } from "./artifact/forward-model.ts";
+import { buildForwardModel, trainsZeroPoint } from "./artifact/forward-model.ts";
 import { encodePlan } from "./artifact/plan.ts";
 import { initialState, startState } from "./artifact/initial-state.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
-import {
-  type Arithmetic,
-  buildTrainingModel,
-  type FormTrials,
-  type TrainingTrials,
-  trainsZeroPoint,
-} from "./artifact/training-model.ts";
+import type { Arithmetic, FormTrials, TrainingTrials } from "./artifact/forward-candidate.ts";
+import { buildTrainingModel } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
 import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
 import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/options.ts";
+import { activationNames } from "./names.ts";
 import type { TrainingState } from "./state.ts";
 
 export { readArtifact, writeArtifact } from "./artifact/files.ts";
@@ -109,72 +112,37 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const forward = buildForwardModel(model, plan, state, loss);
   const parameters = collectParameters(forward.model.graph, plan);
   options.signal?.throwIfAborted();
-  const { backward = "float", portable = false } = options;
-  if (backward === "integer" && portable) {
-    throw usageError(
-      "backward",
-      "An integer backward needs com.microsoft operators, which a portable artifact has none of",
-      "--backward integer, --portable",
-      "Leave one of them out.",
-    );
-  }
-  if (backward !== "float" && trials === undefined)
-    throw new InternalError("an integer backward is made without runs on samples");
-  const start = {
+  const backward = requiredBackward(options);
+  const freezing = { ...defaultFreezingOptions, ...options.freezing };
+  const start: TrainingStart = {
     loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
     outputs: model.graph.outputs.map(describePort),
     targets: forward.targets,
     sessionConfig: { "session.disable_quant_qdq": "1" },
-    state: startState(
-      model.graph,
-      state,
-      parameters,
-      options.freezing?.ratio ?? defaultFreezingOptions.ratio,
-    ),
+    state: startState(model.graph, state, parameters, freezing.ratio),
   };
   const training = await buildTrainingModel(forward.model, state, parameters, {
-    batch,
-    portable,
-    forward: options.forward ?? "float",
-    backward: portable ? "float" : backward,
-    tune: options.tune,
-    trials: trials && bindStart(trials, start),
+    ...{ batch, backward, portable: options.portable ?? false, forward: options.forward ?? "float" },
+    ...{ tune: options.tune, trials: trials && bindStart(trials, start) },
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
   const optimizer = buildOptimizer(state, parameters, optimizerOptions, opset);
-  const freezing = { ...defaultFreezingOptions, ...options.freezing };
+  const { state: _state, ...told } = start;
   const manifest: Manifest = {
-    formatVersion: 1,
-    sourceModel: options.source,
-    opset,
+    ...{ formatVersion: 1, sourceModel: options.source, opset, batch, accumulate, ...told },
     usesContribOps: training.usesContribOps,
-    batch,
-    accumulate,
     forward: training.forward,
     backward: training.backward,
-    sessionConfig: start.sessionConfig,
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
-    outputs: start.outputs,
-    loss: start.loss,
-    targets: forward.targets,
     weights: describeWeights(state, optimizer),
     activations: Array.from(state.activations.values(), describeActivation),
-    parameters: parameters.map((parameter) => ({
-      ...parameter,
-      input: parameter.name,
-      grad: `${parameter.name}.grad`,
-    })),
+    parameters: parameters.map(describeParameter),
     frozen: [],
     untrainable: collectUntrainable(model.graph, plan),
     optimizer: describeOptimizer(optimizer, optimizerOptions),
     flops: countTrainingFlops(training.forwardGraph, state),
-    freezing: {
-      mode: freezing.mode,
-      ratio: freezing.ratio,
-      budget: freezing.budget,
-      importance: freezing.importance,
-    },
+    freezing: describeFreezing(freezing),
     quantization: encodePlan(plan),
   };
   return {
@@ -185,6 +153,25 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     floatModel: cloneModel(model),
     checkpoint: initialState(model.graph, state, manifest, freezing),
   };
+}
+
+/** What the backward is to be computed with, as far as that can be. */
+function requiredBackward({
+  backward = "float",
+  portable = false,
+  trials,
+}: BuildArtifactOptions): Arithmetic | "auto" {
+  if (backward === "integer" && portable) {
+    throw usageError(
+      "backward",
+      "An integer backward needs com.microsoft operators, which a portable artifact has none of",
+      "--backward integer, --portable",
+      "Leave one of them out.",
+    );
+  }
+  if (backward !== "float" && trials === undefined)
+    throw new InternalError("an integer backward is made without runs on samples");
+  return portable ? "float" : backward;
 }
 
 const bindStart = ({ measure, choose }: ArithmeticTrials, start: TrainingStart): TrainingTrials => ({

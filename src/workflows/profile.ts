@@ -1,7 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { KernelTime } from "../runtime/read-profile.ts";
 import type { Report } from "../report/report-data.ts";
+import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
+import { settleChoice } from "../training/freezing/settle-choice.ts";
 import { layerOf, phaseOf, phases, sumBy } from "../training/profile/phases.ts";
 import type { StepProfile } from "../training/profile/profile-steps.ts";
 import { profileInChild } from "../training/trainer/child-process.ts";
@@ -17,20 +20,30 @@ import { startReport } from "./start-report.ts";
 /** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
 export async function profile(options: ProfileOptions, context: RunContext): Promise<Report> {
   const start = performance.now();
+  const { training } = options;
   const prepared = await prepareSource(options.model, options.data, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
-    const memory = await artifactStage(quantized, options.training, directory, options, context);
-    context.logger.info(`Taking ${options.steps} steps of ${options.training.batch} samples.`);
+    const memory = await artifactStage(quantized, training, directory, options, context);
+    context.logger.info(`Taking ${options.steps} steps of ${training.batch} samples.`);
     const measured = await profileInChild(
       {
         artifact: directory,
         data: withClasses(prepared.source.model, options.data),
         steps: options.steps,
-        provider: options.provider ?? null,
-        threads: options.threads ?? null,
-        arena: defaultTrainOptions.arena,
+        options: {
+          arena: defaultTrainOptions.arena,
+          cache: training.cache ?? null,
+          provider: options.provider ?? null,
+          threads: options.threads ?? null,
+          freezing: {
+            ratio: training.ratio,
+            budget: training.budget,
+            refresh: training.refresh ?? defaultFreezingOptions.refresh,
+            ...settleChoice(training, quantized.plan.weights),
+          },
+        },
       },
       context,
     );
@@ -39,7 +52,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
       data: { training: prepared.dataset.describe() },
       quantization: describeQuantization(quantized, options.quantization),
       memory,
-      profile: describeProfile(measured),
+      profile: describeProfile(measured, new Set(prepared.model.graph.nodes.map(({ name }) => name))),
       warnings: quantizationWarnings(quantized.state),
     };
   } finally {
@@ -47,17 +60,20 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   }
 }
 
-function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> {
+const operatorOf = (time: KernelTime): string => `${phaseOf(time)}\n${time.opType}`;
+
+/** `names`: of the model's nodes. */
+function describeProfile(measured: StepProfile, names: ReadonlySet<string>): NonNullable<Report["profile"]> {
   const { kernels, forward, backward, batch, microBatch, steps, step, data, training, optimizer, peakBytes } =
     measured;
-  const byPhase = sumBy(kernels, ({ node }) => phaseOf(node));
+  const byPhase = sumBy(kernels, phaseOf);
   const inKernels = [...byPhase.values()].reduce((sum, ms) => sum + ms, 0);
-  const byOperator = sumBy(kernels, ({ node, opType }) => `${phaseOf(node)}\n${opType}`);
+  const byOperator = sumBy(kernels, operatorOf);
   const calls = sumBy(
     kernels.map((run) => run.map((time) => ({ ...time, ms: 1 }))),
-    ({ node, opType }) => `${phaseOf(node)}\n${opType}`,
+    operatorOf,
   );
-  const byLayer = sumBy(kernels, ({ node }) => `${layerOf(node)}\n${phaseOf(node)}`);
+  const byLayer = sumBy(kernels, (time) => `${layerOf(time, names)}\n${phaseOf(time)}`);
   const layers = new Map<string, Record<string, number>>();
   for (const [key, ms] of byLayer) {
     const [layer = "", phase = ""] = key.split("\n");

@@ -69,9 +69,24 @@ describe("every command, with its JSON report", () => {
     expect(calls("forward")).toEqual([3]);
     expect(calls("data gradients").reduce((sum, count) => sum + count, 0)).toBe(1);
     const convs = tinyModel().graph.nodes.filter(({ opType }) => opType === "Conv");
-    for (const { name } of convs) expect(layers.map(({ layer }) => layer)).toContain(name);
+    for (const { name } of convs) {
+      const { parts: own = {} } = layers.find(({ layer }) => layer === name) ?? {};
+      expect(own["forward"]).toBeGreaterThan(0);
+      expect(own["weight gradients"]).toBeGreaterThan(0);
+    }
     expect(outcome.stdout).toContain("weight gradients");
     expect(readFileSync(html, "utf8")).toContain("<svg");
+  });
+
+  test("profile: the steps are those of the mode, whose backward may end early", async () => {
+    const { report: profiled } = await report([
+      ...["profile", model, ...data(), "--batch", "16", "--steps", "2", "--forms", "estimate"],
+      ...["--mode", "cost", "--budget", "0"],
+    ]);
+    const phases = new Set(profiled.profile?.operators.map(({ phase }) => phase));
+    expect(phases).toContain("forward");
+    expect(phases).not.toContain("weight gradients");
+    expect(phases).not.toContain("data gradients");
   });
 
   test("--memory-limit chooses the micro-batch, and says what there must be at least", async () => {
@@ -83,17 +98,27 @@ describe("every command, with its JSON report", () => {
       "512",
       "--forward",
       "integer",
+      "--forms",
+      "estimate",
       "--out",
       at("limited"),
     ];
-    const { report: whole } = await report([...args, "--micro-batch", "512"]);
+    const float = [...args, "--backward", "float"];
+    const { report: whole } = await report([...float, "--micro-batch", "512"]);
     const bytes = whole.memory?.estimatedBytes ?? 0;
     const limit = Math.floor(bytes / 1000) - 1000;
-    const { report: limited, outcome } = await report([...args, "--memory-limit", `${limit}kB`]);
+    const { report: limited, outcome } = await report([...float, "--memory-limit", `${limit}kB`]);
     expect(limited.memory).toMatchObject({ microBatch: 256, limitBytes: limit * 1000 });
     expect(outcome.stdout).toMatch(/with 256 samples at a time is estimated to take [\d.]+ MB/);
     const manifest = JSON.parse(readFileSync(join(at("limited"), "manifest.json"), "utf8")) as object;
     expect(manifest).toMatchObject({ batch: 256, accumulate: 2 });
+    // A backward on integer kernels that takes more than the limit gets a smaller part of the batch, too.
+    const coded = [...args, "--backward", "integer"];
+    const { report: integer } = await report([...coded, "--micro-batch", "256"]);
+    const less = Math.floor((integer.memory?.estimatedBytes ?? 0) / 1000) - 1000;
+    const { report: smaller } = await report([...coded, "--memory-limit", `${less}kB`]);
+    expect(smaller.memory?.microBatch).toBeLessThan(256);
+    expect(smaller.memory?.estimatedBytes).toBeLessThanOrEqual(less * 1000);
     const refused = await runCli([...args, ...threads, "--memory-limit", "10MB"]);
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toMatch(/at least an estimated \d+ MB/);

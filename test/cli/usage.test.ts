@@ -57,6 +57,8 @@ describe("wrong usage is one paragraph and exit code 2, before anything is read"
     [[...base, "--memory-limit", "2"], /--memory-limit is "2".*800MB/],
     [[...base, "--memory-limit", "0GB"], /--memory-limit is "0GB"/],
     [[...base, "--memory-limit", "2GB", "--micro-batch", "8"], /only one of the two/],
+    [[...base, "--budget", "0.3"], /mode is auto.*Add --mode cost/],
+    [[...base, "--mode", "cwpl", "--budget", "0.3"], /mode is cwpl/],
     [[...base, "--std", "0"], /--std is "0".*above 0/],
     [[...base, "--mean", "0.1,b"], /--mean is "b"/],
     [[...base, "--resize", "2x3x4"], /--resize is "2x3x4"/],

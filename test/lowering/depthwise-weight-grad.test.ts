@@ -1,106 +1,16 @@
 import { expect, test } from "vitest";
-import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lowering/choose.ts";
+import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lowering/choose-depthwise.ts";
 import { guessedForms, type Forms, type Question } from "../../src/lowering/forms.ts";
 import { lowerDepthwiseWeightGrad } from "../../src/lowering/depthwise-weight-grad.ts";
 import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
-import { positions } from "../../src/lowering/lowering.ts";
+import { positions } from "../../src/lowering/spatial.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
 import type { WindowProblem } from "../../src/ops/gradient-nodes.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
 import { randomTensor } from "../support/random-tensor.ts";
-
-interface Case {
-  forms: string[];
-  x: number[];
-  kernel: number[];
-  strides?: number[];
-  dilations?: number[];
-  begin?: number[];
-  end?: number[];
-  multiplier?: number;
-}
-
-/** Each with the forms that are tried for it, the likeliest first. */
-const cases: Case[] = [
-  { forms: ["windows"], x: [2, 3, 80], kernel: [5], begin: [2], end: [1] },
-  { forms: ["whole-maps", "windows"], x: [2, 3, 40], kernel: [5], begin: [2], end: [1] },
-  { forms: ["whole-maps", "windows"], x: [2, 3, 7, 6], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
-  { forms: ["whole-maps", "windows"], x: [3, 2, 5, 4], kernel: [5, 5], begin: [2, 2], end: [2, 2] },
-  { forms: ["whole-maps", "windows"], x: [2, 2, 6, 3], kernel: [3, 4], begin: [0, 3], end: [2, 0] },
-  {
-    ...{ forms: ["whole-maps", "windows"], x: [2, 2, 3, 9], kernel: [2, 3], dilations: [2, 4] },
-    ...{ begin: [3, 1], end: [0, 7] },
-  },
-  {
-    ...{ forms: ["whole-maps", "windows"], x: [2, 2, 1, 3], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
-    multiplier: 3,
-  },
-  { forms: ["whole-maps", "windows"], x: [2, 3, 4, 5], kernel: [3, 1], begin: [1, 0], end: [1, 0] },
-  { forms: ["whole-maps", "windows"], x: [2, 3, 7, 6], kernel: [3, 2], begin: [2, 3], end: [0, 1] },
-  {
-    ...{ forms: ["whole-maps", "windows"], x: [2, 2, 4, 3, 4], kernel: [2, 2, 2] },
-    ...{ begin: [1, 0, 1], end: [0, 1, 1] },
-  },
-  {
-    ...{ forms: ["windows"], x: [2, 2, 16, 2, 3], kernel: [2, 2, 2] },
-    ...{ begin: [1, 0, 1], end: [0, 1, 1] },
-  },
-  { forms: ["moved-dy", "moved-x"], x: [2, 3, 21, 22], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
-  { forms: ["moved-dy", "moved-x"], x: [2, 3, 21, 22], kernel: [3, 5], begin: [0, 1], end: [0, 3] },
-  {
-    ...{ forms: ["moved-dy", "moved-x"], x: [2, 3, 21, 22], kernel: [3, 3], dilations: [2, 3] },
-    ...{ begin: [3, 2], end: [0, 4] },
-  },
-  {
-    ...{ forms: ["moved-dy", "moved-x"], x: [1, 70, 20, 24], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
-    multiplier: 2,
-  },
-  { forms: ["moved-dy"], x: [2, 3, 21, 22], kernel: [3, 3] },
-  { forms: ["moved-dy"], x: [2, 3, 9, 12], kernel: [1, 3], begin: [0, 0], end: [0, 5] },
-  { forms: ["moved-x", "moved-dy"], x: [2, 3, 5, 40], kernel: [3, 3], begin: [1, 1], end: [1, 1] },
-  { forms: ["moved-x"], x: [2, 3, 3, 70], kernel: [2, 3], begin: [1, 1], end: [0, 1] },
-  { forms: ["blocks"], x: [2, 3, 5, 40], kernel: [3, 3] },
-  {
-    ...{ forms: ["blocks", "products"], x: [2, 3, 21, 60], kernel: [3, 5], strides: [2, 2] },
-    ...{ begin: [1, 2], end: [0, 1] },
-  },
-  { forms: ["blocks"], x: [2, 3, 5, 80], kernel: [3, 5], strides: [2, 2], begin: [1, 2], end: [0, 1] },
-  {
-    ...{ forms: ["blocks", "products"], x: [2, 3, 21, 40], kernel: [3, 5], strides: [2, 2] },
-    ...{ begin: [1, 2], end: [0, 1] },
-  },
-  {
-    ...{ forms: ["products", "blocks"], x: [2, 3, 21, 22], kernel: [3, 5], strides: [2, 3] },
-    ...{ begin: [1, 2], end: [0, 1] },
-  },
-  {
-    ...{ forms: ["products", "blocks"], x: [3, 4, 9, 8], kernel: [5, 3], strides: [3, 2] },
-    ...{ begin: [4, 1], end: [3, 2] },
-  },
-  {
-    ...{ forms: ["products", "blocks"], x: [2, 3, 1, 4], kernel: [2, 3], strides: [2, 2] },
-    ...{ dilations: [4, 1], begin: [2, 1] },
-  },
-  {
-    ...{ forms: ["products", "blocks"], x: [2, 3, 1, 2], kernel: [3, 3], strides: [2, 2] },
-    ...{ begin: [1, 1], end: [1, 1] },
-  },
-  {
-    ...{ forms: ["products", "blocks"], x: [1, 70, 11, 10], kernel: [3, 3], strides: [2, 1] },
-    ...{ dilations: [2, 3], begin: [2, 3], end: [2, 4], multiplier: 2 },
-  },
-  {
-    ...{ forms: ["blocks"], x: [2, 3, 17], kernel: [3], strides: [2], dilations: [2] },
-    ...{ begin: [1], end: [1] },
-  },
-  { forms: ["products", "blocks"], x: [2, 3, 9, 9], kernel: [1, 1], strides: [2, 2] },
-  {
-    ...{ forms: ["blocks"], x: [2, 2, 5, 6, 8], kernel: [3, 2, 3], strides: [1, 2, 2] },
-    ...{ begin: [1, 0, 1], end: [1, 0, 1] },
-  },
-];
+import { cases, problemOf } from "./depthwise-cases.ts";
 
 test.each(cases)("forms for x [$x], kernel [$kernel], strides [$strides]: $forms", ({ forms, ...window }) => {
   const asked: Question[] = [];
@@ -209,23 +119,6 @@ test("a chunk has no more rows than there are, few where maps are large, and not
   expect(chooseDepthwiseChunk(problemOf({ x: [16, 960, 7, 7], kernel: [3, 3] }))).toBe(128);
   expect(chooseDepthwiseChunk(problemOf({ x: [1, 3, 9, 9], kernel: [3, 3] }))).toBe(3);
 });
-
-function problemOf({ x, kernel, ...window }: Omit<Case, "forms">, multiplier = 1): WindowProblem {
-  const [images = 1, channels = 1, ...inputs] = x;
-  const {
-    strides = kernel.map(() => 1),
-    dilations = kernel.map(() => 1),
-    begin = kernel.map(() => 0),
-    end = begin,
-  } = window;
-  const at = (values: readonly number[], axis: number): number => values[axis] ?? 0;
-  const outputs = inputs.map((size, axis) => {
-    const reach = at(dilations, axis) * (at(kernel, axis) - 1);
-    return Math.floor((size + at(begin, axis) + at(end, axis) - reach - 1) / at(strides, axis)) + 1;
-  });
-  const y = [images, channels * multiplier, ...outputs];
-  return { x, y, group: channels, kernel, strides, dilations, padBegin: begin, padEnd: end };
-}
 
 /** dw of one row as its formula says. */
 function weightGradient(x: Tensor, dy: Tensor, row: number, problem: WindowProblem): number[] {

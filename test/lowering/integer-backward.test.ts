@@ -1,12 +1,8 @@
 import { expect, test } from "vitest";
 import type { Model } from "../../src/ir/model.ts";
 import { guessedForms } from "../../src/lowering/forms.ts";
-import { reachName } from "../../src/lowering/integer/gradient-reaches.ts";
-import {
-  headroom,
-  lowerIntegerBackward,
-  planIntegerBackward,
-} from "../../src/lowering/integer/integer-backward.ts";
+import { headroom, lowerIntegerBackward } from "../../src/lowering/integer/integer-backward.ts";
+import { planIntegerBackward, reachName } from "../../src/lowering/integer/plan-backward.ts";
 import { lowerGradientNodes } from "../../src/lowering/lower-gradient-nodes.ts";
 import { gradientDomain, type WindowProblem, windowAttributes } from "../../src/ops/gradient-nodes.ts";
 import { withSession } from "../../src/runtime/open-model.ts";

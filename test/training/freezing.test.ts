@@ -7,7 +7,8 @@ import {
   type FreezableWeight,
   refreshRows,
 } from "../../src/training/freezing/refresh.ts";
-import { gatherRows, scatterRows } from "../../src/training/freezing/rows.ts";
+import { forEachInRow, rowLayout } from "../../src/tensor/rows.ts";
+import { scatterRows } from "../../src/training/freezing/rows.ts";
 import { orAsBuilt, settleChoice } from "../../src/training/freezing/settle-choice.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
 import { heldEnd } from "../../src/training/trainer/held-end.ts";
@@ -114,7 +115,9 @@ test("cost leaves the end of the backward where it is told to, as long as the bu
 });
 
 test("the end of the backward may move once steps took a hundred times as long as building a session", () => {
-  const at = (step: number, first: string | null) => ({ step, trained: 1, started: 0, first });
+  const at = (step: number, first: string | null, looked = false) => ({
+    ...{ step, trained: 1, started: 0, first, looked },
+  });
   const held = (refreshes: ReturnType<typeof at>[], step: number, runs = 1) =>
     heldEnd(refreshes, step, costs, { building: 80, runs });
   expect(held([], 0)).toBeUndefined();
@@ -127,6 +130,10 @@ test("the end of the backward may move once steps took a hundred times as long a
   const later = [at(0, "c"), at(100, "b"), at(150, "b")];
   expect(held(later, 199)).toBe("b");
   expect(held(later, 200)).toBeUndefined();
+  // A look at all layers takes a session, too, also where it leaves the end where it is.
+  const looked = [...later, at(200, "b", true), at(250, "b")];
+  expect(held(looked, 299)).toBe("b");
+  expect(held(looked, 300)).toBeUndefined();
 });
 
 test("cost falls back to cwpl before anything was measured", () => {
@@ -227,3 +234,17 @@ test("a run chooses rows as its artifact was built for, but for what is asked ot
   expect(orAsBuilt({ importance: "magnitude" }, built)).toEqual({ mode: "cost", importance: "magnitude" });
   expect(orAsBuilt({ mode: "cwpl" }, built)).toEqual({ mode: "cwpl", importance: "auto" });
 });
+
+/** The rows listed, row axis first, copied out of a weight. */
+function gatherRows(
+  weight: Int8Array,
+  shape: readonly number[],
+  axis: number,
+  rows: BigInt64Array,
+): Int8Array<ArrayBuffer> {
+  const layout = rowLayout(shape, axis);
+  const gathered: number[] = [];
+  for (const row of rows)
+    forEachInRow(layout, Number(row), (index) => gathered.push(weight[index] as number));
+  return Int8Array.from(gathered);
+}

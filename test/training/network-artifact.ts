@@ -31,10 +31,16 @@ export const networkCases = ["resnet20", "mobilenetv3"].flatMap((network) =>
 type NetworkCase = (typeof networkCases)[number];
 
 /** A fixture network prepared, planned and calibrated. */
-export async function quantizedNetwork({ network, bits }: Pick<NetworkCase, "network" | "bits">) {
+export async function quantizedNetwork({
+  network,
+  bits,
+}: {
+  network: string;
+  bits: NetworkCase["bits"] | "w8a8";
+}) {
   const file = join(fixtures, network, "model.onnx");
   const model = await prepareModel(await loadModel(file));
-  const wbits = bits === "w8" ? 8 : 4;
+  const wbits = bits.startsWith("w8") ? 8 : 4;
   const whole = planQuantization(model, { wbits, abits: bits === "w4a4" ? 4 : 8 });
   const plan: QuantizationPlan =
     bits === "w8" ? { ...whole, activations: [], biases: [], dropped: [] } : whole;

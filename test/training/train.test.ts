@@ -10,7 +10,10 @@ import { forwardPositions, trainedInputs } from "../../src/training/artifact/tra
 import { loadSafetensors } from "../../src/training/checkpoint/files.ts";
 import { stateTensor } from "../../src/training/state.ts";
 import { defaultTrainOptions, loadTrained, train, type TrainOptions } from "../../src/training/train.ts";
-import { type RunOutcome, runTraining } from "../../src/training/trainer/run-training.ts";
+import type { RunOutcome } from "../../src/training/trainer/job.ts";
+import { flopCosts } from "../../src/training/costs/flop-costs.ts";
+import { knownCosts } from "../../src/training/costs/measure.ts";
+import { runTraining } from "../../src/training/trainer/run-training.ts";
 import { tinyArtifact, tinyData, tinyMeasure } from "./tiny-network.ts";
 
 let artifact: Artifact;
@@ -109,8 +112,16 @@ test.each(["cwpl", "cwpn", "lwpn", "cost"] as const)(
 
 test("cost: nothing in front of the first layer that trains changes, and a resumed run ends as an uninterrupted one", async () => {
   const { manifest, trainingModel, checkpoint } = artifact;
-  const cost = { ...freezing, mode: "cost", budget: 0.5, importance: "fisher" } as const;
-  const cache = run("cache");
+  const cost = { ...freezing, mode: "cost", budget: 0.2, importance: "fisher" } as const;
+  const cache = run("cost-cache");
+  // Operations in the place of times, so that the choice does not hang on what else the machine does.
+  const { provider, threads, arena } = { ...defaultTrainOptions, ...options };
+  await knownCosts(
+    { artifact: run("artifact"), provider, threads, arena },
+    cache,
+    () => Promise.resolve({}),
+    () => Promise.resolve(flopCosts(trainingModel.graph, manifest)),
+  );
   const { history } = await runHere("cost", { freezing: cost, cache });
   const { tensors } = await loadSafetensors(join(run("cost"), "checkpoint.safetensors"));
   const places = forwardPositions(trainingModel.graph, manifest);

@@ -14,9 +14,10 @@ import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
  *           dz = -s * (sum of dy - sum of dx)
  *
  * Where integer kernels make the codes there is no x. Codes finer than the quantizer's own stand for it where they are
- * there, and nothing changes. Else m = [qmin < q < qmax], and y stands for x: what the scale's gradient loses is the
- * rounding error of the values within the bounds, times their gradients: zero on average. Where dy is rounded to codes,
- * the difference of two large sums would then be the rounding's; what saturates is summed itself:
+ * there, and nothing changes. Else m = [qmin < q < qmax]: a code at a bound counts as clipped, also where x did not go
+ * beyond. The rounding error of the values within the bounds is not there; times their gradients it is zero on average,
+ * and left out. The difference of the two large sums would be that of how each of them was rounded; what saturates is
+ * summed itself:
  *
  *           ds = (qmax - z) * (sum of dy where q = qmax) + (qmin - z) * (sum of dy where q = qmin)
  *
@@ -47,14 +48,13 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   const stand = c.standIn(0);
   // What was a quantized value before is neither rounded nor clipped.
   if (stand !== undefined && stand.low < q.qmin && stand.high > q.qmax) return [dy];
-  const rounded = c.isCoded(dy);
-  if (stand?.fine === false && rounded) return saturationGradient(c, dy, q, stand);
+  if (stand?.fine === false) return saturationGradient(c, dy, q, stand);
   const inside = stand === undefined ? valuesInside(c, q) : codesInside(c, q, stand);
   const dx = b.mul(dy, b.indicator(inside, x.dtype));
   const kept = (): string => dotByChannels(b, dx, x);
   c.offerDot(0, kept);
   // Readers' shortcuts to the sum of dy*y leave out the rounding of dy, which the other sum has: they would not cancel.
-  const whole = (): string => (rounded ? dotByChannels(b, dy, c.output()) : c.outputDot());
+  const whole = (): string => (c.isCoded(dy) ? dotByChannels(b, dy, c.output()) : c.outputDot());
   return [
     dx,
     c.wants(1) ? scaleGradient(c, whole(), kept()) : null,

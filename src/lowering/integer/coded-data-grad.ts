@@ -1,8 +1,7 @@
 import type { WindowProblem } from "../../ops/gradient-nodes.ts";
 import { tensorAttribute } from "../../ir/attributes.ts";
-import { tensorOf } from "../../tensor/tensor.ts";
+import { elementCount, tensorOf } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
-import { product } from "../lowering.ts";
 import { type PhaseConvolution, phaseConvolutions } from "./phase-convolutions.ts";
 
 /**
@@ -74,7 +73,7 @@ function turnedWeight(
   const swapped = b.transpose(steady(b, weight.codes), [1, 0, ...kernel.map((_, axis) => axis + 2)]);
   const scale = b.reshape(steady(b, weight.scale), [1, -1, ...ones]);
   const values = b.mul(b.cast(swapped, "float32"), scale);
-  const flat = b.reshape(b.op("Abs", [values]), [1, inputs, outputs * product(kernel)]);
+  const flat = b.reshape(b.op("Abs", [values]), [1, inputs, outputs * elementCount(kernel)]);
   const largest = b.reshape(b.op("GlobalMaxPool", [flat]), [inputs, 1, ...ones]);
   const step = b.op("Max", [b.mul(largest, b.scalar(1 / 127)), b.scalar(smallestStep)]);
   const codes = b.cast(b.op("Round", [b.div(values, step)]), "int8");
@@ -119,7 +118,7 @@ function interleaved(
     const stride = strides[axis] as number;
     if (stride === 1) continue;
     const shape = [images, ...size, channels];
-    const inner = product(size.slice(axis + 1)) * channels;
+    const inner = elementCount(size.slice(axis + 1)) * channels;
     const joined = size.map((count, index) => (index === axis ? count * stride : count));
     const rows: (string | undefined)[] = [];
     for (let start = 0; start < current.length; start += stride) {
@@ -155,7 +154,7 @@ function sliced(
   shape: readonly number[],
   inner: number,
 ): string {
-  const flat = [product(shape) / inner, inner];
+  const flat = [elementCount(shape) / inner, inner];
   if (part !== undefined) return b.reshape(part, flat);
   return b.op("ConstantOfShape", [b.ints(flat)], {
     value: tensorAttribute(tensorOf("uint8", [1], Uint8Array.of(middle))),

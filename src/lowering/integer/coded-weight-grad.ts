@@ -1,6 +1,7 @@
 import type { WindowProblem } from "../../ops/gradient-nodes.ts";
+import { elementCount } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
-import { product, sliceSpatial } from "../lowering.ts";
+import { sliceSpatial } from "../spatial.ts";
 import { type Phase, unfoldByPhase } from "../phases.ts";
 import { channelsFirst, type Coded } from "./coded-data-grad.ts";
 
@@ -9,7 +10,7 @@ const mostTerms = 2 ** 15;
 
 /** Whether `codedConvWeightGrad` can compute dw of a convolution. */
 export const fitsIntegerProduct = ({ group, y }: WindowProblem): boolean =>
-  group === 1 && product(y.slice(2)) <= mostTerms;
+  group === 1 && elementCount(y.slice(2)) <= mostTerms;
 
 /**
  * dw [R, Ci, ...k] of an ungrouped convolution for the output channels `rows` (all of them without), from the codes of x
@@ -30,7 +31,7 @@ export function codedConvWeightGrad(
   const [images = 1, , ...inputs] = problem.x;
   const productWith = (unfolded: string, { offset, size }: Phase): string => {
     const met = sliceSpatial(b, x.codes, inputs, offset, size, problem.strides, 1);
-    const sizes = { images, positions: product(size), channels };
+    const sizes = { images, positions: elementCount(size), channels };
     return integerProduct(b, { ...dy, codes: unfolded }, { ...x, codes: met }, sizes);
   };
   return unfoldByPhase(b, picked, problem, productWith, dy.zeroPoint);

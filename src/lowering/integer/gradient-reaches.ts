@@ -2,10 +2,7 @@ import { Emitter } from "../../ir/emit.ts";
 import { cloneGraph, createValue } from "../../ir/graph.ts";
 import type { Graph } from "../../ir/model.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
-import type { IntegerBackward } from "./integer-backward.ts";
-
-/** Name of the output that tells how far a gradient reaches. */
-export const reachName = (gradient: string): string => `${gradient}.reach`;
+import { type IntegerBackward, reachName } from "./plan-backward.ts";
 
 /**
  * An abstract backward whose outputs are scalars: how far the gradients reach that are planned to become codes. For those

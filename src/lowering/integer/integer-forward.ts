@@ -9,55 +9,67 @@ import { addFineQuantizer, leavesRoom } from "./fine-codes.ts";
 import { operandOf } from "./operands.ts";
 import type { StandIn } from "./stand-in.ts";
 
-/** Which nodes of a fake-quantized forward run on integer kernels. */
-export interface IntegerForward {
-  /** The forward that was planned for, with finer quantizers for the backward to read where codes have 4 bits. */
-  graph: Graph;
-  /** Float values that the integer kernels never make, and what the backward reads instead. */
-  stands: ReadonlyMap<string, StandIn>;
-  /** By name of the forward node. */
-  places: ReadonlyMap<string, Place>;
-}
+/** The nodes of a fake-quantized forward that run on integer kernels, by name. */
+export type IntegerForward = ReadonlyMap<string, Place>;
 
 interface Place {
   kernel: Kernel;
-  /** The QuantizeLinear nodes of the output; none: the kernel's output is the node's own float output. */
-  quantize: readonly Node[];
+  /** The quantizer of the output; undefined: the kernel's output is the node's own float output. */
+  quantizer: FakeQuantizer | undefined;
+  /** A second QuantizeLinear of the output, with finer codes for the backward to read. */
+  fine?: Node;
+}
+
+/** A planned forward that a backward may be put behind. */
+export interface ForwardForBackward {
+  /** The forward that was planned for, with finer quantizers where codes have 4 bits. */
+  graph: Graph;
+  places: IntegerForward;
+  /** Float values that the integer kernels never make, and what the backward reads instead. */
+  stands: ReadonlyMap<string, StandIn>;
 }
 
 /**
  * Finds the nodes between DequantizeLinear and QuantizeLinear for which ONNX Runtime has an integer kernel. What it
- * has none for stays float between the two, as it does in the deployed model. `forward` is not changed.
+ * has none for stays float between the two, as it does in the deployed model.
  */
 export function planIntegerForward(
   forward: Graph,
   options: Pick<LoweringOptions, "portable">,
 ): IntegerForward {
   const index = indexGraph(forward);
-  const graph = cloneGraph(forward);
-  const build = new GradientBuilder(new Emitter(graph));
-  const stands = new Map<string, StandIn>();
   const places = new Map<string, Place>();
   const quantizers = soleQuantizers(forward, index);
   for (const node of forward.nodes) {
     const kernel =
       node.domain === "" && Object.hasOwn(kernels, node.opType) ? kernels[node.opType] : undefined;
-    if (kernel === undefined || (options.portable && !kernel.portable)) continue;
-    const value = node.outputs[0] as string;
-    const quantizer = quantizers.get(value);
-    if (!kernel.fits(siteOf(node, quantizer?.quantize, forward, index))) continue;
-    if (quantizer === undefined) {
-      places.set(node.name, { kernel, quantize: [] });
-    } else if (kernel.rounds && leavesRoom(quantizer)) {
-      const { quantize, stand } = addFineQuantizer(build, quantizer);
-      places.set(node.name, { kernel, quantize: [quantizer.quantize, quantize] });
-      stands.set(value, stand);
-    } else {
-      places.set(node.name, { kernel, quantize: [quantizer.quantize] });
-      stands.set(value, ownCodes(quantizer, kernel.rounds));
-    }
+    if (kernel === undefined) continue;
+    const quantizer = quantizers.get(node.outputs[0] as string);
+    const site = siteOf(node, quantizer?.quantize, forward, index);
+    if (!kernel.fits(site) || (options.portable && !kernel.portable(site))) continue;
+    places.set(node.name, { kernel, quantizer });
   }
-  return { graph, stands, places };
+  return places;
+}
+
+/** What a backward behind the planned forward reads of it. `forward` is not changed. */
+export function standInsFor(forward: Graph, planned: IntegerForward): ForwardForBackward {
+  const graph = cloneGraph(forward);
+  const build = new GradientBuilder(new Emitter(graph));
+  const stands = new Map<string, StandIn>();
+  const places = new Map(planned);
+  for (const [node, place] of planned) {
+    const { kernel, quantizer } = place;
+    if (quantizer === undefined) continue;
+    if (!kernel.rounds || !leavesRoom(quantizer)) {
+      stands.set(quantizer.x, ownCodes(quantizer, kernel.rounds));
+      continue;
+    }
+    const { quantize, stand } = addFineQuantizer(build, quantizer);
+    places.set(node, { ...place, fine: quantize });
+    stands.set(quantizer.x, stand);
+  }
+  return { graph, places, stands };
 }
 
 /** The fake quantizers that are the only reader of a value, by the value's name. */
@@ -103,10 +115,10 @@ function siteOf(node: Node, quantize: Node | undefined, graph: Graph, index: Gra
 }
 
 /**
- * Puts the planned kernels in the places of their nodes and quantizers. `source` is the graph of the plan,
- * possibly with a backward behind it that reads no value of `stands`; it is not changed.
+ * Puts the planned kernels in the places of their nodes and quantizers. `source` is the graph that was planned for or that
+ * `standInsFor` made of it, possibly with a backward behind it that reads no value of `stands`; it is not changed.
  */
-export function lowerIntegerForward(source: Graph, { places }: IntegerForward): Graph {
+export function lowerIntegerForward(source: Graph, places: IntegerForward): Graph {
   const graph = cloneGraph(source);
   const index = indexGraph(graph);
   const nodes = graph.nodes;
@@ -115,8 +127,9 @@ export function lowerIntegerForward(source: Graph, { places }: IntegerForward): 
   graph.nodes = [];
   for (const node of nodes) {
     const place = places.get(node.name);
-    if (place !== undefined && place.quantize.length > 0) {
-      for (const { name } of place.quantize) byQuantizer.set(name, node);
+    if (place?.quantizer !== undefined) {
+      byQuantizer.set(place.quantizer.quantize.name, node);
+      if (place.fine !== undefined) byQuantizer.set(place.fine.name, node);
       continue;
     }
     const replaced = place === undefined ? byQuantizer.get(node.name) : node;
@@ -126,7 +139,7 @@ export function lowerIntegerForward(source: Graph, { places }: IntegerForward): 
     }
     const { kernel } = places.get(replaced.name) as Place;
     const since = graph.nodes.length;
-    build.emitter.prefix = node.name;
+    build.emitter.prefix = replaced.name;
     const output = kernel.emit({
       ...siteOf(replaced, node === replaced ? undefined : node, graph, index),
       build,

@@ -28,7 +28,7 @@ export interface KernelContext extends KernelSite {
 /** An integer kernel of ONNX Runtime that computes what an operator between DequantizeLinear and QuantizeLinear does. */
 export interface Kernel {
   /** Whether the kernel is of the default domain, and so allowed in portable graphs. */
-  portable: boolean;
+  portable: (c: KernelSite) => boolean;
   /** Whether its codes are rounded from something finer. */
   rounds: boolean;
   fits(c: KernelSite): boolean;
@@ -36,9 +36,12 @@ export interface Kernel {
   emit(c: KernelContext): string;
 }
 
+const always = (): boolean => true;
+const never = (): boolean => false;
+
 /** An operator that picks or moves elements: the same operator on the codes, where the step is the same after it. */
 const movement: Kernel = {
-  portable: true,
+  portable: always,
   rounds: false,
   fits: (c) => {
     const from = c.operand(0);
@@ -51,7 +54,7 @@ const movement: Kernel = {
 /** Integer kernels by the operator they stand for, all of the same names and semantics as in deployed models. */
 export const kernels: Readonly<Record<string, Kernel>> = {
   Conv: {
-    portable: true,
+    portable: always,
     rounds: true,
     fits: (c) => c.step !== undefined && isActivation(c, 0) && isWeight(c, 1, 0),
     emit: (c) => {
@@ -61,7 +64,7 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     },
   },
   Gemm: {
-    portable: false,
+    portable: never,
     rounds: true,
     fits: (c) =>
       isActivation(c, 0) && isWeight(c, 1, intOf(c.node, "transB", 0) === 1 ? 0 : 1) && isPlainGemm(c.node),
@@ -77,24 +80,41 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     },
   },
   MatMul: {
-    portable: true,
+    portable: (c) => c.step !== undefined,
     rounds: true,
-    fits: (c) => c.step !== undefined && isActivation(c, 0) && (isActivation(c, 1) || isWeight(c, 1, 1)),
-    emit: (c) => c.build.op("QLinearMatMul", [...operand(c, 0), ...operand(c, 1), ...outputStep(c)]),
+    fits: (c) => isActivation(c, 0) && (isActivation(c, 1) || isWeight(c, 1, 1)),
+    emit: (c) => {
+      if (c.step !== undefined)
+        return c.build.op("QLinearMatMul", [...operand(c, 0), ...operand(c, 1), ...outputStep(c)]);
+      const [x, xScale, xZero] = operand(c, 0) as [string, string, string];
+      const [w, wScale, wZero] = operand(c, 1) as [string, string, string];
+      return c.build.op("MatMulIntegerToFloat", [x, w, xScale, wScale, xZero, wZero], {}, contrib);
+    },
   },
   Add: elementwise("QLinearAdd"),
   Mul: elementwise("QLinearMul"),
-  GlobalAveragePool: {
-    portable: false,
+  AveragePool: unary("QLinearAveragePool"),
+  GlobalAveragePool: unary("QLinearGlobalAveragePool", { channels_last: 0 }),
+  LeakyRelu: unary("QLinearLeakyRelu"),
+  Sigmoid: unary("QLinearSigmoid"),
+  Softmax: unary("QLinearSoftmax", { opset: 13 }),
+  Concat: {
+    portable: never,
     rounds: true,
-    fits: (c) => c.step !== undefined && isActivation(c, 0),
-    emit: (c) =>
-      c.build.op(
-        "QLinearGlobalAveragePool",
-        [...operand(c, 0), ...outputStep(c)],
-        { channels_last: 0 },
-        contrib,
-      ),
+    fits: (c) => c.step !== undefined && c.node.inputs.every((_, slot) => isActivation(c, slot)),
+    emit: (c) => {
+      const parts = c.node.inputs.flatMap((_, slot) => operand(c, slot));
+      return copyOf(c, "QLinearConcat", [...outputStep(c), ...parts], c.node, contrib);
+    },
+  },
+  Where: {
+    portable: never,
+    rounds: true,
+    fits: (c) => c.step !== undefined && isActivation(c, 1) && isActivation(c, 2),
+    emit: (c) => {
+      const inputs = [c.node.inputs[0] ?? "", ...operand(c, 1), ...operand(c, 2), ...outputStep(c)];
+      return c.build.op("QLinearWhere", inputs, {}, contrib);
+    },
   },
   ...Object.fromEntries(Array.from(movements, (opType) => [opType, movement])),
 };
@@ -103,10 +123,23 @@ const contrib = "com.microsoft";
 
 function elementwise(opType: string): Kernel {
   return {
-    portable: false,
+    portable: never,
     rounds: true,
     fits: (c) => c.step !== undefined && isActivation(c, 0) && isActivation(c, 1),
     emit: (c) => c.build.op(opType, [...operand(c, 0), ...operand(c, 1), ...outputStep(c)], {}, contrib),
+  };
+}
+
+/** The attributes of the operator, and `more`. */
+function unary(opType: string, more: Readonly<Record<string, number>> = {}): Kernel {
+  return {
+    portable: never,
+    rounds: true,
+    fits: (c) => c.step !== undefined && isActivation(c, 0),
+    emit: (c) => {
+      const attributes = { ...Object.fromEntries(c.node.attributes), ...more };
+      return c.build.op(opType, [...operand(c, 0), ...outputStep(c)], attributes, contrib);
+    },
   };
 }
 
@@ -123,9 +156,14 @@ const isWeight = (c: KernelSite, slot: number, axis: number): boolean => {
 const isPlainGemm = (node: Node): boolean =>
   intOf(node, "transA", 0) === 0 && floatOf(node, "alpha", 1) === 1 && floatOf(node, "beta", 1) === 1;
 
-/** An operator of the default domain with the attributes of a node of the forward. */
-const copyOf = (c: KernelContext, opType: string, inputs: readonly string[], node: Node): string =>
-  c.build.op(opType, inputs, Object.fromEntries(node.attributes));
+/** An operator with the attributes of a node of the forward. */
+const copyOf = (
+  c: KernelContext,
+  opType: string,
+  inputs: readonly string[],
+  node: Node,
+  domain = "",
+): string => c.build.op(opType, inputs, Object.fromEntries(node.attributes), domain);
 
 /** Codes of an operand, moved as the float value was. */
 function codesOf(c: KernelContext, slot: number): string {

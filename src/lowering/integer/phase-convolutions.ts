@@ -1,5 +1,5 @@
 import type { WindowProblem } from "../../ops/gradient-nodes.ts";
-import { positions } from "../lowering.ts";
+import { positions } from "../spatial.ts";
 
 /** Along one axis the elements of x at the same remainder modulo the stride, as a convolution of dy of stride 1. */
 interface AxisPhase {

@@ -1,12 +1,13 @@
 import { InternalError } from "../../errors.ts";
 import type { Dim, Value } from "../../ir/model.ts";
 import type { QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
+import type { FreezingOptions } from "../freezing/refresh.ts";
 import type { OptimizerModel } from "../optimizers/build-optimizer-model.ts";
 import type { OptimizerOptions } from "../optimizers/options.ts";
-import { weightNames } from "../optimizers/straight-through.ts";
-import { activationNames } from "./forward-model.ts";
+import { activationNames, gradientName, weightNames } from "../names.ts";
+import type { FloatParameter } from "./collect-parameters.ts";
+import { trainsZeroPoint } from "./forward-model.ts";
 import type { Manifest, ManifestActivation, ManifestWeight } from "./manifest.ts";
-import { trainsZeroPoint } from "./training-model.ts";
 
 /** A graph input or output of the source model as the manifest lists it. */
 export function describePort(value: Value): Manifest["inputs"][number] {
@@ -32,10 +33,23 @@ export function describeActivation(activation: QuantizedActivation): ManifestAct
   const { scale, zeroPoint } = activationNames(name);
   return {
     ...{ name, tensor: tensors[0] ?? name, bits, qmin, qmax, scale, zeroPoint },
-    scaleGrad: trainable ? `${scale}.grad` : null,
-    zeroPointGrad: trainsZeroPoint(activation) ? `${zeroPoint}.grad` : null,
+    scaleGrad: trainable ? gradientName(scale) : null,
+    zeroPointGrad: trainsZeroPoint(activation) ? gradientName(zeroPoint) : null,
   };
 }
+
+export const describeParameter = (parameter: FloatParameter): Manifest["parameters"][number] => ({
+  ...parameter,
+  input: parameter.name,
+  grad: gradientName(parameter.name),
+});
+
+export const describeFreezing = ({
+  mode,
+  ratio,
+  budget,
+  importance,
+}: Omit<FreezingOptions, "refresh">): Manifest["freezing"] => ({ mode, ratio, budget, importance });
 
 export function describeOptimizer(
   optimizer: OptimizerModel,

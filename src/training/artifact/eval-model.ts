@@ -27,8 +27,8 @@ export function buildEvalModel(
  */
 export function watchedModel(model: Model, manifest: Manifest): Model {
   if (manifest.forward === "float") return model;
-  const plan = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
-  const graph = lowerIntegerForward(model.graph, plan);
+  const places = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
+  const graph = lowerIntegerForward(model.graph, places);
   const opsets = new Map([
     ...model.opsets,
     ...(usesContribOps(graph) ? [["com.microsoft", 1] as const] : []),

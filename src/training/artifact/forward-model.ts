@@ -3,19 +3,12 @@ import { cloneModel, staticShape, usedNames } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import { insertQuantizers } from "../../quantization/insert.ts";
 import { unsharedBiases } from "../../quantization/snap-biases.ts";
-import type { QuantizationPlan, QuantizationState } from "../../quantization/types.ts";
+import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
 import { attachLoss, type Loss } from "../losses/attach-loss.ts";
 import type { LossTarget } from "../losses/ports.ts";
-import { weightNames } from "../optimizers/straight-through.ts";
+import { activationNames, weightNames } from "../names.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
 import { type HeldBias, openInitializers, type OpenZeroPoint } from "./open-parameters.ts";
-
-/** Names of an activation quantizer's tensors in the graphs and the checkpoint. */
-export const activationNames = (activation: string) => ({
-  scale: `${activation}.scale`,
-  zeroPoint: `${activation}.zero_point`,
-  zeroPointCodes: `${activation}.zero_point.codes`,
-});
 
 /** The quantized model in its training form with the loss appended as a value named `loss`. */
 export function buildForwardModel(
@@ -50,6 +43,10 @@ export function openForward(
     ...parameters.map(({ name }) => name),
   ]);
 }
+
+/** Whether an activation quantizer's zero point trains; its scale does when `trainable`. */
+export const trainsZeroPoint = (activation: QuantizedActivation): boolean =>
+  activation.trainable && !activation.fixedZeroPoint && !activation.symmetric;
 
 /** The zero points of all activation quantizers, for `openZeroPoints`. */
 export function zeroPointsOf(state: QuantizationState): OpenZeroPoint[] {

@@ -2,9 +2,8 @@ import type { Graph } from "../../ir/model.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import { ints, scalar, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { type FreezingOptions, refreshRows } from "../freezing/refresh.ts";
-import { weightNames } from "../optimizers/straight-through.ts";
+import { activationNames, weightNames } from "../names.ts";
 import { type TrainingState, zeros } from "../state.ts";
-import { activationNames } from "./forward-model.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** The state before the first step: quantized as given, rows chosen, optimizer state zero. Shares no memory with its sources. */

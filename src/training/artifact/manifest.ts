@@ -167,6 +167,16 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestWeight = Manifest["weights"][number];
 export type ManifestActivation = Manifest["activations"][number];
 
+/** What the samples feed: the source model's inputs and the loss's targets. */
+export const dataPorts = ({ inputs, targets }: Pick<Manifest, "inputs" | "targets">) => [
+  ...inputs,
+  ...targets,
+];
+
+/** The inputs that an artifact's data feed, as data sets are opened for them. */
+export const modelInputs = (manifest: Manifest) =>
+  manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
+
 /** File names in an artifact directory. */
 export const artifactFiles = {
   trainingModel: "training_model.onnx",

@@ -3,7 +3,7 @@ import type { Graph, Model, Node } from "../../ir/model.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import { viewAs } from "../../tensor/tensor.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
-import type { Manifest } from "./manifest.ts";
+import { dataPorts, type Manifest } from "./manifest.ts";
 
 /** A tensor of the state that training changes, and the output of the training graph that is its gradient. */
 export interface TrainedInput {
@@ -35,7 +35,7 @@ export function forwardPositions(graph: Graph, manifest: Manifest): Map<string, 
   const forward = new Set(reachableNodes(graph, ["loss"]).nodes);
   const fromData = nodesBehind(
     graph,
-    [...manifest.inputs, ...manifest.targets].map(({ name }) => name),
+    dataPorts(manifest).map(({ name }) => name),
   );
   const order = new Map(graph.nodes.map((node, position) => [node, position]));
   const known = new Map<string, number>();
@@ -101,7 +101,7 @@ export function frozenParts(
   };
 }
 
-/** The same places as cost-minded selection reads them: those of what trains whatever rows do, and how to find any. */
+/** Places of what trains whatever rows do, by name, as `StepCosts.positions` has them, and a lookup for any part of the state. */
 export function trainedPositions(
   graph: Graph,
   manifest: Manifest,

@@ -7,7 +7,8 @@ import { makeFolder, writeFileAtomically } from "../../atomic-file.ts";
 import { runtimeVersion } from "../../runtime/session.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 
-const schema = z.object({
+/** {@link StepCosts} as they are stored. */
+export const stepCostsSchema = z.object({
   forward: z.number().nonnegative(),
   full: z.number().nonnegative(),
   positions: z.record(z.string(), z.number()),
@@ -52,7 +53,7 @@ export const cachedCosts = (
   folder: string | null,
   key: string,
   measure: () => Promise<StepCosts>,
-): Promise<StepCosts> => cached(folder, `step-costs-${key}`, schema, measure);
+): Promise<StepCosts> => cached(folder, `step-costs-${key}`, stepCostsSchema, measure);
 
 /** Which of several training graphs was the fastest. */
 export const cachedChoice = (

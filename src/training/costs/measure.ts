@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadModel } from "../../onnx/index.ts";
-import { readProfile } from "../../runtime/read-profile.ts";
+import { profiledIn, readProfile } from "../../runtime/read-profile.ts";
 import { withTemporaryDirectory } from "../../runtime/open-model.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { readManifest } from "../artifact/files.ts";
@@ -42,11 +42,10 @@ export async function knownCosts(
  */
 export async function measureCosts({ artifact, data, ...options }: CostJob): Promise<StepCosts> {
   const manifest = await readManifest(artifact);
-  const { graph } = await loadModel(join(artifact, artifactFiles.trainingModel));
+  const model = await loadModel(join(artifact, artifactFiles.trainingModel));
   const { tensors: state } = await loadSafetensors(join(artifact, artifactFiles.checkpoint));
   return withTemporaryDirectory(async (folder) => {
-    const prefix = join(folder, "costs");
-    const settings = { ...sessionOptions(manifest, options), profilePrefix: prefix };
+    const settings = { ...sessionOptions(manifest, options), ...profiledIn(folder, model) };
     const session = await openTraining(artifact, settings, state);
     try {
       for (const share of [1, fewRows]) {
@@ -57,13 +56,13 @@ export async function measureCosts({ artifact, data, ...options }: CostJob): Pro
     } finally {
       await session.release();
     }
-    const runs = await readProfile(prefix);
+    const runs = await readProfile(folder, model.graph);
     // The first run with either number of rows asks the system for memory.
     const measured = (share: number, from: number): MeasuredRuns => ({
       rows: rowCounts(manifest, share),
       runs: runs.slice(from + 1, from + runsEach),
     });
-    return stepCosts(graph, manifest, measured(1, 0), measured(fewRows, runsEach));
+    return stepCosts(model.graph, manifest, measured(1, 0), measured(fewRows, runsEach));
   });
 }
 

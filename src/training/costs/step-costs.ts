@@ -1,6 +1,5 @@
 import { reachableNodes } from "../../ir/graph.ts";
 import type { Graph } from "../../ir/model.ts";
-import { originOf } from "../../runtime/kernel-names.ts";
 import type { KernelTime } from "../../runtime/read-profile.ts";
 import { trainedInputs, trainedPositions } from "../artifact/train-from.ts";
 import type { Manifest } from "../artifact/manifest.ts";
@@ -46,22 +45,22 @@ export function stepCosts(
     weights[name] = { position, reach: timeOf(fewTimes, backward(reached)), fixed, perRow };
   }
   return {
-    positions,
     forward: timeOf(fewTimes, forward),
     full: timeOf(
       fullTimes,
       graph.nodes.filter((node) => !forward.has(node)),
     ),
+    positions,
     weights,
   };
 }
 
-/** Median milliseconds of each node's kernels. */
+/** Median milliseconds of the kernels made for each node. */
 function timesOf({ runs }: MeasuredRuns): Map<string, number> {
   const samples = new Map<string, number[]>();
   for (const run of runs) {
     const sums = new Map<string, number>();
-    for (const { node, ms } of run) sums.set(originOf(node), (sums.get(originOf(node)) ?? 0) + ms);
+    for (const { node, ms } of run) sums.set(node, (sums.get(node) ?? 0) + ms);
     for (const [node, ms] of sums) samples.set(node, [...(samples.get(node) ?? []), ms]);
   }
   return new Map(Array.from(samples, ([node, each]) => [node, median(each)]));

@@ -27,7 +27,7 @@ export interface WeightCost {
 
 /**
  * For every place where the backward may end, fills what the budget leaves with the rows of most importance per
- * millisecond, and takes the place that gathers most: the knapsack of ElasticTrainer with rows for tensors, where taking
+ * unit of cost, and takes the place that gathers most: the knapsack of ElasticTrainer with rows for tensors, where taking
  * by density is exact but for the last row. What trains wherever the backward gets to counts as well: with `standing`,
  * the importance of scales, zero points and float parameters by name, else once more that of the rows. `end`: the candidate
  * where the backward has to end, if the budget gets there.

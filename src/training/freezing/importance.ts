@@ -1,4 +1,4 @@
-import { rowLayoutOf } from "./rows.ts";
+import { rowLayout } from "../../tensor/rows.ts";
 
 /** What is known of a layer beside its weight; a metric's `needs` says what it must have. */
 export interface LayerStatistics {
@@ -30,7 +30,7 @@ export interface ImportanceMetric {
 /** mean |W[c, ...]| of the dequantized row: the metric of EfQAT. */
 const magnitude: ImportanceMetric = {
   score: (weight) => {
-    const { rows, outer, inner } = rowLayoutOf(weight.shape, weight.axis);
+    const { rows, outer, inner } = rowLayout(weight.shape, weight.axis);
     const sums = sumByRow(weight, (code) => Math.abs(code));
     const count = Math.max(1, outer * inner);
     return Float64Array.from(
@@ -101,7 +101,7 @@ function sumByRow(
   { shape, axis, codes }: ImportanceInput,
   term: (code: number, index: number, row: number, outer: number, inner: number) => number,
 ): Float64Array {
-  const { rows, outer, inner } = rowLayoutOf(shape, axis);
+  const { rows, outer, inner } = rowLayout(shape, axis);
   const sums = new Float64Array(rows);
   for (let o = 0, at = 0; o < outer; o++) {
     for (let row = 0; row < rows; row++) {

@@ -1,5 +1,5 @@
 import { roundHalfEven } from "../../tensor/affine.ts";
-import { rowLayoutOf } from "./rows.ts";
+import { rowLayout } from "../../tensor/rows.ts";
 
 /** A weight's codes and scales, and the float weight it was made from where that is known. */
 export interface ThawSource {
@@ -18,7 +18,7 @@ export interface ThawSource {
  * gradients; any other starts from code * scale. Either way the row's codes are what they were.
  */
 export function thawRow(source: ThawSource, row: number, target: Float32Array, start: number): void {
-  const { rows, outer, inner } = rowLayoutOf(source.shape, source.axis);
+  const { rows, outer, inner } = rowLayout(source.shape, source.axis);
   const scale = source.scale[row] as number;
   const low = Math.fround(scale * source.qmin);
   const high = Math.fround(scale * source.qmax);

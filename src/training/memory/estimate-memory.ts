@@ -1,22 +1,19 @@
 import type { Model } from "../../ir/model.ts";
-import { weightBytes } from "../../runtime/open-model.ts";
-import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact.ts";
+import { dataPorts } from "../artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
 import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { needsGradients } from "../freezing/importance.ts";
 import { defaultFreezingOptions } from "../freezing/refresh.ts";
-import type { TrainingState } from "../state.ts";
 import { constantsPay } from "../trainer/fitted-graph.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
 import { stepsOfFit } from "../trainer/plan-run.ts";
 import { isTaught } from "../trainer/targets.ts";
-import { Arena } from "./arena.ts";
-import { expectedRows } from "./expected-rows.ts";
-import { type ExecutedGraph, executedGraph } from "./executed-graph.ts";
-import { planBuffers } from "./plan-buffers.ts";
-import { workspaceOf } from "./workspace.ts";
+import { chooseExpectedRows } from "./choose-expected-rows.ts";
+import { atBatch, bindSymbols } from "./graph-shapes.ts";
+import { scriptBytes } from "./script-memory.ts";
+import { type SessionMemory, sessionMemory } from "./session-memory.ts";
 
 /** Peak memory of the process that trains an artifact, and what it is made of. */
 export interface MemoryEstimate {
@@ -34,15 +31,6 @@ const nodeBytes = 9e3;
 const fittedNodeBytes = 9e3;
 /** A session's copies of a weight, in units of the weight: as read, and as its kernels want it. */
 const weightCopies = 2.4;
-/** The same of the float model that JavaScript keeps: its file, and a little for weights that lie askew in it. */
-const floatModelCopies = 1.1;
-/** What kernels take for themselves and the simulated arena does not know, in units of the arena; measured. */
-const arenaShare = 1.05;
-/** Runs that are simulated: the second finds the arena as the first left it. */
-const simulatedRuns = 2;
-/** ONNX Runtime's own choice is the number of cores; two stand in for it, for what little depends on it. */
-const usualThreads = 2;
-
 /**
  * Estimates the peak of the resident memory of a training run: every graph's buffers as ONNX Runtime's planner and arena
  * lay them out, which stay resident from the first run on, its weights, and the tensors that JavaScript holds.
@@ -58,36 +46,31 @@ export async function estimateMemory(
 ): Promise<MemoryEstimate> {
   const { manifest, trainingModel } = artifact;
   const options = sessionOptions(manifest, { provider: null, threads, arena: true });
-  const expected = expectedRows(artifact);
+  const expected = chooseExpectedRows(artifact);
   const state = new Map(Array.from(expected.state, ([name, { dims }]) => [name, dims]));
-  const batch = new Map(
-    [...manifest.inputs, ...manifest.targets].map(({ name, shape }) => [
-      name,
-      atBatch(shape, manifest.batch),
-    ]),
-  );
+  const batch = new Map(dataPorts(manifest).map(({ name, shape }) => [name, atBatch(shape, manifest.batch)]));
   const shapes = new Map([...state, ...batch]);
   const turns = turningModel(trainingModel);
-  const turning = turns === undefined ? undefined : await session(turns, shapes, options);
+  const turning = turns === undefined ? undefined : await sessionMemory(turns, shapes, options);
   const steps = stepsOfFit(refresh, manifest.batch * manifest.accumulate);
   const holds = turning !== undefined && constantsPay(trainingModel, turning.outputs, steps);
   const cut = cutModel(artifact, expected);
-  const training = await session(
+  const training = await sessionMemory(
     holds ? await holdTurned(cut, expected.state, options) : cut,
     shapes,
     options,
   );
-  // Rows are chosen by gradients of the whole graph, with a session that ends early beside it if that is to go on.
+  // Rows are first chosen by gradients of the whole graph.
   const noRows = manifest.weights.map(({ rows }) => [rows, [0]] as const);
   const whole =
     cut !== trainingModel && needsGradients(manifest.freezing.importance)
-      ? await session(trainingModel, new Map([...shapes, ...noRows]), options)
+      ? await sessionMemory(trainingModel, new Map([...shapes, ...noRows]), options)
       : undefined;
-  const choosing = Math.max(0, (whole?.arena ?? 0) - (holds ? training.arena : 0));
-  const evaluation = await session(watchedModel(artifact.evalModel, manifest), shapes, options);
+  const choosing = Math.max(0, (whole?.arena ?? 0) - training.arena);
+  const evaluation = await sessionMemory(watchedModel(artifact.evalModel, manifest), shapes, options);
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
-  const optimizer = await session(artifact.optimizerModel, optimizerShapes, options);
-  const teacher = isTaught(manifest) ? await session(artifact.floatModel, shapes, options) : undefined;
+  const optimizer = await sessionMemory(artifact.optimizerModel, optimizerShapes, options);
+  const teacher = isTaught(manifest) ? await sessionMemory(artifact.floatModel, shapes, options) : undefined;
   const open = [training, evaluation, optimizer, teacher, turning].filter((each) => each !== undefined);
   const sum = (of: (each: SessionMemory) => number): number =>
     open.reduce((total, each) => total + of(each), 0);
@@ -118,84 +101,9 @@ export async function estimateMemory(
 /** The training graph as it is fitted to the rows that are expected to train. */
 function cutModel(
   { trainingModel, manifest }: Artifact,
-  { state, first }: ReturnType<typeof expectedRows>,
+  { state, first }: ReturnType<typeof chooseExpectedRows>,
 ): Model {
   if (first === null) return trainingModel;
   const { before, inputs } = frozenParts(trainingModel.graph, manifest, state, first);
   return bakeFrozen(trainingModel, manifest, state, { weights: before, inputs });
-}
-
-interface SessionMemory {
-  executed: ExecutedGraph;
-  nodes: number;
-  weights: number;
-  /** What of the session's arena is touched. */
-  arena: number;
-  outputs: number;
-}
-
-async function session(
-  model: Model,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  options: SessionOptions,
-): Promise<SessionMemory> {
-  const executed = await executedGraph(model, shapes, options);
-  const { graph, extents } = executed;
-  const arena = new Arena();
-  for (let run = 0; run < simulatedRuns; run++) {
-    for (const { node, takes, returns } of planBuffers(executed)) {
-      for (const { buffer, bytes } of takes) arena.take(buffer, bytes);
-      const workspace = workspaceOf(node, extents, options.threads ?? usualThreads);
-      if (workspace > 0) {
-        arena.take("", workspace);
-        arena.giveBack("");
-      }
-      for (const buffer of returns) arena.giveBack(buffer);
-    }
-    arena.giveBack();
-  }
-  return {
-    executed,
-    nodes: graph.nodes.length,
-    weights: weightBytes(model),
-    arena: arenaShare * arena.resident,
-    outputs: graph.outputs.reduce((total, { name }) => total + (extents.get(name)?.bytes ?? 0), 0),
-  };
-}
-
-/** State, the float model, the best state so far, held weights, gradients, updates, and two batches of data. */
-function scriptBytes(
-  { floatModel, manifest }: Artifact,
-  tensors: TrainingState,
-  training: SessionMemory,
-  optimizer: SessionMemory,
-  batch: ReadonlyMap<string, readonly number[]>,
-): number {
-  const state = [...tensors.values()].reduce((total, { bytes }) => total + bytes.byteLength, 0);
-  const codes = manifest.weights.reduce(
-    (total, { codes: name }) => total + (tensors.get(name)?.bytes.byteLength ?? 0),
-    0,
-  );
-  const data = [...batch.values()].reduce((total, dims) => total + 4 * dims.reduce((a, b) => a * b, 1), 0);
-  const steady = manifest.backward === "integer" ? codes : 0;
-  const held = state + codes + steady + floatModelCopies * weightBytes(floatModel);
-  return held + (state - codes) + training.outputs + optimizer.outputs + 2 * data;
-}
-
-const atBatch = (shape: readonly (number | string)[], batch: number): number[] =>
-  shape.map((dim) => (typeof dim === "number" ? dim : batch));
-
-/** Static shapes of all inputs: a symbol has the same size wherever it stands, and the state tells it. */
-function bindSymbols(
-  inputs: Artifact["manifest"]["optimizer"]["inputs"],
-  state: ReadonlyMap<string, readonly number[]>,
-): Map<string, number[]> {
-  const sizes = new Map<string, number>();
-  for (const { name, shape } of inputs)
-    shape.forEach((dim, axis) => {
-      const size = state.get(name)?.[axis];
-      if (typeof dim === "string" && size !== undefined) sizes.set(dim, size);
-    });
-  const sizeOf = (dim: number | string): number => (typeof dim === "number" ? dim : (sizes.get(dim) ?? 1));
-  return new Map(inputs.map(({ name, shape }) => [name, shape.map(sizeOf)]));
 }

@@ -2,7 +2,7 @@ import { usageError } from "../../errors.ts";
 import type { MemoryEstimate } from "./estimate-memory.ts";
 
 /**
- * What `build` makes of the largest divisor of `batch` whose estimate keeps the limit. The estimate grows almost linearly
+ * What `build` makes of the largest divisor of `batch`, up to `most`, whose estimate keeps the limit. The estimate grows almost linearly
  * with the micro-batch, so that interpolating between a size that fits and one that does not soon finds two neighbours;
  * few sizes are built. Throws a usage error that names the smallest estimate when no size fits.
  */
@@ -10,9 +10,10 @@ export async function fitMicroBatch<Built extends { estimate: MemoryEstimate }>(
   batch: number,
   limit: number,
   build: (microBatch: number) => Promise<Built>,
+  most = batch,
 ): Promise<Built> {
-  const sizes = divisorsOf(batch);
-  let high = { index: sizes.length - 1, built: await build(batch) };
+  const sizes = divisorsOf(batch).filter((size) => size <= most);
+  let high = { index: sizes.length - 1, built: await build(sizes.at(-1) as number) };
   if (high.built.estimate.bytes <= limit) return high.built;
   let low = sizes.length === 1 ? high : { index: 0, built: await build(1) };
   if (low.built.estimate.bytes > limit) throw tooSmall(limit, low.built.estimate.bytes);

@@ -1,5 +1,6 @@
 import { createModel } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
+import { gradientName, trainedCount, trainedShape, weightNames } from "../names.ts";
 import type { OptimizerOptions } from "./options.ts";
 import {
   stepCounter,
@@ -9,15 +10,7 @@ import {
   weightScale,
 } from "./quantization-parameters.ts";
 import { OptimizerBuilder, type OptimizerInput, type OptimizerOutput } from "./ports.ts";
-import {
-  passThrough,
-  perRow,
-  requantize,
-  trainedCount,
-  trainedShape,
-  type TrainedWeight,
-  weightNames,
-} from "./straight-through.ts";
+import { passThrough, perRow, requantize, type TrainedWeight } from "./straight-through.ts";
 import { updateRules } from "./update-rules.ts";
 import {
   joinVector,
@@ -67,7 +60,7 @@ export function buildOptimizerModel(
   builder.update(builder.emit.op("Add", [steps, builder.number(1)]), stepCounter, []);
   const parts = targets.weights.map((weight) => ({ weight, ...passThrough(builder, weight) }));
   const parameterGradients = targets.parameters.map(({ name, shape }) =>
-    builder.gradient(`${name}.grad`, shape),
+    builder.gradient(gradientName(name), shape),
   );
   const clip = clipFactor(
     builder,

@@ -1,6 +1,7 @@
 import type { OptimizerOptions } from "./options.ts";
 import type { OptimizerBuilder } from "./ports.ts";
-import { type TrainedWeight, weightNames } from "./straight-through.ts";
+import { gradientName, weightNames } from "../names.ts";
+import type { TrainedWeight } from "./straight-through.ts";
 import { adamDirection } from "./update-rules.ts";
 import { joinVector, type Member, splitVector, vectorLength } from "./vectors.ts";
 
@@ -83,7 +84,7 @@ export function updateActivations(
   const scales = activations.map(({ scale }): Member => ({ name: scale, shape: [] }));
   const next = updateLogScales(builder, "activation_scales", options.activationScaleRate, options, {
     members: scales,
-    gradients: scales.map(({ name }) => builder.gradient(`${name}.grad`, [])),
+    gradients: scales.map(({ name }) => builder.gradient(gradientName(name), [])),
   });
   next.forEach((value, index) => builder.update(value, (scales[index] as Member).name, []));
   const free = activations.filter(({ zeroPoint }) => zeroPoint !== undefined);
@@ -104,7 +105,7 @@ function updateZeroPoints(
   );
   const gradient = joinVector(
     builder,
-    members.map(({ name }) => builder.gradient(`${name}.grad`, [])),
+    members.map(({ name }) => builder.gradient(gradientName(name), [])),
   );
   const step = adamStep(builder, "zero_points", [members.length], gradient, options.zeroPointRate, options);
   const raised = emit.op("Max", [

@@ -1,3 +1,4 @@
+import { trainedCount, trainedShape, weightNames } from "../names.ts";
 import type { OptimizerBuilder } from "./ports.ts";
 
 /** What the optimizer must know of a quantized weight. */
@@ -8,17 +9,6 @@ export interface TrainedWeight {
   qmin: number;
   qmax: number;
 }
-
-/** Names of a weight's tensors in the graphs and the checkpoint. */
-export const weightNames = (weight: string) => ({
-  codes: `${weight}.codes`,
-  scale: `${weight}.scale`,
-  rows: `${weight}.rows`,
-  latent: `${weight}.latent`,
-  steps: `${weight}.steps`,
-  grad: `${weight}.grad`,
-  scaleGrad: `${weight}.scale.grad`,
-});
 
 /** Shape in which one number per row broadcasts against [R, ...rest]. */
 export const perRow = (weight: TrainedWeight): number[] => [-1, ...weight.shape.slice(1).map(() => 1)];
@@ -79,12 +69,3 @@ export function requantize(
     axis: weight.axis,
   });
 }
-
-/** [R, ...rest]: the trained rows, row axis first. */
-export const trainedShape = (weight: TrainedWeight): (number | string)[] => [
-  trainedCount(weight),
-  ...weight.shape.filter((_, index) => index !== weight.axis),
-];
-
-/** Symbol of the number of trained rows. */
-export const trainedCount = (weight: Pick<TrainedWeight, "name">): string => `${weight.name}.rows.count`;

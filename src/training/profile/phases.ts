@@ -1,4 +1,3 @@
-import { originOf } from "../../runtime/kernel-names.ts";
 import type { KernelTime } from "../../runtime/read-profile.ts";
 
 /** What a node of the training graph is there for. */
@@ -17,19 +16,27 @@ const marks: readonly [RegExp, Phase][] = [
   [/\/grad\/(Conv|Linear)WeightGrad/, "weight gradients"],
   [/\.dequantize\/grad/, "quantizer gradients"],
   [/\/grad/, "other gradients"],
-  [/^(Transpose|Reorder)/, "moved by the runtime"],
 ];
 
-/** Nodes of the backward carry the name of the forward node they belong to and what they compute of it. */
-export const phaseOf = (node: string): Phase =>
-  marks.find(([pattern]) => pattern.test(node))?.[1] ?? "forward";
+/** Names that ONNX Runtime gives to changes of layout that it puts in. */
+const moved = /^(Transpose|Reorder)/;
 
-/** The forward node that a node of the training graph belongs to; quantizers count to the value they quantize. */
-export const layerOf = (node: string): string =>
-  originOf(node)
-    .replace(/\/grad(\/.*)?$/, "")
-    .replace(/\.(quantize|dequantize|clip)$/, "")
-    .replace(/\/Q[A-Z][^/]*$/, "");
+/** Nodes of the backward carry the name of the forward node they belong to and what they compute of it. */
+export function phaseOf({ kernel, node }: KernelTime): Phase {
+  if (kernel !== node && moved.test(kernel)) return "moved by the runtime";
+  return marks.find(([pattern]) => pattern.test(node))?.[1] ?? "forward";
+}
+
+/**
+ * The layer that a kernel's time counts to: the node of the model among `layers` that it was made for, forward or
+ * backward; a quantizer's is the value that it quantizes.
+ */
+export function layerOf({ node }: KernelTime, layers: ReadonlySet<string>): string {
+  const forward = node.replace(/\/grad(\/.*)?$/, "");
+  for (let end = forward.length; end > 0; end = forward.lastIndexOf("/", end - 1))
+    if (layers.has(forward.slice(0, end))) return forward.slice(0, end);
+  return forward.replace(/\.(quantize|dequantize|clip)$/, "");
+}
 
 /** Milliseconds by key, largest first, mean over the runs. */
 export function sumBy(

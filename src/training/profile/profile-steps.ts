@@ -1,21 +1,27 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Dataset } from "../../data/dataset.ts";
 import { openDataset } from "../../data/open-dataset.ts";
 import type { DataSpec } from "../../data/spec.ts";
 import { subset } from "../../data/subset.ts";
+import { loadModel } from "../../onnx/index.ts";
+import { withTemporaryDirectory } from "../../runtime/open-model.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readProfile, type KernelTime } from "../../runtime/read-profile.ts";
 import { readManifest } from "../artifact/files.ts";
-import { artifactFiles } from "../artifact/manifest.ts";
+import { artifactFiles, type Manifest, modelInputs } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
+import { refreshRows } from "../freezing/refresh.ts";
+import type { TrainingState } from "../state.ts";
+import type { TrainOptions } from "../train-options.ts";
+import { Advisor, probeBatches } from "../trainer/advisor.ts";
 import { evaluateState } from "../trainer/evaluate.ts";
-import { closeGraphs, openGraphs } from "../trainer/graphs.ts";
+import { FittedGraph } from "../trainer/fitted-graph.ts";
+import { closeGraphs, openSideGraphs, type SideGraphs } from "../trainer/graphs.ts";
 import type { StepData } from "../trainer/mean-outputs.ts";
-import { modelInputs } from "../trainer/run-training.ts";
+import { stepsOfFit } from "../trainer/plan-run.ts";
 import { Stepper } from "../trainer/step.ts";
 import { stepDataOf } from "../trainer/targets.ts";
-import type { TrainOptions } from "../train-options.ts";
 import { Stopwatch, timedGraph } from "./stopwatch.ts";
 
 /** Times of training steps, in milliseconds, means over the steps after the first. */
@@ -37,87 +43,128 @@ export interface StepProfile {
 }
 
 /** What to profile, as plain data: what the child process is told. */
-export interface ProfileJob extends Pick<TrainOptions, "provider" | "threads" | "arena"> {
+export interface ProfileJob {
   /** Artifact directory. */
   artifact: string;
   data: DataSpec;
   steps: number;
+  options: Pick<TrainOptions, "freezing" | "provider" | "threads" | "arena" | "cache">;
 }
 
 /**
- * Takes one step to warm up and `steps` more on an artifact's first state, with ONNX Runtime's profiler on. Before them
- * comes a look at some samples, as in a training run, so that the peak of memory is that of a run.
+ * Takes one step to warm up and `steps` more from an artifact's first state, with ONNX Runtime's profiler on. Rows are
+ * chosen and the training session is fitted to them as at the start of a training run; before that comes a look at some
+ * samples, as there, so that the peak of memory is that of a run.
  */
-export async function profileSteps(
-  { artifact: directory, data, steps, ...runtime }: ProfileJob,
-  signal: AbortSignal,
-): Promise<StepProfile> {
-  const manifest = await readManifest(directory);
-  const dataset = await openDataset(data, modelInputs(manifest));
-  const { tensors: checkpoint } = await loadSafetensors(join(directory, artifactFiles.checkpoint));
-  const folder = await mkdtemp(join(tmpdir(), "efqat-profile-"));
-  try {
-    const prefix = join(folder, "training");
-    const graphs = await openGraphs(directory, manifest, {
-      ...runtime,
-      profilePrefix: prefix,
-      held: checkpoint,
-    });
-    const watches = {
-      step: new Stopwatch(),
-      data: new Stopwatch(),
-      training: new Stopwatch(),
-      optimizer: new Stopwatch(),
-    };
-    const sessions = {
-      training: timedGraph(graphs.training, watches.training),
-      optimizer: timedGraph(graphs.optimizer, watches.optimizer),
-    };
-    const stepper = new Stepper(manifest, sessions, {});
-    let peakBytes = 0;
-    const first = Uint32Array.from({ length: Math.min(manifest.batch, dataset.length) }, (_, index) => index);
-    const { batch: samples, accumulate } = manifest;
-    const batchesOf = async function* (step: number): AsyncGenerator<StepData> {
-      for (let run = step * accumulate; run < (step + 1) * accumulate; run++)
-        yield await watches.data.time(async () => {
-          const indices = Array.from({ length: samples }, (_, i) => (run * samples + i) % dataset.length);
-          const batch = await dataset.read(indices);
-          return stepDataOf(manifest, batch, graphs.teacher);
-        });
-    };
+export async function profileSteps(job: ProfileJob, signal: AbortSignal): Promise<StepProfile> {
+  const manifest = await readManifest(job.artifact);
+  const dataset = await openDataset(job.data, modelInputs(manifest));
+  return withTemporaryDirectory(async (folder) => {
+    let sessions = 0;
+    const last = (): string => join(folder, String(sessions));
+    const profile = (): string => (sessions++, mkdirSync(last()), last());
+    const fitted = new FittedGraph(job.artifact, manifest, { ...job.options, profile });
+    const graphs = await openSideGraphs(job.artifact, manifest, job.options);
     try {
-      await evaluateState(manifest, graphs, checkpoint, subset(dataset, first, {}));
-      for (let taken = 0; taken <= steps; taken++) {
-        signal.throwIfAborted();
-        await watches.step.time(async () => {
-          await stepper.run(checkpoint, batchesOf(taken), 1);
-        });
-        if (taken === 0) for (const watch of Object.values(watches)) watch.spent = 0;
-      }
-      // Before the profile is written and read, which no training run does.
-      peakBytes = peakMemory();
-      graphs.training.endProfile();
+      const run = new ProfiledRun(job, manifest, dataset, graphs, fitted);
+      await run.start();
+      const found = await run.take(signal);
+      fitted.session.endProfile();
+      const { graph } = await loadModel(join(job.artifact, artifactFiles.trainingModel));
+      const kernels = await readProfile(last(), graph);
+      return { ...found, kernels: kernels.slice(-job.steps * manifest.accumulate) };
     } finally {
       await closeGraphs(graphs);
+      await fitted.release();
     }
-    const kernels = (await readProfile(prefix)).slice(1);
+  });
+}
+
+class ProfiledRun {
+  readonly #job: ProfileJob;
+  readonly #manifest: Manifest;
+  readonly #dataset: Dataset;
+  readonly #graphs: SideGraphs;
+  readonly #fitted: FittedGraph;
+  readonly #watches = {
+    step: new Stopwatch(),
+    data: new Stopwatch(),
+    training: new Stopwatch(),
+    optimizer: new Stopwatch(),
+  };
+  readonly #stepper: Stepper;
+  #state: TrainingState = new Map();
+
+  constructor(
+    job: ProfileJob,
+    manifest: Manifest,
+    dataset: Dataset,
+    graphs: SideGraphs,
+    fitted: FittedGraph,
+  ) {
+    this.#job = job;
+    this.#manifest = manifest;
+    this.#dataset = dataset;
+    this.#graphs = graphs;
+    this.#fitted = fitted;
+    const optimizer = timedGraph(graphs.optimizer, this.#watches.optimizer);
+    this.#stepper = new Stepper(manifest, { optimizer }, {});
+  }
+
+  /** What a training run does before its first step. */
+  async start(): Promise<void> {
+    const [{ artifact, options }, manifest] = [this.#job, this.#manifest];
+    this.#state = (await loadSafetensors(join(artifact, artifactFiles.checkpoint))).tensors;
+    const count = Math.min(manifest.batch, this.#dataset.length);
+    const first = Uint32Array.from({ length: count }, (_, index) => index);
+    await evaluateState(manifest, this.#graphs, this.#state, subset(this.#dataset, first, {}));
+    const float = await loadModel(join(artifact, artifactFiles.floatModel));
+    const advisor = new Advisor(this.#job, manifest, this.#fitted, float);
+    const start = { step: 0, refreshes: [], runs: manifest.accumulate };
+    const { looked: _looked, ...known } = await advisor.advise(this.#state, start, () =>
+      this.#runs(0, probeBatches),
+    );
+    const chosen = refreshRows(this.#state, manifest.weights, options.freezing, known);
+    const steps = stepsOfFit(options.freezing.refresh, manifest.batch * manifest.accumulate);
+    const still = await this.#fitted.fit(this.#state, chosen.first, steps);
+    const training = timedGraph(this.#fitted.session, this.#watches.training);
+    this.#stepper.use(training, still, this.#fitted.turned);
+    if (advisor.readsGradients)
+      this.#stepper.onGradients = (state, gradients) => advisor.fisher.add(state, gradients);
+  }
+
+  /** Takes the steps. */
+  async take(signal: AbortSignal): Promise<Omit<StepProfile, "kernels">> {
+    const { steps } = this.#job;
+    const { forward, backward, batch, accumulate } = this.#manifest;
+    for (let taken = 0; taken <= steps; taken++) {
+      signal.throwIfAborted();
+      await this.#watches.step.time(async () => {
+        const first = taken * accumulate;
+        await this.#stepper.run(this.#state, this.#runs(first, first + accumulate), 1);
+      });
+      if (taken === 0) for (const watch of Object.values(this.#watches)) watch.spent = 0;
+    }
     const mean = (watch: Stopwatch): number => watch.spent / steps;
     return {
-      ...{
-        forward: manifest.forward,
-        backward: manifest.backward,
-        batch: samples * accumulate,
-        microBatch: samples,
-        steps,
-      },
-      step: mean(watches.step),
-      data: mean(watches.data),
-      training: mean(watches.training),
-      optimizer: mean(watches.optimizer),
-      kernels,
-      peakBytes,
+      ...{ forward, backward, batch: batch * accumulate, microBatch: batch, steps },
+      step: mean(this.#watches.step),
+      data: mean(this.#watches.data),
+      training: mean(this.#watches.training),
+      optimizer: mean(this.#watches.optimizer),
+      // Before the profile is written and read, which no training run does.
+      peakBytes: peakMemory(),
     };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  }
+
+  /** Inputs and targets of some runs of the training graph; the data set over and over. */
+  async *#runs(from: number, to: number): AsyncGenerator<StepData> {
+    const { batch: samples } = this.#manifest;
+    for (let run = from; run < to; run++)
+      yield await this.#watches.data.time(async () => {
+        const indices = Array.from({ length: samples }, (_, i) => (run * samples + i) % this.#dataset.length);
+        const batch = await this.#dataset.read(indices);
+        return stepDataOf(this.#manifest, batch, this.#graphs.teacher);
+      });
   }
 }

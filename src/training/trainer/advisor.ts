@@ -4,63 +4,125 @@ import { floatWeights } from "../artifact/initial-state.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { knownCosts } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/budget.ts";
-import { type ImportanceMetric, importanceMetrics } from "../freezing/importance.ts";
+import { importanceMetrics } from "../freezing/importance.ts";
 import type { Knowledge } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
+import type { TrainOptions } from "../train-options.ts";
 import type { FittedGraph } from "./fitted-graph.ts";
 import { measureInChild } from "./child-process.ts";
+import type { History } from "./events.ts";
+import { GainFisher } from "./gain-fisher.ts";
 import { sessionOptions } from "./graphs.ts";
-import type { TrainJob } from "./job.ts";
+import { heldEnd } from "./held-end.ts";
 import type { StepData } from "./mean-outputs.ts";
 import { measureGainFisher, measureInputEnergy } from "./statistics.ts";
 
+/** Batches that are looked at, where the importance metric asks for it. */
+export const probeBatches = 4;
+
 /** Inputs and targets of a few batches. */
-type Probe = () => AsyncIterable<StepData>;
+export type Probe = () => AsyncIterable<StepData>;
+
+export interface Advised {
+  artifact: string;
+  options: Pick<TrainOptions, "freezing" | "provider" | "threads" | "arena" | "cache">;
+}
 
 /** Measures what a run's importance metric and selection mode ask for. */
 export class Advisor {
-  readonly #job: TrainJob;
+  /** What the run's own steps tell; cleared at every choice of rows. Only counted where the metric reads gradients. */
+  readonly fisher: GainFisher;
+  readonly #job: Advised;
   readonly #manifest: Manifest;
   readonly #fitted: FittedGraph;
   readonly #floatModel: Model;
-  /** Measured once: the machine stays the same. */
   #costs: StepCosts | undefined;
 
-  constructor(job: TrainJob, manifest: Manifest, fitted: FittedGraph, floatModel: Model) {
+  constructor(job: Advised, manifest: Manifest, fitted: FittedGraph, floatModel: Model) {
     this.#job = job;
     this.#manifest = manifest;
     this.#fitted = fitted;
     this.#floatModel = floatModel;
+    this.fisher = new GainFisher(manifest);
   }
 
-  /** What the choice of rows is to be informed by, in a state of the run. */
-  async advise(state: TrainingState, probe: Probe): Promise<Knowledge> {
-    const { importance, mode } = this.#job.options.freezing;
-    if (mode === "cost") this.#costs ??= await this.#knownCosts(probe);
+  /** What a step takes, measured once in a run: choices of rows that go by it can be made again. */
+  get costs(): StepCosts | undefined {
+    return this.#costs;
+  }
+
+  /** Goes on with what an interrupted run knew. */
+  restore(costs: StepCosts | undefined): void {
+    this.#costs = costs;
+  }
+
+  /** Whether the importance metric reads gradients. */
+  get readsGradients(): boolean {
+    return this.#needs === "gradients";
+  }
+
+  get #needs() {
+    return importanceMetrics[this.#job.options.freezing.importance].needs;
+  }
+
+  /** What the choice of rows before `step` is to be informed by, and whether gradients of all layers were looked at. */
+  async advise(
+    state: TrainingState,
+    at: { step: number; refreshes: History["refreshes"]; runs: number },
+    probe: Probe,
+  ): Promise<Knowledge & { looked: boolean }> {
+    if (this.#job.options.freezing.mode === "cost") this.#costs ??= await this.#knownCosts(probe);
+    const end = await this.#heldEnd(at);
     return {
       floatWeights: floatWeights(this.#floatModel.graph, this.#manifest),
-      ...(await this.#measureFor(importanceMetrics[importance], state, probe)),
       costs: this.#costs,
+      end,
+      ...(await this.#statistics(state, probe, end)),
     };
   }
 
-  async #measureFor(
-    { needs }: ImportanceMetric,
+  /** Where the backward has to go on ending, if it is too early for other sessions. */
+  async #heldEnd({
+    step,
+    refreshes,
+    runs,
+  }: {
+    step: number;
+    refreshes: History["refreshes"];
+    runs: number;
+  }): Promise<string | undefined> {
+    if (this.#costs === undefined) return undefined;
+    const each = await this.#fitted.buildingTime();
+    // Gradients of all layers take a session of the whole graph.
+    const building = this.readsGradients ? 2 * each : each;
+    return heldEnd(refreshes, step, this.#costs, { building, runs });
+  }
+
+  /**
+   * The steps since the last choice have told what gradients do, as far as the backward got. Where none were taken, or the
+   * backward may go further than it did, a look at some samples tells it of all layers.
+   */
+  async #statistics(
     state: TrainingState,
     probe: Probe,
-  ): Promise<Pick<Knowledge, "statistics" | "standing">> {
+    end: string | undefined,
+  ): Promise<Pick<Knowledge, "statistics" | "standing"> & { looked: boolean }> {
     const manifest = this.#manifest;
-    if (needs === "gradients") {
-      const { weights, standing } = await this.#fitted.throughout((session) =>
-        measureGainFisher(session, manifest, state, probe(), this.#fitted.turned),
-      );
-      return { statistics: weights, standing };
+    if (this.readsGradients) {
+      const { fisher } = this;
+      const known = fisher.batches > 0 && (this.#costs === undefined || end !== undefined);
+      const { weights, standing } = known
+        ? fisher.means()
+        : await this.#fitted.throughout((session) =>
+            measureGainFisher(session, manifest, state, probe(), this.#fitted.turned),
+          );
+      fisher.clear();
+      return { statistics: weights, standing, looked: !known };
     }
-    if (needs === "inputs") {
-      const options = sessionOptions(manifest, this.#job.options);
-      return { statistics: await measureInputEnergy(this.#floatModel, manifest, options, probe()) };
-    }
-    return {};
+    if (this.#needs !== "inputs") return { looked: false };
+    const options = sessionOptions(manifest, this.#job.options);
+    const statistics = await measureInputEnergy(this.#floatModel, manifest, options, probe());
+    return { statistics, looked: false };
   }
 
   /** Measured in a process of its own, as what ONNX Runtime's profiler takes is not all given back. */

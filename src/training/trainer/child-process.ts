@@ -8,9 +8,8 @@ import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 import type { ProfileJob, StepProfile } from "../profile/profile-steps.ts";
 import type { TrainProgress } from "./events.ts";
-import type { TrainJob } from "./job.ts";
+import type { RunOutcome, TrainJob } from "./job.ts";
 import { restoreError, type ToChild, type ToParent } from "./messages.ts";
-import type { RunOutcome } from "./run-training.ts";
 
 /** Last characters of the child's error output that a crash report shows. */
 const reportedOutput = 2000;
@@ -107,7 +106,7 @@ function died(code: number | null, signal: string | null, output: string): Error
     "training-process",
     `The training process ended ${how} before training did${output === "" ? "" : `. Its last output: ${output}`}`,
     undefined,
-    "If the machine ran out of memory, build the artifact with a smaller --batch; then go on with --resume.",
+    "If the machine ran out of memory, build the artifact anew with --memory-limit, a --micro-batch or a smaller --batch.",
   );
 }
 

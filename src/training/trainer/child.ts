@@ -1,9 +1,9 @@
 import type { Logger } from "../../log.ts";
 import { measureCosts } from "../costs/measure.ts";
 import { profileSteps } from "../profile/profile-steps.ts";
-import type { TrainJob } from "./job.ts";
+import type { RunOutcome, TrainJob } from "./job.ts";
 import { recordError, type ToChild, type ToParent } from "./messages.ts";
-import { type RunOutcome, runTraining } from "./run-training.ts";
+import { runTraining } from "./run-training.ts";
 
 /**
  * Entry of the training process. It trains one job and ends. Interrupts of the terminal reach the parent too,

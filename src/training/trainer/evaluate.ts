@@ -1,7 +1,7 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Session } from "../../runtime/session.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
-import type { Manifest } from "../artifact/manifest.ts";
+import { dataPorts, type Manifest } from "../artifact/manifest.ts";
 import { feedsFor, type TrainingState } from "../state.ts";
 import { targetsOf } from "./targets.ts";
 
@@ -45,7 +45,7 @@ function evaluationBatches(manifest: Manifest, samples: number): number[][] {
 }
 
 function parameterFeeds(manifest: Manifest, session: Session, state: TrainingState): Record<string, Tensor> {
-  const fed = new Set([...manifest.inputs, ...manifest.targets].map(({ name }) => name));
+  const fed = new Set(dataPorts(manifest).map(({ name }) => name));
   return feedsFor({ inputs: session.inputs.filter(({ name }) => !fed.has(name)) }, state);
 }
 

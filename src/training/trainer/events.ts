@@ -16,10 +16,10 @@ export interface History {
   loss: number[];
   evaluations: Evaluation[];
   /**
-   * Choices of trained rows: the step, how many train, how many of them did not before, and the first weight that
-   * trains where nothing before it does.
+   * Choices of trained rows: the step, how many train, how many of them did not before, the first weight that trains
+   * where nothing before it does, and whether gradients of all layers were looked at for it.
    */
-  refreshes: { step: number; trained: number; started: number; first: string | null }[];
+  refreshes: { step: number; trained: number; started: number; first: string | null; looked: boolean }[];
   /** Step of the state that the run returns. */
   bestStep: number;
   /** Set when training was stopped because loss or gradients were no longer finite. */

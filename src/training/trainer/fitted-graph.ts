@@ -3,7 +3,8 @@ import { InternalError } from "../../errors.ts";
 import type { Model } from "../../ir/model.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { openSession } from "../../runtime/open-model.ts";
-import { Session } from "../../runtime/session.ts";
+import { profiledIn } from "../../runtime/read-profile.ts";
+import { Session, type SessionOptions } from "../../runtime/session.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { bakeFrozen, type FrozenParts, frozenParts } from "../artifact/train-from.ts";
 import { turningModel, turnWeights, withTurned } from "../artifact/turned-weights.ts";
@@ -20,6 +21,11 @@ const buildingNode = 0.1;
 export const constantsPay = (model: Model, bytes: number, steps: number): boolean =>
   bytes * packingByte * steps > model.graph.nodes.length * buildingNode;
 
+export interface FittedOptions extends Pick<TrainOptions, "provider" | "threads" | "arena"> {
+  /** A folder for each session that is opened, where it leaves its profile. */
+  profile?: () => string;
+}
+
 const bytesOf = (tensors: TrainingState): number =>
   [...tensors.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
 
@@ -32,25 +38,21 @@ const bytesOf = (tensors: TrainingState): number =>
 export class FittedGraph {
   readonly #directory: string;
   readonly #manifest: Manifest;
-  readonly #options: Pick<TrainOptions, "provider" | "threads" | "arena">;
+  readonly #options: FittedOptions;
   #session: Session | undefined;
   /** What the open session was built for; empty: the artifact's own graph. */
   #fitted = "";
   /** Whether the open session's backward goes through all layers. */
   #whole = false;
   /** Whether the next choice of rows builds a session in any case. */
-  #passing = false;
+  #rebuildsAlways = false;
   /** Turns weights for data gradients on integer kernels, once that was asked for. */
   #turning: Session | undefined;
   #turned: TrainingState = new Map();
   /** The artifact's training graph once it was needed; its weights are inputs, so that it is small. */
   #model: Model | undefined;
 
-  constructor(
-    directory: string,
-    manifest: Manifest,
-    options: Pick<TrainOptions, "provider" | "threads" | "arena">,
-  ) {
+  constructor(directory: string, manifest: Manifest, options: FittedOptions) {
     this.#directory = directory;
     this.#manifest = manifest;
     this.#options = options;
@@ -86,7 +88,7 @@ export class FittedGraph {
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const weights = this.#constantWeights(model, state, frozen, steps);
     const wanted = [first ?? "", ...weights].join("\n").trim();
-    if (this.#passing) await this.#close();
+    if (this.#rebuildsAlways) await this.#close();
     this.#turned = turned ?? (await this.#turn(model, state));
     const as = constantsPay(model, bytesOf(this.#turned), steps) ? "constants" : "inputs";
     const fitted = this.#turned.size > 0 ? `${wanted}\n${as}` : wanted;
@@ -97,7 +99,7 @@ export class FittedGraph {
       this.#session = await this.#open(baked, as);
       this.#fitted = fitted;
       this.#whole = first === null;
-      this.#passing = as === "constants";
+      this.#rebuildsAlways = as === "constants";
     }
     return frozen.inputs;
   }
@@ -132,28 +134,22 @@ export class FittedGraph {
 
   #open(baked: Model, as: "constants" | "inputs"): Promise<Session> {
     if (baked === this.#model && this.#turned.size === 0) return this.#openWhole();
-    const settings = sessionOptions(this.#manifest, this.#options);
-    return openSession(withTurned(baked, this.#turned, as), settings);
+    const fitted = withTurned(baked, this.#turned, as);
+    return openSession(fitted, this.#settings(fitted));
   }
 
   /**
    * Runs `work` with a session whose backward goes through all layers: the open one, or one on the artifact's own graph.
-   * To be called where `fit` follows, which may go on with it.
+   * To be called where `fit` follows, which may go on with it. One training session is open at a time.
    */
   async throughout<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    if (this.#passing && !this.#whole) await this.#close();
+    if (!this.#whole) await this.#close();
     if (this.#session === undefined) {
       this.#session = await this.#openWhole();
       this.#fitted = "";
       this.#whole = true;
     }
-    if (this.#whole) return work(this.#session);
-    const session = await this.#openWhole();
-    try {
-      return await work(session);
-    } finally {
-      await session.release();
-    }
+    return work(this.#session);
   }
 
   /** Releases all sessions. */
@@ -166,11 +162,17 @@ export class FittedGraph {
   async #close(): Promise<void> {
     await this.#session?.release();
     this.#session = undefined;
-    this.#passing = false;
+    this.#rebuildsAlways = false;
   }
 
-  #openWhole(): Promise<Session> {
+  async #openWhole(): Promise<Session> {
     const file = join(this.#directory, artifactFiles.trainingModel);
-    return Session.create(file, sessionOptions(this.#manifest, this.#options));
+    return Session.create(file, this.#settings(await this.#load()));
+  }
+
+  #settings(model: Model): SessionOptions {
+    const { profile } = this.#options;
+    const settings = sessionOptions(this.#manifest, this.#options);
+    return profile === undefined ? settings : { ...settings, ...profiledIn(profile(), model) };
   }
 }

@@ -45,21 +45,19 @@ export async function openTraining(
 ): Promise<Session> {
   const path = join(directory, artifactFiles.trainingModel);
   if (held === undefined) return Session.create(path, session);
-  const { profilePrefix: _profile, ...plain } = session;
+  const { profilePrefix: _profile, optimizedModelPath: _optimized, ...plain } = session;
   return openSession(await holdTurned(await loadModel(path), held, plain), session);
 }
 
 /**
- * Opens an artifact's graphs with the session settings that its manifest asks for. `profilePrefix`: the training
- * graph's profile goes to a file of this prefix; `held`: see `openTraining`.
+ * Opens an artifact's graphs with the session settings that its manifest asks for. `held`: see `openTraining`.
  */
 export async function openGraphs(
   directory: string,
   manifest: Manifest,
-  { profilePrefix, held, ...options }: Runtime & { profilePrefix?: string; held?: TrainingState },
+  { held, ...options }: Runtime & { held?: TrainingState },
 ): Promise<TrainingGraphs> {
-  const profile = profilePrefix === undefined ? {} : { profilePrefix };
-  const training = await openTraining(directory, { ...sessionOptions(manifest, options), ...profile }, held);
+  const training = await openTraining(directory, sessionOptions(manifest, options), held);
   try {
     return { training, ...(await openSideGraphs(directory, manifest, options)) };
   } catch (error) {

@@ -8,9 +8,9 @@ import type { History } from "./events.ts";
 const buildingShare = 0.01;
 
 /**
- * The first layer that trains, where the backward has to go on ending: since it last moved, the runs up to `step` (`runs`
- * of the training graph each) have not taken long enough to be worth `building` milliseconds for a session with another
- * end. Of a run, the forward counts and the backward without weight gradients.
+ * The first layer that trains, where the backward has to go on ending: since sessions were last built for it to move, or
+ * to look whether it should, the runs up to `step` (`runs` of the training graph each) have not taken long enough to be
+ * worth `building` milliseconds once more. Of a run, the forward counts and the backward without weight gradients.
  */
 export function heldEnd(
   refreshes: History["refreshes"],
@@ -20,8 +20,10 @@ export function heldEnd(
 ): string | undefined {
   const end = refreshes.at(-1)?.first ?? undefined;
   if (end === undefined) return undefined;
-  const before = refreshes.findLastIndex(({ first }) => first !== end);
-  const since = refreshes[before + 1]?.step ?? 0;
+  const built = refreshes.findLastIndex(
+    ({ first, looked }, index) => looked || first !== refreshes[index - 1]?.first,
+  );
+  const since = refreshes[built]?.step ?? 0;
   const taken = (step - since) * runs * (forward + (weights[end]?.reach ?? 0));
   return taken * buildingShare < building ? end : undefined;
 }

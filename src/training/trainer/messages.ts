@@ -3,8 +3,7 @@ import type { TrainProgress } from "./events.ts";
 import type { ProfileJob, StepProfile } from "../profile/profile-steps.ts";
 import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/budget.ts";
-import type { TrainJob } from "./job.ts";
-import type { RunOutcome } from "./run-training.ts";
+import type { RunOutcome, TrainJob } from "./job.ts";
 
 /** What the parent tells the child. */
 export type ToChild =

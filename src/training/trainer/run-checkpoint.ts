@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import { modelError, usageError } from "../../errors.ts";
 import { loadSafetensors, saveSafetensors } from "../checkpoint/files.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { stepCostsSchema } from "../costs/cache.ts";
+import type { StepCosts } from "../freezing/budget.ts";
 import type { TrainingState } from "../state.ts";
 import type { History } from "./events.ts";
 
@@ -13,13 +16,21 @@ const runFiles = { checkpoint: "checkpoint.safetensors", best: "best.safetensors
 const evaluation = z.object({ step: z.number(), loss: z.number(), accuracy: z.number().nullable() });
 const progressSchema = z.object({
   digest: z.string(),
+  costs: stepCostsSchema.nullable(),
+  fisherBatches: z.number().int(),
   history: z.object({
     steps: z.number().int(),
     totalSteps: z.number().int(),
     loss: z.array(z.number()),
     evaluations: z.array(evaluation),
     refreshes: z.array(
-      z.object({ step: z.number(), trained: z.number(), started: z.number(), first: z.string().nullable() }),
+      z.object({
+        step: z.number(),
+        trained: z.number(),
+        started: z.number(),
+        first: z.string().nullable(),
+        looked: z.boolean(),
+      }),
     ),
     bestStep: z.number().int(),
     divergedAt: z.number().int().nullable(),
@@ -32,11 +43,21 @@ export interface RunSnapshot {
   best: TrainingState;
   /** Weights turned for data gradients when the rows were last chosen; see FittedGraph. */
   turned: TrainingState;
+  /** What gradients told since the rows were last chosen; see GainFisher. */
+  fisher: { tensors: TrainingState; batches: number };
+  /** What a step takes, where rows are chosen by that: measured once in a run. */
+  costs: StepCosts | undefined;
   history: History;
 }
 
-/** Put before the names of turned weights in the file of the state. */
-const turnedPrefix = "turned:";
+/** Put before the names of tensors beside the state in its file. */
+const prefixes = { turned: "turned:", fisher: "fisher:" } as const;
+
+const partsBeside = ["turned", "fisher"] as const;
+type BesideState = (typeof partsBeside)[number];
+
+const prefixed = (prefix: string, tensors: TrainingState): [string, Tensor][] =>
+  Array.from(tensors, ([name, tensor]) => [prefix + name, tensor]);
 
 /** Digest of what a run is made of; a checkpoint is only resumed into a run of the same digest. */
 export function digestOf(parts: unknown): string {
@@ -46,7 +67,7 @@ export function digestOf(parts: unknown): string {
 /** Stores a run's progress: the best state first, so that a checkpoint never names a best state that is not there. */
 export async function saveRun(directory: string, digest: string, snapshot: RunSnapshot): Promise<void> {
   await mkdir(directory, { recursive: true });
-  const { state, best, turned, history } = snapshot;
+  const { state, best, turned, fisher, costs = null, history } = snapshot;
   const at = (name: string): string => join(directory, name);
   await saveSafetensors(at(runFiles.best), {
     tensors: best,
@@ -55,9 +76,10 @@ export async function saveRun(directory: string, digest: string, snapshot: RunSn
   await saveSafetensors(at(runFiles.checkpoint), {
     tensors: new Map([
       ...state,
-      ...Array.from(turned, ([name, tensor]) => [turnedPrefix + name, tensor] as const),
+      ...prefixed(prefixes.turned, turned),
+      ...prefixed(prefixes.fisher, fisher.tensors),
     ]),
-    metadata: { progress: JSON.stringify({ digest, history }) },
+    metadata: { progress: JSON.stringify({ digest, costs, fisherBatches: fisher.batches, history }) },
   });
 }
 
@@ -74,13 +96,22 @@ export async function loadRun(directory: string, digest: string): Promise<RunSna
       "Use the options of the interrupted run, or start afresh without --resume.",
     );
   }
-  const state: TrainingState = new Map();
-  const turned: TrainingState = new Map();
+  const parts: Record<"state" | BesideState, TrainingState> = {
+    state: new Map(),
+    turned: new Map(),
+    fisher: new Map(),
+  };
   for (const [name, tensor] of tensors) {
-    if (name.startsWith(turnedPrefix)) turned.set(name.slice(turnedPrefix.length), tensor);
-    else state.set(name, tensor);
+    const part = partsBeside.find((each) => name.startsWith(prefixes[each]));
+    if (part === undefined) parts.state.set(name, tensor);
+    else parts[part].set(name.slice(prefixes[part].length), tensor);
   }
-  return { state, best: await loadBest(directory), turned, history: progress.history };
+  return {
+    ...{ state: parts.state, turned: parts.turned, history: progress.history },
+    best: await loadBest(directory),
+    fisher: { tensors: parts.fisher, batches: progress.fisherBatches },
+    costs: progress.costs ?? undefined,
+  };
 }
 
 /** The best deployable state of a run. */

@@ -7,21 +7,12 @@ import { withSession } from "../../runtime/open-model.ts";
 import type { Session, SessionOptions } from "../../runtime/session.ts";
 import { ints, type Tensor, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
-import { trainedInputs } from "../artifact/train-from.ts";
 import type { LayerStatistics } from "../freezing/importance.ts";
-import { feedsFor, stateTensor, type TrainingState } from "../state.ts";
-
-/** What the gradients of a few batches tell about importance. */
-export interface GainFisher {
-  /** Per row of every weight. */
-  weights: Map<string, LayerStatistics>;
-  /** Of every scale, zero point and float parameter, summed over its elements. */
-  standing: Map<string, number>;
-}
+import { feedsFor, type TrainingState } from "../state.ts";
+import { GainFisher, type GainStatistics } from "./gain-fisher.ts";
 
 /**
- * The mean over batches of (p * dL/dp)^2 for what trains whatever rows do: how much the loss follows a gain on p. A
- * weight's row has that of its scale. The training graph runs with no row trained, so that no weight gradient is
+ * The gains' statistics of a few batches. The training graph runs with no row trained, so that no weight gradient is
  * computed. `batches`: inputs and targets; `turned`: weights that the graph may want turned.
  */
 export async function measureGainFisher(
@@ -30,32 +21,13 @@ export async function measureGainFisher(
   state: TrainingState,
   batches: AsyncIterable<Record<string, Tensor>>,
   turned: TrainingState = new Map(),
-): Promise<GainFisher> {
+): Promise<GainStatistics> {
   const noRows = tensorOf("int64", [0], new BigInt64Array(0));
   const rows = new Map(manifest.weights.map((weight) => [weight.rows, noRows]));
-  const always = trainedInputs(manifest);
-  const sums = new Map<string, Float64Array>();
-  let count = 0;
-  for await (const data of batches) {
-    const found = await training.run(
-      feedsFor(training, data, rows, turned, state),
-      always.map(({ grad }) => grad),
-    );
-    count++;
-    for (const { name, grad } of always) {
-      const values = viewAs(stateTensor(state, name), "float32");
-      const sum = sums.get(name) ?? new Float64Array(values.length);
-      viewAs(found[grad] as Tensor, "float32").forEach((gradient, index) => {
-        sum[index] = (sum[index] as number) + (gradient * (values[index] as number)) ** 2;
-      });
-      sums.set(name, sum);
-    }
-  }
-  const means = new Map(Array.from(sums, ([name, sum]) => [name, sum.map((value) => value / count)]));
-  return {
-    weights: new Map(manifest.weights.map(({ name, scale }) => [name, { gainFisher: means.get(scale) }])),
-    standing: new Map(Array.from(means, ([name, each]) => [name, each.reduce((a, b) => a + b, 0)])),
-  };
+  const fisher = new GainFisher(manifest);
+  for await (const data of batches)
+    fisher.add(state, await training.run(feedsFor(training, data, rows, turned, state), fisher.gradients));
+  return fisher.means();
 }
 
 /** Per input channel of every weight's layer the mean square of what the float model's layer reads, over batches. */

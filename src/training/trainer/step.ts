@@ -1,6 +1,6 @@
 import { InternalError } from "../../errors.ts";
 import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
-import type { Manifest } from "../artifact/manifest.ts";
+import { dataPorts, type Manifest } from "../artifact/manifest.ts";
 import { scatterRows } from "../freezing/rows.ts";
 import { feedsFor, stateTensor, type TrainingState, zeros } from "../state.ts";
 import { meanOutputs, type RunnableGraph, type StepData } from "./mean-outputs.ts";
@@ -23,6 +23,8 @@ export class Stepper {
   readonly #rates = new Map<string, Tensor>();
   #still: ReadonlySet<string> = new Set();
   #turned: TrainingState = new Map();
+  /** Called with the gradients of every step, and the state they were found in, before it changes. */
+  onGradients: (state: TrainingState, gradients: Readonly<Record<string, Tensor>>) => void = () => undefined;
 
   constructor(
     manifest: Manifest,
@@ -32,7 +34,7 @@ export class Stepper {
     this.#manifest = manifest;
     this.#training = sessions.training;
     this.#optimizer = sessions.optimizer;
-    this.#fixed = new Set([...manifest.inputs, ...manifest.targets].map(({ name }) => name));
+    this.#fixed = new Set(dataPorts(manifest).map(({ name }) => name));
     for (const { name, role, default: value } of manifest.optimizer.inputs)
       if (role === "hyper") this.#rates.set(name, scalar(hyper[name] ?? value ?? Infinity));
   }
@@ -65,7 +67,10 @@ export class Stepper {
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
     const updates = await this.#optimizer.run(this.#optimizerFeeds(state, gradients, factor));
     const gradientNorm = numberOf(updates["gradient_norm"]);
-    if (Number.isFinite(gradientNorm)) this.#apply(state, updates);
+    if (Number.isFinite(gradientNorm)) {
+      this.onGradients(state, gradients);
+      this.#apply(state, updates);
+    }
     return { loss, gradientNorm };
   }
 

@@ -6,11 +6,11 @@ import { refreshRows } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 
 /**
- * A state with about as many rows trained as a run will train, and the first layer that does where the backward ends
- * there. For a budget, rows are chosen by magnitude and by operations instead of times. Where gradients are to choose, the
+ * Chooses about as many rows as a run will train: a state with these, and the first layer that trains where the backward
+ * ends there. For a budget, rows are chosen by magnitude and by operations instead of times. Where gradients are to choose, the
  * backward is taken to go as far as the budget gets: towards the first layers they grow, and scales there count for much.
  */
-export function expectedRows({ manifest, checkpoint, trainingModel, floatModel }: Artifact): {
+export function chooseExpectedRows({ manifest, checkpoint, trainingModel, floatModel }: Artifact): {
   state: TrainingState;
   first: string | null;
 } {

@@ -1,0 +1,142 @@
+import { differentiateAbstract } from "../../autodiff/differentiate.ts";
+import { createModel, createValue, usesContribOps } from "../../ir/graph.ts";
+import type { Graph, Model, Value } from "../../ir/model.ts";
+import { type Forms, guessedForms } from "../../lowering/forms.ts";
+import { withReaches } from "../../lowering/integer/gradient-reaches.ts";
+import { lowerIntegerBackward } from "../../lowering/integer/integer-backward.ts";
+import {
+  type ForwardForBackward,
+  lowerIntegerForward,
+  planIntegerForward,
+  standInsFor,
+} from "../../lowering/integer/integer-forward.ts";
+import { isCodedIn, planIntegerBackward } from "../../lowering/integer/plan-backward.ts";
+import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
+import { orderNodes } from "../../lowering/order-nodes.ts";
+import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
+import type { QuantizationState } from "../../quantization/types.ts";
+import { weightNames } from "../names.ts";
+import type { FloatParameter } from "./collect-parameters.ts";
+import { heldBiases, zeroPointsOf } from "./forward-model.ts";
+import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
+import { type HeldBias, holdBiases, openZeroPoints } from "./open-parameters.ts";
+
+/** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
+export type FormTrials = (abstract: Graph, target: { opset: number; portable: boolean }) => Promise<Forms>;
+
+/** What a part of a step is computed with: float operators, or integer kernels on codes. */
+export type Arithmetic = "float" | "integer";
+
+/** Runs of training graphs on samples, on which the making of one may depend. */
+export interface TrainingTrials {
+  /** Runs a graph whose outputs are scalars on some samples and returns the mean of each of them. */
+  measure: (model: Model) => Promise<ReadonlyMap<string, number>>;
+  /** Picks one of several graphs of the same gradients, by index. The first is the most exact. */
+  choose?: (models: readonly Model[]) => Promise<number>;
+}
+
+export interface TrainingModelOptions {
+  batch: number;
+  portable: boolean;
+  /** auto: what `trials` choose; integer where they cannot. */
+  forward: Arithmetic | "auto";
+  /** What data gradients of convolutions are computed with. Anything but float needs `trials`. */
+  backward: Arithmetic | "auto";
+  tune: FormTrials | undefined;
+  trials: TrainingTrials | undefined;
+}
+
+interface Lowered {
+  model: Model;
+  usesContribOps: boolean;
+}
+
+/** A training graph, and what its parts are computed with. */
+export interface BuiltTraining extends Lowered {
+  forward: Arithmetic;
+  backward: Arithmetic;
+}
+
+interface Sources {
+  state: QuantizationState;
+  parameters: readonly FloatParameter[];
+  options: TrainingModelOptions;
+}
+
+/** Training graphs with one forward and each of several backwards. */
+export class ForwardCandidate {
+  readonly #forward: Arithmetic;
+  readonly #graph: Graph;
+  readonly #opset: number;
+  readonly #sources: Sources;
+  readonly #integer: ForwardForBackward | undefined;
+  readonly #biases: readonly HeldBias[];
+
+  /** `graph`: the forward in float with everything that trains as an input. */
+  constructor(forward: Arithmetic, graph: Graph, opset: number, sources: Sources) {
+    this.#forward = forward;
+    this.#graph = graph;
+    this.#opset = opset;
+    this.#sources = sources;
+    this.#integer =
+      forward === "integer" ? standInsFor(graph, planIntegerForward(graph, sources.options)) : undefined;
+    const onKernel = (node: string): boolean => this.#integer?.places.has(node) === true;
+    this.#biases = heldBiases(graph, sources.state, onKernel);
+  }
+
+  /** The graph with every backward asked for; the float one where nothing can be held in codes. */
+  async withBackwards(backwards: readonly Arithmetic[]): Promise<BuiltTraining[]> {
+    const coded = backwards.includes("integer") ? await this.#inCodes() : undefined;
+    if (coded !== undefined && !backwards.includes("float")) return [coded];
+    const float = await this.#complete(this.#differentiate(false), "float");
+    return coded === undefined ? [float] : [float, coded];
+  }
+
+  #differentiate(coded: boolean): Graph {
+    const { state, parameters } = this.#sources;
+    const integer = this.#integer;
+    return differentiateAbstract(integer?.graph ?? this.#graph, {
+      loss: "loss",
+      parameters: differentiatedInputs(state, parameters),
+      weights: Array.from(state.weights.keys(), weightNames),
+      opset: this.#opset,
+      ...(integer === undefined ? {} : { stands: integer.stands }),
+      ...(coded ? { coded: isCodedIn } : {}),
+    }).graph;
+  }
+
+  #lower(abstract: Graph, forms: Forms, outputs: readonly Value[]): Lowered {
+    const { state, options } = this.#sources;
+    let { graph } = lowerGradientNodes(abstract, { portable: options.portable, forms });
+    if (this.#integer !== undefined) graph = lowerIntegerForward(graph, this.#integer.places);
+    openZeroPoints(graph, zeroPointsOf(state));
+    holdBiases(graph, this.#biases);
+    graph.outputs = [...outputs];
+    const contrib = usesContribOps(graph);
+    const model = dropUnused(createModel(graph, this.#opset, contrib ? [["com.microsoft", 1]] : []));
+    return { model: { ...model, graph: orderNodes(model.graph, "loss") }, usesContribOps: contrib };
+  }
+
+  async #complete(abstract: Graph, backward: Arithmetic): Promise<BuiltTraining> {
+    const { state, parameters, options } = this.#sources;
+    const { tune, portable } = options;
+    const forms = tune === undefined ? guessedForms : await tune(abstract, { opset: this.#opset, portable });
+    const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
+    return { ...this.#lower(abstract, forms, outputs), forward: this.#forward, backward };
+  }
+
+  /** With data gradients in codes, as wide as they are on some samples; undefined where that says nothing. */
+  async #inCodes(): Promise<BuiltTraining | undefined> {
+    const { trials } = this.#sources.options;
+    const exact = this.#differentiate(true);
+    const plan = planIntegerBackward(exact);
+    if (plan.coded.size === 0 || trials === undefined) return undefined;
+    const probe = withReaches(exact, plan);
+    const { model } = this.#lower(probe, guessedForms, probe.outputs);
+    const reaches = await trials.measure(dropUnusedInputs(model));
+    // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
+    if (![...reaches.values()].every((reach) => Number.isFinite(reach) && reach > 0)) return undefined;
+    const integerForward = this.#integer !== undefined;
+    return this.#complete(lowerIntegerBackward(exact, plan, { reaches, integerForward }), "integer");
+  }
+}

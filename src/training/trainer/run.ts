@@ -1,0 +1,225 @@
+import type { Dataset } from "../../data/dataset.ts";
+import { verificationError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import type { Model } from "../../ir/model.ts";
+import { peakMemory } from "../../runtime/peak-memory.ts";
+import { join } from "node:path";
+import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
+import { loadSafetensors } from "../checkpoint/files.ts";
+import { refreshRows } from "../freezing/refresh.ts";
+import { scheduleFactor } from "../schedule.ts";
+import { copyState, type TrainingState } from "../state.ts";
+import { Advisor, probeBatches } from "./advisor.ts";
+import { BatchFeed } from "./batch-feed.ts";
+import { deployableState } from "./deployable.ts";
+import { evaluateState } from "./evaluate.ts";
+import type { History, TrainProgress } from "./events.ts";
+import type { FittedGraph } from "./fitted-graph.ts";
+import type { SideGraphs } from "./graphs.ts";
+import type { RunOutcome, TrainJob } from "./job.ts";
+import type { StepData } from "./mean-outputs.ts";
+import { mostTurnedSamples, refreshesBefore, type RunPlan, SampleOrder, stepsOfFit } from "./plan-run.ts";
+import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
+import { Stepper } from "./step.ts";
+import { stepDataOf } from "./targets.ts";
+
+export interface RunHooks {
+  logger: Logger;
+  /** Aborting stops after the step in progress, with a checkpoint. */
+  signal: AbortSignal;
+  progress: (progress: TrainProgress) => void;
+}
+
+/** One training run, from its state to the best one that it finds. */
+export class Run {
+  readonly #job: TrainJob;
+  readonly #manifest: Manifest;
+  readonly #graphs: SideGraphs;
+  readonly #plan: RunPlan;
+  readonly #data: { train: Dataset; validation: Dataset };
+  readonly #hooks: RunHooks;
+  readonly #stepper: Stepper;
+  readonly #fitted: FittedGraph;
+  readonly #digest: string;
+  readonly #advisor: Advisor;
+  #state: TrainingState = new Map();
+  #best: TrainingState = new Map();
+  #history: History;
+
+  constructor(
+    job: TrainJob,
+    manifest: Manifest,
+    graphs: SideGraphs & { fitted: FittedGraph },
+    floatModel: Model,
+    plan: RunPlan,
+    data: { train: Dataset; validation: Dataset },
+    hooks: RunHooks,
+  ) {
+    this.#job = job;
+    this.#manifest = manifest;
+    this.#graphs = graphs;
+    this.#plan = plan;
+    this.#data = data;
+    this.#hooks = hooks;
+    this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
+    this.#fitted = graphs.fitted;
+    this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel);
+    if (this.#advisor.readsGradients)
+      this.#stepper.onGradients = (state, gradients) => this.#advisor.fisher.add(state, gradients);
+    const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;
+    this.#digest = digestOf({ manifest, data: job.data, options });
+    this.#history = {
+      ...{ steps: 0, totalSteps: plan.totalSteps, loss: [], evaluations: [], refreshes: [] },
+      ...{ bestStep: 0, divergedAt: null },
+    };
+  }
+
+  /** Loads the state: the artifact's, or that of an interrupted run. */
+  async start(): Promise<void> {
+    if (this.#job.resume) {
+      const run = await loadRun(this.#job.runDirectory, this.#digest);
+      const { state, best, turned, fisher, costs, history } = run;
+      this.#advisor.restore(costs);
+      this.#advisor.fisher.restore(fisher.tensors, fisher.batches);
+      this.#state = state;
+      this.#best = best;
+      this.#history = history;
+      const last = history.refreshes.at(-1);
+      if (last !== undefined) await this.#fit(last.first, turned);
+      return;
+    }
+    this.#state = (await loadSafetensors(join(this.#job.artifact, artifactFiles.checkpoint))).tensors;
+    this.#keepBest();
+  }
+
+  async train(): Promise<RunOutcome> {
+    const { totalSteps, batch, evalEvery, checkpointEvery } = this.#plan;
+    const { freezing, augment, seed } = this.#job.options;
+    const history = this.#history;
+    if (history.steps === 0) await this.#evaluate();
+    const feed = new BatchFeed(this.#data.train, this.#plan, { seed, augment }, history.steps);
+    for (let step = history.steps; step < totalSteps && history.divergedAt === null; step++) {
+      if (this.#hooks.signal.aborted) {
+        await this.#save();
+        return { completed: false, history, peakBytes: peakMemory() };
+      }
+      if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
+      else if (refreshesBefore(step, batch, mostTurnedSamples)) await this.#turnAgain();
+      if (!(await this.#step(feed, step))) break;
+      const taken = step + 1;
+      if (taken % evalEvery === 0 || taken === totalSteps) await this.#evaluate();
+      if (taken % checkpointEvery === 0 && taken < totalSteps) await this.#save();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (this.#data.validation.length === 0 && history.divergedAt === null) this.#keepBest();
+    await this.#save();
+    return { completed: true, history, peakBytes: peakMemory() };
+  }
+
+  /** One training step; false when the run diverged. */
+  async #step(feed: BatchFeed, step: number): Promise<boolean> {
+    const history = this.#history;
+    const factor = scheduleFactor(this.#job.options.schedule, step, this.#plan.totalSteps);
+    const result = await this.#stepper.run(this.#state, this.#batches(feed, step), factor);
+    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
+      this.#diverge(step);
+      return false;
+    }
+    history.loss.push(result.loss);
+    history.steps = step + 1;
+    const evaluation = history.evaluations.at(-1) ?? null;
+    this.#hooks.progress({
+      step: history.steps,
+      totalSteps: this.#plan.totalSteps,
+      loss: result.loss,
+      evaluation,
+    });
+    return true;
+  }
+
+  /** Inputs and targets of a step's runs. */
+  async *#batches(feed: BatchFeed, step: number): AsyncGenerator<StepData> {
+    for await (const batch of feed.take(step))
+      yield await stepDataOf(this.#manifest, batch, this.#graphs.teacher);
+  }
+
+  async #refresh(step: number): Promise<void> {
+    const { freezing } = this.#job.options;
+    const { refreshes } = this.#history;
+    const at = { step, refreshes, runs: this.#plan.accumulate };
+    const { looked, ...knowledge } = await this.#advisor.advise(this.#state, at, () => this.#probe(step));
+    const chosen = refreshRows(this.#state, this.#manifest.weights, freezing, knowledge);
+    refreshes.push({ step, ...chosen, looked });
+    const where = chosen.first === null ? "" : `, the backward ends at ${chosen.first}`;
+    this.#hooks.logger.debug(
+      `step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new${where}`,
+    );
+    await this.#fit(chosen.first);
+  }
+
+  /** Goes on with data gradients of the weights as they are now, where these lag behind. */
+  async #turnAgain(): Promise<void> {
+    const last = this.#history.refreshes.at(-1);
+    if (last !== undefined && this.#fitted.turned.size > 0) await this.#fit(last.first);
+  }
+
+  /** Goes on with a training graph that is fitted to the rows as they were chosen. */
+  async #fit(first: string | null, turned?: TrainingState): Promise<void> {
+    const steps = stepsOfFit(this.#job.options.freezing.refresh, this.#plan.batch);
+    const still = await this.#fitted.fit(this.#state, first, steps, turned);
+    this.#stepper.use(this.#fitted.session, still, this.#fitted.turned);
+  }
+
+  /** The samples of the runs to come, as they are: what importance is measured on. */
+  async *#probe(step: number): AsyncGenerator<StepData> {
+    const { accumulate, totalSteps } = this.#plan;
+    const order = new SampleOrder(this.#data.train.length, this.#plan, this.#job.options.seed);
+    const first = step * accumulate;
+    const last = Math.min(first + probeBatches, totalSteps * accumulate);
+    for (let run = first; run < last; run++) {
+      const batch = await this.#data.train.read(order.indicesOf(run));
+      yield await stepDataOf(this.#manifest, batch, this.#graphs.teacher);
+    }
+  }
+
+  /** Looks at the held-out samples and keeps the state when it is the best so far. */
+  async #evaluate(): Promise<void> {
+    const { validation } = this.#data;
+    const history = this.#history;
+    if (validation.length === 0) return;
+    const result = await evaluateState(this.#manifest, this.#graphs, this.#state, validation);
+    const best = history.evaluations.reduce((least, { loss }) => Math.min(least, loss), Infinity);
+    history.evaluations.push({ step: history.steps, ...result });
+    if (result.loss < best) this.#keepBest();
+  }
+
+  #keepBest(): void {
+    this.#best = copyState(deployableState(this.#manifest, this.#state));
+    this.#history.bestStep = this.#history.steps;
+  }
+
+  #diverge(step: number): void {
+    const hint = "Lower --lr, or lengthen the warm-up.";
+    if (this.#history.bestStep === 0) {
+      throw verificationError(
+        "diverged",
+        `Training diverged at step ${step + 1}: loss or gradients are no longer finite, and no step before was better than the start`,
+        this.#job.artifact,
+        hint,
+      );
+    }
+    this.#history.divergedAt = step;
+    this.#hooks.logger.warn(
+      `Training diverged at step ${step + 1} and stopped; the state of step ${this.#history.bestStep} is kept. ${hint}`,
+    );
+  }
+
+  async #save(): Promise<void> {
+    const { fisher, costs } = this.#advisor;
+    const snapshot: RunSnapshot = {
+      ...{ state: this.#state, best: this.#best, turned: this.#fitted.turned, costs, history: this.#history },
+      fisher: { tensors: fisher.tensors(), batches: fisher.batches },
+    };
+    await saveRun(this.#job.runDirectory, this.#digest, snapshot);
+  }
+}
