@@ -3,7 +3,7 @@ import { batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { feedsOf } from "../data/feeds.ts";
 import { dataError, modelError } from "../errors.ts";
-import { fixedBatch } from "../ir/graph.ts";
+import { fixedBatch } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { withSession } from "../runtime/open-model.ts";

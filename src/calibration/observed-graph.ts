@@ -1,5 +1,7 @@
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, createValue, shapeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createValue } from "../ir/graph.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Dim, Model } from "../ir/model.ts";
 import { ints } from "../tensor/tensor.ts";
 import type { ObserverStage, ReductionEmitter } from "./observers/observer.ts";

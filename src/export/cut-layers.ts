@@ -1,6 +1,8 @@
 import { InternalError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, createNode, createValue, dtypeOf, indexGraph, shapeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createNode, createValue, indexGraph } from "../ir/graph.ts";
+import { dtypeOf, shapeOf } from "../ir/value-types.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../quantization/types.ts";
 import { type DataType, dataTypes } from "../tensor/data-type.ts";

@@ -1,5 +1,5 @@
 import { InternalError, modelError } from "../errors.ts";
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
 import type { Model } from "../ir/model.ts";
 import { runPasses } from "../passes/pipeline.ts";
 import { raiseOpset } from "../passes/raise-opset/raise-opset.ts";

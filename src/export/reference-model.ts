@@ -1,4 +1,5 @@
-import { cloneModel, createValue } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createValue } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import { dropUnused, dropUnusedInputs } from "../passes/remove-unused.ts";
 import { insertQuantizers } from "../quantization/insert.ts";

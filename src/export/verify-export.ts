@@ -1,7 +1,7 @@
 import { limitSamples } from "../data/subset.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { verificationError } from "../errors.ts";
-import { fixedBatch } from "../ir/graph.ts";
+import { fixedBatch } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { loadModel } from "../onnx/index.ts";

@@ -1,6 +1,6 @@
 import type { DataType } from "../tensor/data-type.ts";
 import { attributesOf, type AttributeInput, subgraphsOf } from "./attributes.ts";
-import type { Dim, FunctionDef, Graph, Model, Node, TensorValueType, Value, ValueType } from "./model.ts";
+import type { Dim, Graph, Model, Node, TensorValueType, Value } from "./model.ts";
 
 /** An empty graph. */
 export function createGraph(name: string): Graph {
@@ -74,56 +74,6 @@ export function createValue(name: string, dtype: DataType, shape: readonly Dim[]
   return { name, type: tensorType(dtype, shape) };
 }
 
-/**
- * A copy that passes may edit: lists and maps are new, nodes are new, tensors and attribute values are shared.
- * Subgraphs are copied too.
- */
-export function cloneModel(model: Model): Model {
-  return {
-    ...model,
-    opsets: new Map(model.opsets),
-    metadata: new Map(model.metadata),
-    functions: model.functions.map(cloneFunction),
-    graph: cloneGraph(model.graph),
-  };
-}
-
-export function cloneGraph(graph: Graph): Graph {
-  return {
-    ...graph,
-    nodes: graph.nodes.map(cloneNode),
-    inputs: graph.inputs.map((value) => ({ ...value })),
-    outputs: graph.outputs.map((value) => ({ ...value })),
-    initializers: new Map(graph.initializers),
-    initializerInfo: new Map(graph.initializerInfo),
-    sparseInitializers: [...graph.sparseInitializers],
-    valueInfo: new Map(graph.valueInfo),
-    quantizationAnnotations: [...graph.quantizationAnnotations],
-    metadata: new Map(graph.metadata),
-  };
-}
-
-function cloneNode(node: Node): Node {
-  const attributes = new Map(node.attributes);
-  for (const [name, attribute] of attributes) {
-    if (attribute.type === "graph")
-      attributes.set(name, { ...attribute, value: cloneGraph(attribute.value) });
-    if (attribute.type === "graphs")
-      attributes.set(name, { ...attribute, value: attribute.value.map(cloneGraph) });
-  }
-  return {
-    ...node,
-    inputs: [...node.inputs],
-    outputs: [...node.outputs],
-    attributes,
-    metadata: new Map(node.metadata),
-  };
-}
-
-function cloneFunction(definition: FunctionDef): FunctionDef {
-  return { ...definition, nodes: definition.nodes.map(cloneNode) };
-}
-
 /** Who makes and who reads each value of one graph. Uses inside subgraphs count as uses by the node that holds them. */
 export interface GraphIndex {
   /** The node whose output the value is. */
@@ -189,57 +139,6 @@ export function reachableNodes(
     for (const name of readNames(node)) names.add(name);
   }
   return { nodes: graph.nodes.filter((node) => alive.has(node)), names };
-}
-
-/** The known type of a value: from value info, else inputs, outputs, initializers, in this order. */
-export function typeOf(graph: Graph, name: string): ValueType | undefined {
-  const value =
-    graph.valueInfo.get(name) ??
-    graph.inputs.find((input) => input.name === name) ??
-    graph.outputs.find((output) => output.name === name);
-  if (value?.type !== undefined) return value.type;
-  const tensor = graph.initializers.get(name);
-  return tensor === undefined ? undefined : tensorType(tensor.dtype, tensor.dims);
-}
-
-/** The element type of a value, where it is known to be a tensor. */
-export function dtypeOf(graph: Graph, name: string | undefined): DataType | undefined {
-  const type = name === undefined ? undefined : typeOf(graph, name);
-  return type?.kind === "tensor" ? type.dtype : undefined;
-}
-
-/** The shape of a value, where it is known to be a tensor of known rank; dimensions may be open. */
-export function shapeOf(graph: Graph, name: string | undefined): Dim[] | undefined {
-  const type = name === undefined ? undefined : typeOf(graph, name);
-  return type?.kind === "tensor" ? type.shape : undefined;
-}
-
-/** The shape of a value when every dimension is a known number. */
-export function staticShape(graph: Graph, name: string): number[] | undefined {
-  const shape = shapeOf(graph, name);
-  return shape?.every((dim): dim is number => typeof dim === "number") === true ? shape : undefined;
-}
-
-/** Whether two values are known to have the same shape: the same number or the same symbol in every dimension. */
-export function sameShape(graph: Graph, a: string | undefined, b: string | undefined): boolean {
-  const left = shapeOf(graph, a);
-  const right = shapeOf(graph, b);
-  if (left === undefined || right?.length !== left.length) return false;
-  return left.every((dim, i) => dim !== undefined && dim !== "" && dim === right[i]);
-}
-
-/** A shape with `value` in place of its open dimensions. */
-export const bindOpen = <T>(shape: readonly Dim[], value: T): (number | T)[] =>
-  shape.map((dim) => (typeof dim === "number" ? dim : value));
-
-/** The graph's real inputs: those without a default among the initializers. */
-export const requiredInputs = ({ inputs, initializers }: Graph): Value[] =>
-  inputs.filter(({ name }) => !initializers.has(name));
-
-/** Samples per run of a graph whose first input fixes them. */
-export function fixedBatch(graph: Graph): number | undefined {
-  const dim = shapeOf(graph, requiredInputs(graph)[0]?.name)?.[0];
-  return typeof dim === "number" ? dim : undefined;
 }
 
 /** Every name in use in a graph and its subgraphs: values, and nodes. */

@@ -4,7 +4,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 /**
  * The intermediate representation: ONNX's own structure as plain data, without protobuf. Values are
  * identified by name within a graph, as in ONNX; "" stands for an absent optional input or output.
- * Passes take a model and return a new one; they never change what they were given (see `cloneModel`).
+ * Passes take a model and return a new one; they never change what they were given (see clone.ts).
  * `unknownFields` keeps protobuf fields that this version does not know, byte for byte. `explicitDefaults` names
  * ONNX fields that the file spelled out although they hold their default (an empty string, say), so that a model
  * written back equals the one read; whoever makes an object leaves it out.

@@ -1,4 +1,4 @@
-import { bindOpen, shapeOf } from "../ir/graph.ts";
+import { bindOpen, shapeOf } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { elementCount } from "../tensor/tensor.ts";
 

@@ -1,5 +1,5 @@
 import { modelError, usageError } from "../errors.ts";
-import { bindOpen, requiredInputs } from "../ir/graph.ts";
+import { bindOpen, requiredInputs } from "../ir/value-types.ts";
 import type { Dim, Graph, TensorValueType, Value } from "../ir/model.ts";
 
 /** Shapes that a user gives for model inputs; a dimension of -1 stays as the model has it. */

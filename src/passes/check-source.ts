@@ -1,5 +1,5 @@
 import { modelError, unsupportedError } from "../errors.ts";
-import { dtypeOf, requiredInputs } from "../ir/graph.ts";
+import { dtypeOf, requiredInputs } from "../ir/value-types.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import { verifyModel } from "../ir/verify.ts";
 import type { DataType } from "../tensor/data-type.ts";

@@ -1,5 +1,6 @@
 import { intsOf } from "../ir/attributes.ts";
-import { cloneModel, dtypeOf, sameShape } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { dtypeOf, sameShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { toNumbers } from "../tensor/tensor.ts";
 import { bypassNode, dropStaleInfo, isRead } from "./edit-graph.ts";

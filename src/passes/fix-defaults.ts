@@ -1,4 +1,5 @@
-import { cloneModel, requiredInputs } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { requiredInputs } from "../ir/value-types.ts";
 import { definePass } from "./define-pass.ts";
 
 /**

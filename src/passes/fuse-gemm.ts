@@ -1,4 +1,5 @@
-import { cloneModel, dtypeOf, shapeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { dtypeOf, shapeOf } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { countUses, dropStaleInfo, removeNode } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";

@@ -1,5 +1,6 @@
 import { intOf } from "../ir/attributes.ts";
-import { cloneModel, sameShape } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { sameShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { toNumbers } from "../tensor/tensor.ts";
 import { bypassNode, dropStaleInfo } from "./edit-graph.ts";

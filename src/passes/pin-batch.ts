@@ -1,5 +1,6 @@
 import { modelError } from "../errors.ts";
-import { cloneModel, requiredInputs } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { requiredInputs } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { bindBatch } from "./bind-inputs.ts";
 import { definePass, type Pass } from "./define-pass.ts";

@@ -1,4 +1,5 @@
-import { bindOpen, createGraph, tensorType } from "../ir/graph.ts";
+import { createGraph, tensorType } from "../ir/graph.ts";
+import { bindOpen } from "../ir/value-types.ts";
 import type { Graph, Model, Value } from "../ir/model.ts";
 import { byteLength } from "../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOfBytes } from "../tensor/tensor.ts";

@@ -1,4 +1,5 @@
-import { cloneModel, reachableNodes, readNames } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { reachableNodes, readNames } from "../ir/graph.ts";
 import { dropStaleInfo } from "./edit-graph.ts";
 import type { Model } from "../ir/model.ts";
 import { definePass } from "./define-pass.ts";

@@ -1,6 +1,7 @@
 import { intsOf, stringOf } from "../ir/attributes.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, shapeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Dim, Graph, Node } from "../ir/model.ts";
 import { floats } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";

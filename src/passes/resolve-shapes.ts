@@ -1,5 +1,6 @@
 import { intOf } from "../ir/attributes.ts";
-import { bindOpen, cloneModel, shapeOf, staticShape } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { bindOpen, shapeOf, staticShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { elementCount, ints } from "../tensor/tensor.ts";
 import { Emitter } from "../ir/emit.ts";

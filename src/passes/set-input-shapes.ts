@@ -1,4 +1,4 @@
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
 import { applyInputShapes, batchSymbol, bindBatch, type InputShapes } from "./bind-inputs.ts";
 import { definePass, type Pass } from "./define-pass.ts";
 

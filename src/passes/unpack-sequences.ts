@@ -1,6 +1,7 @@
 import { int, intOf } from "../ir/attributes.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, shapeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import { ints, toNumbers } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";

@@ -1,5 +1,6 @@
 import { usageError } from "../errors.ts";
-import { dtypeOf, readNames } from "../ir/graph.ts";
+import { readNames } from "../ir/graph.ts";
+import { dtypeOf } from "../ir/value-types.ts";
 import type { Node } from "../ir/model.ts";
 import { floatReason } from "./rules/float-operators.ts";
 import { type Annotation, type RuleContext, stayFloat } from "./rules/rule.ts";

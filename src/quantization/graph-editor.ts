@@ -1,6 +1,7 @@
 import { modelError } from "../errors.ts";
 import { type AttributeInput, subgraphsOf } from "../ir/attributes.ts";
-import { cloneModel, createNode, createValue, usedNames } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createNode, createValue, usedNames } from "../ir/graph.ts";
 import type { Dim, Graph, Model, Node } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";

@@ -1,4 +1,5 @@
-import { type GraphIndex, shapeOf } from "../ir/graph.ts";
+import { type GraphIndex } from "../ir/graph.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Node } from "../ir/model.ts";
 import { codeOf } from "../tensor/affine.ts";
 import type { DataType } from "../tensor/data-type.ts";

@@ -4,7 +4,7 @@ import { openDataset } from "../data/open-dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { hasSplit } from "../data/splits.ts";
 import { splitDataset } from "../data/subset.ts";
-import { shapeOf } from "../ir/graph.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { dataInputs } from "./read-source.ts";
 

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { ModelInput } from "../data/model-input.ts";
 import { modelError, usageError } from "../errors.ts";
-import { requiredInputs } from "../ir/graph.ts";
+import { requiredInputs } from "../ir/value-types.ts";
 import type { Model, Value } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
 import { elementCount } from "../tensor/tensor.ts";

@@ -3,7 +3,8 @@ import { buildReference, bindParameters } from "../../src/export/reference-model
 import { exportModel } from "../../src/export/export-model.ts";
 import { verifyExport } from "../../src/export/verify-export.ts";
 import type { Emitter } from "../../src/ir/emit.ts";
-import { cloneModel, createValue } from "../../src/ir/graph.ts";
+import { cloneModel } from "../../src/ir/clone.ts";
+import { createValue } from "../../src/ir/graph.ts";
 import { floats, type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { version } from "../../src/version.ts";
 import { buildModel } from "../support/build-model.ts";

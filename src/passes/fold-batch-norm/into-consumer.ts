@@ -1,5 +1,5 @@
 import { floatOf, intOf, intsOf, stringOf } from "../../ir/attributes.ts";
-import { shapeOf } from "../../ir/graph.ts";
+import { shapeOf } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { floats, type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { countUses, removeNode } from "../edit-graph.ts";

@@ -1,5 +1,5 @@
 import { floatOf, intOf } from "../../ir/attributes.ts";
-import { shapeOf, staticShape } from "../../ir/graph.ts";
+import { shapeOf, staticShape } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { elementCount, floats } from "../../tensor/tensor.ts";
 import { countUses, removeNode } from "../edit-graph.ts";

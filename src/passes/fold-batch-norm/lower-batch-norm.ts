@@ -1,5 +1,7 @@
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createNode, tensorType, typeOf } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { createNode, tensorType } from "../../ir/graph.ts";
+import { typeOf } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { floats } from "../../tensor/tensor.ts";
 import { replaceNode } from "../edit-graph.ts";

@@ -1,6 +1,7 @@
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createGraph, createNode } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { createGraph, createNode } from "../../ir/graph.ts";
 import type { FunctionDef, Graph, Model, Node } from "../../ir/model.ts";
 import { definePass, type PassContext } from "../define-pass.ts";
 import { replaceNode } from "../edit-graph.ts";

@@ -1,4 +1,4 @@
-import { cloneModel } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { inSourceOrder } from "./in-source-order.ts";

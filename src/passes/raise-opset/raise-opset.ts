@@ -1,7 +1,9 @@
 import { unsupportedError } from "../../errors.ts";
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createNode, irVersionFor, shapeOf } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { createNode, irVersionFor } from "../../ir/graph.ts";
+import { shapeOf } from "../../ir/value-types.ts";
 import type { Dim, Graph, Node } from "../../ir/model.ts";
 import { definePass, type Pass } from "../define-pass.ts";
 import { dropStaleInfo } from "../edit-graph.ts";

@@ -1,5 +1,7 @@
 import { modelError } from "../../errors.ts";
-import { cloneModel, staticShape, usedNames } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { usedNames } from "../../ir/graph.ts";
+import { staticShape } from "../../ir/value-types.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import { insertQuantizers } from "../../quantization/insert.ts";
 import { unsharedBiases } from "../../quantization/snap-biases.ts";
