@@ -1,6 +1,7 @@
 import { InternalError, modelError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneGraph, createValue } from "../ir/graph.ts";
+import { cloneGraph } from "../ir/clone.ts";
+import { createValue } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { type Forms, guessedForms } from "../lowering/forms.ts";
 import type { StandIn } from "../lowering/integer/stand-in.ts";

@@ -1,18 +1,20 @@
 import { limitSamples } from "../data/subset.ts";
 import { batches } from "../data/batches.ts";
-import type { Batch, Dataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { feedsOf } from "../data/feeds.ts";
 import { dataError, modelError } from "../errors.ts";
+import { fixedBatch } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { withSession } from "../runtime/open-model.ts";
-import { type Session } from "../runtime/session.ts";
+import type { RuntimeOptions } from "../runtime/session.ts";
 import type { CodeFormat, ValueRange } from "../tensor/affine.ts";
 import { type Tensor, viewAs } from "../tensor/tensor.ts";
 import { batchDetector, buildObservedGraph } from "./observed-graph.ts";
 import type { ObserverStage } from "./observers/observer.ts";
 import { type CalibrationMethod, observerFor, observers } from "./observers/table.ts";
 
-export interface CalibrationOptions {
+export interface CalibrationOptions extends RuntimeOptions {
   /** How ranges are found. Default "auto": mse for 4-bit values, minmax for others. */
   method?: CalibrationMethod;
   /** Codes that each value will get, for methods that weigh the quantization error. Default: 8 bits, unsigned. */
@@ -21,8 +23,6 @@ export interface CalibrationOptions {
   samples?: number;
   /** Samples per run; does not change the result. Default 32; a model of fixed batch size has its own. */
   batch?: number;
-  threads?: number;
-  provider?: string;
   logger?: Logger;
   signal?: AbortSignal;
 }
@@ -89,7 +89,7 @@ function planBatches(
       samples.name,
       "Give a data set with samples.",
     );
-  const fixed = fixedBatch(model);
+  const fixed = fixedBatch(model.graph);
   // An average over samples needs each sample's own numbers, also of values whose first dimension is not the batch.
   const single = method === "moving-average" && !tensors.every(batchDetector(model));
   if (fixed === undefined) return { batch: single ? 1 : batch, dropLast: false };
@@ -100,12 +100,6 @@ function planBatches(
     samples.name,
     "Give more samples, or export the model with an open batch dimension.",
   );
-}
-
-function fixedBatch({ graph }: Model): number | undefined {
-  const type = graph.inputs.find((input) => !graph.initializers.has(input.name))?.type;
-  const dim = type?.kind === "tensor" ? type.shape?.[0] : undefined;
-  return typeof dim === "number" ? dim : undefined;
 }
 
 interface PassOptions extends CalibrationOptions {
@@ -123,13 +117,13 @@ async function runPass(
 ): Promise<void> {
   const hasBatch = batchDetector(model);
   const observed = buildObservedGraph(model, stages, hasBatch);
-  const { batch, dropLast, logger, stage, signal } = options;
+  const { batch, dropLast, logger, stage, signal, provider, threads } = options;
   const total = dropLast ? samples.length - (samples.length % batch) : samples.length;
-  await withSession(observed.model, sessionOptions(options), async (session) => {
+  await withSession(observed.model, { provider, threads }, async (session) => {
     let done = 0;
     for await (const part of batches(samples, { batch, dropLast })) {
       signal?.throwIfAborted();
-      const results = await session.run(selectInputs(session, part, samples));
+      const results = await session.run(feedsOf(session.inputs, part, samples.name));
       for (const [value, observer] of stages)
         addSamples(
           value,
@@ -141,27 +135,6 @@ async function runPass(
       logger.progress(stage, done, total);
     }
   });
-}
-
-function sessionOptions({ threads, provider }: CalibrationOptions): { threads?: number; provider?: string } {
-  return { ...(threads === undefined ? {} : { threads }), ...(provider === undefined ? {} : { provider }) };
-}
-
-/** What the session takes of a batch. */
-function selectInputs(session: Session, { inputs }: Batch, { name }: Dataset): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
-  for (const port of session.inputs) {
-    const tensor = Object.hasOwn(inputs, port.name) ? inputs[port.name] : undefined;
-    if (tensor === undefined)
-      throw dataError(
-        "missing-input",
-        `The data has no values for the model's input "${port.name}"; it has: ${Object.keys(inputs).join(", ")}`,
-        name,
-        "Name the arrays of the data after the model's inputs.",
-      );
-    feeds[port.name] = tensor;
-  }
-  return feeds;
 }
 
 function addSamples(value: string, observer: ObserverStage, outputs: readonly Tensor[], first: number): void {

@@ -1,6 +1,8 @@
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, createValue, typeOf } from "../ir/graph.ts";
-import type { Model } from "../ir/model.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createValue } from "../ir/graph.ts";
+import { shapeOf } from "../ir/value-types.ts";
+import type { Dim, Model } from "../ir/model.ts";
 import { ints } from "../tensor/tensor.ts";
 import type { ObserverStage, ReductionEmitter } from "./observers/observer.ts";
 
@@ -45,10 +47,7 @@ function reduceRows(emit: Emitter, opset: number): ReductionEmitter["reduceRows"
 
 /** Whether a value's first dimension is the batch dimension of the model's inputs. */
 export function batchDetector(model: Model): (value: string) => boolean {
-  const first = (name: string): number | string | undefined => {
-    const type = typeOf(model.graph, name);
-    return type?.kind === "tensor" ? type.shape?.[0] : undefined;
-  };
+  const first = (name: string): Dim => shapeOf(model.graph, name)?.[0];
   const batch = model.graph.inputs.map((input) => first(input.name)).find((dim) => dim !== undefined);
   return (value) => batch !== undefined && first(value) === batch;
 }

@@ -1,5 +1,6 @@
 import { dataError } from "../errors.ts";
 import type { DataType } from "../tensor/data-type.ts";
+import { decodeSmallFloat } from "../tensor/small-float.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 
 const integers = new Set<DataType>([
@@ -42,7 +43,7 @@ function readValues(tensor: Tensor): (ArrayLike<number> & number[]) | undefined 
     case "uint64":
       return Array.from(viewAs(tensor, tensor.dtype), Number);
     case "float16":
-      return Array.from(viewAs(tensor, "float16"), float16ToNumber);
+      return Array.from(viewAs(tensor, "float16"), (bits) => decodeSmallFloat("float16", bits) as number);
     case "float32":
     case "float64":
     case "int8":
@@ -55,14 +56,4 @@ function readValues(tensor: Tensor): (ArrayLike<number> & number[]) | undefined 
     default:
       return undefined;
   }
-}
-
-/** The value of an IEEE 754 half-precision bit pattern. */
-function float16ToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

@@ -1,9 +1,10 @@
 import type { Model, Node } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
+import { countMacs } from "../ops/count-macs.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
 import { originOf, withoutToken } from "../runtime/kernel-names.ts";
 import { readOptimized } from "../runtime/read-optimized.ts";
-import { countMacs } from "./count-macs.ts";
+import type { RuntimeOptions } from "../runtime/session.ts";
 import { findIntegerNodes } from "./integer-kernels.ts";
 
 export interface AuditedNode {
@@ -29,11 +30,6 @@ export interface KernelAudit {
   kernels: Record<string, number>;
 }
 
-export interface AuditOptions {
-  threads?: number | undefined;
-  provider?: string | undefined;
-}
-
 /**
  * Loads the deployed model in ONNX Runtime with all optimizations, reads the optimized graph back, and tells which
  * nodes run on integer kernels on this machine, how much of the work that is, and why the others do not.
@@ -42,14 +38,10 @@ export interface AuditOptions {
 export async function auditKernels(
   source: string,
   plan: QuantizationPlan,
-  options: AuditOptions = {},
+  { provider, threads }: RuntimeOptions = {},
 ): Promise<KernelAudit> {
   const deployed = await loadModel(source);
-  const { threads, provider } = options;
-  const optimized = await readOptimized(source, {
-    ...(threads === undefined ? {} : { threads }),
-    ...(provider === undefined ? {} : { provider }),
-  });
+  const optimized = await readOptimized(source, { provider, threads });
   return auditGraphs(deployed, optimized, plan);
 }
 

@@ -1,14 +1,15 @@
 import { batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { feedsOf } from "../data/feeds.ts";
 import { InternalError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { codeOf } from "../tensor/affine.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
+import type { RunOptions } from "./compare-outputs.ts";
 import { type Cut, cutLayers } from "./cut-layers.ts";
 import { referenceSession, selectOutputs } from "./reference-model.ts";
-import { feedsOf, type RunOptions, runtimeOptions } from "./run-options.ts";
 
 /** How the codes of one quantized value differ between the deployed and the reference model on equal layer inputs. */
 export interface LayerComparison {
@@ -34,7 +35,7 @@ export async function compareLayers(
 ): Promise<LayerComparison[]> {
   const { model, cuts } = cutLayers(deployed, plan, state);
   const values = cuts.map(({ tensor }) => valueInReference(reference, tensor));
-  const observed = await selectOutputs(reference, [...new Set(values)]);
+  const observed = selectOutputs(reference, [...new Set(values)]);
   const tallies = cuts.map(({ tensor }) => ({
     tensor,
     largestStep: 0,
@@ -42,15 +43,15 @@ export async function compareLayers(
     beyondOne: 0,
     total: 0,
   }));
-  const runtime = runtimeOptions(options);
-  await withSession(observed, { ...runtime, ...referenceSession }, (source) =>
-    withSession(model, runtime, async (target) => {
-      for await (const batch of batches(dataset, { batch: options.batch, dropLast: options.dropLast })) {
-        options.signal?.throwIfAborted();
-        const seen = await source.run(feedsOf(source, batch, dataset.name));
+  const { batch: size, dropLast, provider, threads, signal } = options;
+  await withSession(observed, { provider, threads, ...referenceSession }, (source) =>
+    withSession(model, { provider, threads }, async (target) => {
+      for await (const batch of batches(dataset, { batch: size, dropLast })) {
+        signal?.throwIfAborted();
+        const seen = await source.run(feedsOf(source.inputs, batch, dataset.name));
         const expected = cuts.map((cut, i) => encode(seen[values[i] as string] as Tensor, cut));
         const feeds = feedsOf(
-          target,
+          target.inputs,
           batch,
           dataset.name,
           Object.fromEntries(cuts.map((cut, i) => [cut.input, expected[i] as Tensor])),
@@ -78,10 +79,9 @@ function valueInReference({ graph }: Model, tensor: string): string {
 
 function encode(values: Tensor, { activation, dtype, tensor }: Cut): Tensor {
   if (values.dtype !== "float32") throw new InternalError(`"${tensor}" is ${values.dtype} in the reference`);
-  const format = { qmin: activation.qmin, qmax: activation.qmax, symmetric: activation.symmetric };
   const source = viewAs(values, "float32");
   const codes = dtype === "int8" ? new Int8Array(source.length) : new Uint8Array(source.length);
-  for (let i = 0; i < source.length; i++) codes[i] = codeOf(source[i] as number, activation, format);
+  for (let i = 0; i < source.length; i++) codes[i] = codeOf(source[i] as number, activation, activation);
   return codes instanceof Int8Array
     ? tensorOf("int8", values.dims, codes)
     : tensorOf("uint8", values.dims, codes);

@@ -1,9 +1,11 @@
 import { InternalError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, createValue, indexGraph, typeOf } from "../ir/graph.ts";
-import type { Graph, Model } from "../ir/model.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createNode, createValue, indexGraph } from "../ir/graph.ts";
+import { dtypeOf, shapeOf } from "../ir/value-types.ts";
+import type { Graph, Model, Node } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../quantization/types.ts";
-import type { DataType } from "../tensor/data-type.ts";
+import { type DataType, dataTypes } from "../tensor/data-type.ts";
 
 /** One quantized value of the deployed model at which it is cut. */
 export interface Cut {
@@ -28,12 +30,10 @@ export function cutLayers(
 ): { model: Model; cuts: Cut[] } {
   const model = cloneModel(deployed);
   const { graph } = model;
-  const emit = new Emitter(graph);
-  emit.prefix = "efqat/cut";
-  const added = new Emitter({ ...graph, nodes: [] });
-  added.prefix = "efqat/cut-in";
+  const names = new Emitter(graph);
   const index = indexGraph(graph);
   const cuts: Cut[] = [];
+  const packing: Node[] = [];
   graph.outputs = [];
   for (const { name, tensors, constant } of plan.activations) {
     const activation = state.activations.get(name);
@@ -45,34 +45,38 @@ export function cutLayers(
       if (node === undefined) throw new InternalError(`the deployed model does not dequantize "${codes}"`);
       const own = codesType(graph, codes, node.inputs[2]);
       const dtype = activation.signed ? "int8" : "uint8";
-      const input = emit.fresh(`${codes}.in`);
-      graph.inputs.push(createValue(input, dtype, shapeOf(graph, tensor)));
-      const packed = own === "int4" || own === "uint4";
-      node.inputs[0] = packed ? cast(added, input, own) : input;
-      const output = packed ? cast(emit, codes, dtype) : codes;
+      const input = names.fresh(`${codes}.in`);
+      graph.inputs.push(createValue(input, dtype, shapeOf(graph, codes)));
+      node.inputs[0] = input;
+      let output = codes;
+      if (own === "int4" || own === "uint4") {
+        const packed = names.fresh(`${input}.${own}`);
+        packing.push(castNode(input, packed, own));
+        node.inputs[0] = packed;
+        output = names.fresh(`${codes}.${dtype}`);
+        graph.nodes.push(castNode(codes, output, dtype));
+      }
       graph.outputs.push(createValue(output, dtype, undefined));
       cuts.push({ tensor, activation, dtype, input, output });
     }
   }
-  graph.nodes.unshift(...added.graph.nodes);
+  graph.nodes.unshift(...packing);
   for (const { output } of cuts) graph.valueInfo.delete(output);
   return { model, cuts };
 }
 
-const typeCodes: Partial<Record<DataType, number>> = { uint8: 2, int8: 3, uint4: 21, int4: 22 };
-
-function cast(emit: Emitter, value: string, to: DataType): string {
-  return emit.op("Cast", [value], { to: typeCodes[to] });
+function castNode(input: string, output: string, to: DataType): Node {
+  const attributes = { to: dataTypes[to].code };
+  return createNode({
+    name: `${output}/Cast`,
+    opType: "Cast",
+    inputs: [input],
+    outputs: [output],
+    attributes,
+  });
 }
 
 /** Element type of codes: that of the zero point beside them. */
 function codesType(graph: Graph, codes: string, zeroPoint: string | undefined): DataType | undefined {
-  const type = typeOf(graph, codes);
-  if (type?.kind === "tensor") return type.dtype;
-  return zeroPoint === undefined ? undefined : graph.initializers.get(zeroPoint)?.dtype;
-}
-
-function shapeOf(graph: Graph, tensor: string): (string | number | undefined)[] | undefined {
-  const type = typeOf(graph, `${tensor}.codes`);
-  return type?.kind === "tensor" ? type.shape : undefined;
+  return dtypeOf(graph, codes) ?? dtypeOf(graph, zeroPoint);
 }

@@ -1,7 +1,6 @@
 import { InternalError, modelError } from "../errors.ts";
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
 import type { Model } from "../ir/model.ts";
-import { type Logger, silentLogger } from "../log.ts";
 import { runPasses } from "../passes/pipeline.ts";
 import { raiseOpset } from "../passes/raise-opset/raise-opset.ts";
 import { recordTypes } from "../passes/record-types.ts";
@@ -18,7 +17,6 @@ export interface ExportOptions {
   int4?: "container" | "initializer";
   /** Goes to the model's metadata as JSON under "efqat": options, hashes of model and data, whatever the caller knows. */
   provenance?: Readonly<Record<string, unknown>>;
-  logger?: Logger;
 }
 
 export interface ExportedModel {
@@ -45,13 +43,11 @@ export async function exportModel(
   biases: ReadonlyMap<string, Float32Array> = new Map(),
   options: ExportOptions = {},
 ): Promise<ExportedModel> {
-  const { int4 = "container", logger = silentLogger } = options;
+  const { int4 = "container" } = options;
   const trained = putParameters(model, biases);
   const needsInt4 = int4 === "initializer" && hasFourBits(state);
-  const raised = needsInt4 ? await runPasses(trained, [raiseOpset(21), recordTypes()], { logger }) : trained;
+  const raised = needsInt4 ? await runPasses(trained, [raiseOpset(21), recordTypes()]) : trained;
   const { state: guarded, enlargedRows } = guardBiases(raised, roundState(state));
-  for (const [weight, rows] of enlargedRows)
-    logger.warn(`${rows} rows of "${weight}" got a larger scale so that their int32 bias does not overflow`);
   const deployed = insertQuantizers(raised, plan, guarded, {
     form: "deploy",
     int4: needsInt4 ? "initializer" : "container",

@@ -1,7 +1,7 @@
-import { cloneModel, createValue } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createValue } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
-import { removeUnused } from "../passes/remove-unused.ts";
-import { createContext } from "../passes/define-pass.ts";
+import { dropUnused, dropUnusedInputs } from "../passes/remove-unused.ts";
 import { insertQuantizers } from "../quantization/insert.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -31,11 +31,11 @@ export function buildReference(
  * `eval_model.onnx` as a plain model: its parameters, which are graph inputs there, become constants, and only what
  * `outputs` needs stays (the loss and its targets go).
  */
-export async function bindParameters(
+export function bindParameters(
   evalModel: Model,
   parameters: ReadonlyMap<string, Tensor>,
   outputs: readonly string[],
-): Promise<Model> {
+): Model {
   const bound = cloneModel(evalModel);
   for (const [name, tensor] of parameters)
     if (bound.graph.inputs.some((input) => input.name === name)) bound.graph.initializers.set(name, tensor);
@@ -44,15 +44,12 @@ export async function bindParameters(
 }
 
 /** The part of a model that computes the given values, as its outputs. */
-export async function selectOutputs(model: Model, outputs: readonly string[]): Promise<Model> {
+export function selectOutputs(model: Model, outputs: readonly string[]): Model {
   const selected = cloneModel(model);
   const { graph } = selected;
   graph.outputs = outputs.map(
     (name) => graph.outputs.find((value) => value.name === name) ?? createValue(name, "float32", undefined),
   );
   for (const name of outputs) graph.valueInfo.delete(name);
-  const pruned = await removeUnused.run(selected, createContext("remove-unused", []));
-  const read = new Set(pruned.graph.nodes.flatMap((node) => node.inputs));
-  const inputs = pruned.graph.inputs.filter((input) => read.has(input.name) || outputs.includes(input.name));
-  return { ...pruned, graph: { ...pruned.graph, inputs } };
+  return dropUnusedInputs(dropUnused(selected));
 }

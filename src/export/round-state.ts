@@ -1,15 +1,14 @@
 import { modelError } from "../errors.ts";
 import type { QuantizationState } from "../quantization/types.ts";
-import { roundHalfEven } from "../tensor/affine.ts";
+import { roundToCode } from "../tensor/affine.ts";
 
 /** The state as integers can hold it: zero points rounded and within their codes, scales float32. */
 export function roundState(state: QuantizationState): QuantizationState {
   const activations = new Map(state.activations);
   for (const [name, activation] of activations) {
-    const { qmin, qmax } = activation;
     const scale = Math.fround(activation.scale);
     requireScale(scale, name);
-    const zeroPoint = Math.min(qmax, Math.max(qmin, roundHalfEven(activation.zeroPoint)));
+    const zeroPoint = roundToCode(activation.zeroPoint, activation);
     activations.set(name, { ...activation, scale, zeroPoint });
   }
   for (const weight of state.weights.values())

@@ -1,29 +1,28 @@
 import { limitSamples } from "../data/subset.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { verificationError } from "../errors.ts";
+import { fixedBatch } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { loadModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
+import type { RuntimeOptions } from "../runtime/session.ts";
 import { compareLayers, type LayerComparison } from "./compare-layers.ts";
-import { compareOutputs, type OutputComparison } from "./compare-outputs.ts";
-import type { RunOptions } from "./run-options.ts";
+import { compareOutputs, type OutputComparison, type RunOptions } from "./compare-outputs.ts";
 
 /** Least agreement (share of samples) and SQNR (dB) between the exported model and the trained one. */
-export const requiredAgreement = 0.99;
-export const requiredSqnr = 25;
+const requiredAgreement = 0.99;
+const requiredSqnr = 25;
 /** Share of a value's codes that may be more than one step off before it is an error. */
 const tolerableBeyondOne = 1e-4;
 
-export interface VerifyOptions {
+export interface VerifyOptions extends RuntimeOptions {
   /** Samples compared end to end. Default 512. */
   samples?: number;
   /** Samples compared layer by layer. Default 16. */
   layerSamples?: number;
   /** Samples per run where the batch is open. Default 32. */
   batch?: number;
-  threads?: number | undefined;
-  provider?: string | undefined;
   logger?: Logger;
   signal?: AbortSignal | undefined;
 }
@@ -50,7 +49,7 @@ export async function verifyExport(
 ): Promise<Verification> {
   const { logger = silentLogger, threads, provider, signal } = options;
   const model = typeof deployed === "string" ? await loadModel(deployed) : deployed;
-  const fixed = fixedBatch(reference);
+  const fixed = fixedBatch(reference.graph);
   const run: RunOptions = {
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,
@@ -65,12 +64,6 @@ export async function verifyExport(
   const outputs = await compareOutputs(deployed, reference, samples, { ...run, logger });
   checkOutputs(outputs, typeof deployed === "string" ? deployed : undefined);
   return { ...outputs, layers };
-}
-
-function fixedBatch({ graph }: Model): number | undefined {
-  const type = graph.inputs[0]?.type;
-  const dim = type?.kind === "tensor" ? type.shape?.[0] : undefined;
-  return typeof dim === "number" ? dim : undefined;
 }
 
 function checkLayers(layers: readonly LayerComparison[], logger: Logger): void {

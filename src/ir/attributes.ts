@@ -8,7 +8,6 @@ const encoder = new TextEncoder();
 export type AttributeInput = number | bigint | string | readonly number[] | Attribute;
 
 export const float = (value: number): Attribute => ({ type: "float", value });
-export const floatList = (value: readonly number[]): Attribute => ({ type: "floats", value: [...value] });
 export const int = (value: number | bigint): Attribute => ({ type: "int", value: BigInt(value) });
 export const intList = (value: readonly number[]): Attribute => ({ type: "ints", value: value.map(BigInt) });
 export const string = (value: string): Attribute => ({ type: "string", value: encoder.encode(value) });

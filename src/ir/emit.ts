@@ -1,7 +1,7 @@
 import { tensorOfBytes, type Tensor } from "../tensor/tensor.ts";
-import { attributesOf, type AttributeInput } from "./attributes.ts";
-import { usedNames } from "./graph.ts";
-import type { Graph, Node } from "./model.ts";
+import type { AttributeInput } from "./attributes.ts";
+import { createNode, usedNames } from "./graph.ts";
+import type { Graph } from "./model.ts";
 
 /** Attributes and placement of an emitted node. */
 export interface EmitOptions {
@@ -59,18 +59,8 @@ export class Emitter {
       (_, i) => options.outputs?.[i] ?? this.fresh(`${name}:${i}`),
     );
     for (const output of outputs) this.#used.add(output);
-    const node: Node = {
-      name,
-      opType,
-      domain: options.domain ?? "",
-      overload: "",
-      inputs: [...inputs],
-      outputs,
-      attributes: attributesOf(options.attributes ?? {}),
-      docString: "",
-      metadata: new Map(),
-    };
-    this.graph.nodes.push(node);
+    const { attributes, domain } = options;
+    this.graph.nodes.push(createNode({ name, opType, inputs, outputs, attributes, domain }));
     return outputs;
   }
 

@@ -1,6 +1,6 @@
 import type { DataType } from "../tensor/data-type.ts";
-import { subgraphsOf } from "./attributes.ts";
-import type { Dim, FunctionDef, Graph, Model, Node, TensorValueType, Value, ValueType } from "./model.ts";
+import { attributesOf, type AttributeInput, subgraphsOf } from "./attributes.ts";
+import type { Dim, Graph, Model, Node, TensorValueType, Value } from "./model.ts";
 
 /** An empty graph. */
 export function createGraph(name: string): Graph {
@@ -19,14 +19,17 @@ export function createGraph(name: string): Graph {
   };
 }
 
-/** A model around `graph`, produced by us. IR 8 goes with opset 13..18, IR 10 with 21. */
+/** The first IR version, of 8 and later, whose files may use `opset`. */
+export const irVersionFor = (opset: number): number => (opset >= 21 ? 10 : opset >= 19 ? 9 : 8);
+
+/** A model around `graph`, produced by us. */
 export function createModel(
   graph: Graph,
   opset: number,
   extraOpsets: Iterable<[string, number]> = [],
 ): Model {
   return {
-    irVersion: opset >= 21 ? 10 : opset >= 19 ? 9 : 8,
+    irVersion: irVersionFor(opset),
     producerName: "efqat",
     producerVersion: "",
     domain: "",
@@ -39,62 +42,36 @@ export function createModel(
   };
 }
 
+/** What a node is made of; the default domain and no attributes unless given. */
+export interface NodeFields {
+  name: string;
+  opType: string;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes?: Readonly<Record<string, AttributeInput | undefined>> | undefined;
+  domain?: string | undefined;
+}
+
+export function createNode({ name, opType, inputs, outputs, attributes, domain }: NodeFields): Node {
+  return {
+    name,
+    opType,
+    domain: domain ?? "",
+    overload: "",
+    inputs: [...inputs],
+    outputs: [...outputs],
+    attributes: attributesOf(attributes ?? {}),
+    docString: "",
+    metadata: new Map(),
+  };
+}
+
 export function tensorType(dtype: DataType, shape: readonly Dim[] | undefined): TensorValueType {
   return { kind: "tensor", dtype, shape: shape === undefined ? undefined : [...shape] };
 }
 
 export function createValue(name: string, dtype: DataType, shape: readonly Dim[] | undefined): Value {
   return { name, type: tensorType(dtype, shape) };
-}
-
-/**
- * A copy that passes may edit: lists and maps are new, nodes are new, tensors and attribute values are shared.
- * Subgraphs are copied too.
- */
-export function cloneModel(model: Model): Model {
-  return {
-    ...model,
-    opsets: new Map(model.opsets),
-    metadata: new Map(model.metadata),
-    functions: model.functions.map(cloneFunction),
-    graph: cloneGraph(model.graph),
-  };
-}
-
-export function cloneGraph(graph: Graph): Graph {
-  return {
-    ...graph,
-    nodes: graph.nodes.map(cloneNode),
-    inputs: graph.inputs.map((value) => ({ ...value })),
-    outputs: graph.outputs.map((value) => ({ ...value })),
-    initializers: new Map(graph.initializers),
-    initializerInfo: new Map(graph.initializerInfo),
-    sparseInitializers: [...graph.sparseInitializers],
-    valueInfo: new Map(graph.valueInfo),
-    quantizationAnnotations: [...graph.quantizationAnnotations],
-    metadata: new Map(graph.metadata),
-  };
-}
-
-export function cloneNode(node: Node): Node {
-  const attributes = new Map(node.attributes);
-  for (const [name, attribute] of attributes) {
-    if (attribute.type === "graph")
-      attributes.set(name, { ...attribute, value: cloneGraph(attribute.value) });
-    if (attribute.type === "graphs")
-      attributes.set(name, { ...attribute, value: attribute.value.map(cloneGraph) });
-  }
-  return {
-    ...node,
-    inputs: [...node.inputs],
-    outputs: [...node.outputs],
-    attributes,
-    metadata: new Map(node.metadata),
-  };
-}
-
-function cloneFunction(definition: FunctionDef): FunctionDef {
-  return { ...definition, nodes: definition.nodes.map(cloneNode) };
 }
 
 /** Who makes and who reads each value of one graph. Uses inside subgraphs count as uses by the node that holds them. */
@@ -162,24 +139,6 @@ export function reachableNodes(
     for (const name of readNames(node)) names.add(name);
   }
   return { nodes: graph.nodes.filter((node) => alive.has(node)), names };
-}
-
-/** The known type of a value: inputs, outputs, value info, initializers, in this order. */
-export function typeOf(graph: Graph, name: string): ValueType | undefined {
-  const value =
-    graph.valueInfo.get(name) ??
-    graph.inputs.find((input) => input.name === name) ??
-    graph.outputs.find((output) => output.name === name);
-  if (value?.type !== undefined) return value.type;
-  const tensor = graph.initializers.get(name);
-  return tensor === undefined ? undefined : tensorType(tensor.dtype, tensor.dims);
-}
-
-/** The shape of a value when every dimension is a known number. */
-export function staticShape(graph: Graph, name: string): number[] | undefined {
-  const type = typeOf(graph, name);
-  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
-  return type.shape.every((dim): dim is number => typeof dim === "number") ? type.shape : undefined;
 }
 
 /** Every name in use in a graph and its subgraphs: values, and nodes. */

@@ -28,11 +28,6 @@ export function printModel(model: Model): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** One graph in the form of {@link printModel}. */
-export function printGraph(graph: Graph): string {
-  return `${graphLines(graph, "graph").join("\n")}\n`;
-}
-
 const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
 
 function sortedMetadata(metadata: ReadonlyMap<string, string>): string[] {

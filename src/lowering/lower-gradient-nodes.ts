@@ -1,6 +1,7 @@
 import { InternalError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneGraph, usesContribOps } from "../ir/graph.ts";
+import { cloneGraph } from "../ir/clone.ts";
+import { usesContribOps } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { gradientDomain, gradientOps, type GradientOp } from "../ops/gradient-nodes.ts";
 import { lowerConvDataGrad } from "./conv-data-grad.ts";

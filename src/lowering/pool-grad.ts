@@ -1,6 +1,6 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { extent, zerosBehind } from "../ops/window.ts";
-import { typeOf } from "../ir/graph.ts";
+import { typeOf } from "../ir/value-types.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { inputOf, type Lowering } from "./lowering.ts";

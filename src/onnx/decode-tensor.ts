@@ -1,6 +1,6 @@
 import type { SparseTensor, TensorInfo } from "../ir/model.ts";
 import { byteLength, dataTypeOfCode, dataTypes, type DataType } from "../tensor/data-type.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { createExternalTensor, resolveExternalData } from "./external-data.ts";
 import type { Int64, SparseTensorProto, StringStringEntryProto, TensorProto } from "./proto/schema.ts";
 import { packTypedData, typedEntryCount, typedFieldOf } from "./typed-data.ts";
@@ -63,7 +63,7 @@ function decodeDims(dims: readonly Int64[], source: Source, place: string): numb
 
 function countElements(dtype: DataType, dims: readonly number[], source: Source, place: string): number {
   if (dims.includes(0)) return 0;
-  const count = dims.reduce((product, dim) => product * dim, 1);
+  const count = elementCount(dims);
   if (count * Math.max(8, dataTypes[dtype].bits) <= Number.MAX_SAFE_INTEGER) return count;
   const what = `The shape [${dims.join(", ")}] has more elements than any file can hold`;
   throw decodeError(source, "dims", what, place, exportAgain);

@@ -1,5 +1,4 @@
 /** Bytes <-> IR. The only user of protobuf. */
-export { writeFileAtomically } from "./atomic-file.ts";
 export { decodeModel } from "./decode.ts";
 export { encodeModel } from "./encode.ts";
 export { loadModel } from "./load.ts";

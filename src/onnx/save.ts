@@ -1,10 +1,10 @@
 import { realpath, type FileHandle } from "node:fs/promises";
 import path from "node:path";
+import { explainWriteError, openPending, type PendingFile } from "../atomic-file.ts";
 import { modelError, usageError } from "../errors.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { explainWriteError, openPending, type PendingFile } from "./atomic-file.ts";
 import { encodeParts, partLength, protobufLimit, storedLength, type Part, type Placement } from "./encode.ts";
 import { isExternal, readPieces } from "./external-data.ts";
 

@@ -1,13 +1,9 @@
 import { modelError, usageError } from "../errors.ts";
+import { bindOpen, requiredInputs } from "../ir/value-types.ts";
 import type { Dim, Graph, TensorValueType, Value } from "../ir/model.ts";
 
 /** Shapes that a user gives for model inputs; a dimension of -1 stays as the model has it. */
 export type InputShapes = Readonly<Record<string, readonly number[]>>;
-
-/** The model's real inputs: those without a default among the initializers. */
-export function requiredInputs(graph: Graph): Value[] {
-  return graph.inputs.filter((input) => !graph.initializers.has(input.name));
-}
 
 /** The inputs with the user's shapes put in. Throws a usage error on an unknown name or a contradiction. */
 export function applyInputShapes(graph: Graph, shapes: InputShapes = {}): Value[] {
@@ -89,15 +85,14 @@ function openShape(input: Value, shape: readonly Dim[] | undefined): Error {
   );
 }
 
-/** The inputs with every open first dimension set to `batch`. */
-export function bindBatch(inputs: readonly Value[], batch: number): Value[] {
+/** The inputs with every open first dimension set to `batch`, a size or a symbol. */
+export function bindBatch(inputs: readonly Value[], batch: Dim): Value[] {
   return inputs.map((input) => {
     const type = tensorTypeOf(input);
-    const shape = type.shape?.map((dim) => (typeof dim === "number" ? dim : batch));
-    return { ...input, type: { ...type, shape } };
+    return { ...input, type: { ...type, shape: type.shape && bindOpen(type.shape, batch) } };
   });
 }
 
-export function describeShape(shape: readonly Dim[]): string {
+function describeShape(shape: readonly Dim[]): string {
   return shape.map((dim) => dim ?? "?").join(", ");
 }

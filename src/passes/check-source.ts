@@ -1,11 +1,11 @@
 import { modelError, unsupportedError } from "../errors.ts";
+import { dtypeOf, requiredInputs } from "../ir/value-types.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import { verifyModel } from "../ir/verify.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import { weightPortOf } from "../ops/weighted.ts";
 import { elementCount, type Tensor, viewAs } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
-import { requiredInputs } from "./bind-inputs.ts";
 
 const otherFloats = new Set<DataType>(["float16", "bfloat16", "float64"]);
 
@@ -30,10 +30,7 @@ export const checkSource = definePass({
 });
 
 function checkElementTypes(graph: Graph): void {
-  const ports = requiredInputs(graph).map(({ name, type }) => ({
-    name,
-    dtype: type?.kind === "tensor" ? type.dtype : undefined,
-  }));
+  const ports = requiredInputs(graph).map(({ name }) => ({ name, dtype: dtypeOf(graph, name) }));
   const weights = [...graph.initializers]
     .filter(([, tensor]) => tensor.dims.length >= 2)
     .map(([name, tensor]) => ({ name, dtype: tensor.dtype }));

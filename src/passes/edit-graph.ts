@@ -13,6 +13,22 @@ export function countUses(graph: Graph): Map<string, number> {
   return uses;
 }
 
+/** Whether a node (subgraphs included) or the caller reads output `index` of `node`. */
+export function isRead(graph: Graph, node: Node, index: number): boolean {
+  const name = node.outputs[index] ?? "";
+  if (name === "") return false;
+  return (
+    graph.outputs.some((value) => value.name === name) ||
+    graph.nodes.some((other) => readNames(other).includes(name))
+  );
+}
+
+/** Sets input `port`, leaving out optional ones before it. */
+export function setInput(node: Node, port: number, name: string): void {
+  while (node.inputs.length < port) node.inputs.push("");
+  node.inputs[port] = name;
+}
+
 /** Makes every reader of `from`, subgraphs included, read `to`. Graph outputs are left alone. */
 export function replaceReads(nodes: readonly Node[], from: string, to: string): void {
   for (const node of nodes) {
@@ -26,7 +42,7 @@ export function replaceReads(nodes: readonly Node[], from: string, to: string): 
 }
 
 /** Whether a subgraph anywhere below defines `name` for itself. */
-export function shadows(nodes: readonly Node[], name: string): boolean {
+function shadows(nodes: readonly Node[], name: string): boolean {
   return nodes.some((node) =>
     subgraphsOf(node).some(
       (graph) =>

@@ -1,8 +1,9 @@
 import { intsOf } from "../ir/attributes.ts";
-import { cloneModel, typeOf } from "../ir/graph.ts";
-import type { Graph, Node, TensorValueType } from "../ir/model.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { dtypeOf, sameShape } from "../ir/value-types.ts";
+import type { Graph, Node } from "../ir/model.ts";
 import { toNumbers } from "../tensor/tensor.ts";
-import { bypassNode, dropStaleInfo } from "./edit-graph.ts";
+import { bypassNode, dropStaleInfo, isRead } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /** Whether a node of this operator hands its first input through unchanged. */
@@ -10,26 +11,10 @@ type NoOpRule = (node: Node, graph: Graph) => boolean;
 
 const oneInput: NoOpRule = (node) => node.inputs.length === 1;
 
-const sameShape: NoOpRule = (node, graph) => {
-  const before = tensorType(graph, node.inputs[0]);
-  const after = tensorType(graph, node.outputs[0]);
-  if (before?.shape === undefined || after?.shape === undefined) return false;
-  const { shape } = after;
-  return (
-    before.shape.length === shape.length &&
-    before.shape.every((dim, i) => dim !== undefined && dim !== "" && dim === shape[i])
-  );
-};
+const keepsShape: NoOpRule = (node, graph) => sameShape(graph, node.inputs[0], node.outputs[0]);
 
 /** Inference only: a Dropout that trains, or whose mask is read, stays. */
-const dropout: NoOpRule = (node, graph) => {
-  const mask = node.outputs[1] ?? "";
-  const maskRead =
-    mask !== "" &&
-    (graph.outputs.some((value) => value.name === mask) ||
-      graph.nodes.some((other) => other.inputs.includes(mask)));
-  return !maskRead && !trains(node, graph);
-};
+const dropout: NoOpRule = (node, graph) => !isRead(graph, node, 1) && !trains(node, graph);
 
 function trains(node: Node, graph: Graph): boolean {
   const training = node.inputs[2] ?? "";
@@ -39,8 +24,8 @@ function trains(node: Node, graph: Graph): boolean {
 }
 
 const cast: NoOpRule = (node, graph) => {
-  const before = tensorType(graph, node.inputs[0])?.dtype;
-  return before !== undefined && before === tensorType(graph, node.outputs[0])?.dtype;
+  const before = dtypeOf(graph, node.inputs[0]);
+  return before !== undefined && before === dtypeOf(graph, node.outputs[0]);
 };
 
 const transpose: NoOpRule = (node) => intsOf(node, "perm")?.every((axis, i) => axis === i) ?? false;
@@ -55,26 +40,26 @@ const slice: NoOpRule = (node, graph) => {
   const name = node.inputs[4] ?? "";
   const steps = graph.initializers.get(name);
   const forward = name === "" || (steps !== undefined && toNumbers(steps).every((step) => step > 0));
-  return forward && sameShape(node, graph);
+  return forward && keepsShape(node, graph);
 };
 
 const rules: Readonly<Record<string, NoOpRule>> = {
   Cast: cast,
   Concat: oneInput,
   Dropout: dropout,
-  Expand: sameShape,
-  Flatten: sameShape,
+  Expand: keepsShape,
+  Flatten: keepsShape,
   Identity: () => true,
   Max: oneInput,
   Mean: oneInput,
   Min: oneInput,
   Pad: pad,
-  Reshape: sameShape,
+  Reshape: keepsShape,
   Slice: slice,
-  Squeeze: sameShape,
+  Squeeze: keepsShape,
   Sum: oneInput,
   Transpose: transpose,
-  Unsqueeze: sameShape,
+  Unsqueeze: keepsShape,
 };
 
 /**
@@ -103,9 +88,4 @@ function isNoOp(node: Node, graph: Graph): boolean {
   if (node.domain !== "" || !Object.hasOwn(rules, node.opType)) return false;
   if ((node.inputs[0] ?? "") === "" || (node.outputs[0] ?? "") === "") return false;
   return rules[node.opType]?.(node, graph) ?? false;
-}
-
-function tensorType(graph: Graph, name: string | undefined): TensorValueType | undefined {
-  const type = name === undefined ? undefined : typeOf(graph, name);
-  return type?.kind === "tensor" ? type : undefined;
 }

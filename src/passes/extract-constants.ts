@@ -1,4 +1,4 @@
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
 import type { Node } from "../ir/model.ts";
 import { floats, scalar, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { dropStaleInfo, removeNode } from "./edit-graph.ts";

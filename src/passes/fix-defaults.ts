@@ -1,4 +1,5 @@
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { requiredInputs } from "../ir/value-types.ts";
 import { definePass } from "./define-pass.ts";
 
 /**
@@ -17,7 +18,7 @@ export const fixDefaults = definePass({
     }
     const result = cloneModel(model);
     const { graph } = result;
-    graph.inputs = graph.inputs.filter((input) => !graph.initializers.has(input.name));
+    graph.inputs = requiredInputs(graph);
     result.irVersion = Math.max(model.irVersion, 8);
     return result;
   },

@@ -1,4 +1,5 @@
-import { createGraph, cloneModel, readNames } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createGraph, readNames } from "../ir/graph.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import { withSession } from "../runtime/open-model.ts";

@@ -1,4 +1,5 @@
-import { cloneModel, typeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { dtypeOf, shapeOf } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { countUses, dropStaleInfo, removeNode } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
@@ -34,7 +35,7 @@ function fuse(graph: Graph, matMul: Node): string | undefined {
   const add = graph.nodes.find((node) => node.inputs.includes(product));
   if (add?.opType !== "Add" || add.domain !== "") return "no Add comes after it";
   if (countUses(graph).get(product) !== 1) return "its product is read elsewhere";
-  const [left, right] = matMul.inputs.map((name) => tensorShape(graph, name));
+  const [left, right] = matMul.inputs.map((name) => shapeOf(graph, name));
   if (left?.length !== 2 || right?.length !== 2) return "its operands are not matrices";
   if (dtypeOf(graph, product) !== "float32") return "it is not float32";
   const bias = add.inputs[0] === product ? add.inputs[1] : add.inputs[0];
@@ -48,14 +49,4 @@ function fuse(graph: Graph, matMul: Node): string | undefined {
   matMul.inputs = [...matMul.inputs, bias as string];
   matMul.outputs = [...add.outputs];
   return undefined;
-}
-
-function tensorShape(graph: Graph, name: string): readonly unknown[] | undefined {
-  const type = typeOf(graph, name);
-  return type?.kind === "tensor" ? type.shape : undefined;
-}
-
-function dtypeOf(graph: Graph, name: string): string | undefined {
-  const type = typeOf(graph, name);
-  return type?.kind === "tensor" ? type.dtype : undefined;
 }

@@ -23,7 +23,7 @@ export async function inferTypes(
 ): Promise<Map<string, TensorValueType>> {
   const inputs = applyInputShapes(model.graph, options.inputShapes);
   const symbol = batchSymbol(inputs);
-  const types = new Map(inputs.map((input) => [input.name, inputType(input, symbol)]));
+  const types = new Map(bindBatch(inputs, symbol).map((input) => [input.name, tensorTypeOf(input)]));
   const inner =
     symbol === undefined
       ? await inferStaticTypes(model, inputs)
@@ -83,9 +83,4 @@ function mergeDims(small: Dim, large: Dim, symbol: string): Dim {
   const multiple = small / probes[0];
   if (!Number.isInteger(multiple) || multiple * probes[1] !== large) return undefined;
   return multiple === 1 ? symbol : `${symbol}*${multiple}`;
-}
-
-function inputType(input: Value, symbol: string | undefined): TensorValueType {
-  const type = tensorTypeOf(input);
-  return { ...type, shape: type.shape?.map((dim) => (typeof dim === "number" ? dim : symbol)) };
 }

@@ -1,6 +1,7 @@
 import { intOf } from "../ir/attributes.ts";
-import { cloneModel, typeOf } from "../ir/graph.ts";
-import type { Dim, Graph, Node } from "../ir/model.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { sameShape } from "../ir/value-types.ts";
+import type { Graph, Node } from "../ir/model.ts";
 import { toNumbers } from "../tensor/tensor.ts";
 import { bypassNode, dropStaleInfo } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
@@ -20,7 +21,7 @@ export const mergeReshapes = definePass({
     for (const node of [...graph.nodes]) {
       if (!isReshape(node)) continue;
       const sources = chainBefore(graph, node);
-      const same = sources.find((name) => sameShape(graph, name, node.outputs[0] as string));
+      const same = sources.find((name) => sameShape(graph, name, node.outputs[0]));
       if (same !== undefined) {
         const reason = bypassNode(graph, node, same, node.outputs[0] as string);
         if (reason === undefined) changed = true;
@@ -56,16 +57,4 @@ function hasOwnTarget(graph: Graph, node: Node): boolean {
   if (node.opType !== "Reshape" || intOf(node, "allowzero", 0) !== 0) return false;
   const target = graph.initializers.get(node.inputs[1] ?? "");
   return target !== undefined && !toNumbers(target).includes(0);
-}
-
-function sameShape(graph: Graph, a: string, b: string): boolean {
-  const left = shapeOf(graph, a);
-  const right = shapeOf(graph, b);
-  if (left === undefined || right?.length !== left.length) return false;
-  return left.every((dim, i) => dim !== undefined && dim !== "" && dim === right[i]);
-}
-
-function shapeOf(graph: Graph, name: string): readonly Dim[] | undefined {
-  const type = typeOf(graph, name);
-  return type?.kind === "tensor" ? type.shape : undefined;
 }

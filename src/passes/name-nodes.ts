@@ -1,4 +1,4 @@
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import { definePass } from "./define-pass.ts";

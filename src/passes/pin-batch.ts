@@ -1,7 +1,8 @@
 import { modelError } from "../errors.ts";
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { requiredInputs } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
-import { bindBatch, requiredInputs } from "./bind-inputs.ts";
+import { bindBatch } from "./bind-inputs.ts";
 import { definePass, type Pass } from "./define-pass.ts";
 import { eliminateNoOps } from "./eliminate-no-ops.ts";
 import { foldConstants } from "./fold-constants.ts";

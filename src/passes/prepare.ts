@@ -37,7 +37,7 @@ export async function prepareModel(model: Model, options: PrepareOptions = {}): 
 }
 
 /** The passes of {@link prepareModel}, in order. */
-export function preparationPasses(inputShapes?: InputShapes): Pass[] {
+function preparationPasses(inputShapes?: InputShapes): Pass[] {
   return [
     verifySource,
     nameNodes,

@@ -1,4 +1,5 @@
 import { createGraph, tensorType } from "../ir/graph.ts";
+import { bindOpen } from "../ir/value-types.ts";
 import type { Graph, Model, Value } from "../ir/model.ts";
 import { byteLength } from "../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOfBytes } from "../tensor/tensor.ts";
@@ -37,7 +38,7 @@ export function zeroFeeds(inputs: readonly Value[]): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const { name, type } of inputs) {
     if (type?.kind !== "tensor" || type.shape === undefined) continue;
-    const dims = type.shape.map((dim) => (typeof dim === "number" ? dim : 1));
+    const dims = bindOpen(type.shape, 1);
     const count = elementCount(dims);
     if (type.dtype === "string") {
       const strings = Array.from({ length: count }, () => new Uint8Array(0));

@@ -1,4 +1,4 @@
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
 import type { Model, TensorValueType } from "../ir/model.ts";
 import { modelError } from "../errors.ts";
 import { definePass, type Pass } from "./define-pass.ts";

@@ -1,4 +1,5 @@
-import { cloneModel, reachableNodes, readNames } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { reachableNodes, readNames } from "../ir/graph.ts";
 import { dropStaleInfo } from "./edit-graph.ts";
 import type { Model } from "../ir/model.ts";
 import { definePass } from "./define-pass.ts";
@@ -36,9 +37,10 @@ export function dropUnused(model: Model): Model {
   return result;
 }
 
-/** The model without graph inputs that nothing reads. */
+/** The model without graph inputs that no node reads and that are no outputs. */
 export function dropUnusedInputs(model: Model): Model {
-  const read = new Set(model.graph.nodes.flatMap(readNames));
+  const outputs = model.graph.outputs.map(({ name }) => name);
+  const read = new Set([...model.graph.nodes.flatMap(readNames), ...outputs]);
   return {
     ...model,
     graph: { ...model.graph, inputs: model.graph.inputs.filter(({ name }) => read.has(name)) },

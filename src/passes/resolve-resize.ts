@@ -1,6 +1,7 @@
 import { intsOf, stringOf } from "../ir/attributes.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, typeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Dim, Graph, Node } from "../ir/model.ts";
 import { floats } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
@@ -54,9 +55,4 @@ function scaleOf(before: Dim, after: Dim): number | undefined {
   if (typeof before !== "number" || typeof after !== "number") return undefined;
   const scale = Math.fround(after / before);
   return Math.floor(Math.fround(before * scale)) === after ? scale : undefined;
-}
-
-function shapeOf(graph: Graph, name: string | undefined): readonly Dim[] | undefined {
-  const type = name === undefined ? undefined : typeOf(graph, name);
-  return type?.kind === "tensor" ? type.shape : undefined;
 }

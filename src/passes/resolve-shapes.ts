@@ -1,5 +1,6 @@
 import { intOf } from "../ir/attributes.ts";
-import { cloneModel, staticShape, typeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { bindOpen, shapeOf, staticShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { elementCount, ints } from "../tensor/tensor.ts";
 import { Emitter } from "../ir/emit.ts";
@@ -40,11 +41,10 @@ function resolveShape(graph: Graph, node: Node): boolean {
 
 /** The dimensions that a Shape or Size node takes, when all of them are known. */
 function shapeSlice(graph: Graph, node: Node): number[] | undefined {
-  const type = typeOf(graph, node.inputs[0] as string);
-  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
+  const shape = shapeOf(graph, node.inputs[0]);
   const end = node.opType === "Shape" ? intOf(node, "end") : undefined;
-  const dims = type.shape.slice(node.opType === "Shape" ? intOf(node, "start", 0) : 0, end);
-  return dims.every((dim): dim is number => typeof dim === "number") ? dims : undefined;
+  const dims = shape?.slice(node.opType === "Shape" ? intOf(node, "start", 0) : 0, end);
+  return dims?.every((dim): dim is number => typeof dim === "number") === true ? dims : undefined;
 }
 
 function resolveReshape(graph: Graph, node: Node, emit: Emitter): boolean {
@@ -61,9 +61,9 @@ function resolveReshape(graph: Graph, node: Node, emit: Emitter): boolean {
 function reshapeTarget(graph: Graph, output: string): number[] | undefined {
   const fixed = staticShape(graph, output);
   if (fixed !== undefined) return fixed.includes(0) ? undefined : fixed;
-  const type = typeOf(graph, output);
-  if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
-  const target = type.shape.map((dim) => (typeof dim === "number" ? dim : -1));
+  const shape = shapeOf(graph, output);
+  if (shape === undefined) return undefined;
+  const target = bindOpen(shape, -1);
   const open = target.filter((dim) => dim === -1).length;
   return open === 1 && !target.includes(0) ? target : undefined;
 }

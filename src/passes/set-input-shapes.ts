@@ -1,5 +1,5 @@
-import { cloneModel } from "../ir/graph.ts";
-import { applyInputShapes, batchSymbol, type InputShapes, tensorTypeOf } from "./bind-inputs.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { applyInputShapes, batchSymbol, bindBatch, type InputShapes } from "./bind-inputs.ts";
 import { definePass, type Pass } from "./define-pass.ts";
 
 /**
@@ -11,14 +11,7 @@ export function setInputShapes(shapes: InputShapes = {}): Pass {
     name: "set-input-shapes",
     run(model) {
       const inputs = applyInputShapes(model.graph, shapes);
-      const symbol = batchSymbol(inputs);
-      const bound = inputs.map((input) => {
-        const type = tensorTypeOf(input);
-        return {
-          ...input,
-          type: { ...type, shape: type.shape?.map((dim) => (typeof dim === "number" ? dim : symbol)) },
-        };
-      });
+      const bound = bindBatch(inputs, batchSymbol(inputs));
       if (JSON.stringify(bound) === JSON.stringify(model.graph.inputs)) return model;
       const result = cloneModel(model);
       const others = result.graph.inputs.filter((input) => result.graph.initializers.has(input.name));

@@ -1,6 +1,7 @@
 import { int, intOf } from "../ir/attributes.ts";
 import { Emitter } from "../ir/emit.ts";
-import { cloneModel, typeOf } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import { ints, toNumbers } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
@@ -63,9 +64,7 @@ function partLengths(graph: Graph, node: Node): number[] | undefined {
   if (tensor === undefined) return undefined;
   const values = toNumbers(tensor);
   if (tensor.dims.length === 1) return values;
-  const type = typeOf(graph, node.inputs[0] as string);
-  const shape = type?.kind === "tensor" ? type.shape : undefined;
-  const total = shape?.at(intOf(node, "axis", 0));
+  const total = shapeOf(graph, node.inputs[0])?.at(intOf(node, "axis", 0));
   const length = values[0] ?? 0;
   if (typeof total !== "number" || length < 1) return undefined;
   const count = Math.ceil(total / length);

@@ -1,5 +1,6 @@
 import { usageError } from "../errors.ts";
-import { readNames, typeOf } from "../ir/graph.ts";
+import { readNames } from "../ir/graph.ts";
+import { dtypeOf } from "../ir/value-types.ts";
 import type { Node } from "../ir/model.ts";
 import { floatReason } from "./rules/float-operators.ts";
 import { type Annotation, type RuleContext, stayFloat } from "./rules/rule.ts";
@@ -29,9 +30,9 @@ function annotateNode(node: Node, context: RuleContext): Annotation {
   const rule = node.domain === "" ? ruleOf(node.opType) : undefined;
   if (rule === undefined) return stayFloat(floatReason(node.opType, node.domain));
   const annotation = rule(node, context);
-  const wrong = touchedTensors(annotation).find((name) => dtypeOf(name, context) !== "float32");
+  const wrong = touchedTensors(annotation).find((name) => dtypeOf(context.graph, name) !== "float32");
   if (wrong === undefined) return annotation;
-  const dtype = dtypeOf(wrong, context);
+  const dtype = dtypeOf(context.graph, wrong);
   return dtype === undefined
     ? stayFloat(`the type of "${wrong}" is not known`)
     : stayFloat(`"${wrong}" is ${dtype}; only float32 is quantized`);
@@ -55,15 +56,10 @@ function touchedTensors(annotation: Annotation): string[] {
   }
 }
 
-function dtypeOf(name: string, { graph }: RuleContext): string | undefined {
-  const type = typeOf(graph, name);
-  return type?.kind === "tensor" ? type.dtype : undefined;
-}
-
 /** Unknown types count: a node of unknown types must be reported, not passed over. */
 function mayBeFloat(name: string, context: RuleContext): boolean {
   if (name === "") return false;
-  const dtype = dtypeOf(name, context);
+  const dtype = dtypeOf(context.graph, name);
   return dtype === undefined || dtype.startsWith("float") || dtype === "bfloat16";
 }
 

@@ -1,10 +1,10 @@
-import { roundHalfEven } from "../tensor/affine.ts";
+import { codeOf, type CodeRange } from "../tensor/affine.ts";
 
 /**
  * Least product of activation and weight scale with which an int32 code can hold a bias. The factor leaves room
  * for rounding. Source: the bound that ONNX Runtime's quantizer uses.
  */
-export function leastBiasScale(bias: number): number {
+function leastBiasScale(bias: number): number {
   return (1.0001 * 2 * Math.abs(bias)) / (2 ** 32 - 2);
 }
 
@@ -24,6 +24,8 @@ export function enlargeForBias(scales: Float32Array, bias: Float32Array, activat
   return enlarged;
 }
 
+const int32: CodeRange = { qmin: -(2 ** 31), qmax: 2 ** 31 - 1 };
+
 /** int32 codes of a bias at the float32 scales `activationScale * weightScale`. */
 export function encodeBias(
   bias: Float32Array,
@@ -31,9 +33,8 @@ export function encodeBias(
   activationScale: number,
 ): { codes: Int32Array; scales: Float32Array } {
   const scales = weightScales.map((scale) => scale * Math.fround(activationScale));
-  const codes = Int32Array.from(bias, (value, c) => {
-    const code = roundHalfEven(Math.fround(value / (scales[c] as number)));
-    return Math.min(2 ** 31 - 1, Math.max(-(2 ** 31), code));
-  });
+  const codes = Int32Array.from(bias, (value, c) =>
+    codeOf(value, { scale: scales[c] as number, zeroPoint: 0 }, int32),
+  );
   return { codes, scales };
 }

@@ -1,19 +1,18 @@
 import { forEachInRow, type RowLayout } from "../tensor/rows.ts";
-import { roundHalfEven } from "../tensor/affine.ts";
+import { codeOf, type CodeRange } from "../tensor/affine.ts";
 
 /** Codes of a weight at one scale per row: clip(rne(w / scale), qmin, qmax), the division in float32. */
 export function encodeWeight(
   data: Float32Array,
   layout: RowLayout,
   scales: Float32Array,
-  { qmin, qmax }: { qmin: number; qmax: number },
+  range: CodeRange,
 ): Int8Array {
   const codes = new Int8Array(data.length);
   for (let c = 0; c < layout.rows; c++) {
-    const scale = scales[c] as number;
+    const parameters = { scale: scales[c] as number, zeroPoint: 0 };
     forEachInRow(layout, c, (i) => {
-      const code = roundHalfEven(Math.fround((data[i] as number) / scale));
-      codes[i] = Math.min(qmax, Math.max(qmin, code));
+      codes[i] = codeOf(data[i] as number, parameters, range);
     });
   }
   return codes;

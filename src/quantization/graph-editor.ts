@@ -1,6 +1,7 @@
 import { modelError } from "../errors.ts";
-import { attributesOf, type AttributeInput, subgraphsOf } from "../ir/attributes.ts";
-import { cloneModel, createValue, typeOf, usedNames } from "../ir/graph.ts";
+import { type AttributeInput, subgraphsOf } from "../ir/attributes.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { createNode, createValue, usedNames } from "../ir/graph.ts";
 import type { Dim, Graph, Model, Node } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -56,23 +57,7 @@ export function makeNode(
   const { name, dtype, shape } = output;
   if (shape !== undefined && !editor.graph.outputs.some((value) => value.name === name))
     editor.graph.valueInfo.set(name, createValue(name, dtype, shape));
-  return {
-    name: claim(editor, options.name),
-    opType,
-    domain: "",
-    overload: "",
-    inputs,
-    outputs: [name],
-    attributes: attributesOf(options.attributes ?? {}),
-    docString: "",
-    metadata: new Map(),
-  };
-}
-
-/** The shape of a tensor value as far as it is known. */
-export function shapeOf(graph: Graph, name: string): Dim[] | undefined {
-  const type = typeOf(graph, name);
-  return type?.kind === "tensor" ? type.shape : undefined;
+  return createNode({ ...options, name: claim(editor, options.name), opType, inputs, outputs: [name] });
 }
 
 /** Replaces the names that a node and its subgraphs read. */

@@ -1,11 +1,11 @@
-import type { GraphIndex } from "../ir/graph.ts";
+import { type GraphIndex } from "../ir/graph.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Node } from "../ir/model.ts";
 import { codeOf } from "../tensor/affine.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import { scalar, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
-import { claim, makeNode, shapeOf, sharedConstant } from "./graph-editor.ts";
-import type { Insertion } from "./insert.ts";
-import { formatOf } from "./parameters.ts";
+import { claim, makeNode, sharedConstant } from "./graph-editor.ts";
+import type { Insertion } from "./insertion.ts";
 import { packInt4 } from "./pack-int4.ts";
 import { movesCodes } from "./rules/table.ts";
 import type { QuantizedActivation } from "./types.ts";
@@ -65,11 +65,10 @@ export function insertActivation(
 /** Bounds on the codes that the code type does not bring: 4 bits in a byte, and a Relu or Clip put into the codes. */
 function codeBounds(activation: QuantizedActivation, { form }: Insertion): [number, number] | undefined {
   let { qmin, qmax } = activation;
-  const { saturation, signed, symmetric } = activation;
+  const { saturation, signed } = activation;
   if (form === "deploy" && saturation !== undefined) {
-    const format = { ...formatOf(activation), qmin, qmax, symmetric };
-    if (saturation.min > -Infinity) qmin = codeOf(saturation.min, activation, format);
-    if (saturation.max < Infinity) qmax = codeOf(saturation.max, activation, format);
+    if (saturation.min > -Infinity) qmin = codeOf(saturation.min, activation, activation);
+    if (saturation.max < Infinity) qmax = codeOf(saturation.max, activation, activation);
   }
   const full = signed ? [-128, 127] : [0, 255];
   return qmin === full[0] && qmax === full[1] ? undefined : [qmin, qmax];
@@ -110,8 +109,7 @@ function boundConstant(insertion: Insertion, dtype: DataType, bound: number): st
 }
 
 function encodeConstant(tensor: Tensor, activation: QuantizedActivation, dtype: DataType): Tensor {
-  const format = { qmin: activation.qmin, qmax: activation.qmax, symmetric: activation.symmetric };
-  const codes = Array.from(viewAs(tensor, "float32"), (value) => codeOf(value, activation, format));
+  const codes = Array.from(viewAs(tensor, "float32"), (value) => codeOf(value, activation, activation));
   return codeTensor(dtype, tensor.dims, codes);
 }
 

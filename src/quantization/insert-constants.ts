@@ -4,7 +4,7 @@ import type { DataType } from "../tensor/data-type.ts";
 import { floats, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
 import { encodeBias } from "./bias-guard.ts";
 import { addConstant, claim, makeNode } from "./graph-editor.ts";
-import type { Insertion } from "./insert.ts";
+import type { Insertion } from "./insertion.ts";
 import { packInt4 } from "./pack-int4.ts";
 import type { BiasPlan, QuantizedWeight } from "./types.ts";
 

@@ -1,29 +1,11 @@
 import { InternalError } from "../errors.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Model, Node } from "../ir/model.ts";
-import { claim, editModel, type GraphEditor, renameReads } from "./graph-editor.ts";
+import { claim, editModel, renameReads } from "./graph-editor.ts";
 import { insertActivation, writesDequantized } from "./insert-activation.ts";
 import { insertBias, insertWeight, removeUnreadBiases } from "./insert-constants.ts";
+import type { Insertion, InsertOptions } from "./insertion.ts";
 import type { ActivationPlan, QuantizationPlan, QuantizationState } from "./types.ts";
-
-export interface InsertOptions {
-  /**
-   * "train": what autodiff differentiates: weights as codes and scale, one fake quantizer per activation quantizer,
-   * biases in float. "deploy": what ONNX Runtime fuses: a quantizer at every shared value too, int32 biases, zero
-   * points everywhere.
-   */
-  form: "train" | "deploy";
-  /** 4-bit codes of the deployed form: in int8 (integer kernels run) or as INT4/UINT4 (opset 21; smallest file). */
-  int4?: "container" | "initializer";
-}
-
-/** The state of an insertion in progress. */
-export interface Insertion extends GraphEditor {
-  plan: QuantizationPlan;
-  state: QuantizationState;
-  form: "train" | "deploy";
-  int4: "container" | "initializer";
-}
 
 /**
  * The prepared model with its quantizers in place. Value names of the source stay; new ones derive from them: weight

@@ -31,7 +31,7 @@ export function observedTensors(plan: QuantizationPlan): Map<string, CodeFormat>
 }
 
 /** The codes of an activation quantizer. */
-export function formatOf({ bits, signed, symmetric }: ActivationPlan): CodeFormat {
+function formatOf({ bits, signed, symmetric }: ActivationPlan): CodeFormat {
   return { ...codeRange(bits, signed, symmetric), symmetric };
 }
 

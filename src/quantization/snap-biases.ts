@@ -1,6 +1,6 @@
 import { InternalError } from "../errors.ts";
 import { encodeBias } from "./bias-guard.ts";
-import type { QuantizationState } from "./types.ts";
+import type { BiasPlan, QuantizationState } from "./types.ts";
 
 /**
  * Biases as the deployed model holds them: multiples of s_x * s_w. At 4 bits that step is coarse enough to move
@@ -13,17 +13,22 @@ export function snapBiases(
   biases: ReadonlyMap<string, Float32Array>,
 ): Map<string, Float32Array> {
   const snapped = new Map(biases);
-  const readers = new Map<string, number>();
-  for (const { name } of state.biases) readers.set(name, (readers.get(name) ?? 0) + 1);
-  for (const { name, weight, activation } of state.biases) {
+  for (const { name, weight, activation } of unsharedBiases(state)) {
     const values = biases.get(name);
-    if (values === undefined || readers.get(name) !== 1) continue;
+    if (values === undefined) continue;
     const rows = state.weights.get(weight);
     const input = state.activations.get(activation);
     if (rows === undefined || input === undefined) throw new InternalError(`bias "${name}" has no scales`);
     snapped.set(name, snapBias(values, rows.scale, input.scale));
   }
   return snapped;
+}
+
+/** The biases that one quantized node alone reads. */
+export function unsharedBiases({ biases }: QuantizationState): BiasPlan[] {
+  const readers = new Map<string, number>();
+  for (const { name } of biases) readers.set(name, (readers.get(name) ?? 0) + 1);
+  return biases.filter(({ name }) => readers.get(name) === 1);
 }
 
 function snapBias(values: Float32Array, weightScales: Float32Array, activationScale: number): Float32Array {

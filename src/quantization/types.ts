@@ -3,6 +3,8 @@
  * numbers of a run, the state is what is trained and deployed.
  */
 
+import type { CodeRange } from "../tensor/affine.ts";
+
 /** Bits of a quantized tensor. */
 export type Bits = 8 | 4;
 
@@ -96,7 +98,7 @@ export interface QuantizationState {
 }
 
 /** Smallest and largest code. Symmetric 8-bit codes leave out -128 so that negation is exact. */
-export function codeRange(bits: Bits, signed: boolean, symmetric: boolean): { qmin: number; qmax: number } {
+export function codeRange(bits: Bits, signed: boolean, symmetric: boolean): CodeRange {
   if (!signed) return { qmin: 0, qmax: 2 ** bits - 1 };
   const half = 2 ** (bits - 1);
   return { qmin: symmetric && bits === 8 ? 1 - half : -half, qmax: half - 1 };

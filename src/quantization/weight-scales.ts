@@ -1,4 +1,5 @@
 import { modelError } from "../errors.ts";
+import type { CodeRange } from "../tensor/affine.ts";
 import { gatherRow, type RowLayout, rowLength } from "../tensor/rows.ts";
 
 /** How the scale of a weight row is found: from its largest magnitude, or by the least squared error. */
@@ -16,7 +17,7 @@ export function findWeightScales(
   name: string,
   data: Float32Array,
   layout: RowLayout,
-  codes: { qmin: number; qmax: number },
+  codes: CodeRange,
   method: WeightScaleMethod,
 ): Float32Array {
   const scales = new Float32Array(layout.rows);
@@ -44,7 +45,7 @@ function largestMagnitude(row: Float32Array): number {
 }
 
 /** The candidate share of `minmax` with the least squared error; ties go to the larger scale. */
-function searchScale(row: Float32Array, minmax: number, codes: { qmin: number; qmax: number }): number {
+function searchScale(row: Float32Array, minmax: number, codes: CodeRange): number {
   let best = minmax;
   let least = Infinity;
   for (const share of candidates) {

@@ -6,12 +6,16 @@ import { describeRuntimeError, providerFailure, requireProvider } from "./provid
 
 export { runtimeVersion } from "./providers.ts";
 
-/** How a session is created. Everything has ONNX Runtime's default unless given. */
-export interface SessionOptions {
+/** Where a model runs. */
+export interface RuntimeOptions {
   /** Execution provider, by ONNX Runtime's name ("cpu", "cuda", ...). Default "cpu". */
-  provider?: string;
+  provider?: string | undefined;
   /** Threads within an operator; default: ONNX Runtime's choice. */
-  threads?: number;
+  threads?: number | undefined;
+}
+
+/** How a session is created. Everything has ONNX Runtime's default unless given. */
+export interface SessionOptions extends RuntimeOptions {
   optimization?: "disabled" | "basic" | "extended" | "all";
   /** Session config entries, for example {"session.disable_quant_qdq": "1"}. */
   config?: Readonly<Record<string, string>>;
@@ -66,6 +70,12 @@ export class Session {
     this.#session = session;
     this.inputs = session.inputMetadata.map(portType);
     this.outputs = session.outputMetadata.map(portType);
+  }
+
+  /** Samples per run, where the model fixes them. */
+  get fixedBatch(): number | undefined {
+    const first = this.inputs[0]?.shape[0];
+    return typeof first === "number" && first > 0 ? first : undefined;
   }
 
   /** Loads a model from encoded bytes, or from a file (external data is then found beside it). */

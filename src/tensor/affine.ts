@@ -30,11 +30,18 @@ export function roundHalfEven(value: number): number {
   return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
+/** Smallest and largest code. */
+export type CodeRange = Pick<CodeFormat, "qmin" | "qmax">;
+
+/** The nearest code: a zero point computed or trained in float as integers hold it. */
+export const roundToCode = (value: number, range: CodeRange): number => clip(roundHalfEven(value), range);
+
 /** Code of one value. `scale` must be a float32 value. */
-export function codeOf(x: number, { scale, zeroPoint }: AffineParameters, format: CodeFormat): number {
-  const code = roundHalfEven(Math.fround(x / scale)) + zeroPoint;
-  return Math.min(format.qmax, Math.max(format.qmin, code));
+export function codeOf(x: number, { scale, zeroPoint }: AffineParameters, range: CodeRange): number {
+  return clip(roundHalfEven(Math.fround(x / scale)) + zeroPoint, range);
 }
+
+const clip = (code: number, { qmin, qmax }: CodeRange): number => Math.min(qmax, Math.max(qmin, code));
 
 /**
  * Scale and zero point that represent `range`, extended to contain 0. Computed in float64, the scale then rounded
@@ -50,7 +57,6 @@ export function affineOfRange(range: ValueRange, format: CodeFormat): AffinePara
     return scale < tiny ? { scale: 1, zeroPoint: middle } : { scale: Math.fround(scale), zeroPoint: middle };
   }
   const scale = (max - min) / (qmax - qmin);
-  if (scale < tiny) return { scale: 1, zeroPoint: Math.min(qmax, Math.max(qmin, 0)) };
-  const zeroPoint = Math.min(qmax, Math.max(qmin, roundHalfEven(qmin - min / scale)));
-  return { scale: Math.fround(scale), zeroPoint };
+  if (scale < tiny) return { scale: 1, zeroPoint: clip(0, format) };
+  return { scale: Math.fround(scale), zeroPoint: roundToCode(qmin - min / scale, format) };
 }

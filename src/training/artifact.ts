@@ -1,5 +1,5 @@
 import { InternalError, usageError } from "../errors.ts";
-import { cloneModel } from "../ir/graph.ts";
+import { cloneModel } from "../ir/clone.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { collectParameters, collectUntrainable, type FloatParameter } from "./artifact/collect-parameters.ts";

@@ -1,13 +1,9 @@
 import type { Report } from "../report/report-data.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import type { RunContext } from "./context.ts";
+import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import type { BuildArtifactOptions } from "./options.ts";
-import {
-  describeQuantization,
-  prepareSource,
-  quantizationWarnings,
-  quantizePrepared,
-} from "./quantize-stage.ts";
+import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { refuseOverwriting } from "./read-source.ts";
 import { startReport } from "./start-report.ts";
 import { makeFolderOf } from "./write-text.ts";

@@ -3,11 +3,11 @@ import type { Report } from "../report/report-data.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadTrained } from "../training/train.ts";
 import type { RunContext } from "./context.ts";
+import { describePlan } from "./describe-quantization.ts";
 import { auditDeployed, saveDeployed, verifyTrained } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openModelData } from "./open-data.ts";
 import type { ExportOptions } from "./options.ts";
-import { describeLayers } from "./quantize-stage.ts";
 import { readSource, refuseOverwriting } from "./read-source.ts";
 import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
@@ -29,10 +29,6 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
   const deployed = await saveDeployed(deployable, { int4: options.int4, provenance }, options.out);
   const verification = await verifyTrained(options.artifact, deployable, deployed, dataset, options, context);
   const changed = await countChangedRows(options.artifact, trained);
-  const layers = describeLayers(trained.state).map((layer) => ({
-    ...layer,
-    changedRows: changed.get(layer.weight) ?? 0,
-  }));
   const scores = await scoreModels(
     [
       { model: "float", source: floatPath },
@@ -42,22 +38,19 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
     { ...options, probabilities: givesProbabilities(source.model) },
     context,
   );
+  const { plan, state } = trained;
   return {
     ...startReport("export", options, source, start),
     data: { evaluation: dataset.describe() },
     quantization: {
-      wbits: Math.min(...layers.map(({ bits }) => bits)),
-      abits: Math.min(...trained.plan.activations.map(({ bits }) => bits)),
-      weights: layers.length,
-      activations: trained.plan.activations.length,
-      layers,
-      float: trained.plan.float,
-      dropped: trained.plan.dropped.map(({ node, op, reason }) => ({ node, op, reason })),
+      wbits: Math.min(...plan.weights.map(({ bits }) => bits)),
+      abits: Math.min(...plan.activations.map(({ bits }) => bits)),
+      ...describePlan(plan, state.weights.values(), changed),
     },
     scores,
     output: deployed.output,
     verification,
-    audit: await auditDeployed(deployed, trained.plan, options),
+    audit: await auditDeployed(deployed, plan, options),
     latency: await measureLatency(floatPath, options.out, dataset, options, context),
     warnings: deployed.warnings,
   };

@@ -13,6 +13,7 @@ import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadBest } from "../training/trainer/run-checkpoint.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
+import { enlargedWarnings } from "./describe-quantization.ts";
 
 /** What a deployable model is made of. */
 export interface Deployable {
@@ -58,12 +59,8 @@ export async function saveDeployed(
 ): Promise<Deployed> {
   const { model, state, biases, enlargedRows } = await deployModel(deployable, options);
   await saveModel(model, out);
-  const warnings = Array.from(
-    enlargedRows,
-    ([weight, rows]) =>
-      `${rows} rows of "${weight}" have an enlarged scale so that their int32 bias does not overflow.`,
-  );
-  return { state, biases, output: { path: out, bytes: (await stat(out)).size }, warnings };
+  const output = { path: out, bytes: (await stat(out)).size };
+  return { state, biases, output, warnings: enlargedWarnings(enlargedRows) };
 }
 
 /**
@@ -85,7 +82,7 @@ export async function verifyTrained(
     if (trained !== undefined) parameters.set(name, tensorOf("float32", trained.dims, data));
   }
   const outputs = model.graph.outputs.map(({ name }) => name);
-  const reference = await bindParameters(evalModel, parameters, outputs);
+  const reference = bindParameters(evalModel, parameters, outputs);
   return verify(reference, plan, deployed, dataset, options, context);
 }
 

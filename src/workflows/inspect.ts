@@ -2,9 +2,9 @@ import { answerFor } from "../autodiff/rules.ts";
 import type { Model } from "../ir/model.ts";
 import { prepareModel } from "../passes/prepare.ts";
 import { planQuantization } from "../quantization/plan.ts";
-import type { QuantizationPlan } from "../quantization/types.ts";
-import type { QuantizationSection, Report } from "../report/report-data.ts";
+import type { Report } from "../report/report-data.ts";
 import type { RunContext } from "./context.ts";
+import { describePlan } from "./describe-quantization.ts";
 import type { InspectOptions } from "./options.ts";
 import { readSource } from "./read-source.ts";
 import { startReport } from "./start-report.ts";
@@ -14,30 +14,16 @@ export async function inspect(options: InspectOptions, context: RunContext): Pro
   const start = performance.now();
   const source = await readSource(options.model);
   const model = await prepareModel(source.model, context);
+  const { wbits = 8, abits = 8 } = options.quantization;
   const plan = planQuantization(model, options.quantization);
+  const weights = plan.weights.map((weight) => ({
+    ...weight,
+    shape: [...(model.graph.initializers.get(weight.name)?.dims ?? [])],
+  }));
   return {
     ...startReport("inspect", options, source, start),
-    quantization: describePlan(model, plan, options),
+    quantization: { wbits, abits, ...describePlan(plan, weights) },
     support: findUntrainable(model),
-  };
-}
-
-function describePlan(
-  model: Model,
-  plan: QuantizationPlan,
-  { quantization }: InspectOptions,
-): QuantizationSection {
-  return {
-    wbits: quantization.wbits ?? 8,
-    abits: quantization.abits ?? 8,
-    weights: plan.weights.length,
-    activations: plan.activations.length,
-    layers: plan.weights.map(({ name, nodes, op, bits, axis }) => {
-      const shape = [...(model.graph.initializers.get(name)?.dims ?? [])];
-      return { weight: name, nodes, op, bits, shape, rows: shape[axis] ?? 1 };
-    }),
-    float: plan.float,
-    dropped: plan.dropped.map(({ node, op, reason }) => ({ node, op, reason })),
   };
 }
 

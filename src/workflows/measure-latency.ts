@@ -24,8 +24,7 @@ export async function measureLatency(
   try {
     for (const source of [float, quantized])
       sessions.push(await openSession(source, sessionOptionsOf(options)));
-    const fixed = sessions[0]?.inputs[0]?.shape[0];
-    const batch = typeof fixed === "number" && fixed > 0 ? fixed : 1;
+    const batch = sessions[0]?.fixedBatch ?? 1;
     const { inputs } = await dataset.read(
       Array.from({ length: batch }, (_, index) => index % dataset.length),
     );

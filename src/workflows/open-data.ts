@@ -4,6 +4,7 @@ import { openDataset } from "../data/open-dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { hasSplit } from "../data/splits.ts";
 import { splitDataset } from "../data/subset.ts";
+import { shapeOf } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { dataInputs } from "./read-source.ts";
 
@@ -14,8 +15,7 @@ export async function openModelData(model: Model, spec: DataSpec): Promise<Datas
 
 /** The specification with the model's number of classes, where the first output is [samples, classes]. */
 export function withClasses({ graph }: Model, spec: DataSpec): DataSpec {
-  const type = graph.outputs[0]?.type;
-  const shape = type?.kind === "tensor" ? type.shape : undefined;
+  const shape = shapeOf(graph, graph.outputs[0]?.name);
   const classes = shape?.length === 2 ? shape[1] : undefined;
   return typeof classes === "number" && classes > 1 ? { ...spec, classes } : spec;
 }

@@ -6,16 +6,12 @@ import type { Report } from "../report/report-data.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import type { RunContext } from "./context.ts";
+import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import { auditDeployed, deployModel, saveDeployed, verifyTrained } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
-import {
-  describeQuantization,
-  prepareSource,
-  quantizationWarnings,
-  quantizePrepared,
-} from "./quantize-stage.ts";
+import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { refuseOverwriting } from "./read-source.ts";
 import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
@@ -65,19 +61,14 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     { ...options, batch: options.training.batch, probabilities: givesProbabilities(source.model) },
     context,
   );
-  const quantization = describeQuantization(quantized, options.quantization);
   const changed = await countChangedRows(directory, result);
-  const layers = quantization.layers.map((layer) => ({
-    ...layer,
-    changedRows: changed.get(layer.weight) ?? 0,
-  }));
   const audit = await auditDeployed(deployed, result.plan, options);
   const latency = await measureLatency(options.model, options.out, judging.dataset, options, context);
   if (options.artifact === undefined) await rm(directory, { recursive: true, force: true });
   return {
     ...startReport("optimize", options, source, start),
     data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },
-    quantization: { ...quantization, layers },
+    quantization: describeQuantization(quantized, options.quantization, changed),
     ...(memory === undefined ? {} : { memory }),
     training: section,
     scores,

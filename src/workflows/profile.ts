@@ -11,13 +11,9 @@ import { profileInChild } from "../training/trainer/child-process.ts";
 import { defaultTrainOptions } from "../training/train-options.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import type { RunContext } from "./context.ts";
+import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import type { ProfileOptions } from "./options.ts";
-import {
-  describeQuantization,
-  prepareSource,
-  quantizationWarnings,
-  quantizePrepared,
-} from "./quantize-stage.ts";
+import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { withClasses } from "./open-data.ts";
 import { startReport } from "./start-report.ts";
 

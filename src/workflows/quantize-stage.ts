@@ -6,7 +6,6 @@ import { prepareModel } from "../passes/prepare.ts";
 import { computeState, observedTensors } from "../quantization/parameters.ts";
 import { planQuantization } from "../quantization/plan.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
-import type { QuantizationSection } from "../report/report-data.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import { openModelData, shapesFromData } from "./open-data.ts";
 import type { QuantizationChoices } from "./options.ts";
@@ -45,7 +44,7 @@ export async function prepareSource(path: string, spec: DataSpec, context: RunCo
 export async function quantizePrepared(
   prepared: Prepared,
   choices: QuantizationChoices,
-  options: RuntimeOptions,
+  { provider, threads }: RuntimeOptions,
   context: RunContext,
 ): Promise<Quantized> {
   const { logger, signal } = context;
@@ -58,50 +57,11 @@ export async function quantizePrepared(
     method: choices.calibration,
     formats,
     samples: choices.calibrationSamples,
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    ...(options.provider === undefined ? {} : { provider: options.provider }),
+    provider,
+    threads,
     logger,
     signal,
   });
   const state = computeState(prepared.model, plan, ranges);
   return { ...prepared, plan, state };
-}
-
-/** The report's section on quantization. */
-export function describeQuantization(
-  { plan, state, dataset }: Quantized,
-  choices: QuantizationChoices,
-): QuantizationSection {
-  return {
-    wbits: choices.wbits,
-    abits: choices.abits,
-    calibration: choices.calibration,
-    calibrationSamples: Math.min(choices.calibrationSamples, dataset.length),
-    weights: plan.weights.length,
-    activations: plan.activations.length,
-    layers: describeLayers(state),
-    float: plan.float,
-    dropped: plan.dropped.map(({ node, op, reason }) => ({ node, op, reason })),
-  };
-}
-
-/** One entry per quantized weight. */
-export function describeLayers(state: QuantizationState): QuantizationSection["layers"] {
-  return [...state.weights.values()].map(({ name, nodes, op, bits, shape, scale }) => ({
-    weight: name,
-    nodes,
-    op,
-    bits,
-    shape,
-    rows: scale.length,
-  }));
-}
-
-/** Warnings that follow from the values of the quantizers. */
-export function quantizationWarnings(state: QuantizationState): string[] {
-  const enlarged = [...state.weights.values()].filter(({ enlargedRows }) => enlargedRows.length > 0);
-  return enlarged.map(
-    ({ name, enlargedRows }) =>
-      `${enlargedRows.length} rows of "${name}" have an enlarged scale so that their int32 bias does not overflow.`,
-  );
 }

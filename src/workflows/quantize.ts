@@ -1,15 +1,11 @@
 import type { Report } from "../report/report-data.ts";
 import type { RunContext } from "./context.ts";
+import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import { auditDeployed, saveDeployed, verifyQuantized } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openJudgingData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
-import {
-  describeQuantization,
-  prepareSource,
-  quantizationWarnings,
-  quantizePrepared,
-} from "./quantize-stage.ts";
+import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { refuseOverwriting } from "./read-source.ts";
 import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";

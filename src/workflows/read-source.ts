@@ -5,10 +5,12 @@ import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { ModelInput } from "../data/model-input.ts";
 import { modelError, usageError } from "../errors.ts";
+import { requiredInputs } from "../ir/value-types.ts";
 import type { Model, Value } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { ModelSection } from "../report/report-data.ts";
+import { weightBytes } from "../runtime/open-model.ts";
 
 /** The model a command works on, as it is in its file. */
 export interface Source {
@@ -25,10 +27,7 @@ export async function readSource(path: string): Promise<Source> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   const { size } = await stat(path);
-  const weights = [...model.graph.initializers.values()].reduce(
-    (sum, { bytes }) => sum + bytes.byteLength,
-    0,
-  );
+  const weights = weightBytes(model);
   return { path, sha256: hash.digest("hex"), bytes: weights > size ? size + weights : size, model };
 }
 
@@ -41,18 +40,16 @@ export async function refuseOverwriting(source: string, out: string, option = "-
 
 /** The inputs that data must feed; initializers that are listed as inputs are left out. */
 export function dataInputs({ graph }: Model): ModelInput[] {
-  return graph.inputs
-    .filter(({ name }) => !graph.initializers.has(name))
-    .map(({ name, type }) => {
-      if (type?.kind === "tensor" && type.shape !== undefined)
-        return { name, dtype: type.dtype, shape: type.shape };
-      throw modelError(
-        "input-type",
-        "A model input must be a tensor of known rank",
-        `input "${name}"`,
-        "Export the model with input shapes.",
-      );
-    });
+  return requiredInputs(graph).map(({ name, type }) => {
+    if (type?.kind === "tensor" && type.shape !== undefined)
+      return { name, dtype: type.dtype, shape: type.shape };
+    throw modelError(
+      "input-type",
+      "A model input must be a tensor of known rank",
+      `input "${name}"`,
+      "Export the model with input shapes.",
+    );
+  });
 }
 
 /** The report's section on a model file. */

@@ -40,7 +40,7 @@ export async function scoreModels(
       const session = await openSession(contender.source, sessionOptionsOf(options));
       opened.push({ contender, session, tally: createTally(options.probabilities ?? false) });
     }
-    const batch = Math.min(...opened.map(({ session }) => fixedBatch(session) ?? options.batch));
+    const batch = Math.min(...opened.map(({ session }) => session.fixedBatch ?? options.batch));
     let done = 0;
     for await (const samples of batches(dataset, { batch })) {
       let reference: Float32Array | undefined;
@@ -60,14 +60,9 @@ export async function scoreModels(
   }
 }
 
-function fixedBatch(session: Session): number | undefined {
-  const first = session.inputs[0]?.shape[0];
-  return typeof first === "number" && first > 0 ? first : undefined;
-}
-
 /** Runs one batch; a model of fixed batch size gets a short batch filled up, and what that adds is cut off again. */
 async function runPadded(session: Session, batch: Batch, wanted: string | undefined): Promise<Tensor> {
-  const size = fixedBatch(session) ?? batch.size;
+  const size = session.fixedBatch ?? batch.size;
   const output = wanted ?? session.outputs[0]?.name ?? "";
   if (!session.outputs.some(({ name }) => name === output)) {
     throw dataError(

@@ -1,5 +1,6 @@
 import { dataError } from "../errors.ts";
 import type { Score } from "../report/report-data.ts";
+import { addNoise, decibelsOf, indexOfLargest } from "../tensor/agreement.ts";
 
 /** Adds up what a model's outputs are worth, batch by batch. */
 export interface Tally {
@@ -34,13 +35,14 @@ export function createTally(probabilities: boolean): Tally {
       const classifier = dims.length === 2 && width > 1;
       classes = classifier ? width : 0;
       sum.samples += size;
-      if (reference !== undefined) addNoise(sum, values, reference);
+      if (reference !== undefined) addNoise(sum, reference, values);
       if (!classifier) return;
       for (let row = 0; row < size; row++) {
         const scores = values.subarray(row * width, (row + 1) * width);
         if (reference !== undefined) {
           sum.compared++;
-          if (largest(scores) === largest(reference.subarray(row * width, (row + 1) * width))) sum.agreed++;
+          const [found, wanted] = [values, reference].map((all) => indexOfLargest(all, row * width, width));
+          if (found === wanted) sum.agreed++;
         }
         if (labels !== undefined) addLabelled(sum, scores, labels[row] as number, probabilities);
       }
@@ -50,22 +52,9 @@ export function createTally(probabilities: boolean): Tally {
       ...(sum.labelled > 0 ? { top1: sum.top1 / sum.labelled, loss: sum.loss / sum.labelled } : {}),
       ...(sum.labelled > 0 && classes > 5 ? { top5: sum.top5 / sum.labelled } : {}),
       ...(sum.compared > 0 ? { agreement: sum.agreed / sum.compared } : {}),
-      ...(sum.noise > 0 && sum.signal > 0 ? { sqnr: 10 * Math.log10(sum.signal / sum.noise) } : {}),
+      ...(sum.noise > 0 && sum.signal > 0 ? { sqnr: decibelsOf(sum) } : {}),
     }),
   };
-}
-
-function addNoise(
-  sum: { signal: number; noise: number },
-  values: Float32Array,
-  reference: Float32Array,
-): void {
-  for (let index = 0; index < values.length; index++) {
-    const expected = reference[index] as number;
-    const error = (values[index] as number) - expected;
-    sum.signal += expected * expected;
-    sum.noise += error * error;
-  }
 }
 
 function addLabelled(
@@ -96,11 +85,4 @@ function addLabelled(
 function logSumExp(scores: Float32Array): number {
   const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   return most + Math.log(scores.reduce((total, score) => total + Math.exp(score - most), 0));
-}
-
-function largest(scores: Float32Array): number {
-  let best = 0;
-  for (let index = 1; index < scores.length; index++)
-    if ((scores[index] as number) > (scores[best] as number)) best = index;
-  return best;
 }

@@ -1,7 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { environmentError } from "../errors.ts";
-import { writeFileAtomically } from "../onnx/index.ts";
+import { makeFolder, writeFileAtomically } from "../atomic-file.ts";
 
 /** Writes a text file whole or not at all. */
 export async function writeText(path: string, text: string): Promise<void> {
@@ -10,14 +8,5 @@ export async function writeText(path: string, text: string): Promise<void> {
 
 /** Makes the folder that `path` will lie in. */
 export async function makeFolderOf(path: string): Promise<void> {
-  const folder = dirname(path);
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw environmentError(
-      "write",
-      `The folder cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-      folder,
-      "Choose another place.",
-      error,
-    );
-  });
+  await makeFolder(dirname(path));
 }

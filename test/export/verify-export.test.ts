@@ -3,7 +3,8 @@ import { buildReference, bindParameters } from "../../src/export/reference-model
 import { exportModel } from "../../src/export/export-model.ts";
 import { verifyExport } from "../../src/export/verify-export.ts";
 import type { Emitter } from "../../src/ir/emit.ts";
-import { cloneModel, createValue } from "../../src/ir/graph.ts";
+import { cloneModel } from "../../src/ir/clone.ts";
+import { createValue } from "../../src/ir/graph.ts";
 import { floats, type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { version } from "../../src/version.ts";
 import { buildModel } from "../support/build-model.ts";
@@ -155,7 +156,7 @@ describe("export", () => {
       open.graph.inputs.push(createValue(name, tensor.dtype, tensor.dims));
     }
     open.graph.inputs.push(createValue("labels", "int64", ["N"]));
-    const bound = await bindParameters(open, parameters, ["y"]);
+    const bound = bindParameters(open, parameters, ["y"]);
     expect(bound.graph.inputs.map(({ name }) => name)).toEqual(["x"]);
     const { exported, plan, dataset } = done;
     expect((await verifyExport(exported.model, bound, plan, exported.state, dataset)).agreement).toBe(1);

@@ -1,16 +1,9 @@
 import { describe, expect, test } from "vitest";
-import {
-  float,
-  floatList,
-  graphAttribute,
-  int,
-  intList,
-  string,
-  tensorAttribute,
-} from "../../src/ir/attributes.ts";
+import { float, graphAttribute, int, intList, string, tensorAttribute } from "../../src/ir/attributes.ts";
 import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph } from "../../src/ir/graph.ts";
 import type { Model } from "../../src/ir/model.ts";
+import { createContext } from "../../src/passes/define-pass.ts";
 import { eliminateNoOps } from "../../src/passes/eliminate-no-ops.ts";
 import { extractConstants } from "../../src/passes/extract-constants.ts";
 import { fixDefaults } from "../../src/passes/fix-defaults.ts";
@@ -60,6 +53,29 @@ test("name-nodes: empty and repeated names, also in subgraphs", async () => {
   await checkPass({ pass: nameNodes, model, golden: "name-nodes", tolerance: 0 });
 });
 
+test("eliminate-no-ops: a Dropout stays whose mask only a branch reads", async () => {
+  const branch = (name: string): ReturnType<typeof createGraph> => {
+    const graph = createGraph(name);
+    graph.outputs = [{ name: `${name}.out`, type: undefined }];
+    new Emitter(graph).op("Not", ["mask"], {}, { outputs: [`${name}.out`] });
+    return graph;
+  };
+  const model = buildModel({
+    inputs: { x: [2], condition: ["bool"] },
+    outputs: ["y", "z"],
+    build(emit) {
+      emit.node("Dropout", ["x"], { outputs: ["kept", "mask"] });
+      emit.op("Relu", ["kept"], {}, out);
+      const branches = {
+        then_branch: graphAttribute(branch("then")),
+        else_branch: graphAttribute(branch("else")),
+      };
+      emit.op("If", ["condition"], branches, { outputs: ["z"] });
+    },
+  });
+  expect(await eliminateNoOps.run(model, createContext("eliminate-no-ops", []))).toBe(model);
+});
+
 test("fix-defaults: inputs with a default become constants", async () => {
   const model = buildModel({
     inputs: { x: [2, 3], w: [3, 3] },
@@ -87,7 +103,7 @@ test("extract-constants: every form of Constant", async () => {
       const parts = [
         emit.op("Constant", [], { value: tensorAttribute(floats([1, 2])) }),
         emit.op("Constant", [], { value_float: float(3) }),
-        emit.op("Constant", [], { value_floats: floatList([4, 5]) }),
+        emit.op("Constant", [], { value_floats: { type: "floats", value: [4, 5] } }),
         ...[{ value_int: int(6) }, { value_ints: intList([7, 8]) }].map((value) =>
           emit.op("Cast", [emit.op("Constant", [], value)], { to: 1 }),
         ),

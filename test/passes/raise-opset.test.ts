@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/errors.ts";
-import { float, floatList, graphAttribute, string } from "../../src/ir/attributes.ts";
+import { float, graphAttribute, string } from "../../src/ir/attributes.ts";
 import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph } from "../../src/ir/graph.ts";
 import type { Model } from "../../src/ir/model.ts";
@@ -120,7 +120,8 @@ const cases: Raise[] = [
     from: 7,
     to: 13,
     shape: ["N", 2, 3, 3],
-    build: (e) => void e.op("Upsample", ["x"], { mode: "nearest", scales: floatList([1, 1, 2, 3]) }, out),
+    build: (e) =>
+      void e.op("Upsample", ["x"], { mode: "nearest", scales: { type: "floats", value: [1, 1, 2, 3] } }, out),
   },
   {
     name: "upsample-linear",

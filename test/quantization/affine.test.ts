@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { affineOfRange, codeOf, roundHalfEven } from "../../src/tensor/affine.ts";
+import { affineOfRange, codeOf, roundHalfEven, roundToCode } from "../../src/tensor/affine.ts";
 
 const byte = { qmin: 0, qmax: 255, symmetric: false };
 
@@ -21,6 +21,10 @@ describe("affine arithmetic", () => {
       if (codeOf(x, { scale, zeroPoint: 0 }, byte) !== Math.min(255, product)) differing++;
     }
     expect(differing).toBeGreaterThan(0);
+  });
+
+  test("a fractional zero point becomes the nearest code", () => {
+    expect([3.5, 4.5, -0.7, 300].map((value) => roundToCode(value, byte))).toEqual([4, 4, 0, 255]);
   });
 
   test("a range is extended to zero, and zero is a code", () => {

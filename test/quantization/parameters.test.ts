@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cloneModel } from "../../src/ir/graph.ts";
+import { cloneModel } from "../../src/ir/clone.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Emitter } from "../../src/ir/emit.ts";
-import { cloneGraph, createGraph, createModel, createValue } from "../../src/ir/graph.ts";
+import { cloneGraph } from "../../src/ir/clone.ts";
+import { createGraph, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph } from "../../src/ir/model.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
 import { Session } from "../../src/runtime/session.ts";

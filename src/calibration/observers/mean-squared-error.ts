@@ -9,7 +9,7 @@ const fine = [-0.1, -0.05, 0, 0.05, 0.1];
 /** Samples whose errors are summed: the best range hardly depends on their number, the time does. */
 const searchSamples = 128;
 /** Shares of the lower end alone: the short tail of an activation function is often worth its codes. */
-const lower = [1, 0.7, 0.4];
+const lowerShares = [1, 0.7, 0.4];
 
 /**
  * The range that quantizes with the least sum of squared errors. First pass: the whole range, over all samples.
@@ -49,7 +49,7 @@ const refineLower =
   (best) =>
     search(format, [
       ...around(best, whole, ["min"]),
-      ...lower.map((share) => ({ min: share * whole.min, max: best.max })),
+      ...lowerShares.map((share) => ({ min: share * whole.min, max: best.max })),
     ]);
 
 /** `best` with the given ends moved by small shares of the whole range, never beyond it. */

@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { dataError } from "../../errors.ts";
+import { elementCount } from "../../tensor/tensor.ts";
 import { type ByteSource, openBytes, unreadable } from "../byte-source.ts";
 import type { ImageSource, RawImage } from "../image.ts";
 import type { DataSpec } from "../spec.ts";
@@ -108,7 +109,7 @@ async function readHeader(file: ByteSource): Promise<IdxHeader> {
     );
   }
   const dims = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const expected = offset + dims.reduce((product, dim) => product * dim, 1);
+  const expected = offset + elementCount(dims);
   if (file.size < expected) {
     throw dataError(
       "truncated",

@@ -1,4 +1,5 @@
-import { createValue, staticShape } from "../../ir/graph.ts";
+import { createValue } from "../../ir/graph.ts";
+import { staticShape } from "../../ir/value-types.ts";
 import type { Node } from "../../ir/model.ts";
 import type { FakeQuantizer } from "../../ops/fake-quantizer.ts";
 import { tensorOfBytes } from "../../tensor/tensor.ts";

@@ -1,5 +1,6 @@
 import { Emitter } from "../../ir/emit.ts";
-import { cloneGraph, createValue } from "../../ir/graph.ts";
+import { cloneGraph } from "../../ir/clone.ts";
+import { createValue } from "../../ir/graph.ts";
 import type { Graph } from "../../ir/model.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import { type IntegerBackward, reachName } from "./plan-backward.ts";

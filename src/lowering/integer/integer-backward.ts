@@ -1,7 +1,8 @@
 import { InternalError } from "../../errors.ts";
 import { intOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneGraph, indexGraph, type GraphIndex } from "../../ir/graph.ts";
+import { cloneGraph } from "../../ir/clone.ts";
+import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { elementCount, tensorOf, viewAs } from "../../tensor/tensor.ts";

@@ -1,5 +1,7 @@
 import { Emitter } from "../../ir/emit.ts";
-import { cloneGraph, indexGraph, staticShape, type GraphIndex, typeOf } from "../../ir/graph.ts";
+import { cloneGraph } from "../../ir/clone.ts";
+import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
+import { staticShape, typeOf } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { type FakeQuantizer, matchFakeQuantizer } from "../../ops/fake-quantizer.ts";
 import { GradientBuilder } from "../gradient-builder.ts";

@@ -1,5 +1,6 @@
 import { intOf } from "../../ir/attributes.ts";
-import { staticShape, type GraphIndex } from "../../ir/graph.ts";
+import { type GraphIndex } from "../../ir/graph.ts";
+import { staticShape } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 
 /** A quantized value as an integer kernel takes it: names of codes, scale and zero point. */

@@ -1,4 +1,5 @@
-import { indexGraph, staticShape, type GraphIndex } from "../../ir/graph.ts";
+import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
+import { staticShape } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { fitsCodes } from "./coded-data-grad.ts";

@@ -1,4 +1,4 @@
-import { cloneModel } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
 import { dropStaleInfo } from "../edit-graph.ts";
 import { definePass } from "../define-pass.ts";
 import { affineOf, isBatchNorm } from "./batch-norm.ts";

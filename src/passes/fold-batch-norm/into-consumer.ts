@@ -1,5 +1,5 @@
 import { floatOf, intOf, intsOf, stringOf } from "../../ir/attributes.ts";
-import { typeOf } from "../../ir/graph.ts";
+import { shapeOf } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { floats, type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { countUses, removeNode } from "../edit-graph.ts";
@@ -52,8 +52,7 @@ function inputPorts(graph: Graph, layer: Node, weight: Tensor): InputPorts | str
     return { axis: 1, groups: intOf(layer, "group", 1), outputs: first, outputOf: (outer) => outer };
   }
   if (layer.opType !== "Gemm" && layer.opType !== "MatMul") return `${layer.opType} comes after it`;
-  const type = typeOf(graph, layer.inputs[0] as string);
-  const rank = type?.kind === "tensor" ? type.shape?.length : undefined;
+  const rank = shapeOf(graph, layer.inputs[0])?.length;
   if (rank !== 2 || weight.dims.length !== 2 || intOf(layer, "transA", 0) === 1)
     return `"${layer.name}" does not take the channels as its columns`;
   if (intOf(layer, "transB", 0) === 1)

@@ -1,5 +1,5 @@
 import { floatOf, intOf } from "../../ir/attributes.ts";
-import { staticShape, typeOf } from "../../ir/graph.ts";
+import { shapeOf, staticShape } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { elementCount, floats } from "../../tensor/tensor.ts";
 import { countUses, removeNode } from "../edit-graph.ts";
@@ -47,8 +47,7 @@ function outputGrouping(graph: Graph, layer: Node): Grouping | string {
     case "Gemm":
       return { axis: intOf(layer, "transB", 0) === 1 ? 0 : 1, groups: 1 };
     case "MatMul": {
-      const type = typeOf(graph, layer.inputs[0] as string);
-      const rank = type?.kind === "tensor" ? type.shape?.length : undefined;
+      const rank = shapeOf(graph, layer.inputs[0])?.length;
       const weightRank = staticShape(graph, layer.inputs[1] as string)?.length;
       return rank === 2 && weightRank === 2
         ? { axis: 1, groups: 1 }

@@ -1,5 +1,7 @@
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createGraph, tensorType, typeOf } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { createNode, tensorType } from "../../ir/graph.ts";
+import { typeOf } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { floats } from "../../tensor/tensor.ts";
 import { replaceNode } from "../edit-graph.ts";
@@ -33,13 +35,19 @@ function lower(graph: Graph, norm: Node, { scale, shift }: Affine): string | und
   graph.initializers.set(gamma, floats(scale, dims));
   graph.initializers.set(beta, floats(shift, dims));
   const product = names.fresh(`${norm.name}.scaled`);
-  const replacement = new Emitter(createGraph(""));
-  replacement.node("Mul", [norm.inputs[0] as string, gamma], {
+  const scaled = createNode({
     name: names.fresh(`${norm.name}/Mul`),
+    opType: "Mul",
+    inputs: [norm.inputs[0] as string, gamma],
     outputs: [product],
   });
-  replacement.node("Add", [product, beta], { name: norm.name, outputs: [norm.outputs[0] as string] });
-  replaceNode(graph, norm, replacement.graph.nodes);
+  const shifted = createNode({
+    name: norm.name,
+    opType: "Add",
+    inputs: [product, beta],
+    outputs: [norm.outputs[0] as string],
+  });
+  replaceNode(graph, norm, [scaled, shifted]);
   graph.valueInfo.set(product, { name: product, type: tensorType(type.dtype, type.shape) });
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { Emitter } from "../../ir/emit.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
-import { countUses } from "../edit-graph.ts";
+import { countUses, setInput } from "../edit-graph.ts";
 
 /** A float32 constant, or undefined. */
 export function constantFloat(graph: Graph, name: string | undefined): Tensor | undefined {
@@ -24,8 +24,7 @@ export function setParameter(
   const uses = countUses(graph);
   const own = wanted.find((name) => graph.initializers.has(name) && (uses.get(name) ?? 0) <= 1);
   const name = own ?? new Emitter(graph).fresh(wanted[0] ?? `${node.name}.parameter`);
-  while (node.inputs.length < port) node.inputs.push("");
-  node.inputs[port] = name;
+  setInput(node, port, name);
   graph.initializers.set(name, tensor);
 }
 

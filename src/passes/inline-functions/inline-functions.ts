@@ -1,6 +1,7 @@
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createGraph, usedNames } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { createGraph, createNode } from "../../ir/graph.ts";
 import type { FunctionDef, Graph, Model, Node } from "../../ir/model.ts";
 import { definePass, type PassContext } from "../define-pass.ts";
 import { replaceNode } from "../edit-graph.ts";
@@ -16,14 +17,7 @@ export const inlineFunctions = definePass({
     if (model.functions.length === 0) return model;
     const result = cloneModel(model);
     const functions = new Map(model.functions.map((definition) => [keyOf(definition), definition]));
-    const used = usedNames(result.graph);
-    const fresh = (hint: string): string => {
-      let name = hint;
-      for (let number = 1; used.has(name); number++) name = `${hint}_${number}`;
-      used.add(name);
-      return name;
-    };
-    inlineCalls(result.graph, { model: result, functions, fresh, context });
+    inlineCalls(result.graph, { model: result, functions, names: new Emitter(result.graph), context });
     dropUncalled(result);
     const unchanged =
       result.functions.length === model.functions.length &&
@@ -35,7 +29,8 @@ export const inlineFunctions = definePass({
 interface Inliner {
   model: Model;
   functions: ReadonlyMap<string, FunctionDef>;
-  fresh: (hint: string) => string;
+  /** Makes names that are fresh in the model's graph, subgraphs included. */
+  names: Emitter;
   context: PassContext;
 }
 
@@ -75,30 +70,33 @@ function reasonToKeep(definition: FunctionDef, model: Model, open: readonly stri
 }
 
 /** The body of one call. Outputs that the body merely passes on get an Identity. */
-function expand(call: Node, definition: FunctionDef, { model, fresh }: Inliner): Node[] {
+function expand(call: Node, definition: FunctionDef, { model, names }: Inliner): Node[] {
   for (const [domain, version] of definition.opsets)
     if (!model.opsets.has(domain)) model.opsets.set(domain, version);
-  const names = new Map<string, string>([["", ""]]);
-  definition.inputs.forEach((name, i) => names.set(name, call.inputs[i] ?? ""));
-  const passed = new Emitter(createGraph(""));
+  const renamed = new Map<string, string>([["", ""]]);
+  definition.inputs.forEach((name, i) => renamed.set(name, call.inputs[i] ?? ""));
+  const passed: Node[] = [];
   definition.outputs.forEach((name, i) => {
     const wanted = call.outputs[i] ?? "";
     if (wanted === "") return;
-    const source = names.get(name);
-    if (source === undefined) names.set(name, wanted);
-    else passed.node("Identity", [source], { name: fresh(`${call.name}/Identity`), outputs: [wanted] });
+    const source = renamed.get(name);
+    if (source === undefined) renamed.set(name, wanted);
+    else passed.push(identity(names.fresh(`${call.name}/Identity`), source, wanted));
   });
   const rename = (name: string): string => {
-    const known = names.get(name);
+    const known = renamed.get(name);
     if (known !== undefined) return known;
-    const made = fresh(`${call.name}/${name}`);
-    names.set(name, made);
+    const made = names.fresh(`${call.name}/${name}`);
+    renamed.set(name, made);
     return made;
   };
-  const nameNode = (name: string): string => fresh(`${call.name}/${name}`);
+  const nameNode = (name: string): string => names.fresh(`${call.name}/${name}`);
   const attributes = boundAttributes(definition, call);
-  return [...instantiate(definition.nodes, { attributes, rename, nameNode }), ...passed.graph.nodes];
+  return [...instantiate(definition.nodes, { attributes, rename, nameNode }), ...passed];
 }
+
+const identity = (name: string, input: string, output: string): Node =>
+  createNode({ name, opType: "Identity", inputs: [input], outputs: [output] });
 
 /** Forgets functions that nothing calls any more, and domains that held nothing else. */
 function dropUncalled(model: Model): void {

@@ -1,4 +1,4 @@
-import { typeOf } from "../../ir/graph.ts";
+import { typeOf } from "../../ir/value-types.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 
 const inlined = /^_inlfunc_(?:IfTrue_|IfFalse_)?([A-Za-z0-9]+)_/;

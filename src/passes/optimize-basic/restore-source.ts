@@ -1,7 +1,7 @@
-import { cloneModel } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { orderNodes } from "./order-nodes.ts";
+import { inSourceOrder } from "./in-source-order.ts";
 import { dropStaleInfo, replaceReads } from "../edit-graph.ts";
 
 /**
@@ -16,8 +16,8 @@ export function restoreSource(source: Model, optimized: Model): Model {
   graph.nodes = optimized.graph.nodes;
   const constants = new Map(optimized.graph.initializers);
   restoreNames(graph, source.graph, constants);
-  graph.nodes = orderNodes(restoreNodes(graph.nodes, source.graph), source.graph);
-  graph.initializers = inSourceOrder(graph, source.graph, constants);
+  graph.nodes = inSourceOrder(restoreNodes(graph.nodes, source.graph), source.graph);
+  graph.initializers = orderConstants(graph, source.graph, constants);
   if (sameGraph(source.graph, graph)) return source;
   dropStaleInfo(graph);
   return result;
@@ -55,7 +55,7 @@ function restoreNames(graph: Graph, source: Graph, constants: Map<string, Tensor
 }
 
 /** Constants of the source first, in its order and as the very tensors they were where equal; then new ones. */
-function inSourceOrder(graph: Graph, source: Graph, constants: Map<string, Tensor>): Map<string, Tensor> {
+function orderConstants(graph: Graph, source: Graph, constants: Map<string, Tensor>): Map<string, Tensor> {
   const ordered = new Map<string, Tensor>();
   const place = (name: string): void => {
     const tensor = constants.get(name);

@@ -1,6 +1,7 @@
 import { floatOf, intOf, intsOf } from "../../ir/attributes.ts";
 import { ints, scalar } from "../../tensor/tensor.ts";
-import { isRead, type RaiseRule, setInput } from "./rule.ts";
+import { isRead, setInput } from "../edit-graph.ts";
+import type { RaiseRule } from "./rule.ts";
 
 /** Attribute `attribute`, a list of integers, becomes input `port`; absent stays absent. */
 export function listToInput(attribute: string, port: number): RaiseRule {

@@ -1,5 +1,6 @@
 import { int, intOf, intsOf, string, stringOf } from "../../ir/attributes.ts";
-import { isRead, type RaiseRule } from "./rule.ts";
+import { isRead } from "../edit-graph.ts";
+import type { RaiseRule } from "./rule.ts";
 
 /** BatchNormalization 9: `spatial` went; it normalises per channel. */
 export const batchNormSpatial: RaiseRule = (node) => {

@@ -1,8 +1,10 @@
 import { unsupportedError } from "../../errors.ts";
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createGraph, typeOf } from "../../ir/graph.ts";
-import type { Graph, Node, TensorValueType } from "../../ir/model.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { createNode, irVersionFor } from "../../ir/graph.ts";
+import { shapeOf } from "../../ir/value-types.ts";
+import type { Dim, Graph, Node } from "../../ir/model.ts";
 import { definePass, type Pass } from "../define-pass.ts";
 import { dropStaleInfo } from "../edit-graph.ts";
 import type { RaiseContext } from "./rule.ts";
@@ -37,18 +39,10 @@ export function raiseOpset(target: number): Pass {
   });
 }
 
-/** The first IR version whose files may use `opset`. */
-export function irVersionFor(opset: number): number {
-  return opset >= 21 ? 10 : opset >= 19 ? 9 : 8;
-}
+type ShapeLookup = (name: string) => readonly Dim[] | undefined;
 
-type TypeLookup = (name: string) => TensorValueType | undefined;
-
-function raiseGraph(graph: Graph, from: number, to: number, outer: TypeLookup): string[] {
-  const lookup: TypeLookup = (name) => {
-    const type = typeOf(graph, name);
-    return type?.kind === "tensor" ? type : outer(name);
-  };
+function raiseGraph(graph: Graph, from: number, to: number, outer: ShapeLookup): string[] {
+  const lookup: ShapeLookup = (name) => shapeOf(graph, name) ?? outer(name);
   const failures = graph.nodes.flatMap(subgraphsOf).flatMap((inner) => raiseGraph(inner, from, to, lookup));
   const context = createRaiseContext(graph, lookup);
   for (let version = from + 1; version <= to; version++) {
@@ -68,7 +62,7 @@ function ruleFor(
   return Object.hasOwn(raiseRules, opType) ? raiseRules[opType]?.[version] : undefined;
 }
 
-function createRaiseContext(graph: Graph, lookup: TypeLookup): RaiseContext {
+function createRaiseContext(graph: Graph, lookup: ShapeLookup): RaiseContext {
   const emit = new Emitter(graph);
   const make = (
     node: Node,
@@ -76,15 +70,12 @@ function createRaiseContext(graph: Graph, lookup: TypeLookup): RaiseContext {
     inputs: readonly string[],
     attributes: Record<string, number>,
     output: string,
-  ): Node => {
-    const made = new Emitter(createGraph(""));
-    made.node(opType, inputs, { attributes, outputs: [output], name: emit.fresh(`${node.name}/${opType}`) });
-    return made.graph.nodes[0] as Node;
-  };
+  ): Node =>
+    createNode({ name: emit.fresh(`${node.name}/${opType}`), opType, inputs, outputs: [output], attributes });
   return {
     graph,
     emit,
-    typeOf: (name) => (name === undefined ? undefined : lookup(name)),
+    shapeOf: lookup,
     insertBefore(node, opType, inputs, attributes = {}) {
       const output = emit.fresh(`${node.outputs[0]}.${opType.toLowerCase()}`);
       graph.nodes.splice(graph.nodes.indexOf(node), 0, make(node, opType, inputs, attributes, output));

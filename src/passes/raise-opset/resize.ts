@@ -1,6 +1,7 @@
 import { string, stringOf } from "../../ir/attributes.ts";
 import { floats, toNumbers } from "../../tensor/tensor.ts";
-import { type RaiseContext, type RaiseRule, setInput } from "./rule.ts";
+import { setInput } from "../edit-graph.ts";
+import type { RaiseContext, RaiseRule } from "./rule.ts";
 
 /** Upsample 9: `scales` becomes an input. */
 export const upsampleScales: RaiseRule = (node, { emit }) => {

@@ -8,7 +8,7 @@ import type { RaiseRule } from "./rule.ts";
  */
 export const softmax: RaiseRule = (node, context) => {
   const input = node.inputs[0] as string;
-  const shape = context.typeOf(input)?.shape;
+  const shape = context.shapeOf(input);
   if (shape === undefined) return "the rank of its input is unknown";
   const given = intOf(node, "axis", 1);
   const axis = given < 0 ? given + shape.length : given;

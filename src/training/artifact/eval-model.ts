@@ -1,4 +1,5 @@
-import { cloneModel, usesContribOps } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { usesContribOps } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { dropUnused } from "../../passes/remove-unused.ts";

@@ -1,7 +1,8 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { environmentError, modelError } from "../../errors.ts";
-import { loadModel, saveModel, writeFileAtomically } from "../../onnx/index.ts";
+import { makeFolder, writeFileAtomically } from "../../atomic-file.ts";
+import { modelError } from "../../errors.ts";
+import { loadModel, saveModel } from "../../onnx/index.ts";
 import type { Artifact } from "../artifact.ts";
 import { loadSafetensors, saveSafetensors } from "../checkpoint/files.ts";
 import { artifactFiles, type Manifest, parseManifest } from "./manifest.ts";
@@ -11,15 +12,7 @@ import { artifactFiles, type Manifest, parseManifest } from "./manifest.ts";
  * with a manifest is complete. Throws a UserError when the disk is full or the folder may not be written.
  */
 export async function writeArtifact(artifact: Artifact, directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
-    throw environmentError(
-      "write",
-      `The folder cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-      directory,
-      "Choose another folder.",
-      error,
-    );
-  });
+  await makeFolder(directory);
   const at = (name: string): string => join(directory, name);
   await saveModel(artifact.trainingModel, at(artifactFiles.trainingModel));
   await saveModel(artifact.evalModel, at(artifactFiles.evalModel));

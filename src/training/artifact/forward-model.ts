@@ -1,7 +1,10 @@
 import { modelError } from "../../errors.ts";
-import { cloneModel, staticShape, usedNames } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { usedNames } from "../../ir/graph.ts";
+import { staticShape } from "../../ir/value-types.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import { insertQuantizers } from "../../quantization/insert.ts";
+import { unsharedBiases } from "../../quantization/snap-biases.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
 import { attachLoss, type Loss } from "../losses/attach-loss.ts";
 import type { LossTarget } from "../losses/ports.ts";
@@ -64,12 +67,10 @@ export function heldBiases(
   state: QuantizationState,
   integer: (node: string) => boolean = () => false,
 ): HeldBias[] {
-  const readers = new Map<string, number>();
-  for (const { name } of state.biases) readers.set(name, (readers.get(name) ?? 0) + 1);
-  return state.biases.flatMap(({ name, node, weight, activation }) => {
+  return unsharedBiases(state).flatMap(({ name, node, weight, activation }) => {
     const [count = 0, ...more] = staticShape(graph, name) ?? [];
     const fits = more.length === 0 && count === state.weights.get(weight)?.scale.length;
-    if (!fits || readers.get(name) !== 1 || integer(node)) return [];
+    if (!fits || integer(node)) return [];
     const { scale: activationScale } = activationNames(activation);
     return [{ bias: name, activationScale, weightScale: weightNames(weight).scale }];
   });

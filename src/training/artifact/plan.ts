@@ -5,7 +5,7 @@ import type {
   QuantizedActivation,
   QuantizedWeight,
 } from "../../quantization/types.ts";
-import { roundHalfEven } from "../../tensor/affine.ts";
+import { roundToCode } from "../../tensor/affine.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { stateNumber, stateTensor } from "../state.ts";
 import type { Manifest } from "./manifest.ts";
@@ -60,8 +60,7 @@ export function quantizationStateOf(
   const activations = new Map<string, QuantizedActivation>();
   for (const { name, qmin, qmax, scale, zeroPoint } of manifest.activations) {
     const planned = activationPlans.get(name);
-    const rounded = roundHalfEven(stateNumber(tensors, zeroPoint));
-    const code = Math.min(Math.max(rounded, qmin), qmax);
+    const code = roundToCode(stateNumber(tensors, zeroPoint), { qmin, qmax });
     if (planned !== undefined)
       activations.set(name, { ...planned, qmin, qmax, scale: stateNumber(tensors, scale), zeroPoint: code });
   }

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
+import { writeFileAtomically } from "../../atomic-file.ts";
 import { modelError } from "../../errors.ts";
-import { writeFileAtomically } from "../../onnx/index.ts";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
 
 /** Writes tensors and metadata, whole or not at all. Throws a UserError when the disk is full or the path not writable. */

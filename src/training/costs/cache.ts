@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { makeFolder, writeFileAtomically } from "../../atomic-file.ts";
 import { runtimeVersion } from "../../runtime/session.ts";
 import type { StepCosts } from "../freezing/budget.ts";
 
@@ -85,10 +86,8 @@ async function readKept<T>(folder: string | null, name: string, form: z.ZodType<
 /** Keeps a value for the next time, if that can be: times are never worth a failed run. */
 async function keep(folder: string | null, name: string, value: unknown): Promise<void> {
   if (folder === null) return;
-  const file = join(folder, `${name}.json`);
-  const whole = `${file}.${process.pid}`;
-  await mkdir(folder, { recursive: true })
-    .then(() => writeFile(whole, JSON.stringify(value)))
-    .then(() => rename(whole, file))
+  const text = JSON.stringify(value);
+  await makeFolder(folder)
+    .then(() => writeFileAtomically(join(folder, `${name}.json`), (handle) => handle.writeFile(text)))
     .catch(() => undefined);
 }

@@ -1,5 +1,6 @@
 import { modelError } from "../../errors.ts";
-import { indexGraph, typeOf } from "../../ir/graph.ts";
+import { indexGraph } from "../../ir/graph.ts";
+import { typeOf } from "../../ir/value-types.ts";
 import type { Graph } from "../../ir/model.ts";
 import type { LossOutput } from "./ports.ts";
 

@@ -1,6 +1,8 @@
 import { intOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { cloneModel, createValue, typeOf } from "../../ir/graph.ts";
+import { cloneModel } from "../../ir/clone.ts";
+import { createValue } from "../../ir/graph.ts";
+import { typeOf } from "../../ir/value-types.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import { dropUnused } from "../../passes/remove-unused.ts";
 import { withSession } from "../../runtime/open-model.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { open, realpath, rename, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, realpath, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
-import { environmentError, UserError } from "../errors.ts";
+import { environmentError, UserError } from "./errors.ts";
 
 /** A file being written beside its destination; nothing appears under its name before `commit`. */
 export interface PendingFile {
@@ -53,6 +53,19 @@ export async function writeFileAtomically(
   } finally {
     await pending.discard();
   }
+}
+
+/** Makes a folder and those above it, where they are missing. Throws environment/write when that is not possible. */
+export async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw environmentError(
+      "write",
+      `The folder cannot be made: ${error instanceof Error ? error.message : String(error)}`,
+      folder,
+      "Choose another folder.",
+      error,
+    );
+  });
 }
 
 /** A failed write as an error with a remedy; errors that already have one pass. */

@@ -5,7 +5,7 @@ import type { Graph, Node } from "../../ir/model.ts";
  * `nodes` in an order in which every value is made before it is read, as close to the source's order as that
  * allows: a node stands where the source node of its name, or the one that made its first output, stood.
  */
-export function orderNodes(nodes: readonly Node[], source: Graph): Node[] {
+export function inSourceOrder(nodes: readonly Node[], source: Graph): Node[] {
   const byName = new Map(source.nodes.map((node, index) => [node.name, index]));
   const byOutput = new Map(source.nodes.flatMap((node, index) => node.outputs.map((name) => [name, index])));
   const place = (node: Node): number =>
