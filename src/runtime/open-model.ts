@@ -28,6 +28,21 @@ export async function withSession<T>(
   }
 }
 
+/** The same with a session on each of several models. */
+export async function withSessions<T>(
+  models: readonly ModelSource[],
+  options: SessionOptions,
+  work: (sessions: readonly Session[]) => Promise<T>,
+): Promise<T> {
+  const sessions: Session[] = [];
+  try {
+    for (const model of models) sessions.push(await openSession(model, options));
+    return await work(sessions);
+  } finally {
+    for (const session of sessions) await session.release();
+  }
+}
+
 /**
  * Opens a session on a graph, bytes or a file. A graph whose weights do not fit into one protobuf message
  * (2 GB) goes through a temporary file with external data, removed once it is loaded. Release the session.

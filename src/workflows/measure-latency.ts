@@ -1,6 +1,6 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Report } from "../report/report-data.ts";
-import { type ModelSource, openSession } from "../runtime/open-model.ts";
+import { type ModelSource, withSessions } from "../runtime/open-model.ts";
 import type { Session } from "../runtime/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breathe, type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
@@ -20,24 +20,15 @@ export async function measureLatency(
   options: RuntimeOptions,
   context: RunContext,
 ): Promise<NonNullable<Report["latency"]>> {
-  const sessions: Session[] = [];
-  try {
-    for (const source of [float, quantized])
-      sessions.push(await openSession(source, sessionOptionsOf(options)));
+  return withSessions([float, quantized], sessionOptionsOf(options), async (sessions) => {
     const batch = sessions[0]?.fixedBatch ?? 1;
     const { inputs } = await dataset.read(
       Array.from({ length: batch }, (_, index) => index % dataset.length),
     );
     const [floatMs = NaN, quantizedMs = NaN] = await timeInTurn(sessions, inputs, context.signal);
-    return {
-      batch,
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
-      floatMs,
-      quantizedMs,
-    };
-  } finally {
-    for (const session of sessions) await session.release();
-  }
+    const { threads } = options;
+    return { batch, ...(threads === undefined ? {} : { threads }), floatMs, quantizedMs };
+  });
 }
 
 async function timeInTurn(

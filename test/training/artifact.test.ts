@@ -136,6 +136,11 @@ test("the plan and the state come back out of manifest and checkpoint", () => {
   expect([...parameters.keys()].sort()).toEqual(["depth.bias", "head.bias", "point.bias", "stem.bias"]);
 });
 
+test("flops: bounds on the codes of the input hide nothing", async () => {
+  const narrow = await tinyArtifact({ wbits: 4, abits: 4 });
+  expect(narrow.manifest.flops).toEqual(artifact.manifest.flops);
+});
+
 test("flops: the forward counts each convolution and product once, a row its share", () => {
   const { flops } = artifact.manifest;
   const stem = 2 * 16 * 8 * 64 * 9;

@@ -29,13 +29,16 @@ export function countTrainingFlops(graph: Graph, state: QuantizationState): Mani
   return { forward, backwardData, backwardWeightFull, backwardWeightPerRow };
 }
 
-/** The value before quantizers: what the model itself calls it. */
+/** The value before quantizers, and the bounds that some have on their codes: what the model itself calls it. */
 function sourceOf(producer: ReadonlyMap<string, Node>, name: string): string {
-  let value = name;
+  let [value, coded] = [name, false];
   for (;;) {
     const node = producer.get(value);
-    const carries = node?.opType === "DequantizeLinear" || node?.opType === "QuantizeLinear";
+    const { opType = "" } = node ?? {};
+    const carries =
+      opType === "DequantizeLinear" || (coded && (opType === "Clip" || opType === "QuantizeLinear"));
     if (node === undefined || !carries) return value;
+    coded = opType !== "QuantizeLinear";
     value = node.inputs[0] as string;
   }
 }

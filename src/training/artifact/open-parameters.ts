@@ -1,7 +1,6 @@
 import { InternalError } from "../../errors.ts";
-import { createValue } from "../../ir/graph.ts";
+import { createNode, createValue, type NodeFields } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
-import { attributesOf } from "../../ir/attributes.ts";
 import { scalar } from "../../tensor/tensor.ts";
 import { dataTypes } from "../../tensor/data-type.ts";
 
@@ -53,7 +52,7 @@ function roundedZeroPoint(graph: Graph, zeroPoint: OpenZeroPoint, type: number):
   return [
     plainNode("Round", [input], `${input}.rounded`),
     plainNode("Clip", [`${input}.rounded`, bound(zeroPoint.qmin), bound(zeroPoint.qmax)], `${input}.clipped`),
-    { ...plainNode("Cast", [`${input}.clipped`], codes), attributes: attributesOf({ to: type }) },
+    plainNode("Cast", [`${input}.clipped`], codes, { to: type }),
   ];
 }
 
@@ -82,16 +81,9 @@ export function holdBiases(graph: Graph, biases: readonly HeldBias[]): void {
   );
 }
 
-function plainNode(opType: string, inputs: string[], output: string): Node {
-  return {
-    name: `${output}/${opType}`,
-    opType,
-    domain: "",
-    overload: "",
-    inputs,
-    outputs: [output],
-    attributes: new Map(),
-    docString: "",
-    metadata: new Map(),
-  };
-}
+const plainNode = (
+  opType: string,
+  inputs: string[],
+  output: string,
+  attributes: NodeFields["attributes"] = {},
+): Node => createNode({ name: `${output}/${opType}`, opType, inputs, outputs: [output], attributes });

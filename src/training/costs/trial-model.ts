@@ -1,4 +1,4 @@
-import { createGraph, createModel, createValue } from "../../ir/graph.ts";
+import { createGraph, createModel, createNode, createValue } from "../../ir/graph.ts";
 import type { Model, Node } from "../../ir/model.ts";
 import type { Forms } from "../../lowering/forms.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
@@ -21,10 +21,12 @@ export function trialModel(node: Node, forms: Forms, { opset, portable }: TrialT
   );
   graph.nodes = [
     node,
-    {
-      ...{ name: "sum", opType: "ReduceSum", domain: "", overload: "", inputs: [node.outputs[0] as string] },
-      ...{ outputs: ["trial.sum"], attributes: new Map(), docString: "", metadata: new Map() },
-    },
+    createNode({
+      name: "sum",
+      opType: "ReduceSum",
+      inputs: node.outputs.slice(0, 1),
+      outputs: ["trial.sum"],
+    }),
   ];
   graph.outputs = [createValue("trial.sum", "float32", undefined)];
   const lowered = lowerGradientNodes(graph, { portable, forms });

@@ -1,7 +1,7 @@
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
-import { openSession } from "../../runtime/open-model.ts";
-import type { Session, SessionOptions } from "../../runtime/session.ts";
+import { withSessions } from "../../runtime/open-model.ts";
+import type { SessionOptions } from "../../runtime/session.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { feedsFor } from "../state.ts";
 import { variantsOf } from "./form-variants.ts";
@@ -65,15 +65,13 @@ async function tryNode(
 }
 
 /** Shortest milliseconds of each model, run in turn. */
-async function race(
+function race(
   models: readonly Model[],
   feeds: Record<string, Tensor>,
   flushed: Float32Array,
   options: TrialOptions,
 ): Promise<number[]> {
-  const sessions: Session[] = [];
-  try {
-    for (const model of models) sessions.push(await openSession(model, options.session));
+  return withSessions(models, options.session, async (sessions) => {
     const times = models.map(() => Infinity);
     for (let round = 0; round <= rounds; round++) {
       for (const [index, session] of sessions.entries()) {
@@ -84,7 +82,5 @@ async function race(
       }
     }
     return times;
-  } finally {
-    for (const session of sessions) await session.release();
-  }
+  });
 }

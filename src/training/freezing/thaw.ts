@@ -1,4 +1,4 @@
-import { roundHalfEven } from "../../tensor/affine.ts";
+import { codeOf } from "../../tensor/affine.ts";
 import { rowLayout } from "../../tensor/rows.ts";
 
 /** A weight's codes and scales, and the float weight it was made from where that is known. */
@@ -28,13 +28,8 @@ export function thawRow(source: ThawSource, row: number, target: Float32Array, s
     for (let i = from; i < from + inner; i++) {
       const code = source.codes[i] as number;
       const original = source.float?.[i];
-      const keeps = original !== undefined && encode(original, scale, source.qmin, source.qmax) === code;
+      const keeps = original !== undefined && codeOf(original, { scale, zeroPoint: 0 }, source) === code;
       target[at++] = keeps ? Math.min(Math.max(original, low), high) : code * scale;
     }
   }
-}
-
-/** clip(round_half_even(value / scale), qmin, qmax), in float32 as ONNX does it. */
-function encode(value: number, scale: number, qmin: number, qmax: number): number {
-  return Math.min(Math.max(roundHalfEven(Math.fround(value / scale)), qmin), qmax);
 }
