@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadModel } from "../../src/onnx/index.ts";
 import { artifactFiles } from "../../src/training/artifact/manifest.ts";
-import type { StepCosts } from "../../src/training/freezing/budget.ts";
+import type { StepCosts } from "../../src/training/freezing/selection.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { feedsFor } from "../../src/training/state.ts";
 import { Advisor, probeBatches } from "../../src/training/trainer/advisor.ts";

@@ -6,7 +6,7 @@ import { isFloat, type DataType } from "../tensor/data-type.ts";
 import { toNumbers, type Tensor } from "../tensor/tensor.ts";
 import { matchFakeQuantizer, type FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { StandIn } from "../lowering/integer/stand-in.ts";
-import type { TrainedWeight, TypedValue } from "./rule.ts";
+import type { TrainedWeight, TypedValue } from "./typed-value.ts";
 
 /** The weights whose rows train, as `differentiate` is told of them. */
 export interface WeightRequest {

@@ -1,7 +1,7 @@
 import { InternalError } from "../errors.ts";
 import { channelDot, channelSum } from "../lowering/channel-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
-import type { TypedValue } from "./rule.ts";
+import type { TypedValue } from "./typed-value.ts";
 
 /** Emits <g, v> of one contribution g to the gradient of v, for less than the product and its sum. */
 export type Dot = () => string;

@@ -1,31 +1,13 @@
 import type { Tensor } from "../tensor/tensor.ts";
-import type { DataType } from "../tensor/data-type.ts";
 import type { Node } from "../ir/model.ts";
 import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { DequantizedWeight } from "./forward-graph.ts";
 import type { Dot } from "./gradient-sums.ts";
+import type { TrainedWeight, TypedValue } from "./typed-value.ts";
+
+export type { TrainedWeight, TypedValue } from "./typed-value.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { StandIn } from "../lowering/integer/stand-in.ts";
-
-/** A value of the forward graph with its static type. */
-export interface TypedValue {
-  name: string;
-  dtype: DataType;
-  shape: readonly number[];
-}
-
-/** A quantized weight as an operator sees it that reads its dequantized value. */
-export interface TrainedWeight {
-  /** The dequantized weight: the output of its DequantizeLinear. */
-  value: string;
-  codes: string;
-  scale: string;
-  /** Axis of the rows in the weight's shape; undefined when the scale is one number for the whole weight. */
-  axis: number | undefined;
-  /** int64 [R], the rows whose gradient is wanted; undefined when the codes do not train. */
-  rows: string | undefined;
-  wantsScale: boolean;
-}
 
 /** What a gradient rule sees of its node. Slots are the node's inputs; a fake quantizer's are x, scale, zero point. */
 export interface RuleContext {

@@ -16,6 +16,7 @@ import { countTrainingFlops } from "./artifact/count-flops.ts";
 import { buildForwardModel, trainsZeroPoint } from "./artifact/forward-model.ts";
 import { encodePlan } from "./artifact/plan.ts";
 import { initialState, startState } from "./artifact/initial-state.ts";
+import type { Artifact } from "./artifact/files.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
 import type { Arithmetic, FormTrials, TrainingTrials } from "./artifact/forward-candidate.ts";
@@ -27,18 +28,7 @@ import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/opt
 import { activationNames } from "./names.ts";
 import type { TrainingState } from "./state.ts";
 
-export { readArtifact, writeArtifact } from "./artifact/files.ts";
-
-/** A training artifact in memory; {@link writeArtifact} stores it as a directory. */
-export interface Artifact {
-  manifest: Manifest;
-  trainingModel: Model;
-  evalModel: Model;
-  optimizerModel: Model;
-  /** The prepared float model. */
-  floatModel: Model;
-  checkpoint: TrainingState;
-}
+export { type Artifact, readArtifact, writeArtifact } from "./artifact/files.ts";
 
 export interface BuildArtifactOptions {
   /** The prepared float model. */

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { ints, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { importanceMetrics } from "../../src/training/freezing/importance.ts";
-import { type Candidate, selectionModes } from "../../src/training/freezing/modes.ts";
+import { selectionModes } from "../../src/training/freezing/modes.ts";
+import type { Candidate } from "../../src/training/freezing/selection.ts";
 import {
   defaultFreezingOptions,
   type FreezableWeight,

@@ -2,10 +2,22 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, writeFileAtomically } from "../../atomic-file.ts";
 import { modelError } from "../../errors.ts";
+import type { Model } from "../../ir/model.ts";
 import { loadModel, saveModel } from "../../onnx/index.ts";
-import type { Artifact } from "../artifact.ts";
 import { loadSafetensors, saveSafetensors } from "../checkpoint/files.ts";
+import type { TrainingState } from "../state.ts";
 import { artifactFiles, type Manifest, parseManifest } from "./manifest.ts";
+
+/** A training artifact in memory; {@link writeArtifact} stores it as a directory. */
+export interface Artifact {
+  manifest: Manifest;
+  trainingModel: Model;
+  evalModel: Model;
+  optimizerModel: Model;
+  /** The prepared float model. */
+  floatModel: Model;
+  checkpoint: TrainingState;
+}
 
 /**
  * Stores an artifact as a directory, which is made when missing. The manifest comes last, so that a directory

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { makeFolder, writeFileAtomically } from "../../atomic-file.ts";
 import { runtimeVersion } from "../../runtime/session.ts";
-import type { StepCosts } from "../freezing/budget.ts";
+import type { StepCosts } from "../freezing/selection.ts";
 
 /** {@link StepCosts} as they are stored. */
 export const stepCostsSchema = z.object({

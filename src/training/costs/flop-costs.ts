@@ -1,7 +1,7 @@
 import type { Graph } from "../../ir/model.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { trainedPositions } from "../artifact/train-from.ts";
-import type { StepCosts } from "../freezing/budget.ts";
+import type { StepCosts } from "../freezing/selection.ts";
 
 /** What the parts of a backward should take by their operations alone, in operations: for an estimate before anything ran. */
 export function flopCosts(graph: Graph, manifest: Manifest): StepCosts {

@@ -7,7 +7,7 @@ import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
-import type { StepCosts } from "../freezing/budget.ts";
+import type { StepCosts } from "../freezing/selection.ts";
 import { feedsFor } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { openTraining, sessionOptions } from "../trainer/graphs.ts";

@@ -3,7 +3,7 @@ import type { Graph } from "../../ir/model.ts";
 import type { KernelTime } from "../../runtime/read-profile.ts";
 import { trainedInputs, trainedPositions } from "../artifact/train-from.ts";
 import type { Manifest } from "../artifact/manifest.ts";
-import type { StepCosts, WeightCost } from "../freezing/budget.ts";
+import type { StepCosts, WeightCost } from "../freezing/selection.ts";
 
 /** Kernel times of runs of the training graph with so many rows of every weight trained. */
 export interface MeasuredRuns {

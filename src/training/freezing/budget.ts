@@ -1,29 +1,4 @@
-import type { Candidate, Selection } from "./modes.ts";
-
-/**
- * What the parts of a training step take, all in one unit: milliseconds where they were measured on this machine, operations
- * where they are estimated.
- */
-export interface StepCosts {
-  /** The forward, up to the loss. */
-  forward: number;
-  /** The whole backward with every row trained. */
-  full: number;
-  /** Place of every scale, zero point and float parameter in the order of the forward, by its name in the state. */
-  positions: Readonly<Record<string, number>>;
-  /** One entry per quantized weight, by its name. */
-  weights: Readonly<Record<string, WeightCost>>;
-}
-
-export interface WeightCost {
-  /** Place of its layer in the order of the forward. */
-  position: number;
-  /** The backward without any weight gradient, when this is the first weight that trains. */
-  reach: number;
-  /** Its weight gradient: what it takes as soon as a row trains, and what each row adds. */
-  fixed: number;
-  perRow: number;
-}
+import type { Candidate, Selection, StepCosts, WeightCost } from "./selection.ts";
 
 /**
  * For every place where the backward may end, fills what the budget leaves with the rows of most importance per

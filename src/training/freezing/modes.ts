@@ -1,37 +1,5 @@
-import { chooseWithinBudget, type StepCosts } from "./budget.ts";
-
-/** A weight as row selection sees it. */
-export interface Candidate {
-  name: string;
-  /** Score per row. */
-  importance: Float64Array;
-  /** Elements per row. */
-  rowSize: number;
-}
-
-/** How much may train. */
-export interface Allowance {
-  /** Share of rows (CWPL, CWPN) or of weight elements (LWPN), 0 to 1. */
-  ratio: number;
-  /** Share of the time of a full backward, 0 to 1 (cost). */
-  budget: number;
-  /** What a backward's parts take on this machine, where that was measured. */
-  costs?: StepCosts | undefined;
-  /** Importance of scales, zero points and float parameters, by name, where the metric knows it. */
-  standing?: ReadonlyMap<string, number> | undefined;
-  /** The candidate where the backward has to end, where it is too early for another (cost). */
-  end?: string | undefined;
-}
-
-/** Rows to train, per candidate, ascending. */
-export interface Selection {
-  rows: number[][];
-  /**
-   * The first candidate that trains, by the order of the forward: nothing before it does, scales and biases neither, and
-   * the backward ends there. Undefined where scales and biases of all layers train.
-   */
-  first?: string;
-}
+import { chooseWithinBudget } from "./budget.ts";
+import type { Allowance, Candidate, Selection } from "./selection.ts";
 
 /** Chooses rows to train. */
 type SelectRows = (candidates: readonly Candidate[], allowance: Allowance) => Selection;

@@ -1,13 +1,14 @@
 import { tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
-import type { StepCosts } from "./budget.ts";
+import type { StepCosts } from "./selection.ts";
 import {
   type ImportanceMetric,
   importanceMetrics,
   type ImportanceName,
   type LayerStatistics,
 } from "./importance.ts";
-import { type Candidate, type SelectionMode, selectionModes } from "./modes.ts";
+import { type SelectionMode, selectionModes } from "./modes.ts";
+import type { Candidate } from "./selection.ts";
 import { rowSize, rowsShape, sameRows } from "./rows.ts";
 import { thawRow, type ThawSource } from "./thaw.ts";
 

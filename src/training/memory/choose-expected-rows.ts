@@ -1,4 +1,4 @@
-import type { Artifact } from "../artifact.ts";
+import type { Artifact } from "../artifact/files.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
 import { flopCosts } from "../costs/flop-costs.ts";
 import { needsGradients } from "../freezing/importance.ts";

@@ -1,5 +1,5 @@
 import type { Model } from "../../ir/model.ts";
-import type { Artifact } from "../artifact.ts";
+import type { Artifact } from "../artifact/files.ts";
 import { dataPorts } from "../artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
 import { holdTurned, turningModel } from "../artifact/turned-weights.ts";

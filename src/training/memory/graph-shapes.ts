@@ -1,4 +1,4 @@
-import type { Artifact } from "../artifact.ts";
+import type { Artifact } from "../artifact/files.ts";
 
 /** A shape at a batch size. */
 export const atBatch = (shape: readonly (number | string)[], batch: number): number[] =>

@@ -1,6 +1,6 @@
 import { weightBytes } from "../../runtime/open-model.ts";
 import { elementCount } from "../../tensor/tensor.ts";
-import type { Artifact } from "../artifact.ts";
+import type { Artifact } from "../artifact/files.ts";
 import type { TrainingState } from "../state.ts";
 import type { SessionMemory } from "./session-memory.ts";
 

@@ -2,18 +2,16 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { openDataset } from "../../data/open-dataset.ts";
-import type { DataSpec } from "../../data/spec.ts";
 import { subset } from "../../data/subset.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { withTemporaryDirectory } from "../../runtime/open-model.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
-import { readProfile, type KernelTime } from "../../runtime/read-profile.ts";
+import { readProfile } from "../../runtime/read-profile.ts";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest, modelInputs } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
 import { refreshRows } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
-import type { TrainOptions } from "../train-options.ts";
 import { Advisor, probeBatches } from "../trainer/advisor.ts";
 import { evaluateState } from "../trainer/evaluate.ts";
 import { FittedGraph } from "../trainer/fitted-graph.ts";
@@ -22,34 +20,8 @@ import type { StepData } from "../trainer/mean-outputs.ts";
 import { stepsOfFit } from "../trainer/plan-run.ts";
 import { Stepper } from "../trainer/step.ts";
 import { stepDataOf } from "../trainer/targets.ts";
+import type { ProfileJob, StepProfile } from "./job.ts";
 import { Stopwatch, timedGraph } from "./stopwatch.ts";
-
-/** Times of training steps, in milliseconds, means over the steps after the first. */
-export interface StepProfile {
-  forward: "float" | "integer";
-  backward: "float" | "integer";
-  batch: number;
-  microBatch: number;
-  steps: number;
-  /** Whole steps: data, sessions, state. */
-  step: number;
-  data: number;
-  training: number;
-  optimizer: number;
-  /** Kernels of the training graph, one list per step. */
-  kernels: KernelTime[][];
-  /** Largest resident memory of this process so far, in bytes. */
-  peakBytes: number;
-}
-
-/** What to profile, as plain data: what the child process is told. */
-export interface ProfileJob {
-  /** Artifact directory. */
-  artifact: string;
-  data: DataSpec;
-  steps: number;
-  options: Pick<TrainOptions, "freezing" | "provider" | "threads" | "arena" | "cache">;
-}
 
 /**
  * Takes one step to warm up and `steps` more from an artifact's first state, with ONNX Runtime's profiler on. Rows are

@@ -3,7 +3,7 @@ import type { Model } from "../../ir/model.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { knownCosts } from "../costs/measure.ts";
-import type { StepCosts } from "../freezing/budget.ts";
+import type { StepCosts } from "../freezing/selection.ts";
 import { importanceMetrics } from "../freezing/importance.ts";
 import type { Knowledge } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";

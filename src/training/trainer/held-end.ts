@@ -1,4 +1,4 @@
-import type { StepCosts } from "../freezing/budget.ts";
+import type { StepCosts } from "../freezing/selection.ts";
 import type { History } from "./events.ts";
 
 /**

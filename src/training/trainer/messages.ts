@@ -1,8 +1,8 @@
 import { type ErrorKind, UserError } from "../../errors.ts";
 import type { TrainProgress } from "./events.ts";
-import type { ProfileJob, StepProfile } from "../profile/profile-steps.ts";
+import type { ProfileJob, StepProfile } from "../profile/job.ts";
 import type { CostJob } from "../costs/measure.ts";
-import type { StepCosts } from "../freezing/budget.ts";
+import type { StepCosts } from "../freezing/selection.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
 
 /** What the parent tells the child. */

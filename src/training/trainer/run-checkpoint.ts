@@ -6,7 +6,7 @@ import { modelError, usageError } from "../../errors.ts";
 import { loadSafetensors, saveSafetensors } from "../checkpoint/files.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { stepCostsSchema } from "../costs/cache.ts";
-import type { StepCosts } from "../freezing/budget.ts";
+import type { StepCosts } from "../freezing/selection.ts";
 import type { TrainingState } from "../state.ts";
 import type { History } from "./events.ts";
 

@@ -1,0 +1,30 @@
+import type { DataSpec } from "../../data/spec.ts";
+import type { KernelTime } from "../../runtime/read-profile.ts";
+import type { TrainOptions } from "../train-options.ts";
+
+/** Times of training steps, in milliseconds, means over the steps after the first. */
+export interface StepProfile {
+  forward: "float" | "integer";
+  backward: "float" | "integer";
+  batch: number;
+  microBatch: number;
+  steps: number;
+  /** Whole steps: data, sessions, state. */
+  step: number;
+  data: number;
+  training: number;
+  optimizer: number;
+  /** Kernels of the training graph, one list per step. */
+  kernels: KernelTime[][];
+  /** Largest resident memory of this process so far, in bytes. */
+  peakBytes: number;
+}
+
+/** What to profile, as plain data: what the child process is told. */
+export interface ProfileJob {
+  /** Artifact directory. */
+  artifact: string;
+  data: DataSpec;
+  steps: number;
+  options: Pick<TrainOptions, "freezing" | "provider" | "threads" | "arena" | "cache">;
+}
