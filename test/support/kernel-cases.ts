@@ -352,6 +352,19 @@ export const kernelCases: KernelCase[] = [
     kernels: { QLinearMatMul: 2, MatMulIntegerToFloat: 1 },
   },
   {
+    name: "residual around a layer with channels last",
+    input: [4, 4, 4],
+    build: (e, x) => {
+      const start = emitConv(e, x, square);
+      const last = e.op("Transpose", [emitConv(e, start, square)], { perm: [0, 2, 3, 1] });
+      const layer = e.op("MatMul", [last, matrix(e, 4, 4)]);
+      const sum = e.op("Add", [start, e.op("Transpose", [layer], { perm: [0, 3, 1, 2] })]);
+      return e.op("ReduceMean", [sum], { axes: [2, 3], keepdims: 0 });
+    },
+    kernels: { QLinearConv: 2 },
+    float: ["Add", "ReduceMean", "Transpose"],
+  },
+  {
     name: "4-bit weights and activations in bytes",
     build: between(unary("Relu")),
     options: { wbits: 4, abits: 4, firstLast: "same" },

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Batch } from "../../src/data/dataset.ts";
 import type { Model } from "../../src/ir/model.ts";
-import { floats } from "../../src/tensor/tensor.ts";
+import { floats, ints } from "../../src/tensor/tensor.ts";
 import type { TrainingStart } from "../../src/training/artifact.ts";
 import { measureGradients, raceGraphs } from "../../src/training/measure-gradients.ts";
 import { buildModel } from "../support/build-model.ts";
@@ -60,4 +60,32 @@ test("the fastest graph is found; gradients that point elsewhere lose, however f
   expect(await raceGraphs([exact, same], start, samplesOf([1]))).toBe(1);
   expect(await raceGraphs([exact, other], start, samplesOf([1]))).toBe(0);
   expect(await raceGraphs([exact, other, same], start, samplesOf([1]))).toBe(2);
+});
+
+test("a graph that ONNX Runtime does not load loses; that the most exact one does not is an error", async () => {
+  const [exact, same, broken] = [gradientModel(1, true), gradientModel(1), gradientModel(1)];
+  for (const node of broken.graph.nodes) node.opType = "NoSuchOperator";
+  expect(await raceGraphs([exact, broken, same], start, samplesOf([1]))).toBe(2);
+  await expect(raceGraphs([broken, exact], start, samplesOf([1]))).rejects.toMatchObject({
+    code: "model/runtime-load",
+  });
+});
+
+test("one weight whose gradient points elsewhere is enough to lose", async () => {
+  const model = (turned: boolean): Model =>
+    buildModel({
+      inputs: { x: [4], w: [4] },
+      outputs: ["loss", "a.grad", "b.grad", "c.grad"],
+      build(emit) {
+        emit.op("ReduceSum", ["x"], { keepdims: 0 }, { outputs: ["loss"] });
+        for (const name of ["a", "b", "c"]) {
+          const sign = emit.constant(floats([turned && name === "b" ? -1 : 1], []));
+          const gradient = emit.op("Mul", [emit.op("Mul", ["x", "w"]), sign]);
+          const rows = emit.constant(ints([2, 2]));
+          emit.op("Reshape", [gradient, rows], {}, { outputs: [`${name}.grad`] });
+        }
+      },
+    });
+  for (let time = 0; time < 3; time++)
+    expect(await raceGraphs([model(false), model(true)], start, samplesOf([1]))).toBe(0);
 });

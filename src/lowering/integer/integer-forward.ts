@@ -8,6 +8,7 @@ import { GradientBuilder } from "../gradient-builder.ts";
 import type { LoweringOptions } from "../lowering.ts";
 import { kernels, type Kernel, type KernelSite } from "./kernels.ts";
 import { addFineQuantizer, leavesRoom } from "./fine-codes.ts";
+import { keepLayouts } from "./keep-layouts.ts";
 import { operandOf } from "./operands.ts";
 import type { StandIn } from "./stand-in.ts";
 
@@ -148,5 +149,6 @@ export function lowerIntegerForward(source: Graph, places: IntegerForward): Grap
     });
     build.nameOutput(output, node.outputs[0] as string, since);
   }
+  keepLayouts(graph);
   return graph;
 }
