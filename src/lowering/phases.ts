@@ -48,6 +48,8 @@ function groupByPhase(problem: WindowProblem): PhasePlan {
   );
   const phases = new Map<string, Phase>();
   for (const tap of taps) {
+    // Where x is smaller than a stride, some phases have no elements, and their taps meet none.
+    if (sizeOf(tap.phase).some((size) => size <= 0)) continue;
     const key = tap.phase.join();
     const phase = phases.get(key) ?? { offset: tap.phase, size: sizeOf(tap.phase), taps: [] };
     phase.taps.push({
@@ -84,12 +86,21 @@ export function unfoldByPhase(
     const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
     return b.reshape(product(unfolded, phase), [taps.length, -1, x[1] as number]);
   });
+  const met = phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
+  const unmet = positions(kernel).flatMap((_, index) => (met.includes(index) ? [] : [index]));
+  if (unmet.length > 0) parts.push(zerosFor(b, dy, [unmet.length, x[1] as number]));
   const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
-  const order = phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
+  const order = [...met, ...unmet];
   const sorted = order.every((index, i) => index === i)
     ? joined
     : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
   return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, x[1] as number, ...kernel]);
+}
+
+/** Zeros [taps, R, columns] for the R rows of dy. */
+function zerosFor(b: GradientBuilder, dy: string, [taps, columns]: readonly [number, number]): string {
+  const rows = b.op("Slice", [b.op("Shape", [dy]), b.ints([1]), b.ints([2])]);
+  return b.op("ConstantOfShape", [b.op("Concat", [b.ints([taps]), rows, b.ints([columns])], { axis: 0 })]);
 }
 
 function placeTap(problem: WindowProblem, tap: readonly number[]): { shift: number[]; phase: number[] } {
