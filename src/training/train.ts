@@ -1,18 +1,18 @@
 import { join } from "node:path";
-import { interruptedError } from "../errors.ts";
+import { interruptedError, modelError } from "../errors.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { withTemporaryDirectory } from "../runtime/open-model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Artifact, writeArtifact } from "./artifact.ts";
-import { readManifest } from "./artifact/files.ts";
+import { artifactDigest, readManifest } from "./artifact/files.ts";
 import { quantizationStateOf } from "./artifact/plan.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { checkTrainOptions, defaultTrainOptions, type TrainOptions } from "./train-options.ts";
 import { trainInChild } from "./trainer/child-process.ts";
 import type { History, TrainProgress } from "./trainer/events.ts";
-import { loadBest, loadHistory } from "./trainer/run-checkpoint.ts";
+import { hasRun, loadBest, loadProgress } from "./trainer/run-checkpoint.ts";
 
 export { defaultTrainOptions, type TrainOptions } from "./train-options.ts";
 
@@ -80,13 +80,32 @@ async function trainDirectory(
   return { ...(await loadTrained(artifact, runDirectory)), peakBytes: outcome.peakBytes };
 }
 
-/** The result of a run: its best state so far, by the artifact's manifest. Throws a UserError when files are missing. */
+/**
+ * The result of a run: its best state so far, by the artifact's manifest. Throws a UserError when there was none, or one on
+ * an artifact that was there before.
+ */
 export async function loadTrained(
   artifact: string,
   runDirectory: string = join(artifact, "run"),
 ): Promise<TrainResult> {
   const manifest = await readManifest(artifact);
-  const history = await loadHistory(runDirectory);
+  if (!hasRun(runDirectory)) {
+    throw modelError(
+      "untrained",
+      "The artifact has not been trained yet",
+      artifact,
+      "Run efqat train on it first; efqat quantize makes a model without training.",
+    );
+  }
+  const { history, artifact: trained } = await loadProgress(runDirectory);
+  if (trained !== (await artifactDigest(artifact))) {
+    throw modelError(
+      "stale-run",
+      "What was trained in this folder is not the artifact that is there now",
+      runDirectory,
+      "Run efqat train again, or build artifacts into folders of their own.",
+    );
+  }
   return { manifest, ...quantizationStateOf(manifest, await loadBest(runDirectory)), history };
 }
 

@@ -1,10 +1,12 @@
+import { usageError } from "../errors.ts";
+import { fixedBatch } from "../ir/value-types.ts";
 import type { Arithmetic } from "../training/artifact/forward-candidate.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import type { MemorySection } from "../report/report-data.ts";
 import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
 import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
-import { fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
+import { divisorsOf, fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 import { arithmeticTrials, formTrials, openArithmetic } from "./trials.ts";
@@ -35,11 +37,14 @@ export async function artifactStage(
     });
     return { artifact, estimate };
   };
-  const { batch, microBatch = batch, memoryLimit } = choices;
+  const { batch, memoryLimit } = choices;
+  const microBatch = requiredMicroBatch(choices, fixedBatch(quantized.model.graph));
+  const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
+  const settled = { ...choices, ...openArithmetic(quantized, choices, options) };
   const { artifact, estimate } =
     memoryLimit === undefined
-      ? await build(microBatch)
-      : await buildWithin(memoryLimit, { ...choices, ...openArithmetic(quantized, choices, options) }, build);
+      ? await build(microBatch ?? batch)
+      : await buildWithin(memoryLimit, sizes, settled, build);
   await writeArtifact(artifact, directory);
   const { forward, backward } = artifact.manifest;
   logger.info(`A step's forward is computed in ${nameOf(forward)}, its backward in ${nameOf(backward)}.`);
@@ -58,6 +63,21 @@ export async function artifactStage(
 
 const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "integers" : "float");
 
+/** The micro-batch that is asked for, or that the model's own inputs fix. */
+function requiredMicroBatch(
+  { batch, microBatch }: ArtifactChoices,
+  fixed: number | undefined,
+): number | undefined {
+  if (fixed === undefined) return microBatch;
+  if (batch % fixed === 0 && (microBatch ?? fixed) === fixed) return fixed;
+  throw usageError(
+    "fixed-batch",
+    `The model takes ${fixed === 1 ? "one sample" : `${fixed} samples`} at a time, and no other number`,
+    "--batch, --micro-batch",
+    `Give a --batch that is a multiple of ${fixed} and no --micro-batch, or export the model with an open batch.`,
+  );
+}
+
 /**
  * Builds with the largest micro-batch that keeps the limit. What is found by running training graphs is only looked for
  * when the micro-batch is known, and kept if it is within the limit, too; until then an open forward is on integer
@@ -66,16 +86,22 @@ const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "
  */
 async function buildWithin(
   limit: number,
+  sizes: readonly number[],
   choices: ArtifactChoices,
   build: (microBatch: number, settled?: ArtifactChoices) => Promise<Built>,
 ): Promise<Built> {
   const forward = choices.forward === "auto" ? "integer" : choices.forward;
   const settled: ArtifactChoices = { ...choices, forward, backward: "float" };
-  const fitted = await fitMicroBatch(choices.batch, limit, (microBatch) => build(microBatch, settled));
+  const fitted = await fitMicroBatch(sizes, limit, (microBatch) => build(microBatch, settled));
   const { batch } = fitted.artifact.manifest;
   const asked = await build(batch);
   if (asked.estimate.bytes <= limit) return asked;
-  return choices.backward === "integer" ? fitMicroBatch(choices.batch, limit, build, batch) : fitted;
+  if (choices.backward !== "integer") return fitted;
+  return fitMicroBatch(
+    sizes.filter((size) => size <= batch),
+    limit,
+    build,
+  );
 }
 
 function buildMicroBatch(

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Report } from "../report/report-data.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadTrained } from "../training/train.ts";
+import type { History } from "../training/trainer/events.ts";
 import type { RunContext } from "./context.ts";
 import { describePlan } from "./describe-quantization.ts";
 import { auditDeployed, saveDeployed, verifyTrained } from "./export-stage.ts";
@@ -24,8 +25,9 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
   const trained = await loadTrained(options.artifact);
   const dataset = await openModelData(source.model, options.data);
   const deployable = { ...trained, model: source.model };
-  const { file, sha256 } = trained.manifest.sourceModel;
-  const provenance = provenanceOf({ path: file, sha256 }, {});
+  const { sourceModel, forward, backward } = trained.manifest;
+  const origin = provenanceOf({ path: sourceModel.file, sha256: sourceModel.sha256 }, {});
+  const provenance = { ...origin, arithmetic: { forward, backward } };
   const deployed = await saveDeployed(deployable, { int4: options.int4, provenance }, options.out);
   const verification = await verifyTrained(options.artifact, deployable, deployed, dataset, options, context);
   const changed = await countChangedRows(options.artifact, trained);
@@ -52,6 +54,11 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
     verification,
     audit: await auditDeployed(deployed, plan, options),
     latency: await measureLatency(floatPath, options.out, dataset, options, context),
-    warnings: deployed.warnings,
+    warnings: [...unfinishedWarnings(trained.history), ...deployed.warnings],
   };
 }
+
+const unfinishedWarnings = ({ steps, totalSteps, divergedAt }: History): string[] =>
+  steps < totalSteps && divergedAt === null
+    ? [`Training stopped after ${steps} of ${totalSteps} steps; what is exported is the best state so far.`]
+    : [];

@@ -49,7 +49,9 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
   const data = withClasses(source.model, spec);
   const { result, section } = await trainStage(directory, data, options.training, options, context);
   const trained = { ...result, model: prepared.model };
-  const deployed = await saveDeployed(trained, deployOptions, options.out);
+  const { forward, backward } = result.manifest;
+  const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward } };
+  const deployed = await saveDeployed(trained, { ...deployOptions, provenance }, options.out);
   const verification = await verifyTrained(directory, trained, deployed, judging.dataset, options, context);
   const scores = await scoreModels(
     [

@@ -35,6 +35,11 @@ export function provenanceOf(
   source: { path: string; sha256: string },
   { quantization, training, seed }: { quantization?: object; training?: object; seed?: number },
 ): Record<string, unknown> {
-  const options = plainOptions({ seed, quantization, training });
+  const { cache: _path, ...choices } = (training ?? {}) as { cache?: unknown };
+  const options = plainOptions({
+    seed,
+    quantization,
+    ...(training === undefined ? {} : { training: choices }),
+  });
   return { source: { file: basename(source.path), sha256: source.sha256 }, ...options };
 }

@@ -12,7 +12,7 @@ import { Arena } from "../../src/training/memory/arena.ts";
 import { estimateMemory, type MemoryEstimate } from "../../src/training/memory/estimate-memory.ts";
 import { executedGraph } from "../../src/training/memory/executed-graph.ts";
 import type { FreezingOptions } from "../../src/training/freezing/refresh.ts";
-import { fitMicroBatch } from "../../src/training/memory/fit-micro-batch.ts";
+import { divisorsOf, fitMicroBatch } from "../../src/training/memory/fit-micro-batch.ts";
 import { planBuffers } from "../../src/training/memory/plan-buffers.ts";
 import { sessionOptions } from "../../src/training/trainer/graphs.ts";
 import { buildModel } from "../support/build-model.ts";
@@ -163,7 +163,7 @@ describe("the micro-batch for a limit", () => {
       const bytes = 1e8 + 2e6 * microBatch + 1e5 * (microBatch % 3);
       return Promise.resolve({ microBatch, estimate: { bytes, parts: [] } });
     };
-    return (await fitMicroBatch(batch, limit, build)).microBatch;
+    return (await fitMicroBatch(divisorsOf(batch), limit, build)).microBatch;
   };
 
   test.each([

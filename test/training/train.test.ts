@@ -275,6 +275,19 @@ test("resuming needs the checkpoint of the same run", async () => {
   await expect(runHere("missing", {}, true)).rejects.toMatchObject({ code: "model/checkpoint-missing" });
 });
 
+test("what was trained is only taken for the artifact that it was trained on", async () => {
+  const rebuilt = await tinyArtifact({ loss: { kind: "cross-entropy", hasLabels: true } });
+  await writeArtifact(rebuilt, run("rebuilt"));
+  await expect(loadTrained(run("rebuilt"))).rejects.toMatchObject({ code: "model/untrained" });
+  const brief = { ...options, maxSteps: 2 };
+  await train(run("rebuilt"), tinyData, brief);
+  expect((await loadTrained(run("rebuilt"))).history.steps).toBe(2);
+  await writeArtifact(rebuilt, run("rebuilt"));
+  expect((await loadTrained(run("rebuilt"))).history.steps).toBe(2);
+  await writeArtifact(artifact, run("rebuilt"));
+  await expect(loadTrained(run("rebuilt"))).rejects.toMatchObject({ code: "model/stale-run" });
+});
+
 test("errors of the child come back as they were", async () => {
   const nowhere = train(run("artifact"), { path: run("no-data.mjs") }, options);
   await expect(nowhere).rejects.toBeInstanceOf(UserError);

@@ -96,7 +96,8 @@ describe("refuseOverwriting", () => {
 
 test("a written model tells its source by name and hash, not by this machine's paths", () => {
   const source = { path: "/home/someone/models/net.onnx", sha256: "ab" };
-  const provenance = provenanceOf(source, { seed: 3, training: { optimizer: { clipNorm: Infinity } } });
+  const training = { optimizer: { clipNorm: Infinity }, cache: "/home/someone/.cache/efqat" };
+  const provenance = provenanceOf(source, { seed: 3, training });
   expect(provenance).toEqual({
     source: { file: "net.onnx", sha256: "ab" },
     seed: 3,

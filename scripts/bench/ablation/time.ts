@@ -7,7 +7,7 @@ import { loadSafetensors } from "../../../src/training/checkpoint/files.ts";
 import { defaultTrainOptions } from "../../../src/training/train.ts";
 import { closeGraphs, openSideGraphs } from "../../../src/training/trainer/graphs.ts";
 import { FittedGraph } from "../../../src/training/trainer/fitted-graph.ts";
-import { loadHistory } from "../../../src/training/trainer/run-checkpoint.ts";
+import { loadProgress } from "../../../src/training/trainer/run-checkpoint.ts";
 import { Stepper } from "../../../src/training/trainer/step.ts";
 import { type Contestant, interleave, median } from "../interleave.ts";
 import { choices, nameOf, type Setting, settingName } from "./grid.ts";
@@ -29,7 +29,7 @@ export async function timeChoices(
     const run = runOf(out, setting, choice);
     if (!existsSync(join(run, "checkpoint.safetensors"))) continue;
     const { tensors: state } = await loadSafetensors(join(run, "checkpoint.safetensors"));
-    const { refreshes } = await loadHistory(run);
+    const { refreshes } = (await loadProgress(run)).history;
     const graphs = await openSideGraphs(directory, manifest, options);
     const fitted = new FittedGraph(directory, manifest, options);
     const still = await fitted.fit(state, refreshes.at(-1)?.first ?? null, Infinity);

@@ -15,7 +15,7 @@ import { readDataSpec } from "../read-data.ts";
 export const trainCommand: Command = {
   name: "train",
   positional: { name: "artifact", describe: "folder made by efqat artifact" },
-  describe: "Train an artifact with EfQAT; the checkpoint in its folder is brought up to date",
+  describe: "Train an artifact with EfQAT; what is found lies in its folder `run`, for efqat export",
   options: {
     ...dataOptions,
     ...askedFreezingOptions,

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, writeFileAtomically } from "../../atomic-file.ts";
@@ -51,6 +53,14 @@ export async function readArtifact(directory: string): Promise<Artifact> {
     floatModel: await loadModel(at(artifactFiles.floatModel)),
     checkpoint: tensors,
   };
+}
+
+/** What tells an artifact from another one that is built into its directory: the digest of its manifest and checkpoint. */
+export async function artifactDigest(directory: string): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of [artifactFiles.manifest, artifactFiles.checkpoint])
+    for await (const chunk of createReadStream(join(directory, file))) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
 }
 
 /** Reads and checks `manifest.json` of an artifact directory. */

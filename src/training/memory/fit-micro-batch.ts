@@ -2,21 +2,19 @@ import { usageError } from "../../errors.ts";
 import type { MemoryEstimate } from "./estimate-memory.ts";
 
 /**
- * What `build` makes of the largest divisor of `batch`, up to `most`, whose estimate keeps the limit. The estimate grows almost linearly
+ * What `build` makes of the largest of some micro-batches, in ascending order, whose estimate keeps the limit. It grows almost linearly
  * with the micro-batch, so that interpolating between a size that fits and one that does not soon finds two neighbours;
  * few sizes are built. Throws a usage error that names the smallest estimate when no size fits.
  */
 export async function fitMicroBatch<Built extends { estimate: MemoryEstimate }>(
-  batch: number,
+  sizes: readonly number[],
   limit: number,
   build: (microBatch: number) => Promise<Built>,
-  most = batch,
 ): Promise<Built> {
-  const sizes = divisorsOf(batch).filter((size) => size <= most);
   let high = { index: sizes.length - 1, built: await build(sizes.at(-1) as number) };
   if (high.built.estimate.bytes <= limit) return high.built;
-  let low = sizes.length === 1 ? high : { index: 0, built: await build(1) };
-  if (low.built.estimate.bytes > limit) throw tooSmall(limit, low.built.estimate.bytes);
+  let low = sizes.length === 1 ? high : { index: 0, built: await build(sizes[0] as number) };
+  if (low.built.estimate.bytes > limit) throw tooSmall(limit, low.built.estimate.bytes, sizes[0] as number);
   while (high.index - low.index > 1) {
     const index = between(sizes, low, high, limit);
     const probe = { index, built: await build(sizes[index] as number) };
@@ -41,15 +39,16 @@ function between(sizes: readonly number[], low: Probe, high: Probe, limit: numbe
   return index;
 }
 
-function divisorsOf(batch: number): number[] {
+/** The micro-batches of a batch. */
+export function divisorsOf(batch: number): number[] {
   return Array.from({ length: batch }, (_, index) => index + 1).filter((size) => batch % size === 0);
 }
 
-function tooSmall(limit: number, least: number) {
+function tooSmall(limit: number, least: number, size: number) {
   const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
   return usageError(
     "memory-limit",
-    `Training takes at least an estimated ${megabytes(least)}, one sample at a time, and the limit is ${megabytes(limit)}`,
+    `Training takes at least an estimated ${megabytes(least)}, ${size === 1 ? "one sample" : `${size} samples`} at a time, and the limit is ${megabytes(limit)}`,
     "--memory-limit",
     "Raise the limit, lower --ratio, or use a smaller model or image size.",
   );

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -16,6 +17,7 @@ const runFiles = { checkpoint: "checkpoint.safetensors", best: "best.safetensors
 const evaluation = z.object({ step: z.number(), loss: z.number(), accuracy: z.number().nullable() });
 const progressSchema = z.object({
   digest: z.string(),
+  artifact: z.string(),
   costs: stepCostsSchema.nullable(),
   fisherBatches: z.number().int(),
   history: z.object({
@@ -64,8 +66,18 @@ export function digestOf(parts: unknown): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
+/** What a run goes by: its settings and data with the artifact, and the artifact alone. */
+export interface RunDigests {
+  run: string;
+  artifact: string;
+}
+
 /** Stores a run's progress: the best state first, so that a checkpoint never names a best state that is not there. */
-export async function saveRun(directory: string, digest: string, snapshot: RunSnapshot): Promise<void> {
+export async function saveRun(
+  directory: string,
+  { run: digest, artifact }: RunDigests,
+  snapshot: RunSnapshot,
+): Promise<void> {
   await mkdir(directory, { recursive: true });
   const { state, best, turned, fisher, costs = null, history } = snapshot;
   const at = (name: string): string => join(directory, name);
@@ -79,12 +91,17 @@ export async function saveRun(directory: string, digest: string, snapshot: RunSn
       ...prefixed(prefixes.turned, turned),
       ...prefixed(prefixes.fisher, fisher.tensors),
     ]),
-    metadata: { progress: JSON.stringify({ digest, costs, fisherBatches: fisher.batches, history }) },
+    metadata: {
+      progress: JSON.stringify({ digest, artifact, costs, fisherBatches: fisher.batches, history }),
+    },
   });
 }
 
 /** Reads a run's progress back. Throws a UserError when it is missing, malformed or of other settings. */
-export async function loadRun(directory: string, digest: string): Promise<RunSnapshot> {
+export async function loadRun(
+  directory: string,
+  { run: digest }: Pick<RunDigests, "run">,
+): Promise<RunSnapshot> {
   const path = join(directory, runFiles.checkpoint);
   const { tensors, metadata } = await loadSafetensors(path);
   const progress = parseProgress(metadata["progress"], path);
@@ -119,12 +136,15 @@ export async function loadBest(directory: string): Promise<TrainingState> {
   return (await loadSafetensors(join(directory, runFiles.best))).tensors;
 }
 
-/** What happened in a run so far, from its checkpoint. */
-export async function loadHistory(directory: string): Promise<History> {
+/** What happened in a run so far, from its checkpoint, and the digest of the artifact that it trains. */
+export async function loadProgress(directory: string): Promise<{ history: History; artifact: string }> {
   const path = join(directory, runFiles.checkpoint);
   const { metadata } = await loadSafetensors(path);
-  return parseProgress(metadata["progress"], path).history;
+  return parseProgress(metadata["progress"], path);
 }
+
+/** Whether there is a run in the directory at all. */
+export const hasRun = (directory: string): boolean => existsSync(join(directory, runFiles.checkpoint));
 
 function parseProgress(text: string | undefined, path: string): z.infer<typeof progressSchema> {
   try {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { openDataset } from "../../data/open-dataset.ts";
 import { splitDataset } from "../../data/subset.ts";
 import { loadModel } from "../../onnx/index.ts";
-import { readManifest } from "../artifact/files.ts";
+import { artifactDigest, readManifest } from "../artifact/files.ts";
 import { artifactFiles, modelInputs } from "../artifact/manifest.ts";
 import { checkTrainOptions } from "../train-options.ts";
 import { FittedGraph } from "./fitted-graph.ts";
@@ -25,7 +25,8 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   const fitted = new FittedGraph(job.artifact, manifest, job.options);
   try {
     const floatModel = await loadModel(join(job.artifact, artifactFiles.floatModel));
-    const run = new Run(job, manifest, { ...graphs, fitted }, floatModel, plan, parts, hooks);
+    const artifact = { manifest, digest: await artifactDigest(job.artifact), floatModel };
+    const run = new Run(job, artifact, { ...graphs, fitted }, plan, parts, hooks);
     await run.start();
     return await run.train();
   } finally {

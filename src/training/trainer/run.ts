@@ -19,7 +19,7 @@ import type { SideGraphs } from "./graphs.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
 import type { StepData } from "./mean-outputs.ts";
 import { mostTurnedSamples, refreshesBefore, type RunPlan, SampleOrder, stepsOfFit } from "./plan-run.ts";
-import { digestOf, loadRun, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
+import { digestOf, loadRun, type RunDigests, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import { Stepper } from "./step.ts";
 import { stepDataOf } from "./targets.ts";
 
@@ -28,6 +28,13 @@ export interface RunHooks {
   /** Aborting stops after the step in progress, with a checkpoint. */
   signal: AbortSignal;
   progress: (progress: TrainProgress) => void;
+}
+
+/** What a run knows of its artifact. */
+export interface RunArtifact {
+  manifest: Manifest;
+  digest: string;
+  floatModel: Model;
 }
 
 /** One training run, from its state to the best one that it finds. */
@@ -40,7 +47,7 @@ export class Run {
   readonly #hooks: RunHooks;
   readonly #stepper: Stepper;
   readonly #fitted: FittedGraph;
-  readonly #digest: string;
+  readonly #digests: RunDigests;
   readonly #advisor: Advisor;
   #state: TrainingState = new Map();
   #best: TrainingState = new Map();
@@ -48,9 +55,8 @@ export class Run {
 
   constructor(
     job: TrainJob,
-    manifest: Manifest,
+    { manifest, digest, floatModel }: RunArtifact,
     graphs: SideGraphs & { fitted: FittedGraph },
-    floatModel: Model,
     plan: RunPlan,
     data: { train: Dataset; validation: Dataset },
     hooks: RunHooks,
@@ -67,7 +73,10 @@ export class Run {
     if (this.#advisor.readsGradients)
       this.#stepper.onGradients = (state, gradients) => this.#advisor.fisher.add(state, gradients);
     const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;
-    this.#digest = digestOf({ manifest, data: job.data, options });
+    this.#digests = {
+      run: digestOf({ artifact: digest, data: job.data, options }),
+      artifact: digest,
+    };
     this.#history = {
       ...{ steps: 0, totalSteps: plan.totalSteps, loss: [], evaluations: [], refreshes: [] },
       ...{ bestStep: 0, divergedAt: null },
@@ -77,7 +86,7 @@ export class Run {
   /** Loads the state: the artifact's, or that of an interrupted run. */
   async start(): Promise<void> {
     if (this.#job.resume) {
-      const run = await loadRun(this.#job.runDirectory, this.#digest);
+      const run = await loadRun(this.#job.runDirectory, this.#digests);
       const { state, best, turned, fisher, costs, history } = run;
       this.#advisor.restore(costs);
       this.#advisor.fisher.restore(fisher.tensors, fisher.batches);
@@ -220,6 +229,6 @@ export class Run {
       ...{ state: this.#state, best: this.#best, turned: this.#fitted.turned, costs, history: this.#history },
       fisher: { tensors: fisher.tensors(), batches: fisher.batches },
     };
-    await saveRun(this.#job.runDirectory, this.#digest, snapshot);
+    await saveRun(this.#job.runDirectory, this.#digests, snapshot);
   }
 }
