@@ -39,6 +39,8 @@ const { values: options } = parseArgs({
     arithmetic: { type: "string", default: arithmetics.join(",") },
     modes: { type: "string", default: "cwpl,cwpn,cost" },
     ratios: { type: "string", default: "0.05,1" },
+    steps: { type: "string", default: "20" },
+    batches: { type: "string" },
     threads: { type: "string", default: "2" },
   },
 });
@@ -58,7 +60,7 @@ const compiled = pathToFileURL(resolve("dist/src/training/trainer/child-process.
 const { trainInChild } = (await import(compiled)) as typeof childProcess;
 
 /** Steps between two choices of rows. */
-const stepsEach = 2;
+const stepsEach = Number(options.steps);
 type Choice = Omit<FreezingOptions, "refresh">;
 const line = (cells: readonly string[]): void =>
   console.log(cells.map((cell, column) => (column < 2 ? cell.padEnd(13) : cell.padStart(12))).join(""));
@@ -99,7 +101,7 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
   const ranges = await calibrate(model, formats.keys(), dataset, { formats, samples: 16, batch: 8 });
   const state = computeState(model, plan, ranges, {});
   for (const arithmetic of arithmetics.filter((each) => options.arithmetic.split(",").includes(each)))
-    for (const batch of batchesOf[name] ?? [])
+    for (const batch of options.batches?.split(",").map(Number) ?? batchesOf[name] ?? [])
       for (const freezing of choices) {
         const artifact = await buildArtifact({
           ...{ model, plan, state, batch, freezing, ...partsOf(arithmetic) },
