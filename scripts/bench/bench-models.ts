@@ -14,6 +14,18 @@ export interface BenchModel {
 
 const imageNet = { input: "input", sample: [3, 224, 224], classes: 1000 };
 
+/** The CIFAR-style ResNet of a depth 6 n + 2. */
+export const resNetOfDepth = (depth: number): BenchModel => ({
+  name: `small-resnet-${depth}`,
+  path: `build/models/small-resnet-${depth}.onnx`,
+  script: { file: "scripts/fixtures/export_small_resnet.py", args: ["--depth", String(depth)] },
+  input: "input",
+  sample: [3, 32, 32],
+  classes: 10,
+  batch: 32,
+  depth,
+});
+
 export const benchModels: readonly BenchModel[] = [
   {
     name: "resnet20",
@@ -23,6 +35,7 @@ export const benchModels: readonly BenchModel[] = [
     classes: 10,
     batch: 128,
   },
+  { ...resNetOfDepth(20), name: "resnet20-cifar", batch: 128 },
   {
     name: "resnet50",
     path: "build/models/resnet50.onnx",
@@ -44,15 +57,3 @@ export function benchModel(name: string): BenchModel {
   if (model === undefined) throw new Error(`no benchmark model is called ${name}`);
   return model;
 }
-
-/** The CIFAR-style ResNet of a depth 6 n + 2. */
-export const resNetOfDepth = (depth: number): BenchModel => ({
-  name: `small-resnet-${depth}`,
-  path: `build/models/small-resnet-${depth}.onnx`,
-  script: { file: "scripts/fixtures/export_small_resnet.py", args: ["--depth", String(depth)] },
-  input: "input",
-  sample: [3, 32, 32],
-  classes: 10,
-  batch: 32,
-  depth,
-});

@@ -1,6 +1,6 @@
 /**
- * npm run bench [-- --models resnet20,resnet50,mobilenetv2 --arithmetic float,mixed,integer --ratios 1,0.5,0.25,0.1,0.05,0
- *                   --budgets 0.35,0.5 --rounds 7 --threads 2 --no-torch --json FILE]
+ * npm run bench [-- --models resnet20-cifar,resnet50,mobilenetv2 --arithmetic float,mixed,integer
+ *                   --ratios 1,0.5,0.25,0.1,0.05,0 --budgets 0.35,0.5 --rounds 7 --threads 2 --no-torch --json FILE]
  *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8 --batch-model resnet50
  *                --depths 8,14,20,32,44,56]
  *
@@ -19,7 +19,7 @@ import { parseArgs } from "node:util";
 import { format } from "prettier";
 import { runtimeVersion } from "../../src/runtime/session.ts";
 import { tunedRatio, writeCases } from "./bench-case.ts";
-import { type BenchModel, benchModel, benchModels, resNetOfDepth } from "./bench-models.ts";
+import { type BenchModel, benchModel, resNetOfDepth } from "./bench-models.ts";
 import { measureMemory } from "./measure-memory.ts";
 import { printRun } from "./print-run.ts";
 import { type BenchResults, type BenchRun, arithmetics } from "./results.ts";
@@ -27,7 +27,7 @@ import { type Settings, timeModel } from "./time-model.ts";
 
 const { values: options } = parseArgs({
   options: {
-    models: { type: "string", default: benchModels.map(({ name }) => name).join(",") },
+    models: { type: "string", default: "resnet20-cifar,resnet50,mobilenetv2" },
     arithmetic: { type: "string", default: arithmetics.join(",") },
     ratios: { type: "string", default: "1,0.5,0.25,0.1,0.05,0" },
     budgets: { type: "string", default: "0.35,0.5" },

@@ -1,10 +1,11 @@
 /**
  * npm run bench:memory [-- --models resnet20,mobilenetv3,resnet50 --arithmetic float,mixed,integer --modes cwpl,cwpn,cost
- *                         --ratios 0.05,1 --threads 2]
+ *                         --importance error-energy --ratios 0.05,1 --batches 1,16 --steps 20 --threads 2]
  *
- * Estimates the memory of training runs from their graphs, takes the runs in the compiled product's training process, a
- * few steps each with two choices of rows and a look at held-out samples before and after, and prints the estimate against that process's peak.
- * The ratios are those of the mode cwpl; the others run with their defaults.
+ * Estimates the memory of training runs from their graphs, takes the runs in the compiled product's training process, --steps
+ * from one choice of rows to the next, two choices each and a look at held-out samples before and after, and prints the
+ * estimate against that process's peak. The ratios are those of the mode cwpl; the others run with their defaults, but
+ * for the metric of --importance.
  */
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -24,7 +25,7 @@ import { planQuantization } from "../../src/quantization/plan.ts";
 import { type ArithmeticTrials, buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { estimateMemory } from "../../src/training/memory/estimate-memory.ts";
-import { metricFor } from "../../src/training/freezing/importance.ts";
+import { importanceNames, metricFor } from "../../src/training/freezing/importance.ts";
 import { modeNames } from "../../src/training/freezing/modes.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "../../src/training/freezing/refresh.ts";
 import type * as childProcess from "../../src/training/trainer/child-process.ts";
@@ -38,6 +39,7 @@ const { values: options } = parseArgs({
     models: { type: "string", default: "resnet20,mobilenetv3,resnet50" },
     arithmetic: { type: "string", default: arithmetics.join(",") },
     modes: { type: "string", default: "cwpl,cwpn,cost" },
+    importance: { type: "string" },
     ratios: { type: "string", default: "0.05,1" },
     steps: { type: "string", default: "20" },
     batches: { type: "string" },
@@ -68,7 +70,7 @@ const line = (cells: readonly string[]): void =>
 const choices = options.modes.split(",").flatMap((name): Choice[] => {
   const mode = modeNames.find((each) => each === name);
   if (mode === undefined) throw new Error(`no mode is called ${name}`);
-  const importance = metricFor(mode);
+  const importance = importanceNames.find((each) => each === options.importance) ?? metricFor(mode);
   const { budget, ratio } = defaultFreezingOptions;
   if (mode !== "cwpl") return [{ mode, importance, budget, ratio }];
   return options.ratios.split(",").map((each) => ({ mode, importance, budget, ratio: Number(each) }));

@@ -140,7 +140,7 @@ export const rateOptions = group(groups.training, {
 export const hyperOptions = group(groups.training, {
   momentum: { describe: "Momentum of SGD (default: the artifact's)" },
   "weight-decay": { describe: "Weight decay of trained rows (default: the artifact's)" },
-  clip: { describe: "Largest global gradient norm (default: the artifact's)" },
+  clip: { describe: "Largest global gradient norm; 0 for no limit (default: the artifact's)" },
 });
 
 const cache = {

@@ -119,9 +119,13 @@ export function readAskedFreezing(options: OptionReader): AskedFreezing {
   };
 }
 
+/** A limit that no norm in float32 exceeds; unlike infinity it is a number in JSON. */
+const largestFloat = (2 - 2 ** -23) * 2 ** 127;
+
 /** Rates that replace those of a built artifact, by the optimizer model's input names. */
 export function readHyper(options: OptionReader): Record<string, number> {
   const rates = readRates(options);
+  const clip = options.number("clip", { min: 0 });
   const values: Record<string, number | undefined> = {
     "lr.weights": rates.weightRate,
     "lr.parameters": rates.parameterRate,
@@ -130,7 +134,7 @@ export function readHyper(options: OptionReader): Record<string, number> {
     "lr.zero_points": rates.zeroPointRate,
     momentum: options.number("momentum", fraction),
     weight_decay: options.number("weight-decay", { min: 0 }),
-    clip_norm: options.number("clip", { min: 0, open: true }),
+    clip_norm: clip === 0 ? largestFloat : clip,
   };
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given) as Record<string, number>;

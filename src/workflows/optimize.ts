@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { usageError } from "../errors.ts";
+import { formatBytes } from "../report/format.ts";
 import type { Report } from "../report/report-data.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { artifactStage } from "./artifact-stage.ts";
@@ -78,8 +79,20 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     verification,
     audit,
     latency,
-    warnings: [...quantizationWarnings(quantized.state), ...deployed.warnings],
+    warnings: [
+      ...quantizationWarnings(quantized.state),
+      ...deployed.warnings,
+      ...memoryWarnings(memory?.limitBytes, result.peakBytes),
+    ],
   };
+}
+
+/** A limit that training went beyond after all. */
+function memoryWarnings(limit: number | undefined, peak: number): string[] {
+  if (limit === undefined || peak <= limit) return [];
+  return [
+    `Training took ${formatBytes(peak)} of memory, more than the ${formatBytes(limit)} that --memory-limit allowed; give a lower limit or a --micro-batch.`,
+  ];
 }
 
 /** Resuming needs the artifact of the interrupted run. */

@@ -27,16 +27,15 @@ export const settings: readonly Setting[] = [
 const of = (mode: SelectionMode, importance: readonly ImportanceName[], ...shares: number[]): Choice[] =>
   shares.flatMap((share) => importance.map((each) => ({ mode, importance: each, share })));
 
+const metrics: readonly ImportanceName[] = ["magnitude", "normalized-magnitude", "fisher", "error-energy"];
+
 /** Within a layer normalized magnitudes rank as magnitudes do, so CWPL has no row for them. */
 export const choices: readonly Choice[] = [
   ...of("cwpl", ["magnitude"], 0, 0.05, 0.25, 1),
-  ...of("cost", ["magnitude", "normalized-magnitude", "fisher", "error-energy"], 0.35),
-  ...of("cwpl", ["fisher", "error-energy"], 0.05),
-  ...of("cwpn", ["magnitude", "normalized-magnitude", "fisher", "error-energy"], 0.05),
-  ...of("lwpn", ["normalized-magnitude", "fisher"], 0.05),
-  ...of("cost", ["normalized-magnitude", "fisher"], 0.5),
-  ...of("cwpn", ["fisher"], 0.25),
-  ...of("lwpn", ["fisher"], 0.25),
+  ...of("cwpl", ["fisher", "error-energy"], 0.05, 0.25),
+  ...of("cwpn", metrics, 0.05, 0.25),
+  ...of("lwpn", metrics, 0.05, 0.25),
+  ...of("cost", metrics, 0.35, 0.5),
 ];
 
 export const nameOf = ({ mode, importance, share }: Choice): string => `${mode}-${importance}-${share}`;

@@ -1,14 +1,16 @@
 import type { Model } from "../../ir/model.ts";
+import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact/files.ts";
 import { dataPorts } from "../artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
 import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
-import { needsGradients } from "../freezing/importance.ts";
+import { importanceMetrics } from "../freezing/importance.ts";
 import { defaultFreezingOptions } from "../freezing/refresh.ts";
 import { constantsPay } from "../trainer/fitted-graph.ts";
 import { sessionOptions } from "../trainer/graphs.ts";
 import { stepsOfFit } from "../trainer/plan-run.ts";
+import { energyModel } from "../trainer/statistics.ts";
 import { isTaught } from "../trainer/targets.ts";
 import { chooseExpectedRows } from "./choose-expected-rows.ts";
 import { atBatch, bindSymbols } from "./graph-shapes.ts";
@@ -21,8 +23,8 @@ export interface MemoryEstimate {
   parts: { part: string; bytes: number }[];
 }
 
-/** Resident bytes of Node.js with this program and ONNX Runtime loaded. */
-const processBytes = 95e6;
+/** Resident bytes of Node.js with this program and ONNX Runtime loaded, after some tens of steps. */
+const processBytes = 114e6;
 /** What the first session brings along: thread pool, registry of kernels, code. */
 const runtimeBytes = 25e6;
 /** A node of a graph that a session holds. */
@@ -60,13 +62,7 @@ export async function estimateMemory(
     shapes,
     options,
   );
-  // Rows are first chosen by gradients of the whole graph.
-  const noRows = manifest.weights.map(({ rows }) => [rows, [0]] as const);
-  const whole =
-    cut !== trainingModel && needsGradients(manifest.freezing.importance)
-      ? await sessionMemory(trainingModel, new Map([...shapes, ...noRows]), options)
-      : undefined;
-  const choosing = Math.max(0, (whole?.arena ?? 0) - training.arena);
+  const choosing = await choiceBytes(artifact, { cut, training, shapes, options });
   const evaluation = await sessionMemory(watchedModel(artifact.evalModel, manifest), shapes, options);
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await sessionMemory(artifact.optimizerModel, optimizerShapes, options);
@@ -76,8 +72,8 @@ export async function estimateMemory(
     open.reduce((total, each) => total + of(each), 0);
   const parts = [
     { part: "process", bytes: processBytes },
-    { part: "sessions", bytes: runtimeBytes + sum(({ nodes }) => nodes * nodeBytes) },
-    { part: "weights in sessions", bytes: sum(({ weights }) => weights * weightCopies) },
+    { part: "sessions", bytes: runtimeBytes + sum(nodesBytes) },
+    { part: "weights in sessions", bytes: sum(weightsBytes) },
     { part: "training graph", bytes: training.arena },
     { part: "evaluation graph", bytes: evaluation.arena },
     { part: "optimizer graph", bytes: optimizer.arena },
@@ -96,6 +92,32 @@ export async function estimateMemory(
     { part: "data kept in memory", bytes: dataBytes },
   ];
   return { bytes: parts.reduce((total, { bytes }) => total + bytes, 0), parts };
+}
+
+const nodesBytes = ({ nodes }: SessionMemory): number => nodes * nodeBytes;
+const weightsBytes = ({ weights }: SessionMemory): number => weights * weightCopies;
+const sessionBytes = (each: SessionMemory): number => each.arena + nodesBytes(each) + weightsBytes(each);
+
+/** What a choice of rows takes beyond the training session, where its metric wants to look at something first. */
+async function choiceBytes(
+  { trainingModel, floatModel, manifest }: Artifact,
+  run: {
+    cut: Model;
+    training: SessionMemory;
+    shapes: ReadonlyMap<string, readonly number[]>;
+    options: SessionOptions;
+  },
+): Promise<number> {
+  const { cut, training, shapes, options } = run;
+  const { needs } = importanceMetrics[manifest.freezing.importance];
+  // Beside the training session.
+  if (needs === "inputs")
+    return sessionBytes(await sessionMemory(energyModel(floatModel, manifest).model, shapes, options));
+  // In the place of the cut one.
+  if (needs !== "gradients" || cut === trainingModel) return 0;
+  const noRows = manifest.weights.map(({ rows }) => [rows, [0]] as const);
+  const whole = await sessionMemory(trainingModel, new Map([...shapes, ...noRows]), options);
+  return Math.max(0, sessionBytes(whole) - sessionBytes(training));
 }
 
 /** The training graph as it is fitted to the rows that are expected to train. */

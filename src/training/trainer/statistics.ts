@@ -39,7 +39,7 @@ export async function measureInputEnergy(
   options: SessionOptions,
   batches: AsyncIterable<Record<string, Tensor>>,
 ): Promise<Map<string, LayerStatistics>> {
-  const { model, outputs } = energyGraph(float, manifest);
+  const { model, outputs } = energyModel(float, manifest);
   return withSession(model, options, async (session) => {
     const sums = new Map<string, Float64Array>();
     let count = 0;
@@ -60,7 +60,10 @@ export async function measureInputEnergy(
 }
 
 /** The float model with the mean squares in place of its outputs, by weight. */
-function energyGraph(float: Model, manifest: Manifest): { model: Model; outputs: Map<string, string> } {
+export function energyModel(
+  float: Model,
+  manifest: Manifest,
+): { model: Model; outputs: Map<string, string> } {
   const model = cloneModel(float);
   const { graph } = model;
   const emit = new Emitter(graph);
