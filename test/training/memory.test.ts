@@ -149,9 +149,23 @@ test("the mode cost keeps less for the backward, and by fisher chooses rows with
   expect(cut.get("choice of rows")).toBe(0);
   expect(cut.get("training graph")).toBeLessThan(whole.get("training graph")!);
   expect(beside.get("training graph")).toBe(cut.get("training graph"));
-  const [choosing = 0, training = 0] = [beside.get("choice of rows"), beside.get("training graph")];
-  expect(choosing).toBeGreaterThan(0);
-  expect(choosing + training).toBe(whole.get("training graph"));
+  expect(beside.get("choice of rows")).toBeGreaterThan(0);
+  // While rows are chosen, the whole graph is there in place of the cut one.
+  const sessions = ["training graph", "sessions", "weights in sessions", "choice of rows"];
+  const bytesOf = (parts: ReadonlyMap<string, number>): number =>
+    sessions.reduce((sum, part) => sum + (parts.get(part) ?? NaN), 0);
+  expect(bytesOf(beside) / bytesOf(whole)).toBeCloseTo(1, 6);
+});
+
+test("input energies take a session of their own beside the training session", async () => {
+  const choosing = async (importance: FreezingOptions["importance"]): Promise<number> => {
+    const { parts } = await estimateMemory(
+      await tinyArtifact({ batch: 512, freezing: { mode: "cwpn", importance } }),
+    );
+    return parts.find(({ part }) => part === "choice of rows")?.bytes ?? NaN;
+  };
+  expect(await choosing("magnitude")).toBe(0);
+  expect(await choosing("error-energy")).toBeGreaterThan(0);
 });
 
 describe("the micro-batch for a limit", () => {
