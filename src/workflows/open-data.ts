@@ -53,9 +53,10 @@ export async function shapesFromData(
   dataset: Dataset,
 ): Promise<Record<string, number[]>> {
   const shapes: Record<string, number[]> = {};
-  if (inputs.every(({ shape }) => shape.slice(1).every((dim) => typeof dim === "number"))) return shapes;
+  const open = inputs.filter(({ shape }) => shape.slice(1).some((dim) => typeof dim !== "number"));
+  if (open.length === 0) return shapes;
   const { inputs: sample } = await dataset.read([0]);
-  for (const { name, shape } of inputs) {
+  for (const { name, shape } of open) {
     const dims = sample[name]?.dims;
     if (dims !== undefined) shapes[name] = shape.map((_, axis) => (axis === 0 ? -1 : (dims[axis] as number)));
   }

@@ -36,6 +36,10 @@ export async function prepareSource(path: string, spec: DataSpec, context: RunCo
     `Data: ${dataset.name}, ${dataset.length} samples${dataset.hasLabels ? "" : ", without labels"}.`,
   );
   const inputShapes = await shapesFromData(dataInputs(source.model), dataset);
+  for (const [name, [, ...dims]] of Object.entries(inputShapes)) {
+    const shape = dims.join(" x ");
+    logger.warn(`Input "${name}" has open dimensions, which are fixed to those of the data, ${shape}.`);
+  }
   const model = await prepareModel(source.model, { inputShapes, logger, signal });
   return { source, model, spec, dataset };
 }
