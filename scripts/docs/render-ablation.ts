@@ -12,7 +12,8 @@ tables of all settings its time is given in units of that of the paper's setting
 
 const finalistsIntro = `## Longer runs
 
-What stood out, and the paper's setting, in longer runs (\`docs/ablation/longer.json\`): they decide the default.
+What stood out, and the paper's setting, in longer runs (\`docs/ablation/longer.json\`): they decide the default. In these
+runs \`fisher\` still looked at four batches of its own before every choice; now it reads the gradients of the run's steps.
 `;
 
 /** docs/ablation.md: all choices in one table, those that were run for longer in another, then a table and a plot per network. */

@@ -93,8 +93,8 @@ export class Advisor {
   }): Promise<string | undefined> {
     if (this.#costs === undefined) return undefined;
     const each = await this.#fitted.buildingTime();
-    // Gradients of all layers take a session of the whole graph.
-    const building = this.readsGradients ? 2 * each : each;
+    // Gradients of all layers take a session of the whole graph, and runs of it.
+    const building = this.readsGradients ? 2 * each + probeBatches * reachAll(this.#costs) : each;
     return heldEnd(refreshes, step, this.#costs, { building, runs });
   }
 
@@ -136,3 +136,7 @@ export class Advisor {
     return knownCosts({ artifact, provider, threads, arena }, cache, first, measureInChild);
   }
 }
+
+/** A run of the training graph in which no row trains, but gradients reach the first layer; milliseconds. */
+const reachAll = ({ forward, weights }: StepCosts): number =>
+  forward + Math.max(0, ...Object.values(weights).map(({ reach }) => reach));
