@@ -11,13 +11,13 @@
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Emitter } from "../../src/ir/emit.ts";
-import { createGraph, createModel, createValue } from "../../src/ir/graph.ts";
-import { type Forms, guessedForms, type Question } from "../../src/lowering/forms.ts";
-import { lowerGradientNodes } from "../../src/lowering/lower-gradient-nodes.ts";
+import { createGraph } from "../../src/ir/graph.ts";
+import type { Model, Node } from "../../src/ir/model.ts";
 import { gradientDomain, windowAttributes } from "../../src/ops/gradient-nodes.ts";
 import { openSession } from "../../src/runtime/open-model.ts";
 import type { Session } from "../../src/runtime/session.ts";
 import { floats, ints, type Tensor } from "../../src/tensor/tensor.ts";
+import { type Variant, variantsOf } from "../../src/training/costs/form-variants.ts";
 import { type Contestant, interleave, median } from "./interleave.ts";
 import { TorchPeer } from "./torch-peer.ts";
 
@@ -74,21 +74,23 @@ for (const [channels, size, kernel, stride] of layers) {
     [images, channels, outputs, outputs],
   ];
   const operands = copies(randomOf(xShape), randomOf(yShape));
+  const variants = variantsOf(weightGradient(xShape, yShape, kernel, stride), { opset: 17, portable: false });
   const ours: Contestant[] = [];
   for (const ratio of ratios) {
     const rows = ints(Array.from({ length: Math.max(1, Math.round(ratio * channels)) }, (_, row) => row));
-    const once = async (form: string | undefined): Promise<number> => {
-      const session = await openGradient(xShape, yShape, kernel, stride, taking(form));
+    const once = async (model: Model): Promise<number> => {
+      const session = await openSession(model, { threads, memoryPattern: false });
       const taken = await timed(session, operands, rows);
       await session.release();
       return taken;
     };
     const trials = await interleave(
-      (await formsOf(xShape, yShape, kernel, stride)).map((name) => ({ name, once: () => once(name) })),
+      variants.map(({ model }, index) => ({ name: String(index), once: () => once(model) })),
       1,
     );
-    const [[form] = []] = [...trials].sort(([, [a = 0]], [, [b = 0]]) => a - b);
-    ours.push({ name: String(ratio), once: () => once(form) });
+    const [[fastest] = []] = [...trials].sort(([, [first = 0]], [, [second = 0]]) => first - second);
+    const { model } = variants[Number(fastest)] as Variant;
+    ours.push({ name: String(ratio), once: () => once(model) });
   }
   const theirs: Contestant[] =
     typeof peer === "string"
@@ -138,57 +140,21 @@ async function timed(session: Session, operands: readonly Operands[], rows: Tens
   return median(taken);
 }
 
-/** Takes one form of a depthwise weight gradient. */
-function taking(form: string | undefined): Forms {
-  return {
-    answer: ({ decision, forms, guess }) =>
-      decision === "depthwise-weight" && form !== undefined && forms.includes(form) ? form : guess,
-  };
-}
-
-/** The forms that a trial would compare. */
-async function formsOf(x: number[], y: number[], kernel: number, stride: number): Promise<string[]> {
-  const asked: Question[] = [];
-  const answer = (question: Question): string => {
-    asked.push(question);
-    return guessedForms.answer(question);
-  };
-  const session = await openGradient(x, y, kernel, stride, { answer });
-  await session.release();
-  return asked.flatMap(({ decision, forms }) => (decision === "depthwise-weight" ? forms : []));
-}
-
-/** A session that computes dw of the rows it is given. */
-function openGradient(
-  x: number[],
-  y: number[],
-  kernel: number,
-  stride: number,
-  forms: Forms,
-): Promise<Session> {
-  const graph = createGraph("depthwise");
-  graph.inputs = [
-    createValue("x", "float32", x),
-    createValue("dy", "float32", y),
-    createValue("rows", "int64", ["R"]),
-  ];
+/** The abstract node of dw for some rows. */
+function weightGradient(x: number[], y: number[], kernel: number, stride: number): Node {
   const pad = [kernel >> 1, kernel >> 1];
   const window = {
     ...{ kernel: [kernel, kernel], strides: [stride, stride], dilations: [1, 1] },
     ...{ padBegin: pad, padEnd: pad },
   };
+  const graph = createGraph("depthwise");
   new Emitter(graph).op(
     "ConvWeightGrad",
     ["x", "dy", "rows"],
     { ...windowAttributes(window), x_shape: x, y_shape: y, group: x[1] as number },
     { domain: gradientDomain, outputs: ["dw"] },
   );
-  graph.outputs = [createValue("dw", "float32", undefined)];
-  const lowered = lowerGradientNodes(graph, { portable: false, forms });
-  return openSession(createModel(lowered.graph, 17, [["com.microsoft", 1]]), {
-    threads,
-    memoryPattern: false,
-  });
+  return graph.nodes[0] as Node;
 }
 
 function randomOf(shape: readonly number[]): Tensor {

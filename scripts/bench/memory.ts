@@ -70,7 +70,10 @@ const line = (cells: readonly string[]): void =>
 const choices = options.modes.split(",").flatMap((name): Choice[] => {
   const mode = modeNames.find((each) => each === name);
   if (mode === undefined) throw new Error(`no mode is called ${name}`);
-  const importance = importanceNames.find((each) => each === options.importance) ?? metricFor(mode);
+  const asked = importanceNames.find((each) => each === options.importance);
+  if (options.importance !== undefined && asked === undefined)
+    throw new Error(`no metric is called ${options.importance}`);
+  const importance = asked ?? metricFor(mode);
   const { budget, ratio } = defaultFreezingOptions;
   if (mode !== "cwpl") return [{ mode, importance, budget, ratio }];
   return options.ratios.split(",").map((each) => ({ mode, importance, budget, ratio: Number(each) }));

@@ -9,10 +9,11 @@ a Python with torch and onnx.
 A step is a whole training step of W8A8: data fed, gradients, optimizer, state. "Float": forward and backward in float;
 "mixed": float forward, data gradients of convolutions on integer kernels (\`--forward float --backward integer\`);
 "integer": forward and backward on integer kernels. By default a trial takes the fastest of these on the machine. r is
-the share of rows that train, PyTorch is QAT of all rows with learned scales (\`torch._fake_quantize_learnable_*\`). All that stands in one table under "against r", or in one row of the other tables,
-was timed in turn in one run; figures are medians. "Other processes" is the share of all cores that went to anything
-else meanwhile: where it is not near zero, the figures say little, and least of all about PyTorch, whose threads wait
-for each other.
+the share of rows that train, PyTorch is QAT of all rows with learned scales (\`torch._fake_quantize_learnable_*\`).
+
+All that stands in one table under "against r", or in one row of the other tables, was timed in turn in one run; figures
+are medians. "Other processes" is the share of all cores that went to anything else meanwhile: where it is not near zero,
+the figures say little, and least of all about PyTorch, whose threads wait for each other.
 `;
 
 const kinds: readonly BenchRun["kind"][] = ["ratio", "batch", "depth"];

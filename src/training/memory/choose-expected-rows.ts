@@ -7,8 +7,8 @@ import type { TrainingState } from "../state.ts";
 
 /**
  * Chooses about as many rows as a run will train: a state with these, and the first layer that trains where the backward
- * ends there. For a budget, rows are chosen by magnitude and by operations instead of times. Where gradients are to choose, the
- * backward is taken to go as far as the budget gets: towards the first layers they grow, and scales there count for much.
+ * ends there. For a budget, rows are chosen by magnitude and by operations instead of times. Where gradients are to choose,
+ * the backward is taken to go as far as the budget gets: towards the first layers they grow, and scales there count for much.
  */
 export function chooseExpectedRows({ manifest, checkpoint, trainingModel, floatModel }: Artifact): {
   state: TrainingState;

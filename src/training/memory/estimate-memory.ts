@@ -33,6 +33,7 @@ const nodeBytes = 9e3;
 const fittedNodeBytes = 9e3;
 /** A session's copies of a weight, in units of the weight: as read, and as its kernels want it. */
 const weightCopies = 2.4;
+
 /**
  * Estimates the peak of the resident memory of a training run: every graph's buffers as ONNX Runtime's planner and arena
  * lay them out, which stay resident from the first run on, its weights, and the tensors that JavaScript holds.

@@ -2,9 +2,9 @@ import { usageError } from "../../errors.ts";
 import type { MemoryEstimate } from "./estimate-memory.ts";
 
 /**
- * What `build` makes of the largest of some micro-batches, in ascending order, whose estimate keeps the limit. It grows almost linearly
- * with the micro-batch, so that interpolating between a size that fits and one that does not soon finds two neighbours;
- * few sizes are built. Throws a usage error that names the smallest estimate when no size fits.
+ * What `build` makes of the largest of some micro-batches, in ascending order, whose estimate keeps the limit. It grows
+ * almost linearly with the micro-batch, so that interpolating between a size that fits and one that does not soon finds
+ * two neighbours; few sizes are built. Throws a usage error that names the smallest estimate when no size fits.
  */
 export async function fitMicroBatch<Built extends { estimate: MemoryEstimate }>(
   sizes: readonly number[],
