@@ -17,6 +17,7 @@ import {
 } from "../../src/training/artifact.ts";
 import { floatWeights } from "../../src/training/artifact/initial-state.ts";
 import type { Manifest } from "../../src/training/artifact/manifest.ts";
+import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { copyState, type TrainingState } from "../../src/training/state.ts";
@@ -84,6 +85,7 @@ export async function writeCases(
         source: { file: model.path, sha256: "" },
         tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
         trials: { measure },
+        nchwc: await loadsNchwc(),
       });
       const directory = directoryOf(model, arithmetic, ratio);
       await rm(directory, { recursive: true, force: true });

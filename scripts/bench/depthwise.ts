@@ -4,7 +4,7 @@
  * Times the weight gradients of depthwise convolutions, those of MobileNetV2 at 224x224 and some of 5x5, with all rows
  * trained and with few, in turn with PyTorch's of all rows (EFQAT_PYTHON names the interpreter). Runs take turns among
  * copies of the operands that no cache holds together, one run right after the other: as in a training step, operands lie
- * in memory and threads are awake. The form is, as in an artifact, the one that a trial finds fastest. The waiting
+ * in memory and threads are awake. The form is, as in a run of optimize, the one that a trial finds fastest. The waiting
  * threads of one side slow down the other, so that each takes its rounds in a row, with a session of its own; then all
  * start over.
  */
@@ -18,6 +18,7 @@ import { openSession } from "../../src/runtime/open-model.ts";
 import type { Session } from "../../src/runtime/session.ts";
 import { floats, ints, type Tensor } from "../../src/tensor/tensor.ts";
 import { type Variant, variantsOf } from "../../src/training/costs/form-variants.ts";
+import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
 import { type Contestant, interleave, median } from "./interleave.ts";
 import { TorchPeer } from "./torch-peer.ts";
 
@@ -52,6 +53,7 @@ const layers: readonly (readonly [number, number, number, number])[] = [
   [960, 7, 5, 1],
 ];
 
+const target = { opset: 17, portable: false, nchwc: await loadsNchwc() };
 const peer = await TorchPeer.start("torch_depthwise.py", [], threads);
 if (typeof peer === "string") console.log(`PyTorch left out: ${peer}`);
 /** Milliseconds after which the threads of the side before have gone to sleep. */
@@ -74,7 +76,7 @@ for (const [channels, size, kernel, stride] of layers) {
     [images, channels, outputs, outputs],
   ];
   const operands = copies(randomOf(xShape), randomOf(yShape));
-  const variants = variantsOf(weightGradient(xShape, yShape, kernel, stride), { opset: 17, portable: false });
+  const variants = variantsOf(weightGradient(xShape, yShape, kernel, stride), target);
   const ours: Contestant[] = [];
   for (const ratio of ratios) {
     const rows = ints(Array.from({ length: Math.max(1, Math.round(ratio * channels)) }, (_, row) => row));

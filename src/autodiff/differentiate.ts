@@ -48,7 +48,7 @@ export interface Differentiated {
    * [R, ...rest of the shape, row axis first].
    */
   gradients: Map<string, string>;
-  /** Whether com.microsoft operators were used. */
+  /** Whether operators of ONNX Runtime's own were used. */
   usesContribOps: boolean;
 }
 

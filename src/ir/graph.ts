@@ -153,6 +153,20 @@ export function usedNames(graph: Graph): Set<string> {
   return names;
 }
 
-/** Whether a graph, or a graph within it, has operators of the com.microsoft domain. */
-export const usesContribOps = ({ nodes }: Graph): boolean =>
-  nodes.some((node) => node.domain === "com.microsoft" || subgraphsOf(node).some(usesContribOps));
+/** Domains of ONNX Runtime's own operators in a graph, or a graph within it, sorted. */
+export function contribDomains({ nodes }: Graph): string[] {
+  const domains = nodes.flatMap((node) => [
+    ...(node.domain === contrib || node.domain.startsWith(`${contrib}.`) ? [node.domain] : []),
+    ...subgraphsOf(node).flatMap(contribDomains),
+  ]);
+  return [...new Set(domains)].sort();
+}
+
+const contrib = "com.microsoft";
+
+/** Whether a graph, or a graph within it, has operators of ONNX Runtime's own. */
+export const usesContribOps = (graph: Graph): boolean => contribDomains(graph).length > 0;
+
+/** The operator sets that a graph needs beside the default one. */
+export const contribOpsets = (graph: Graph): [domain: string, version: number][] =>
+  contribDomains(graph).map((domain) => [domain, 1]);

@@ -1,22 +1,38 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { reachOf } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { choose, type Forms } from "./forms.ts";
+import { choose } from "./forms.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { nchwcBlock } from "./nchwc.ts";
 
 /** The part of choose.ts for depthwise convolutions. */
 
 /** How dw of a depthwise convolution is computed. */
-export type DepthwiseWeightForm = "whole-maps" | "products" | "windows" | "moved-dy" | "moved-x" | "blocks";
+export type DepthwiseWeightForm =
+  "whole-maps" | "products" | "windows" | "moved-dy" | "moved-x" | "blocks" | "nchwc";
 
 /**
  * What each form costs beside the taps' own multiply-adds: "whole-maps" all pairs of their elements; "windows" of one
  * sequence its span, which grows with the maps' width; "moved-dy" a product with a matrix as wide as the maps for every
  * tap of the last axis, "moved-x" a copy of x; "products" of whole lines, for strides, what their diagonals do not need,
  * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. "blocks" takes anything.
+ * "nchwc" moves x and dy once, but is for some machines only, and never guessed.
  */
-export function chooseDepthwiseWeightForm(problem: WindowProblem, answers: Forms): DepthwiseWeightForm {
+export function chooseDepthwiseWeightForm(
+  problem: WindowProblem,
+  { forms: answers, nchwc = false }: LoweringOptions,
+): DepthwiseWeightForm {
   const forms = problem.strides.some((stride) => stride !== 1) ? stridedForms(problem) : unitForms(problem);
-  return choose(answers, { decision: "depthwise-weight", facts: [problem], forms, guess: forms[0] });
+  const [guess] = forms;
+  if (nchwc && fillsBlocks(problem)) forms.push("nchwc");
+  return choose(answers, { decision: "depthwise-weight", facts: [problem], forms, guess });
+}
+
+/** Whether the maps of all rows, and those of a chunk of them, are whole blocks of channels. */
+function fillsBlocks(problem: WindowProblem): boolean {
+  const [images, count] = [problem.x[0] as number, problem.y[1] as number];
+  const whole = (rows: number): boolean => (images * rows) % nchwcBlock === 0;
+  return problem.kernel.length === 2 && whole(count) && whole(chooseDepthwiseChunk(problem));
 }
 
 /** Forms of which one should be the fastest, the likeliest first. */
@@ -57,7 +73,7 @@ function unitForms(problem: WindowProblem): Likely {
 /** Pairs of an element of x's map and one of y's up to which a product of all of them is fast. */
 const fewPairs = 2 ** 12;
 
-const hasSmallMaps = ({ x, y }: WindowProblem): boolean =>
+export const hasSmallMaps = ({ x, y }: WindowProblem): boolean =>
   elementCount(x.slice(2)) * elementCount(y.slice(2)) <= fewPairs;
 
 /** Floats of one operand that fit a cache. */
@@ -85,28 +101,5 @@ export const takesAllRows = ({ x, y }: WindowProblem, form: DepthwiseWeightForm)
 /** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
 export const chooseBlock = (width: number): number => largestDivisor(width, 8);
 
-/** Images that have to share a matrix per channel to make it worth building. */
-const sharingImages = 4;
-/** Taps, and positions of dy, from which blocks of rows are faster than copies of dy: 3x3 was slower. */
-const [manyTaps, manyPositions] = [16, 512];
-
-/**
- * How dx of a depthwise convolution is computed, undefined: as that of any other. For small maps a matrix per channel,
- * while images share it; blocks of rows where copies of dy are what costs.
- */
-export function chooseDepthwiseDataForm(
-  problem: WindowProblem,
-  flips: boolean,
-): "whole-maps" | "row-blocks" | undefined {
-  const { x, y, kernel, dilations } = problem;
-  if (hasSmallMaps(problem) && (x[0] as number) >= sharingImages) return "whole-maps";
-  if (!flips || kernel.length !== 2 || elementCount(dilations) !== 1) return undefined;
-  const large = elementCount(kernel) >= manyTaps && elementCount(y.slice(2)) >= manyPositions;
-  return large && chooseRowBlock(x[2] as number) > 1 ? "row-blocks" : undefined;
-}
-
-/** How many rows of a depthwise dx are computed at each step of its convolution: a divisor of their number. */
-export const chooseRowBlock = (height: number): number => largestDivisor(height, 14);
-
-const largestDivisor = (value: number, most: number): number =>
+export const largestDivisor = (value: number, most: number): number =>
   Array.from({ length: most }, (_, i) => i + 1).findLast((size) => value % size === 0) ?? 1;

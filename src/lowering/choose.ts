@@ -1,12 +1,10 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { reachOf } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { chooseDepthwiseDataForm } from "./choose-depthwise.ts";
 import { choose, type Forms } from "./forms.ts";
 
 /**
- * Which form of stock operators computes a gradient: decided here, and for depthwise convolutions in
- * choose-depthwise.ts, and nowhere else. The guesses count elements moved or multiply-adds, weighted by what ONNX
+ * Which form of stock operators computes a gradient: decided here, for dx of convolutions in choose-conv-data.ts, for dw
+ * of depthwise ones in choose-depthwise.ts, and nowhere else. The guesses count elements moved or multiply-adds, weighted by what ONNX
  * Runtime's CPU kernels take for them; `answers` may know better, from trials on the machine.
  */
 
@@ -89,33 +87,3 @@ export function chooseDotForm(shape: readonly number[]): DotForm {
 const largeMap = 512;
 /** Products that no cache holds. */
 const manyProducts = 2 ** 21;
-
-/** How dx of a convolution is computed. */
-export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks";
-
-/**
- * A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. Where the
- * weight is large and the maps are small, turning it costs more than is won.
- */
-export function chooseConvDataForm(problem: WindowProblem, answers: Forms): ConvDataForm {
-  const unit = problem.strides.every((stride) => stride === 1);
-  const covers = reachOf(problem).every(
-    (reach, axis) => (problem.padBegin[axis] as number) <= reach && (problem.padEnd[axis] as number) <= reach,
-  );
-  const [images = 1, channels = 1, ...outputs] = problem.y;
-  if (problem.group > 1 && problem.group === channels && problem.group === problem.x[1]) {
-    const form = chooseDepthwiseDataForm(problem, unit && covers);
-    if (form !== undefined) return form;
-  }
-  if (!unit || !covers) return "conv-transpose";
-  const weight = (channels * (problem.x[1] as number) * elementCount(problem.kernel)) / problem.group;
-  const positions = images * elementCount(outputs);
-  const turned = elementCount(problem.kernel) > 1 && weight > mostTurned * positions;
-  return choose(answers, {
-    ...{ decision: "conv-data", facts: [problem], forms: ["flipped-conv", "conv-transpose"] },
-    guess: turned ? "conv-transpose" : "flipped-conv",
-  });
-}
-
-/** Elements of a weight, per position of dy, up to which turning it is worth while. */
-const mostTurned = 1024;

@@ -1,11 +1,12 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
-import { reachOf } from "../ops/window.ts";
-import { chooseConvDataForm } from "./choose.ts";
+import { chooseConvDataForm } from "./choose-conv-data.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { dataByRowBlocks, dataByWholeMaps } from "./depthwise-data-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { inputOf, type Lowering } from "./lowering.ts";
 import { diagonal, onesAt } from "./matrices.ts";
+import { depthwiseInBlocks, fromBlocks, toBlocks } from "./nchwc.ts";
+import { flippedPads, spreadOut, spreadProblem } from "./spread-strides.ts";
 import { transposedWindow } from "./transposed-window.ts";
 
 /**
@@ -13,27 +14,29 @@ import { transposedWindow } from "./transposed-window.ts";
  *
  * flipped-conv    dx = Conv(dy, w'), w'[ci, co, k] = w[co, ci, K-1-k], pads' = dilation*(K-1) - pads
  * conv-transpose  dx = ConvTranspose(dy, w), output_padding so that dx has x's shape
- * whole-maps, row-blocks  depthwise convolutions only
+ * whole-maps      depthwise convolutions of small maps
+ * row-blocks, nchwc  flipped-conv of depthwise convolutions, a block of rows at each step, or on channels in blocks
+ *
+ * With strides, dy is spread out for a convolution: depthwise only.
  */
-export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
+export const lowerConvDataGrad: Lowering = (b, node, options) => {
   const problem = windowProblemOf(node);
   const dy = inputOf(node, 0);
-  const form = chooseConvDataForm(problem, forms);
+  const form = chooseConvDataForm(problem, options);
   if (form === "whole-maps") return dataByWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
-  if (form === "row-blocks")
-    return dataByRowBlocks(b, dy, plainWeight(b, node.inputs), problem, flippedPads(problem));
-  if (form === "flipped-conv") {
-    const pads = flippedPads(problem);
-    const attributes = {
-      pads,
-      dilations: problem.dilations,
-      group: problem.group,
-      kernel_shape: problem.kernel,
-    };
-    return b.op("Conv", [dy, flippedWeight(b, node.inputs, problem)], attributes);
-  }
+  if (form === "conv-transpose") return byConvTranspose(b, dy, inputOf(node, 1), problem);
+  const [moved, unit] = [spreadOut(b, dy, problem), spreadProblem(problem)];
+  const pads = flippedPads(unit);
+  if (form === "row-blocks") return dataByRowBlocks(b, moved, plainWeight(b, node.inputs), unit, pads);
+  const { dilations, group, kernel } = problem;
+  const weight = flippedWeight(b, node.inputs, problem);
+  if (form === "nchwc") return inBlocks(b, moved, weight, { ...unit, pads });
+  return b.op("Conv", [moved, weight], { pads, dilations, group, kernel_shape: kernel });
+};
+
+function byConvTranspose(b: GradientBuilder, dy: string, weight: string, problem: WindowProblem): string {
   const window = transposedWindow(problem);
-  return b.op("ConvTranspose", [dy, inputOf(node, 1)], {
+  return b.op("ConvTranspose", [dy, weight], {
     pads: window.pads,
     output_padding: window.outputPadding,
     strides: problem.strides,
@@ -41,15 +44,18 @@ export const lowerConvDataGrad: Lowering = (b, node, { forms }) => {
     group: problem.group,
     kernel_shape: problem.kernel,
   });
-};
+}
 
-/** Zeros around dy with which a convolution of stride 1 with w' has x's size: reach - padBegin, x - y + padBegin. */
-function flippedPads(problem: WindowProblem): number[] {
-  const before = reachOf(problem).map((reach, axis) => reach - (problem.padBegin[axis] as number));
-  const after = problem.padBegin.map(
-    (pad, axis) => (problem.x[axis + 2] as number) - (problem.y[axis + 2] as number) + pad,
-  );
-  return [...before, ...after];
+/** The convolution of dy with w' of a depthwise one, in blocks. */
+function inBlocks(
+  b: GradientBuilder,
+  dy: string,
+  weight: string,
+  { group, kernel, dilations, pads }: WindowProblem & { pads: readonly number[] },
+): string {
+  const blocks = toBlocks(b, b.reshape(weight, [1, group, ...kernel]));
+  const window = { kernel, dilations, pads, strides: [1, 1] };
+  return fromBlocks(b, depthwiseInBlocks(b, toBlocks(b, dy), blocks, group, window), group);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { chooseRowBlock } from "./choose-depthwise.ts";
+import { chooseRowBlock } from "./choose-conv-data.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { onesAt } from "./matrices.ts";
 import { flatIndex, positions } from "./spatial.ts";

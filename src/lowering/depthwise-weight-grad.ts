@@ -9,6 +9,7 @@ import {
 import { channelsOf, everyRow } from "./depthwise-maps.ts";
 import { byBlocks } from "./depthwise-by-blocks.ts";
 import { byProducts } from "./depthwise-by-products.ts";
+import { byNchwc } from "./depthwise-by-nchwc.ts";
 import { byMovedDy, byMovedX } from "./depthwise-by-rows.ts";
 import { byWholeMaps } from "./depthwise-by-whole-maps.ts";
 import { byWindows } from "./depthwise-by-windows.ts";
@@ -28,7 +29,7 @@ export function lowerDepthwiseWeightGrad(
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const form = chooseDepthwiseWeightForm(problem, options.forms);
+  const form = chooseDepthwiseWeightForm(problem, options);
   const dw = isByProduct(form)
     ? byProduct[form](b, values, problem, options)
     : byConvolutions(b, values, problem, options, form);
@@ -45,7 +46,13 @@ interface Values {
 const byProduct = { "whole-maps": byWholeMaps, products: byProducts };
 
 /** dw as [R, taps] for x and dy of the same R rows, by a convolution with x as its data and dy as its kernel. */
-const byConvolution = { windows: byWindows, "moved-dy": byMovedDy, "moved-x": byMovedX, blocks: byBlocks };
+const byConvolution = {
+  windows: byWindows,
+  "moved-dy": byMovedDy,
+  "moved-x": byMovedX,
+  blocks: byBlocks,
+  nchwc: byNchwc,
+};
 
 const isByProduct = (form: DepthwiseWeightForm): form is keyof typeof byProduct =>
   Object.hasOwn(byProduct, form);

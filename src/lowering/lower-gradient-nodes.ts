@@ -23,7 +23,7 @@ const lowerings = {
 
 /**
  * Replaces every abstract gradient node by stock operators, under the same value names. The graph is not
- * changed. `usesContribOps` says whether com.microsoft operators came in (never with `portable`).
+ * changed. `usesContribOps` says whether operators of ONNX Runtime's own came in (never with `portable`).
  */
 export function lowerGradientNodes(
   source: Graph,

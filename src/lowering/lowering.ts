@@ -3,9 +3,15 @@ import type { Node } from "../ir/model.ts";
 import type { Forms } from "./forms.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
-export interface LoweringOptions {
+/** Which operators a graph may hold. */
+export interface AllowedOperators {
   /** Default-domain operators only. */
   portable: boolean;
+  /** Forms of operators in nchwc.ts may be chosen by trial. Without `portable` only. Default: false. */
+  nchwc?: boolean;
+}
+
+export interface LoweringOptions extends AllowedOperators {
   /** Which of several forms is taken. */
   forms: Forms;
 }

@@ -60,6 +60,8 @@ export interface BuildArtifactOptions {
   backward?: Arithmetic | "auto";
   /** Use operators of the default ONNX domain only. */
   portable?: boolean;
+  /** `tune` may choose forms of operators in lowering/nchwc.ts, which not every machine can load. */
+  nchwc?: boolean;
   /** How gradients are computed is decided by trial (see training/costs/try-forms.ts) instead of by estimate. */
   tune?: FormTrials;
   /**
@@ -112,7 +114,13 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     state: startState(model.graph, state, parameters, freezing.ratio),
   };
   const training = await buildTrainingModel(forward.model, state, parameters, {
-    ...{ batch, backward, portable: options.portable ?? false, forward: options.forward ?? "float" },
+    ...{
+      batch,
+      backward,
+      portable: options.portable ?? false,
+      nchwc: options.nchwc ?? false,
+      forward: options.forward ?? "float",
+    },
     ...{ tune: options.tune, trials: trials && bindStart(trials, start) },
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };

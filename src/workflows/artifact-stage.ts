@@ -6,10 +6,18 @@ import type { RunContext, RuntimeOptions } from "./context.ts";
 import type { MemorySection } from "../report/report-data.ts";
 import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
 import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
+import { loadsNchwc } from "../training/costs/loads-nchwc.ts";
 import { divisorsOf, fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
-import { arithmeticTrials, formTrials, openArithmetic } from "./trials.ts";
+import { arithmeticTrials, formTrials, onCpu, openArithmetic } from "./trials.ts";
+
+/** Where an artifact is written. */
+interface Place {
+  directory: string;
+  /** It is for this machine alone, and may hold operators that ONNX Runtime has here and not everywhere. */
+  local: boolean;
+}
 
 interface Built {
   artifact: Artifact;
@@ -18,18 +26,19 @@ interface Built {
 
 /**
  * Builds the training graphs of a quantized model, split so that training keeps the memory limit where there is one, and
- * writes them to `directory`. Returns what training will take.
+ * writes them to a directory. Returns what training will take.
  */
 export async function artifactStage(
   quantized: Quantized,
   choices: ArtifactChoices,
-  directory: string,
+  { directory, local }: Place,
   options: RuntimeOptions,
   { logger, signal }: RunContext,
 ): Promise<MemorySection> {
   logger.info("Building the training graphs.");
+  const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
   const build = async (microBatch: number, settled = choices): Promise<Built> => {
-    const artifact = await buildMicroBatch(quantized, { ...settled, microBatch }, options, signal);
+    const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, options, signal);
     const estimate = await estimateMemory(artifact, {
       threads: options.threads ?? null,
       dataBytes: quantized.dataset.heldBytes ?? 0,
@@ -106,7 +115,7 @@ async function buildWithin(
 
 function buildMicroBatch(
   quantized: Quantized,
-  choices: ArtifactChoices & { microBatch: number },
+  choices: ArtifactChoices & { microBatch: number; nchwc: boolean },
   { provider, threads }: RuntimeOptions,
   signal: AbortSignal,
 ): Promise<Artifact> {
@@ -130,6 +139,7 @@ function buildMicroBatch(
     },
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
+    nchwc: choices.nchwc,
     ...(choices.forms === "estimate"
       ? {}
       : {

@@ -15,7 +15,8 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
   await makeFolderOf(options.out);
   const prepared = await prepareSource(options.model, options.data, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
-  const memory = await artifactStage(quantized, options.training, options.out, options, context);
+  const place = { directory: options.out, local: false };
+  const memory = await artifactStage(quantized, options.training, place, options, context);
   context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {
     ...startReport("artifact", options, prepared.source, start),

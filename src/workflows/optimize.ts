@@ -26,6 +26,7 @@ import { makeFolderOf } from "./write-text.ts";
  */
 export async function optimize(options: OptimizeOptions, context: RunContext): Promise<Report> {
   const start = performance.now();
+  const own = options.artifact === undefined;
   const directory = options.artifact ?? `${options.out}.artifact`;
   await refuseOverwriting(options.model, options.out);
   await makeFolderOf(options.out);
@@ -46,7 +47,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
   const ptq = await deployModel(quantized, deployOptions);
   const memory = options.resume
     ? undefined
-    : await artifactStage(quantized, options.training, directory, options, context);
+    : await artifactStage(quantized, options.training, { directory, local: own }, options, context);
   const data = withClasses(source.model, spec);
   const { result, section } = await trainStage(directory, data, options.training, options, context);
   const trained = { ...result, model: prepared.model };
@@ -67,7 +68,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
   const changed = await countChangedRows(directory, result);
   const audit = await auditDeployed(deployed, result.plan, options);
   const latency = await measureLatency(options.model, options.out, judging.dataset, options, context);
-  if (options.artifact === undefined) await rm(directory, { recursive: true, force: true });
+  if (own) await rm(directory, { recursive: true, force: true });
   return {
     ...startReport("optimize", options, source, start),
     data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },

@@ -25,7 +25,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
-    const memory = await artifactStage(quantized, training, directory, options, context);
+    const memory = await artifactStage(quantized, training, { directory, local: true }, options, context);
     context.logger.info(`Taking ${options.steps} steps of ${training.batch} samples.`);
     const measured = await profileInChild(
       {

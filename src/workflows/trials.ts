@@ -49,7 +49,7 @@ export function arithmeticTrials(
 /** Without rounding to 4 bits in between, a forward on integer kernels is as good to train with as one in float. */
 const isByte = ({ bits }: ActivationPlan): boolean => bits === 8;
 
-const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";
+export const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";
 
 /** Batches that the size of gradients is measured on. */
 const probes = 4;

@@ -19,7 +19,7 @@ test.each(cases)("forms for x [$x], kernel [$kernel], strides [$strides]: $forms
     asked.push(question);
     return question.guess;
   };
-  expect(chooseDepthwiseWeightForm(problem, { answer })).toBe(forms[0]);
+  expect(chooseDepthwiseWeightForm(problem, { portable: true, forms: { answer } })).toBe(forms[0]);
   expect(asked.map((question) => question.forms)).toEqual([forms]);
 });
 

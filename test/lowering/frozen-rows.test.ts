@@ -59,6 +59,7 @@ test("these layers take every form", () => {
   const forms: Record<ConvWeightForm | DepthwiseWeightForm, true> = {
     ...{ pointwise: true, "unfold-dy": true, "unfold-x": true, "spread-dy": true },
     ...{ "whole-maps": true, products: true, windows: true, "moved-dy": true, "moved-x": true, blocks: true },
+    nchwc: true,
   };
   const lowered = layers.flatMap((layer) => loweredInEveryForm(convolution(layer), false));
   const seen = new Set(lowered.flatMap(({ taken }) => taken));
@@ -124,7 +125,10 @@ function loweredInEveryForm(source: Graph, portable: boolean): { taken: string[]
       asked.push(question);
       return taken.at(-1) as string;
     };
-    variants.push({ graph: lowerGradientNodes(source, { portable, forms: { answer } }).graph, taken });
+    variants.push({
+      graph: lowerGradientNodes(source, { portable, nchwc: !portable, forms: { answer } }).graph,
+      taken,
+    });
     for (const [at, { forms }] of asked.entries())
       if (at >= forced.length) for (const other of forms.slice(1)) run([...taken.slice(0, at), other]);
   };

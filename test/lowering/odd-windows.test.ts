@@ -1,69 +1,109 @@
 import { expect, test } from "vitest";
 import { randomStream } from "../../src/data/random.ts";
-import { createModel, createValue } from "../../src/ir/graph.ts";
+import { contribOpsets, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph } from "../../src/ir/model.ts";
 import type { Forms, Question } from "../../src/lowering/forms.ts";
 import { lowerGradientNodes } from "../../src/lowering/lower-gradient-nodes.ts";
+import type { AllowedOperators, LoweringOptions } from "../../src/lowering/lowering.ts";
 import { positions } from "../../src/lowering/spatial.ts";
 import { gradientDomain, type WindowProblem, windowAttributes } from "../../src/ops/gradient-nodes.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
+import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
 import { ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
 import { randomTensor } from "../support/random-tensor.ts";
 
 /** Convolutions that few would write: maps smaller than strides, kernels and pads, taps that meet nothing. */
-const problems: WindowProblem[] = [];
 const random = randomStream(11);
 const below = (count: number): number => Math.floor(random() * count);
-while (problems.length < 150) {
-  const rank = 1 + below(2);
-  const axes = (from: number, count: number): number[] =>
-    Array.from({ length: rank }, () => from + below(count));
-  const [sizes, kernel, strides, dilations] = [axes(1, 6), axes(1, 4), axes(1, 3), axes(1, 2)];
-  const [padBegin, padEnd] = [axes(0, 3), axes(0, 3)];
+const problems = oddProblems(150, () => {
   const group = [1, 1, 2, 4][below(4)] as number;
-  const channels = group === 1 ? 3 : 4;
-  const outputs = sizes.map((size, axis) => {
-    const reach = (dilations[axis] as number) * ((kernel[axis] as number) - 1);
-    const covered = size + (padBegin[axis] as number) + (padEnd[axis] as number) - reach;
-    return Math.floor((covered - 1) / (strides[axis] as number)) + 1;
-  });
-  if (outputs.some((size) => size < 1)) continue;
-  const rows = 4 * (1 + below(2));
-  problems.push({
-    ...{ x: [2, channels, ...sizes], y: [2, rows, ...outputs], group },
-    ...{ kernel, strides, dilations, padBegin, padEnd },
-  });
+  return { rank: 1 + below(2), images: 2, group, channels: group === 1 ? 3 : 4, rows: 4 * (1 + below(2)) };
+});
+/** Depthwise ones whose maps are whole blocks of channels. */
+const blocked = oddProblems(150, () => ({
+  ...{ rank: 2, images: 1 + below(3), group: 16, channels: 16 },
+  rows: 16 * (1 + below(2)),
+}));
+
+interface Sizes {
+  rank: number;
+  images: number;
+  group: number;
+  channels: number;
+  rows: number;
 }
 
-test.each(problems)(
-  "x $x, kernel $kernel, strides $strides, dilations $dilations, pads $padBegin $padEnd, groups $group",
-  async (problem) => {
-    const [x, dy] = [randomTensor(problem.x, 1), randomTensor(problem.y, 2)];
-    const perGroup = (problem.x[1] as number) / problem.group;
-    const w = randomTensor([problem.y[1] as number, perGroup, ...problem.kernel], 3);
-    const { dx, dw } = directly(x, dy, w, problem);
-    for (const portable of [false, true]) {
-      for (const forms of everyForm((answers) => void lowered(problem, answers, portable))) {
-        const graph = lowered(problem, forms, portable);
-        const model = createModel(graph, 17, portable ? [] : [["com.microsoft", 1]]);
-        const rows = [0, (problem.y[1] as number) - 1];
-        const found = await withSession(model, { threads: 1 }, (session) =>
-          session.run({ x, dy, w, rows: ints(rows) }),
-        );
-        expectNear(found["dx"] as Tensor, dx);
-        const size = dw.length / (problem.y[1] as number);
-        expectNear(
-          found["dw"] as Tensor,
-          rows.flatMap((row) => dw.slice(row * size, (row + 1) * size)),
-        );
-        expect((found["dw"] as Tensor).dims).toEqual([2, perGroup, ...problem.kernel]);
-      }
-    }
-  },
-);
+function oddProblems(count: number, draw: () => Sizes): WindowProblem[] {
+  const found: WindowProblem[] = [];
+  while (found.length < count) {
+    const { rank, images, group, channels, rows } = draw();
+    const axes = (from: number, range: number): number[] =>
+      Array.from({ length: rank }, () => from + below(range));
+    const [sizes, kernel, strides, dilations] = [axes(1, 6), axes(1, 4), axes(1, 3), axes(1, 2)];
+    const [padBegin, padEnd] = [axes(0, 3), axes(0, 3)];
+    const outputs = sizes.map((size, axis) => {
+      const reach = (dilations[axis] as number) * ((kernel[axis] as number) - 1);
+      const covered = size + (padBegin[axis] as number) + (padEnd[axis] as number) - reach;
+      return Math.floor((covered - 1) / (strides[axis] as number)) + 1;
+    });
+    if (outputs.some((size) => size < 1)) continue;
+    found.push({
+      ...{ x: [images, channels, ...sizes], y: [images, rows, ...outputs], group },
+      ...{ kernel, strides, dilations, padBegin, padEnd },
+    });
+  }
+  return found;
+}
 
-function lowered(problem: WindowProblem, forms: Forms, portable: boolean): Graph {
+const title =
+  "x $x, kernel $kernel, strides $strides, dilations $dilations, pads $padBegin $padEnd, groups $group";
+
+test.each(problems)(title, async (problem) => {
+  for (const portable of [false, true]) await expectEveryForm(problem, { portable });
+});
+
+const loads = await loadsNchwc();
+test.skipIf(!loads).each(blocked)(`in blocks: ${title}`, async (problem) => {
+  const taken = await expectEveryForm(problem, { portable: false, nchwc: true });
+  expect(taken).toContain("nchwc");
+});
+
+/** Compares dx and dw in every form with their definitions; returns the forms. */
+async function expectEveryForm(problem: WindowProblem, allowed: AllowedOperators): Promise<Set<string>> {
+  const [x, dy] = [randomTensor(problem.x, 1), randomTensor(problem.y, 2)];
+  const count = problem.y[1] as number;
+  const perGroup = (problem.x[1] as number) / problem.group;
+  const w = randomTensor([count, perGroup, ...problem.kernel], 3);
+  const { dx, dw } = directly(x, dy, w, problem);
+  const taken = new Set<string>();
+  for (const answers of everyForm((forms) => void lowered(problem, { ...allowed, forms }))) {
+    const forms: Forms = {
+      answer(question) {
+        const form = answers.answer(question);
+        taken.add(form);
+        return form;
+      },
+    };
+    const graph = lowered(problem, { ...allowed, forms });
+    const model = createModel(graph, 17, contribOpsets(graph));
+    for (const rows of [[0, count - 1], Array.from({ length: count }, (_, row) => row)]) {
+      const found = await withSession(model, { threads: 1 }, (session) =>
+        session.run({ x, dy, w, rows: ints(rows) }),
+      );
+      expectNear(found["dx"] as Tensor, dx);
+      const size = dw.length / count;
+      expectNear(
+        found["dw"] as Tensor,
+        rows.flatMap((row) => dw.slice(row * size, (row + 1) * size)),
+      );
+      expect((found["dw"] as Tensor).dims).toEqual([rows.length, perGroup, ...problem.kernel]);
+    }
+  }
+  return taken;
+}
+
+function lowered(problem: WindowProblem, options: LoweringOptions): Graph {
   const { graph } = buildModel({
     inputs: {
       ...{ x: problem.x, dy: problem.y },
@@ -80,7 +120,7 @@ function lowered(problem: WindowProblem, forms: Forms, portable: boolean): Graph
     },
   });
   graph.outputs = ["dx", "dw"].map((name) => createValue(name, "float32", undefined));
-  return lowerGradientNodes(graph, { portable, forms }).graph;
+  return lowerGradientNodes(graph, options).graph;
 }
 
 /** Answers such that every form of every question asked is taken at least once. */

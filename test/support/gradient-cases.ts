@@ -6,6 +6,7 @@ import {
   type Differentiated,
   type DifferentiateOptions,
 } from "../../src/autodiff/differentiate.ts";
+import { contribOpsets } from "../../src/ir/graph.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { isFloat, type DataType } from "../../src/tensor/data-type.ts";
@@ -70,7 +71,6 @@ export function buildGradientModel(
     ...lowering,
   });
   const { graph, gradients } = differentiated;
-  const contrib: [string, number][] = differentiated.usesContribOps ? [["com.microsoft", 1]] : [];
   const outputs = [...gradients].map(([parameter, name]) => ({
     name,
     type: {
@@ -82,7 +82,7 @@ export function buildGradientModel(
   return {
     model: {
       ...model,
-      opsets: new Map([...model.opsets, ...contrib]),
+      opsets: new Map([...model.opsets, ...contribOpsets(graph)]),
       graph: { ...graph, outputs: [...graph.outputs, ...outputs] },
     },
     differentiated,

@@ -6,12 +6,17 @@ import { UserError } from "../../src/errors.ts";
 import { subgraphsOf } from "../../src/ir/attributes.ts";
 import type { Graph } from "../../src/ir/model.ts";
 import { verifyModel } from "../../src/ir/verify.ts";
+import { nchwcDomain } from "../../src/lowering/nchwc.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
+import { withSession } from "../../src/runtime/open-model.ts";
 import { Session } from "../../src/runtime/session.ts";
-import { viewAs } from "../../src/tensor/tensor.ts";
+import { ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { type Artifact, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
+import type { FormTrials } from "../../src/training/artifact/forward-candidate.ts";
 import { quantizationStateOf } from "../../src/training/artifact/plan.ts";
-import { stateTensor } from "../../src/training/state.ts";
+import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
+import { feedsFor, stateTensor } from "../../src/training/state.ts";
+import { randomTensor } from "../support/random-tensor.ts";
 import { tinyArtifact, tinyMeasure } from "./tiny-network.ts";
 
 let artifact: Artifact;
@@ -67,6 +72,45 @@ test("a portable artifact uses operators of the default domain alone", async () 
   expect(portable.manifest.usesContribOps).toBe(false);
   expect([...portable.trainingModel.opsets.keys()]).toEqual([""]);
   expect(new Set(domainsIn(portable.trainingModel.graph))).toEqual(new Set([""]));
+});
+
+/** Takes operators on channels in blocks wherever they are among the forms. */
+const inBlocks: FormTrials = async () => ({
+  answer: ({ forms, guess }) => (forms.includes("nchwc") ? "nchwc" : guess),
+});
+
+test("operators on channels in blocks come in where they are allowed, and in no other artifact", async () => {
+  const domains = async (options: { nchwc?: boolean; portable?: boolean }): Promise<string[]> => {
+    const { trainingModel } = await tinyArtifact({ tune: inBlocks, ...options });
+    verifyModel(trainingModel);
+    expect(new Set(trainingModel.opsets.keys())).toEqual(new Set(["", ...domainsIn(trainingModel.graph)]));
+    return [...trainingModel.opsets.keys()];
+  };
+  expect(await domains({ nchwc: true })).toContain(nchwcDomain);
+  expect(await domains({})).not.toContain(nchwcDomain);
+  expect(await domains({ nchwc: true, portable: true })).toEqual([""]);
+});
+
+test.skipIf(!(await loadsNchwc()))("operators on channels in blocks give the same gradients", async () => {
+  const session = { threads: 1 };
+  const images = randomTensor([16, 1, 8, 8], 1);
+  const targets: Record<string, Tensor> = {};
+  for (const { name, type, shape } of artifact.manifest.targets) {
+    const dims = [16, ...shape.slice(1)].map(Number);
+    targets[name] =
+      type === "int64" ? ints(Array.from({ length: 16 }, (_, at) => at % 3)) : randomTensor(dims, 2);
+  }
+  const gradients = async (options: { nchwc: boolean }): Promise<Record<string, Tensor>> => {
+    const { trainingModel, checkpoint } = await tinyArtifact({ tune: inBlocks, ...options });
+    return withSession(trainingModel, session, (opened) =>
+      opened.run(feedsFor(opened, { x: images }, targets, checkpoint)),
+    );
+  };
+  const [plain, blocked] = [await gradients({ nchwc: false }), await gradients({ nchwc: true })];
+  for (const [name, tensor] of Object.entries(plain)) {
+    const other = viewAs(blocked[name] as Tensor, "float32");
+    for (const [at, value] of viewAs(tensor, "float32").entries()) expect(other[at]).toBeCloseTo(value, 4);
+  }
 });
 
 /** The domain of every node, those of branches and loop bodies included. */

@@ -115,7 +115,7 @@ async function prepare(
     ...{ batch: 64, loss: "auto", optimizer: {}, portable: false, cache: join(out, "cache") },
     ...{ forward: "auto", backward: "auto", forms: "trial" },
   };
-  await artifactStage(quantized, training, directory, { threads }, quiet);
+  await artifactStage(quantized, training, { directory, local: true }, { threads }, quiet);
   const { model, plan, state } = quantized;
   const ptq = (await exportModel(model, plan, state)).model;
   await record(out, { setting: name, choice: "float", seed: 0, top1: await judge(model, test), rows: 0 });

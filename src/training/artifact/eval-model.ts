@@ -1,5 +1,5 @@
 import { cloneModel } from "../../ir/clone.ts";
-import { usesContribOps } from "../../ir/graph.ts";
+import { contribOpsets } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { dropUnused } from "../../passes/remove-unused.ts";
@@ -30,9 +30,6 @@ export function watchedModel(model: Model, manifest: Manifest): Model {
   if (manifest.forward === "float") return model;
   const places = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
   const graph = lowerIntegerForward(model.graph, places);
-  const opsets = new Map([
-    ...model.opsets,
-    ...(usesContribOps(graph) ? [["com.microsoft", 1] as const] : []),
-  ]);
+  const opsets = new Map([...model.opsets, ...contribOpsets(graph)]);
   return dropUnused({ ...model, opsets, graph });
 }

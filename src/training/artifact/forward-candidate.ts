@@ -1,5 +1,5 @@
 import { differentiateAbstract } from "../../autodiff/differentiate.ts";
-import { createModel, createValue, usesContribOps } from "../../ir/graph.ts";
+import { contribOpsets, createModel, createValue } from "../../ir/graph.ts";
 import type { Graph, Model, Value } from "../../ir/model.ts";
 import { type Forms, guessedForms } from "../../lowering/forms.ts";
 import { withReaches } from "../../lowering/integer/gradient-reaches.ts";
@@ -12,6 +12,7 @@ import {
 } from "../../lowering/integer/integer-forward.ts";
 import { isCodedIn, planIntegerBackward } from "../../lowering/integer/plan-backward.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
+import type { AllowedOperators } from "../../lowering/lowering.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
@@ -22,7 +23,12 @@ import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
 import { type HeldBias, holdBiases, openZeroPoints } from "./open-parameters.ts";
 
 /** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
-export type FormTrials = (abstract: Graph, target: { opset: number; portable: boolean }) => Promise<Forms>;
+export type FormTrials = (abstract: Graph, target: TrialTarget) => Promise<Forms>;
+
+/** What gradients are lowered for. */
+export interface TrialTarget extends AllowedOperators {
+  opset: number;
+}
 
 /** What a part of a step is computed with: float operators, or integer kernels on codes. */
 export type Arithmetic = "float" | "integer";
@@ -35,9 +41,8 @@ export interface TrainingTrials {
   choose?: (models: readonly Model[]) => Promise<number>;
 }
 
-export interface TrainingModelOptions {
+export interface TrainingModelOptions extends AllowedOperators {
   batch: number;
-  portable: boolean;
   /** auto: what `trials` choose; integer where they cannot. */
   forward: Arithmetic | "auto";
   /** What data gradients of convolutions are computed with. Anything but float needs `trials`. */
@@ -45,6 +50,11 @@ export interface TrainingModelOptions {
   tune: FormTrials | undefined;
   trials: TrainingTrials | undefined;
 }
+
+const allowedBy = ({ portable, nchwc = false }: AllowedOperators): AllowedOperators => ({
+  portable,
+  nchwc: nchwc && !portable,
+});
 
 interface Lowered {
   model: Model;
@@ -107,20 +117,23 @@ export class ForwardCandidate {
 
   #lower(abstract: Graph, forms: Forms, outputs: readonly Value[]): Lowered {
     const { state, options } = this.#sources;
-    let { graph } = lowerGradientNodes(abstract, { portable: options.portable, forms });
+    let { graph } = lowerGradientNodes(abstract, { ...allowedBy(options), forms });
     if (this.#integer !== undefined) graph = lowerIntegerForward(graph, this.#integer.places);
     openZeroPoints(graph, zeroPointsOf(state));
     holdBiases(graph, this.#biases);
     graph.outputs = [...outputs];
-    const contrib = usesContribOps(graph);
-    const model = dropUnused(createModel(graph, this.#opset, contrib ? [["com.microsoft", 1]] : []));
-    return { model: { ...model, graph: orderNodes(model.graph, "loss") }, usesContribOps: contrib };
+    const contrib = contribOpsets(graph);
+    const model = dropUnused(createModel(graph, this.#opset, contrib));
+    return {
+      model: { ...model, graph: orderNodes(model.graph, "loss") },
+      usesContribOps: contrib.length > 0,
+    };
   }
 
   async #complete(abstract: Graph, backward: Arithmetic): Promise<BuiltTraining> {
     const { state, parameters, options } = this.#sources;
-    const { tune, portable } = options;
-    const forms = tune === undefined ? guessedForms : await tune(abstract, { opset: this.#opset, portable });
+    const target = { opset: this.#opset, ...allowedBy(options) };
+    const forms = (await options.tune?.(abstract, target)) ?? guessedForms;
     const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
     return { ...this.#lower(abstract, forms, outputs), forward: this.#forward, backward };
   }

@@ -1,6 +1,7 @@
 import type { Model, Node } from "../../ir/model.ts";
 import { type Forms, knownForms, type Question, questionKey } from "../../lowering/forms.ts";
-import { trialModel, type TrialTarget } from "./trial-model.ts";
+import type { TrialTarget } from "../artifact/forward-candidate.ts";
+import { trialModel } from "./trial-model.ts";
 
 /** Variants of a node that are tried at most. */
 const mostVariants = 8;

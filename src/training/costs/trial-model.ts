@@ -1,19 +1,14 @@
-import { createGraph, createModel, createNode, createValue } from "../../ir/graph.ts";
+import { contribOpsets, createGraph, createModel, createNode, createValue } from "../../ir/graph.ts";
 import type { Model, Node } from "../../ir/model.ts";
 import type { Forms } from "../../lowering/forms.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import { windowProblemOf } from "../../ops/gradient-nodes.ts";
+import type { TrialTarget } from "../artifact/forward-candidate.ts";
 import type { DataType } from "../../tensor/data-type.ts";
 import { elementCount, ints, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 
-/** What trials are lowered for. */
-export interface TrialTarget {
-  opset: number;
-  portable: boolean;
-}
-
 /** A model of the node alone; its output is summed, so that little has to be carried out. */
-export function trialModel(node: Node, forms: Forms, { opset, portable }: TrialTarget): Model {
+export function trialModel(node: Node, forms: Forms, { opset, ...allowed }: TrialTarget): Model {
   const graph = createGraph("trial");
   const types = inputsOf[node.opType as Tried](node);
   graph.inputs = types.map(({ dtype, shape }, index) =>
@@ -29,8 +24,8 @@ export function trialModel(node: Node, forms: Forms, { opset, portable }: TrialT
     }),
   ];
   graph.outputs = [createValue("trial.sum", "float32", undefined)];
-  const lowered = lowerGradientNodes(graph, { portable, forms });
-  return createModel(lowered.graph, opset, lowered.usesContribOps ? [["com.microsoft", 1]] : []);
+  const lowered = lowerGradientNodes(graph, { ...allowed, forms }).graph;
+  return createModel(lowered, opset, contribOpsets(lowered));
 }
 
 interface TrialInput {

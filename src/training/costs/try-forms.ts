@@ -5,7 +5,8 @@ import type { SessionOptions } from "../../runtime/session.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { feedsFor } from "../state.ts";
 import { variantsOf } from "./form-variants.ts";
-import { isTried, trialFeeds, type TrialTarget } from "./trial-model.ts";
+import type { TrialTarget } from "../artifact/forward-candidate.ts";
+import { isTried, trialFeeds } from "./trial-model.ts";
 
 export interface TrialOptions extends TrialTarget {
   /** Share of a weight's rows that train in the trials. */

@@ -1,0 +1,85 @@
+import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { hasSmallMaps, largestDivisor } from "./choose-depthwise.ts";
+import { choose } from "./forms.ts";
+import type { LoweringOptions } from "./lowering.ts";
+import { nchwcBlock } from "./nchwc.ts";
+import { flippedPads, isUnit, spreadProblem } from "./spread-strides.ts";
+
+/** The part of choose.ts for dx of convolutions. */
+
+/** How dx of a convolution is computed. */
+export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks" | "nchwc";
+
+/** "nchwc" is for some machines only, and never guessed. */
+export function chooseConvDataForm(
+  problem: WindowProblem,
+  { forms: answers, nchwc = false }: LoweringOptions,
+): ConvDataForm {
+  const depthwise = isDepthwise(problem);
+  const flips =
+    (isUnit(problem) || (depthwise && canSpread(problem))) &&
+    flippedPads(spreadProblem(problem)).every((pad) => pad >= 0);
+  const likely = depthwise ? depthwiseForms(problem, flips) : plainForms(problem, flips);
+  const blocked: ConvDataForm[] = nchwc && depthwise && flips && fillsBlocks(problem) ? ["nchwc"] : [];
+  const forms = [...likely, ...blocked];
+  return choose(answers, { decision: "conv-data", facts: [problem], forms, guess: likely[0] });
+}
+
+/** Not where dy spread out takes so much memory that it is no faster either. */
+const canSpread = (problem: WindowProblem): boolean =>
+  problem.kernel.length === 2 && elementCount(spreadProblem(problem).y) <= mostSpread;
+
+/** Floats that dy may take with the zeros of strides. */
+const mostSpread = 2 ** 23;
+
+/** Forms of which one should be the fastest, the likeliest first. */
+type Likely = [ConvDataForm, ...ConvDataForm[]];
+
+/**
+ * A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. Where the
+ * weight is large and the maps are small, turning it costs more than is won.
+ */
+function plainForms({ x, y, kernel, group }: WindowProblem, flips: boolean): Likely {
+  if (!flips) return ["conv-transpose"];
+  const [images = 1, channels = 1, ...outputs] = y;
+  const weight = (channels * (x[1] as number) * elementCount(kernel)) / group;
+  const positions = images * elementCount(outputs);
+  const turned = elementCount(kernel) > 1 && weight > mostTurned * positions;
+  return turned ? ["conv-transpose", "flipped-conv"] : ["flipped-conv", "conv-transpose"];
+}
+
+/** Elements of a weight, per position of dy, up to which turning it is worth while. */
+const mostTurned = 1024;
+
+/**
+ * For small maps a matrix per channel, while images share it. Spreading strides for a convolution pays where maps are
+ * large: the zeros that it multiplies cost less than what ConvTranspose moves. Blocks of rows where copies of dy are what
+ * costs.
+ */
+function depthwiseForms(problem: WindowProblem, flips: boolean): Likely {
+  const { x, kernel, dilations } = problem;
+  if (hasSmallMaps(problem) && (x[0] as number) >= sharingImages) return ["whole-maps"];
+  if (!flips) return ["conv-transpose"];
+  const { y: moved } = spreadProblem(problem);
+  const large = elementCount(moved.slice(2)) >= manyPositions;
+  const inBlocks = kernel.length === 2 && elementCount(dilations) === 1 && chooseRowBlock(x[2] as number) > 1;
+  if (large && inBlocks && elementCount(kernel) >= manyTaps)
+    return isUnit(problem) ? ["row-blocks"] : ["row-blocks", "conv-transpose"];
+  return large || isUnit(problem) ? ["flipped-conv", "conv-transpose"] : ["conv-transpose", "flipped-conv"];
+}
+
+/** Images that have to share a matrix per channel to make it worth building. */
+const sharingImages = 4;
+/** Taps from which blocks of rows are faster than copies of dy, on maps of many positions: 3x3 was slower. */
+const [manyTaps, manyPositions] = [16, 512];
+
+/** How many rows of a depthwise dx are computed at each step of its convolution: a divisor of their number. */
+export const chooseRowBlock = (height: number): number => largestDivisor(height, 14);
+
+const isDepthwise = ({ x, y, group }: WindowProblem): boolean =>
+  group > 1 && group === x[1] && group === y[1];
+
+/** Whether the channels of a map are whole blocks. */
+const fillsBlocks = ({ x, kernel }: WindowProblem): boolean =>
+  kernel.length === 2 && (x[1] as number) % nchwcBlock === 0;
