@@ -2,6 +2,7 @@ import { usageError } from "../errors.ts";
 import { readNames } from "../ir/graph.ts";
 import { dtypeOf } from "../ir/value-types.ts";
 import type { Node } from "../ir/model.ts";
+import { operatorNames } from "../ops/operator-names.ts";
 import { floatReason } from "./rules/float-operators.ts";
 import { type Annotation, type RuleContext, stayFloat } from "./rules/rule.ts";
 import { ruleOf } from "./rules/table.ts";
@@ -89,11 +90,28 @@ function refuseSharedWeights(annotations: Annotations, { index }: RuleContext): 
 function checkExclusions({ graph, options }: RuleContext): void {
   const names = new Set(graph.nodes.map((node) => node.name));
   const unknown = options.excludeNodes.filter((name) => !names.has(name));
-  if (unknown.length === 0) return;
+  if (unknown.length > 0)
+    throw usageError(
+      "exclude-nodes",
+      `No node of the model is called ${quoted(unknown)}`,
+      "excludeNodes",
+      "Run `efqat inspect MODEL` for the names after preparation.",
+    );
+  // Operators that this model has none of are fine: a list of them may serve many models.
+  const operators = new Set<string>([...operatorNames, ...graph.nodes.map((node) => node.opType)]);
+  const strange = options.excludeOps.filter((name) => !operators.has(name));
+  if (strange.length === 0) return;
+  const meant = [...operators].filter((operator) =>
+    strange.some((name) => name.toLowerCase() === operator.toLowerCase()),
+  );
   throw usageError(
-    "exclude-nodes",
-    `No node of the model is called ${unknown.map((name) => `"${name}"`).join(", ")}`,
-    "excludeNodes",
-    "Run `efqat inspect MODEL` for the names after preparation.",
+    "exclude-ops",
+    `Neither ONNX nor the model has operators called ${quoted(strange)}`,
+    "excludeOps",
+    meant.length > 0
+      ? `Did you mean ${meant.join(", ")}?`
+      : "Run `efqat inspect MODEL` for the model's operators; nodes are excluded by name with --exclude-nodes.",
   );
 }
+
+const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");

@@ -228,6 +228,12 @@ describe("what stays float, and why", () => {
     const error = await catchUserError(() => plan(build, { excludeNodes: ["nope"] }));
     expect(error.code).toBe("usage/exclude-nodes");
     expect(error.message).toContain('"nope"');
+    const typo = await catchUserError(() => plan(build, { excludeOps: ["Relu", "conv", "Softmax"] }));
+    expect(typo.code).toBe("usage/exclude-ops");
+    expect(typo.message).toContain('called "conv"');
+    expect(typo.hint).toBe("Did you mean Conv?");
+    const strange = await catchUserError(() => plan(build, { excludeOps: ["conv/Conv"] }));
+    expect(strange.hint).toContain("--exclude-nodes");
   });
 
   test("a weight that a node reads in another way", async () => {
