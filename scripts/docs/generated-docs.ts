@@ -15,7 +15,7 @@ export function generatedDocs(): Map<string, string> {
   const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
   const results = files.sort().map((file) => readResults(`${folder}/${file}`));
   const plots = drawPlots(results.flatMap(({ runs }) => runs));
-  const [choices, longer] = ["results", "longer"].map((name) => {
+  const [choices, lwpn, longer] = ["results", "lwpn", "longer"].map((name) => {
     const file = `docs/ablation/${name}.json`;
     return existsSync(file) ? readAblation(file) : undefined;
   });
@@ -24,7 +24,9 @@ export function generatedDocs(): Map<string, string> {
     ["docs/operators.md", renderOperatorDocs()],
     ["docs/report-schema.json", `${JSON.stringify(reportJsonSchema(), null, 2)}\n`],
     ["docs/benchmarks.md", renderBenchmarks(results)],
-    ...(choices === undefined ? [] : [["docs/ablation.md", renderAblation(choices, longer)] as const]),
+    ...(choices === undefined
+      ? []
+      : [["docs/ablation.md", renderAblation(choices, { lwpn, longer })] as const]),
     ...Array.from(
       choices === undefined ? [] : drawAblation(choices),
       ([name, svg]) => [`docs/ablation/${name}`, svg] as const,

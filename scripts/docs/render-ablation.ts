@@ -16,8 +16,20 @@ What stood out, and the paper's setting, in longer runs (\`docs/ablation/longer.
 runs \`fisher\` still looked at four batches of its own before every choice; now it reads the gradients of the run's steps.
 `;
 
-/** docs/ablation.md: all choices in one table, those that were run for longer in another, then a table and a plot per network. */
-export function renderAblation(results: AblationResults, longer: AblationResults | undefined): string {
+const lwpnIntro = `## Whole layers by every metric
+
+The table above has mode \`lwpn\` by two metrics. This one, a run of its own (\`docs/ablation/lwpn.json\`), has it by all,
+and the paper's setting to compare with; trained figures differ a little between processors.
+`;
+
+/** Runs with choices of their own. */
+interface Further {
+  lwpn: AblationResults | undefined;
+  longer: AblationResults | undefined;
+}
+
+/** docs/ablation.md: all choices in one table, those of further runs in others, then a table and a plot per network. */
+export function renderAblation(results: AblationResults, { lwpn, longer }: Further): string {
   const { arithmetic, rows } = results;
   const settings = settingsOf(rows);
   return [
@@ -25,6 +37,7 @@ export function renderAblation(results: AblationResults, longer: AblationResults
     "## All settings together\n",
     howRun(results),
     summary(rows),
+    ...(lwpn === undefined ? [] : [lwpnIntro, howRun(lwpn), summary(lwpn.rows)]),
     ...(longer === undefined ? [] : [finalistsIntro, howRun(longer), summary(longer.rows)]),
     ...settings.map((setting) =>
       part(

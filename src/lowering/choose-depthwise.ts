@@ -5,7 +5,7 @@ import { choose } from "./forms.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { nchwcBlock } from "./nchwc.ts";
 
-/** The part of choose.ts for depthwise convolutions. */
+/** The part of choose.ts for dw of depthwise convolutions. */
 
 /** How dw of a depthwise convolution is computed. */
 export type DepthwiseWeightForm =
@@ -28,11 +28,12 @@ export function chooseDepthwiseWeightForm(
   return choose(answers, { decision: "depthwise-weight", facts: [problem], forms, guess });
 }
 
-/** Whether the maps of all rows, and those of a chunk of them, are whole blocks of channels. */
+/** Whether the maps of all rows, and those of a chunk of them, are whole blocks of channels; and pads are sound. */
 function fillsBlocks(problem: WindowProblem): boolean {
   const [images, count] = [problem.x[0] as number, problem.y[1] as number];
   const whole = (rows: number): boolean => (images * rows) % nchwcBlock === 0;
-  return problem.kernel.length === 2 && whole(count) && whole(chooseDepthwiseChunk(problem));
+  const sound = problem.kernel.length === 2 && problem.padBegin.every((pad) => pad >= 0);
+  return sound && whole(count) && whole(chooseDepthwiseChunk(problem));
 }
 
 /** Forms of which one should be the fastest, the likeliest first. */

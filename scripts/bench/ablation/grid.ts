@@ -29,15 +29,12 @@ const of = (mode: SelectionMode, importance: readonly ImportanceName[], ...share
 
 const metrics: readonly ImportanceName[] = ["magnitude", "normalized-magnitude", "fisher", "error-energy"];
 
-/**
- * Within a layer normalized magnitudes rank as magnitudes do, so CWPL has no row for them; between layers plain magnitudes
- * rank by fan-in and errors by what a layer reads, so LWPN has none for these.
- */
+/** Within a layer normalized magnitudes rank as magnitudes do, so CWPL has no row for them. */
 export const choices: readonly Choice[] = [
   ...of("cwpl", ["magnitude"], 0, 0.05, 0.25, 1),
   ...of("cwpl", ["fisher", "error-energy"], 0.05, 0.25),
   ...of("cwpn", metrics, 0.05, 0.25),
-  ...of("lwpn", ["normalized-magnitude", "fisher"], 0.05, 0.25),
+  ...of("lwpn", metrics, 0.05, 0.25),
   ...of("cost", metrics, 0.35, 0.5),
 ];
 

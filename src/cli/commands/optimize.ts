@@ -36,7 +36,8 @@ export const optimizeCommand: Command = {
     ...runOptions,
     ...outOptions,
     artifact: {
-      describe: "Keep the training artifact in this folder (needed for --resume)",
+      describe:
+        "Keep the training artifact in this folder, for any machine (default: one for this machine beside --out, removed after the run)",
       group: "Output:",
     },
     ...reportOptions,
