@@ -16,10 +16,11 @@ What stood out, and the paper's setting, in longer runs (\`docs/ablation/longer.
 runs \`fisher\` still looked at four batches of its own before every choice; now it reads the gradients of the run's steps.
 `;
 
-const lwpnIntro = `## Whole layers by every metric
+const lwpnIntro = `## Whole layers by the other metrics
 
-The table above has mode \`lwpn\` by two metrics. This one, a run of its own (\`docs/ablation/lwpn.json\`), has it by all,
-and the paper's setting to compare with; trained figures differ a little between processors.
+The table above has mode \`lwpn\` by two metrics. This one, of a later run on another processor
+(\`docs/ablation/lwpn.json\`), has it by the other two, and the paper's setting to compare with: trained figures differ a
+little between processors.
 `;
 
 /** Runs with choices of their own. */
