@@ -48,8 +48,6 @@ export interface Differentiated {
    * [R, ...rest of the shape, row axis first].
    */
   gradients: Map<string, string>;
-  /** Whether operators of ONNX Runtime's own were used. */
-  usesContribOps: boolean;
 }
 
 /**
@@ -62,8 +60,7 @@ export interface Differentiated {
 export function differentiate(source: Graph, options: DifferentiateOptions): Differentiated {
   const walk = differentiateAbstract(source, options);
   const { portable = false, forms = guessedForms } = options;
-  const lowered = lowerGradientNodes(walk.graph, { portable, forms });
-  return { ...lowered, gradients: walk.gradients };
+  return { ...walk, graph: lowerGradientNodes(walk.graph, { portable, forms }) };
 }
 
 /** `differentiate` before lowering: the backward may hold the abstract nodes of ops/gradient-nodes.ts. */

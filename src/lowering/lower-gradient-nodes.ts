@@ -1,7 +1,6 @@
 import { InternalError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
 import { cloneGraph } from "../ir/clone.ts";
-import { usesContribOps } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { gradientDomain, gradientOps, type GradientOp } from "../ops/gradient-nodes.ts";
 import { lowerConvDataGrad } from "./conv-data-grad.ts";
@@ -23,12 +22,9 @@ const lowerings = {
 
 /**
  * Replaces every abstract gradient node by stock operators, under the same value names. The graph is not
- * changed. `usesContribOps` says whether operators of ONNX Runtime's own came in (never with `portable`).
+ * changed. Operators of ONNX Runtime's own may come in, but not with `portable`.
  */
-export function lowerGradientNodes(
-  source: Graph,
-  options: LoweringOptions,
-): { graph: Graph; usesContribOps: boolean } {
+export function lowerGradientNodes(source: Graph, options: LoweringOptions): Graph {
   const graph = cloneGraph(source);
   const nodes = graph.nodes;
   const builder = new GradientBuilder(new Emitter(graph));
@@ -37,7 +33,7 @@ export function lowerGradientNodes(
     if (node.domain === gradientDomain) lowerNode(builder, node, options);
     else graph.nodes.push(node);
   }
-  return { graph, usesContribOps: usesContribOps(graph) };
+  return graph;
 }
 
 function lowerNode(builder: GradientBuilder, node: Node, options: LoweringOptions): void {

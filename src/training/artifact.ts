@@ -1,5 +1,6 @@
 import { InternalError, usageError } from "../errors.ts";
 import { cloneModel } from "../ir/clone.ts";
+import { usesContribOps } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { collectParameters, collectUntrainable, type FloatParameter } from "./artifact/collect-parameters.ts";
@@ -129,7 +130,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const { state: _state, ...told } = start;
   const manifest: Manifest = {
     ...{ formatVersion: 1, sourceModel: options.source, opset, batch, accumulate, ...told },
-    usesContribOps: training.usesContribOps,
+    usesContribOps: usesContribOps(training.model.graph),
     forward: training.forward,
     backward: training.backward,
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),

@@ -36,7 +36,7 @@ export async function artifactStage(
   { logger, signal }: RunContext,
 ): Promise<MemorySection> {
   logger.info("Building the training graphs.");
-  const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
+  const nchwc = local && choices.forms === "trial" && onCpu(options.provider) && (await loadsNchwc());
   const build = async (microBatch: number, settled = choices): Promise<Built> => {
     const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, options, signal);
     const estimate = await estimateMemory(artifact, {

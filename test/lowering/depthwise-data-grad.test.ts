@@ -54,7 +54,7 @@ test.each([
   });
   const lowered = {
     ...model,
-    graph: lowerGradientNodes(model.graph, { portable: true, forms: guessedForms }).graph,
+    graph: lowerGradientNodes(model.graph, { portable: true, forms: guessedForms }),
   };
   const session = await Session.create(encodeModel(lowered), { threads: 1 });
   const w = randomTensor(weightShape, 3);

@@ -126,7 +126,7 @@ function loweredInEveryForm(source: Graph, portable: boolean): { taken: string[]
       return taken.at(-1) as string;
     };
     variants.push({
-      graph: lowerGradientNodes(source, { portable, nchwc: !portable, forms: { answer } }).graph,
+      graph: lowerGradientNodes(source, { portable, nchwc: !portable, forms: { answer } }),
       taken,
     });
     for (const [at, { forms }] of asked.entries())

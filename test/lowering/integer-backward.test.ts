@@ -86,7 +86,7 @@ function feedsOf(problem: WindowProblem): Record<string, Tensor> {
 }
 
 async function run(model: Model, feeds: Record<string, Tensor>): Promise<Record<string, Float32Array>> {
-  const graph = lowerGradientNodes(model.graph, { portable: false, forms: guessedForms }).graph;
+  const graph = lowerGradientNodes(model.graph, { portable: false, forms: guessedForms });
   const opsets = new Map([...model.opsets, ["com.microsoft", 1] as const]);
   const results = await withSession({ ...model, graph, opsets }, { threads: 1 }, (session) =>
     session.run(Object.fromEntries(session.inputs.map(({ name }) => [name, feeds[name] as Tensor]))),

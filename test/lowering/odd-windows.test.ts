@@ -120,7 +120,7 @@ function lowered(problem: WindowProblem, options: LoweringOptions): Graph {
     },
   });
   graph.outputs = ["dx", "dw"].map((name) => createValue(name, "float32", undefined));
-  return lowerGradientNodes(graph, options).graph;
+  return lowerGradientNodes(graph, options);
 }
 
 /** Answers such that every form of every question asked is taken at least once. */

@@ -56,13 +56,9 @@ const allowedBy = ({ portable, nchwc = false }: AllowedOperators): AllowedOperat
   nchwc: nchwc && !portable,
 });
 
-interface Lowered {
-  model: Model;
-  usesContribOps: boolean;
-}
-
 /** A training graph, and what its parts are computed with. */
-export interface BuiltTraining extends Lowered {
+export interface BuiltTraining {
+  model: Model;
   forward: Arithmetic;
   backward: Arithmetic;
 }
@@ -115,19 +111,15 @@ export class ForwardCandidate {
     }).graph;
   }
 
-  #lower(abstract: Graph, forms: Forms, outputs: readonly Value[]): Lowered {
+  #lower(abstract: Graph, forms: Forms, outputs: readonly Value[]): Model {
     const { state, options } = this.#sources;
-    let { graph } = lowerGradientNodes(abstract, { ...allowedBy(options), forms });
+    let graph = lowerGradientNodes(abstract, { ...allowedBy(options), forms });
     if (this.#integer !== undefined) graph = lowerIntegerForward(graph, this.#integer.places);
     openZeroPoints(graph, zeroPointsOf(state));
     holdBiases(graph, this.#biases);
     graph.outputs = [...outputs];
-    const contrib = contribOpsets(graph);
-    const model = dropUnused(createModel(graph, this.#opset, contrib));
-    return {
-      model: { ...model, graph: orderNodes(model.graph, "loss") },
-      usesContribOps: contrib.length > 0,
-    };
+    const model = dropUnused(createModel(graph, this.#opset, contribOpsets(graph)));
+    return { ...model, graph: orderNodes(model.graph, "loss") };
   }
 
   async #complete(abstract: Graph, backward: Arithmetic): Promise<BuiltTraining> {
@@ -135,7 +127,7 @@ export class ForwardCandidate {
     const target = { opset: this.#opset, ...allowedBy(options) };
     const forms = (await options.tune?.(abstract, target)) ?? guessedForms;
     const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
-    return { ...this.#lower(abstract, forms, outputs), forward: this.#forward, backward };
+    return { model: this.#lower(abstract, forms, outputs), forward: this.#forward, backward };
   }
 
   /** With data gradients in codes, as wide as they are on some samples; undefined where that says nothing. */
@@ -145,7 +137,7 @@ export class ForwardCandidate {
     const plan = planIntegerBackward(exact);
     if (plan.coded.size === 0 || trials === undefined) return undefined;
     const probe = withReaches(exact, plan);
-    const { model } = this.#lower(probe, guessedForms, probe.outputs);
+    const model = this.#lower(probe, guessedForms, probe.outputs);
     const reaches = await trials.measure(dropUnusedInputs(model));
     // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
     if (![...reaches.values()].every((reach) => Number.isFinite(reach) && reach > 0)) return undefined;

@@ -24,7 +24,7 @@ export function trialModel(node: Node, forms: Forms, { opset, ...allowed }: Tria
     }),
   ];
   graph.outputs = [createValue("trial.sum", "float32", undefined)];
-  const lowered = lowerGradientNodes(graph, { ...allowed, forms }).graph;
+  const lowered = lowerGradientNodes(graph, { ...allowed, forms });
   return createModel(lowered, opset, contribOpsets(lowered));
 }
 
