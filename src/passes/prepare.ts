@@ -12,6 +12,7 @@ import { fuseGemm } from "./fuse-gemm.ts";
 import { inlineFunctions } from "./inline-functions/inline-functions.ts";
 import { mergeReshapes } from "./merge-reshapes.ts";
 import { nameNodes } from "./name-nodes.ts";
+import { normalizeLinear } from "./normalize-linear.ts";
 import { runPasses, type PipelineOptions } from "./pipeline.ts";
 import { optimizeBasic } from "./optimize-basic/optimize-basic.ts";
 import { raiseOpset } from "./raise-opset/raise-opset.ts";
@@ -57,6 +58,7 @@ function preparationPasses(inputShapes?: InputShapes): Pass[] {
     eliminateNoOps,
     mergeReshapes,
     fuseGemm,
+    normalizeLinear,
     foldBatchNorm,
     optimizeBasic,
     nameNodes,
@@ -65,6 +67,7 @@ function preparationPasses(inputShapes?: InputShapes): Pass[] {
     eliminateNoOps,
     foldBatchNorm,
     lowerBatchNorm,
+    normalizeLinear,
     removeUnused,
     recordTypes(),
   ];

@@ -2,8 +2,10 @@ import { usageError } from "../errors.ts";
 import { readNames } from "../ir/graph.ts";
 import { dtypeOf } from "../ir/value-types.ts";
 import type { Node } from "../ir/model.ts";
+import { viewAs } from "../tensor/tensor.ts";
 import { operatorNames } from "../ops/operator-names.ts";
 import { floatReason } from "./rules/float-operators.ts";
+import { findMasked } from "./rules/masks.ts";
 import { type Annotation, type RuleContext, stayFloat } from "./rules/rule.ts";
 import { ruleOf } from "./rules/table.ts";
 
@@ -13,7 +15,11 @@ export type Annotations = Map<Node, Annotation>;
 export function annotateNodes(context: RuleContext): Annotations {
   checkExclusions(context);
   const annotations: Annotations = new Map();
-  for (const node of context.graph.nodes) annotations.set(node, annotateNode(node, context));
+  const masked = findMasked(context.graph, context.index);
+  for (const node of context.graph.nodes) {
+    const reason = masked.get(node);
+    annotations.set(node, reason === undefined ? annotateNode(node, context) : stayFloat(reason));
+  }
   refuseSharedWeights(annotations, context);
   for (const annotation of annotations.values()) {
     if (annotation.kind !== "integer") continue;
@@ -32,11 +38,21 @@ function annotateNode(node: Node, context: RuleContext): Annotation {
   if (rule === undefined) return stayFloat(floatReason(node.opType, node.domain));
   const annotation = rule(node, context);
   const wrong = touchedTensors(annotation).find((name) => dtypeOf(context.graph, name) !== "float32");
-  if (wrong === undefined) return annotation;
+  if (wrong === undefined) return withFiniteConstants(annotation, context);
   const dtype = dtypeOf(context.graph, wrong);
   return dtype === undefined
     ? stayFloat(`the type of "${wrong}" is not known`)
     : stayFloat(`"${wrong}" is ${dtype}; only float32 is quantized`);
+}
+
+/** No scale can hold a constant operand with NaN or infinity in it. */
+function withFiniteConstants(annotation: Annotation, { graph }: RuleContext): Annotation {
+  if (annotation.kind !== "integer") return annotation;
+  const endless = annotation.inputs.find((name) => {
+    const constant = graph.initializers.get(name);
+    return constant !== undefined && !viewAs(constant, "float32").every(Number.isFinite);
+  });
+  return endless === undefined ? annotation : stayFloat(`its constant "${endless}" holds NaN or infinity`);
 }
 
 function touchedTensors(annotation: Annotation): string[] {

@@ -12,9 +12,7 @@ export const gemm: Rule = (node, { graph }): Annotation => {
   const alpha = floatOf(node, "alpha", 1);
   const beta = floatOf(node, "beta", 1);
   if (alpha !== 1 || (bias !== undefined && beta !== 1))
-    return stayFloat(
-      `alpha is ${alpha} and beta ${beta}; the integer kernel takes a bias only where both are 1`,
-    );
+    return stayFloat(`alpha is ${alpha} and beta ${beta}, and cannot be folded into constants`);
   const axis = weightPorts["Gemm"]?.axis(node, 2) ?? 1;
   if (bias !== undefined) {
     const constant = graph.initializers.get(bias);
