@@ -1,14 +1,19 @@
-/** One function per user task. */
+/** One function per user task; sessions on models run in a process of their own. */
+import { buildArtifact as buildArtifactHere } from "./build-artifact.ts";
+import { evaluate as evaluateHere } from "./evaluate.ts";
+import { exportArtifact as exportArtifactHere } from "./export-artifact.ts";
+import { inspect as inspectHere } from "./inspect.ts";
+import { optimize as optimizeHere } from "./optimize.ts";
+import { profile as profileHere } from "./profile.ts";
+import { quantize as quantizeHere } from "./quantize.ts";
+import { trainArtifact as trainArtifactHere } from "./train-artifact.ts";
+import { isolated } from "./isolated.ts";
+
 export { calibrationMethods } from "../calibration/observers/table.ts";
 export { importanceNames } from "../training/freezing/importance.ts";
 export { modeNames } from "../training/freezing/modes.ts";
 export { splitBatch } from "../training/artifact/split-batch.ts";
-export { buildArtifact } from "./build-artifact.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
-export { evaluate } from "./evaluate.ts";
-export { exportArtifact } from "./export-artifact.ts";
-export { inspect } from "./inspect.ts";
-export { optimize } from "./optimize.ts";
 export type {
   ArtifactChoices,
   AskedFreezing,
@@ -26,8 +31,36 @@ export type {
   TrainingChoices,
   TrainOptions,
 } from "./options.ts";
-export { profile } from "./profile.ts";
-export { quantize } from "./quantize.ts";
-export { trainArtifact } from "./train-artifact.ts";
 export { makeFolderOf, writeText } from "./write-text.ts";
 export type { DataSpec } from "../data/spec.ts";
+
+/** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */
+export const buildArtifact = isolated(buildArtifactHere);
+
+/**
+ * Runs a model over data: accuracy and loss where there are labels, and the distance from a reference model where
+ * one is given.
+ */
+export const evaluate = isolated(evaluateHere);
+
+/** Writes the deployable model of a trained artifact, verified in ONNX Runtime against its evaluation graph. */
+export const exportArtifact = isolated(exportArtifactHere);
+
+/** What a model consists of, what would be quantized, what stays float and why, and what cannot be trained. */
+export const inspect = isolated(inspectHere);
+
+/**
+ * The whole way: quantize a model by calibration, train it with EfQAT, export it, verify the exported file in ONNX
+ * Runtime, and compare float, post-training and trained models on data that training has not seen where there are
+ * any. An interrupted run leaves its artifact with a checkpoint, from which `resume` goes on.
+ */
+export const optimize = isolated(optimizeHere);
+
+/** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
+export const profile = isolated(profileHere);
+
+/** Post-training quantization: a model and calibration data in, a deployable quantized model out. */
+export const quantize = isolated(quantizeHere);
+
+/** Trains an artifact; its folder then holds the best state, which `exportArtifact` deploys. */
+export const trainArtifact = isolated(trainArtifactHere);

@@ -35,7 +35,7 @@ export function arithmeticTrials(
   const samples: GradientSamples = {
     teacher: model,
     batches: () => probeBatches(dataset, microBatch),
-    session: sessionOptionsOf(runtime),
+    session: { ...sessionOptionsOf(runtime), isolated: false },
   };
   const measure: ArithmeticTrials["measure"] = (probe, start) => measureGradients(probe, start, samples);
   if (forms === "estimate") return { measure };

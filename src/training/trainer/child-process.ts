@@ -1,15 +1,14 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { createRequire } from "node:module";
-import { extname } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { environmentError } from "../../errors.ts";
 import { type Logger, silentLogger } from "../../log.ts";
+import { childModule, collectOutput } from "../../runtime/child-module.ts";
+import { restoreError } from "../../runtime/error-record.ts";
 import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/selection.ts";
 import type { ProfileJob, StepProfile } from "../profile/job.ts";
 import type { TrainProgress } from "./events.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
-import { restoreError, type ToChild, type ToParent } from "./messages.ts";
+import type { ToChild, ToParent } from "./messages.ts";
 
 /** Last characters of the child's error output that a crash report shows. */
 const reportedOutput = 2000;
@@ -55,7 +54,7 @@ async function askChild<Result>(
   answer: (message: ToParent) => Result | undefined,
 ): Promise<Result> {
   const child = startChild();
-  const output = collectOutput(child);
+  const output = collectOutput([child.stdout, child.stderr], reportedOutput);
   const tell = (message: ToChild): void => {
     if (child.connected) child.send(message, () => undefined);
   };
@@ -80,24 +79,9 @@ async function askChild<Result>(
   }
 }
 
-/** Starts the child from compiled JavaScript, or from TypeScript sources through tsx where those are running. */
 function startChild(): ChildProcess {
-  const extension = extname(fileURLToPath(import.meta.url));
-  const file = fileURLToPath(new URL(`child${extension}`, import.meta.url));
-  const execArgv = extension === ".ts" ? ["--import", loaderUrl()] : [];
+  const { file, execArgv } = childModule("child", import.meta.url);
   return fork(file, [], { execArgv, stdio: ["ignore", "pipe", "pipe", "ipc"], serialization: "advanced" });
-}
-
-const loaderUrl = (): string => pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-
-function collectOutput(child: ChildProcess): () => string {
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding("utf8").on("data", (chunk: string) => {
-      text = (text + chunk).slice(-reportedOutput);
-    });
-  }
-  return () => text.trim();
 }
 
 function died(code: number | null, signal: string | null, output: string): Error {

@@ -1,8 +1,9 @@
 import type { Logger } from "../../log.ts";
+import { recordError } from "../../runtime/error-record.ts";
 import { measureCosts } from "../costs/measure.ts";
 import { profileSteps } from "../profile/profile-steps.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
-import { recordError, type ToChild, type ToParent } from "./messages.ts";
+import type { ToChild, ToParent } from "./messages.ts";
 import { runTraining } from "./run-training.ts";
 
 /**
