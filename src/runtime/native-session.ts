@@ -1,6 +1,6 @@
-import * as ort from "onnxruntime-node";
 import { InternalError, modelError } from "../errors.ts";
 import { type Tensor, tensorOf, type ViewableType, viewAs } from "../tensor/tensor.ts";
+import { ort } from "./onnxruntime.ts";
 import { describeRuntimeError, providerFailure, requireProvider } from "./providers.ts";
 import { type PortType, type SessionBackend, type SessionOptions, transferable } from "./session-types.ts";
 

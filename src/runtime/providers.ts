@@ -1,5 +1,5 @@
-import * as ort from "onnxruntime-node";
 import { environmentError, type UserError } from "../errors.ts";
+import { ort } from "./onnxruntime.ts";
 
 /** Execution providers that the installed runtime was built with; their libraries may still be missing. */
 export function availableProviders(): string[] {
