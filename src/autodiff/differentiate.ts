@@ -8,12 +8,12 @@ import type { StandIn } from "../lowering/integer/stand-in.ts";
 import { lowerGradientNodes } from "../lowering/lower-gradient-nodes.ts";
 import { ForwardGraph, type WeightRequest } from "./forward-graph.ts";
 import { GradientBuilder } from "../lowering/gradient-builder.ts";
-import { describeNode, findGradientPath, refusalError, type Refusal } from "./gradient-path.ts";
+import { GradientPath, nothingReachedError } from "./gradient-path.ts";
 import { GradientSums } from "./gradient-sums.ts";
 import { nameGradients } from "./name-gradients.ts";
 import { NodeContext } from "./node-context.ts";
 import type { GradientRule } from "./rule.ts";
-import { answerFor, ruleOf } from "./rules.ts";
+import { ruleOf } from "./rules.ts";
 
 export interface DifferentiateOptions {
   /** Name of the scalar float value whose gradients are taken. */
@@ -45,7 +45,7 @@ export interface Differentiated {
   graph: Graph;
   /**
    * Names of the gradients: of each parameter, and by `codes` name of each quantized weight
-   * [R, ...rest of the shape, row axis first].
+   * [R, ...rest of the shape, row axis first]. Zeros where none reaches.
    */
   gradients: Map<string, string>;
 }
@@ -53,9 +53,10 @@ export interface Differentiated {
 /**
  * Extends a forward graph by the gradients of a scalar loss (reverse mode). The graph must have static types
  * for every value and nodes in topological order; it is not changed. Only values between a parameter and the
- * loss get gradients, so the backward stops where nothing behind it trains.
+ * loss get gradients, so the backward stops where nothing behind it trains. A node without a gradient ends it there and
+ * nowhere else.
  *
- * @throws UserError `unsupported/gradient` naming every node on the way that cannot be differentiated.
+ * @throws UserError `unsupported/gradient` naming those nodes when no parameter gets a gradient.
  */
 export function differentiate(source: Graph, options: DifferentiateOptions): Differentiated {
   const walk = differentiateAbstract(source, options);
@@ -73,26 +74,29 @@ export function differentiateAbstract(
   const forward = new ForwardGraph(source, parameters, options.weights, options.stands ?? new Map());
   const leaves = new Set([...parameters, ...options.weights.map((weight) => weight.codes)]);
   requireValues(forward, options, leaves);
-  const path = findGradientPath(forward, options.loss, leaves);
+  const path = new GradientPath(forward, options.loss, leaves, options.opset ?? defaultOpset);
+  const stops = path.values.size === 0 ? path.stops() : [];
+  if (stops.length > 0) throw nothingReachedError(source, stops);
   const walk = new Walk(graph, forward, path, options);
-  walk.refuseUnsupported();
   walk.run(options.loss);
   const gradients = nameGradients(walk.build, forward, leaves, options.weights, (name) => walk.total(name));
   return { graph, gradients };
 }
 
+const defaultOpset = 13;
+
 /** One reverse pass over the nodes. */
 class Walk {
   readonly build: GradientBuilder;
   readonly #forward: ForwardGraph;
-  readonly #path: ReadonlySet<string>;
+  readonly #path: GradientPath;
   readonly #options: Pick<DifferentiateOptions, "opset" | "coded">;
   readonly #sums: GradientSums;
 
   constructor(
     graph: Graph,
     forward: ForwardGraph,
-    path: ReadonlySet<string>,
+    path: GradientPath,
     options: Pick<DifferentiateOptions, "opset" | "coded">,
   ) {
     this.build = new GradientBuilder(new Emitter(graph));
@@ -102,18 +106,8 @@ class Walk {
     this.#sums = new GradientSums(this.build);
   }
 
-  /** Throws when any node on the path has no usable rule. */
-  refuseUnsupported(): void {
-    const refusals: Refusal[] = [];
-    for (const node of this.#nodesOnPath()) {
-      const reason = this.#refusalOf(node);
-      if (reason !== undefined) refusals.push(describeNode(node, reason));
-    }
-    if (refusals.length > 0) throw refusalError(this.#forward.graph, refusals);
-  }
-
   run(loss: string): void {
-    if (!this.#path.has(loss)) return;
+    if (!this.#path.values.has(loss)) return;
     const type = this.#forward.require(loss);
     this.#sums.contribute(loss, this.build.scalar(1, type.dtype));
     for (const node of this.#nodesOnPath().reverse()) this.#visit(node);
@@ -126,7 +120,9 @@ class Walk {
   }
 
   #visit(node: Node): void {
-    const dys = node.outputs.map((output) => (this.#path.has(output) ? this.total(output) : undefined));
+    const dys = node.outputs.map((output) =>
+      this.#path.values.has(output) ? this.total(output) : undefined,
+    );
     if (dys.every((dy) => dy === undefined)) return;
     this.build.emitter.prefix = `${node.name}/grad`;
     this.#recordTypes(node, dys);
@@ -159,18 +155,9 @@ class Walk {
   }
 
   #nodesOnPath(): Node[] {
-    return this.#forward.graph.nodes.filter((node) => node.outputs.some((name) => this.#path.has(name)));
-  }
-
-  #refusalOf(node: Node): string | undefined {
-    const answer = answerFor(node);
-    if ("refused" in answer) return answer.refused;
-    if ("none" in answer) return answer.none;
-    const untyped = [...this.#forward.slotsOf(node), ...node.outputs].find(
-      (name) => name !== "" && this.#forward.typeOf(name) === undefined,
+    return this.#forward.graph.nodes.filter((node) =>
+      node.outputs.some((name) => this.#path.values.has(name)),
     );
-    if (untyped !== undefined) return `the shape of its value "${untyped}" is not known`;
-    return answer.rule.refuse?.(this.#contextOf(node));
   }
 
   #ruleOf(node: Node): GradientRule {
@@ -180,7 +167,7 @@ class Walk {
   }
 
   #contextOf(node: Node): NodeContext {
-    const { opset = 13, coded } = this.#options;
+    const { opset = defaultOpset, coded } = this.#options;
     const { graph } = this.build.emitter;
     const isCoded = (gradient: string): boolean => coded?.(graph, gradient) ?? false;
     return new NodeContext(node, this.#forward, this.#sums, this.build, this.#path, opset, isCoded);

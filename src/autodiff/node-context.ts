@@ -5,78 +5,91 @@ import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { Dot, GradientSums } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { StandIn } from "../lowering/integer/stand-in.ts";
-import type { RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
+import type { NodeFacts, RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
+
+/** One forward node before any gradient flows. */
+export class ForwardNode implements NodeFacts {
+  readonly node: Node;
+  readonly opset: number;
+  protected readonly forward: ForwardGraph;
+  protected readonly slots: readonly string[];
+
+  constructor(node: Node, forward: ForwardGraph, opset: number) {
+    this.node = node;
+    this.opset = opset;
+    this.forward = forward;
+    this.slots = forward.slotsOf(node);
+  }
+
+  has(slot: number): boolean {
+    return (this.slots[slot] ?? "") !== "";
+  }
+
+  input(slot: number): TypedValue {
+    return this.forward.require(this.slots[slot] ?? "");
+  }
+
+  output(index = 0): TypedValue {
+    return this.forward.require(this.node.outputs[index] ?? "");
+  }
+
+  constant(slot: number): Tensor | undefined {
+    return this.forward.constantOf(this.slots[slot] ?? "");
+  }
+
+  trainedWeight(slot: number): TrainedWeight | undefined {
+    return this.forward.trainedWeight(this.slots[slot] ?? "");
+  }
+
+  quantizer(): FakeQuantizer | undefined {
+    return this.forward.quantizerOf(this.node);
+  }
+
+  outputWeight(): TrainedWeight | undefined {
+    return this.forward.trainedWeight(this.node.outputs[0] ?? "");
+  }
+
+  dequantizedWeight(slot: number): DequantizedWeight | undefined {
+    return this.forward.dequantizedWeight(this.slots[slot] ?? "");
+  }
+}
+
+/** Through which slots gradients flow, and to which values. */
+interface OpenSlots {
+  readonly values: ReadonlySet<string>;
+  isOpen(node: Node, slot: number): boolean;
+}
 
 /** One forward node as its gradient rule sees it. */
-export class NodeContext implements RuleContext {
-  readonly node: Node;
+export class NodeContext extends ForwardNode implements RuleContext {
   readonly build: GradientBuilder;
-  readonly opset: number;
-  readonly #forward: ForwardGraph;
   readonly #sums: GradientSums;
-  readonly #path: ReadonlySet<string>;
+  readonly #path: OpenSlots;
   readonly #coded: (gradient: string) => boolean;
   readonly #dots = new Map<number, Dot>();
-  readonly #slots: readonly string[];
 
   constructor(
     node: Node,
     forward: ForwardGraph,
     sums: GradientSums,
     build: GradientBuilder,
-    path: ReadonlySet<string>,
+    path: OpenSlots,
     opset: number,
     coded: (gradient: string) => boolean,
   ) {
-    this.node = node;
+    super(node, forward, opset);
     this.build = build;
-    this.opset = opset;
-    this.#forward = forward;
     this.#sums = sums;
     this.#path = path;
     this.#coded = coded;
-    this.#slots = forward.slotsOf(node);
-  }
-
-  has(slot: number): boolean {
-    return (this.#slots[slot] ?? "") !== "";
-  }
-
-  input(slot: number): TypedValue {
-    return this.#forward.require(this.#slots[slot] ?? "");
-  }
-
-  output(index = 0): TypedValue {
-    return this.#forward.require(this.node.outputs[index] ?? "");
   }
 
   wants(slot: number): boolean {
-    const name = this.#slots[slot] ?? "";
-    return this.#path.has(name) && this.#forward.differentiable(this.node, name);
-  }
-
-  constant(slot: number): Tensor | undefined {
-    return this.#forward.constantOf(this.#slots[slot] ?? "");
-  }
-
-  trainedWeight(slot: number): TrainedWeight | undefined {
-    return this.#forward.trainedWeight(this.#slots[slot] ?? "");
-  }
-
-  quantizer(): FakeQuantizer | undefined {
-    return this.#forward.quantizerOf(this.node);
+    return this.#path.isOpen(this.node, slot) && this.#path.values.has(this.slots[slot] ?? "");
   }
 
   standIn(slot: number): StandIn | undefined {
-    return this.#forward.standIn(this.#slots[slot] ?? "");
-  }
-
-  outputWeight(): TrainedWeight | undefined {
-    return this.#forward.trainedWeight(this.node.outputs[0] ?? "");
-  }
-
-  dequantizedWeight(slot: number): DequantizedWeight | undefined {
-    return this.#forward.dequantizedWeight(this.#slots[slot] ?? "");
+    return this.forward.standIn(this.slots[slot] ?? "");
   }
 
   isCoded(gradient: string): boolean {

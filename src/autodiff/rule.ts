@@ -9,17 +9,14 @@ export type { TrainedWeight, TypedValue } from "./typed-value.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { StandIn } from "../lowering/integer/stand-in.ts";
 
-/** What a gradient rule sees of its node. Slots are the node's inputs; a fake quantizer's are x, scale, zero point. */
-export interface RuleContext {
+/** What is known of a node before any gradient flows. Slots are the node's inputs; a fake quantizer's are x, scale, zero point. */
+export interface NodeFacts {
   readonly node: Node;
-  readonly build: GradientBuilder;
   /** Opset of the default domain that the emitted nodes must fit. */
   readonly opset: number;
   has(slot: number): boolean;
   input(slot: number): TypedValue;
   output(index?: number): TypedValue;
-  /** Whether the gradient of this slot is used by anyone. */
-  wants(slot: number): boolean;
   /** The slot's value when it is a constant of the graph. */
   constant(slot: number): Tensor | undefined;
   /** The quantized weight behind the slot, whose rows and scale get their gradients through `contribute`. */
@@ -30,6 +27,13 @@ export interface RuleContext {
   dequantizedWeight(slot: number): DequantizedWeight | undefined;
   /** The fake quantizer that this node, a DequantizeLinear, ends; undefined when it dequantizes a weight. */
   quantizer(): FakeQuantizer | undefined;
+}
+
+/** What a gradient rule sees of its node. */
+export interface RuleContext extends NodeFacts {
+  readonly build: GradientBuilder;
+  /** Whether the gradient of this slot is used by anyone. */
+  wants(slot: number): boolean;
   /** What is read in the place of a slot's value where integer kernels never make it. */
   standIn(slot: number): StandIn | undefined;
   /** Whether a gradient that was emitted will be 8-bit codes, and so be rounded. */
@@ -49,8 +53,8 @@ export interface RuleContext {
 export type SlotGradients = readonly (string | null)[];
 
 export interface GradientRule {
-  /** The reason why this very node has no gradient here; undefined when it has. */
-  refuse?(context: RuleContext): string | undefined;
+  /** The reason why this very node has no gradient for this slot; undefined when it has. Asked before the walk. */
+  refuse?(facts: NodeFacts, slot: number): string | undefined;
   /** The returned gradients have the output's shape; the walker sums them down to each slot's own shape. */
   broadcasts?: boolean;
   /** `dys`: gradient of each output; undefined where nothing depends on that output. */

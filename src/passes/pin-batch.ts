@@ -14,8 +14,13 @@ import { resolveShapes } from "./resolve-shapes.ts";
 /**
  * The model with every shape static at batch size `batch`: open first dimensions of the inputs become `batch`,
  * what is computed from shapes becomes constant, value info is complete. Values that remain keep their names.
+ * With `open`, values whose shapes depend on the inputs' values or are not known are no error: they are left open.
  */
-export async function pinBatch(model: Model, batch: number, options: PipelineOptions = {}): Promise<Model> {
+export async function pinBatch(
+  model: Model,
+  batch: number,
+  { open = false, ...options }: PipelineOptions & { open?: boolean } = {},
+): Promise<Model> {
   const pinned = await runPasses(
     model,
     [
@@ -29,7 +34,7 @@ export async function pinBatch(model: Model, batch: number, options: PipelineOpt
     ],
     options,
   );
-  requireStaticShapes(pinned);
+  if (!open) requireStaticShapes(pinned);
   return pinned;
 }
 

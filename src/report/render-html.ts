@@ -33,7 +33,7 @@ export function renderHtml(report: Report): string {
     reasonSection("Nodes on float kernels in ONNX Runtime", report.audit?.floatNodes),
     verificationSection(report),
     reasonSection("Nodes replaced by a quantizer's saturation", report.quantization?.dropped),
-    reasonSection("Nodes that cannot be differentiated", report.support),
+    reasonSection("Nodes that do not train", report.support ?? report.training?.untrainable),
     dataSection(report),
     section("Options", keyTable(report.options)),
     `<p>efqat ${escapeHtml(report.tool.version)}, ONNX Runtime ${escapeHtml(report.tool.runtime)}, Node ${escapeHtml(report.tool.node)}</p>`,

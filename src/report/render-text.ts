@@ -126,9 +126,12 @@ function describeExport({ output, verification, audit, latency }: Report): strin
   return lines.length === 0 ? undefined : lines.join("\n");
 }
 
-function describeSupport({ support }: Report): string | undefined {
-  if (support === undefined) return undefined;
-  if (support.length === 0) return "Every node on the gradients' way can be differentiated.";
-  const rows = support.map(({ node, op, reason }) => `  ${op} ${node}: ${reason}`);
-  return ["Nodes that cannot be differentiated:", ...rows].join("\n");
+function describeSupport({ support, training }: Report): string | undefined {
+  const untrainable = support ?? training?.untrainable;
+  if (untrainable === undefined) return undefined;
+  if (untrainable.length === 0) {
+    return support === undefined ? undefined : "Every node on the gradients' way can be differentiated.";
+  }
+  const rows = untrainable.map(({ node, op, reason }) => `  ${op} ${node}: ${reason}`);
+  return ["Nodes that do not train:", ...rows].join("\n");
 }

@@ -62,6 +62,12 @@ const trainingSchema = z.object({
     .array(z.object({ samples: finite, loss: finite, accuracy: finite.optional() }))
     .describe("Loss and top-1 accuracy (a fraction) on held-out samples."),
   bestStep: finite.describe("Steps before the state that was kept: the best on the held-out samples."),
+  untrainable: z
+    .array(nodeReasonSchema)
+    .describe("Nodes at which gradients end or that do not train, with reasons."),
+  frozen: z
+    .array(text)
+    .describe("Quantized weights and float parameters that no gradient reaches; they stay as calibrated."),
   trainedFraction: finite.describe("Share of the quantized weights' rows that the last choice let train."),
 });
 
@@ -144,7 +150,7 @@ export const reportSchema = z.object({
   support: z
     .array(nodeReasonSchema)
     .optional()
-    .describe("Nodes that cannot be quantized or differentiated, with reasons."),
+    .describe("Nodes at which gradients end or that do not train, with reasons."),
   quantization: quantizationSchema.optional(),
   memory: memorySchema.optional(),
   training: trainingSchema.optional(),

@@ -3,7 +3,7 @@ import { cloneModel } from "../ir/clone.ts";
 import { usesContribOps } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
-import { collectParameters, collectUntrainable, type FloatParameter } from "./artifact/collect-parameters.ts";
+import type { FloatParameter } from "./artifact/collect-parameters.ts";
 import {
   describeActivation,
   describeFreezing,
@@ -14,9 +14,10 @@ import {
 } from "./artifact/describe.ts";
 import { buildEvalModel } from "./artifact/eval-model.ts";
 import { countTrainingFlops } from "./artifact/count-flops.ts";
-import { buildForwardModel, trainsZeroPoint } from "./artifact/forward-model.ts";
+import { trainsZeroPoint } from "./artifact/forward-model.ts";
 import { encodePlan } from "./artifact/plan.ts";
 import { initialState, startState } from "./artifact/initial-state.ts";
+import { layOutTraining } from "./artifact/lay-out-training.ts";
 import type { Artifact } from "./artifact/files.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
@@ -96,27 +97,26 @@ const defaultDistill = 0.5;
 
 /**
  * Builds the training, evaluation and optimizer graphs of a quantized model, and the state they start from.
- * Throws a UserError that names every node on the gradients' way that cannot be differentiated.
+ * Throws a UserError that names the nodes at which gradients end when they reach nothing that trains.
  */
 export async function buildArtifact(options: BuildArtifactOptions): Promise<Artifact> {
   const { model, plan, state, trials } = options;
   const { batch, accumulate } = splitBatch(options);
-  const loss = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
-  const forward = buildForwardModel(model, plan, state, loss);
-  const parameters = collectParameters(forward.model.graph, plan);
+  const wanted = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
+  const layout = await layOutTraining({ model, plan, state }, wanted, batch);
+  const { loss, targets, parameters, trained } = layout;
   options.signal?.throwIfAborted();
   const backward = requiredBackward(options);
   const freezing = { ...defaultFreezingOptions, ...options.freezing };
   const start: TrainingStart = {
-    loss: { kind: loss.kind, terms: loss.terms, targets: forward.targets.map(({ name }) => name) },
+    loss: { kind: loss.kind, terms: loss.terms, targets: targets.map(({ name }) => name) },
     outputs: model.graph.outputs.map(describePort),
-    targets: forward.targets,
+    targets,
     sessionConfig: { "session.disable_quant_qdq": "1" },
-    state: startState(model.graph, state, parameters, freezing.ratio),
+    state: startState(model.graph, trained, parameters, freezing.ratio),
   };
-  const training = await buildTrainingModel(forward.model, state, parameters, {
+  const training = await buildTrainingModel(layout, {
     ...{
-      batch,
       backward,
       portable: options.portable ?? false,
       nchwc: options.nchwc ?? false,
@@ -126,7 +126,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
-  const optimizer = buildOptimizer(state, parameters, optimizerOptions, opset);
+  const optimizer = buildOptimizer(trained, parameters, optimizerOptions, opset);
   const { state: _state, ...told } = start;
   const manifest: Manifest = {
     ...{ formatVersion: 1, sourceModel: options.source, opset, batch, accumulate, ...told },
@@ -134,20 +134,20 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     forward: training.forward,
     backward: training.backward,
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
-    weights: describeWeights(state, optimizer),
-    activations: Array.from(state.activations.values(), describeActivation),
+    weights: describeWeights(trained, optimizer),
+    activations: Array.from(trained.activations.values(), describeActivation),
     parameters: parameters.map(describeParameter),
-    frozen: [],
-    untrainable: collectUntrainable(model.graph, plan),
+    frozen: layout.frozen,
+    untrainable: layout.untrainable,
     optimizer: describeOptimizer(optimizer, optimizerOptions),
-    flops: countTrainingFlops(training.forwardGraph, state),
+    flops: countTrainingFlops(layout.pinned.graph, trained),
     freezing: describeFreezing(freezing),
     quantization: encodePlan(plan),
   };
   return {
     manifest,
     trainingModel: training.model,
-    evalModel: buildEvalModel(forward.model, state, parameters),
+    evalModel: buildEvalModel(layout),
     optimizerModel: optimizer.model,
     floatModel: cloneModel(model),
     checkpoint: initialState(model.graph, state, manifest, freezing),

@@ -1,4 +1,5 @@
 import type { Report } from "../report/report-data.ts";
+import { readManifest } from "../training/artifact/files.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import type { RunContext } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
@@ -23,6 +24,7 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
     data: { calibration: prepared.dataset.describe() },
     quantization: describeQuantization(quantized, options.quantization),
     memory,
+    support: (await readManifest(options.out)).untrainable,
     warnings: quantizationWarnings(quantized.state),
   };
 }

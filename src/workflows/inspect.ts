@@ -1,11 +1,10 @@
-import { answerFor } from "../autodiff/rules.ts";
-import type { Model } from "../ir/model.ts";
 import { prepareModel } from "../passes/prepare.ts";
 import { planQuantization } from "../quantization/plan.ts";
 import type { Report } from "../report/report-data.ts";
 import type { RunContext } from "./context.ts";
 import { describePlan } from "./describe-quantization.ts";
 import type { InspectOptions } from "./options.ts";
+import { inspectTraining } from "../training/inspect-training.ts";
 import { readSource } from "./read-source.ts";
 import { startReport } from "./start-report.ts";
 
@@ -23,14 +22,6 @@ export async function inspect(options: InspectOptions, context: RunContext): Pro
   return {
     ...startReport("inspect", options, source, start),
     quantization: { wbits, abits, ...describePlan(plan, weights) },
-    support: findUntrainable(model),
+    support: await inspectTraining(model, plan),
   };
-}
-
-/** Nodes whose operator has no gradient, so that nothing in front of them can train. */
-function findUntrainable(model: Model): NonNullable<Report["support"]> {
-  return model.graph.nodes.flatMap((node) => {
-    const answer = answerFor(node);
-    return "refused" in answer ? [{ node: node.name, op: node.opType, reason: answer.refused }] : [];
-  });
 }

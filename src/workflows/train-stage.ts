@@ -76,6 +76,8 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
       ...(accuracy === null ? {} : { accuracy }),
     })),
     bestStep: history.bestStep,
+    untrainable: manifest.untrainable,
+    frozen: manifest.frozen,
     trainedFraction: rows === 0 ? 0 : (history.refreshes.at(-1)?.trained ?? 0) / rows,
   };
 }

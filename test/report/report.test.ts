@@ -61,6 +61,8 @@ const report: Report = {
       { samples: 96, loss: 0.3, accuracy: 0.925 },
     ],
     bestStep: 3,
+    untrainable: [],
+    frozen: [],
     trainedFraction: 0.25,
   },
   scores: [

@@ -59,12 +59,16 @@ export function tinyModel(): Model {
   return createModel(graph, 13);
 }
 
+type ArtifactChanges = Partial<BuildArtifactOptions> & { wbits?: 8 | 4; abits?: 8 | 4 };
+
 /** The tiny network's artifact at batch 16, calibrated on its data. */
-export async function tinyArtifact(
-  options: Partial<BuildArtifactOptions> & { wbits?: 8 | 4; abits?: 8 | 4 } = {},
-): Promise<Artifact> {
+export const tinyArtifact = (options: ArtifactChanges = {}): Promise<Artifact> =>
+  artifactOf(tinyModel(), options);
+
+/** The artifact at batch 16 of a model that takes the tiny network's data, calibrated on them. */
+export async function artifactOf(source: Model, options: ArtifactChanges = {}): Promise<Artifact> {
   const { wbits = 8, abits = 8, ...rest } = options;
-  const model = await prepareModel(tinyModel());
+  const model = await prepareModel(source);
   const plan = planQuantization(model, { wbits, abits, firstLast: "same" });
   const dataset = await openDataset(tinyData, [{ name: "x", dtype: "float32", shape: ["N", 1, 8, 8] }]);
   const formats = observedTensors(plan);

@@ -27,7 +27,7 @@ export const pRelu = rule(
 /** Forward y = min(max(x, lo), hi);  backward dx = dy * [x = y] */
 export const clip = rule(
   (c, dy) => [masked(c, dy, c.build.op("Equal", [c.input(0).name, c.output().name]))],
-  { refuse: (c) => (c.wants(1) || c.wants(2) ? "its bounds are trained" : undefined) },
+  { refuse: (_, slot) => (slot === 0 ? undefined : "its bounds are computed") },
 );
 
 /** Forward y = 1/(1 + e^-x);  backward dx = dy * y*(1 - y) */

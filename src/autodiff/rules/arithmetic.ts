@@ -52,7 +52,7 @@ export const pow = rule(
     const less = b.sub(e, b.scalar(1, c.input(0).dtype));
     return [b.mul(dy, b.mul(e, b.op("Pow", [x, less])))];
   },
-  { broadcasts: true, refuse: (c) => (c.wants(1) ? "its exponent is trained" : undefined) },
+  { broadcasts: true, refuse: (_, slot) => (slot === 1 ? "its exponent is computed" : undefined) },
 );
 
 /** Forward y = a + b + ...;  backward each = dy */

@@ -1,6 +1,6 @@
 import { intOf } from "../../ir/attributes.ts";
 import { elementCount, floats, ints, toNumbers } from "../../tensor/tensor.ts";
-import { rule, type RuleContext } from "../rule.ts";
+import { type NodeFacts, rule, type RuleContext } from "../rule.ts";
 
 /** Opset from which ScatterElements can add instead of overwrite. */
 const scatterAddOpset = 16;
@@ -87,7 +87,7 @@ function padded(
   return c.build.op("Pad", [value, c.build.ints(widths)]);
 }
 
-function axisOf(c: RuleContext): number {
+function axisOf(c: NodeFacts): number {
   const axis = intOf(c.node, "axis", 0);
   return axis < 0 ? axis + c.input(0).shape.length : axis;
 }

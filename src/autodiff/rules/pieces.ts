@@ -67,8 +67,8 @@ export const pad = rule(
     return [c.build.op("Pad", [dy, c.build.ints(opposite)])];
   },
   {
-    refuse: (c) => {
-      if (c.wants(2)) return "its border value is trained";
+    refuse: (c, slot) => {
+      if (slot === 2) return "its border value is computed";
       if (c.constant(1) === undefined || (c.has(3) && c.constant(3) === undefined)) {
         return "its widths are computed by the graph";
       }

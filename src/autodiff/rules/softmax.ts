@@ -1,6 +1,6 @@
 import { intOf, stringOf } from "../../ir/attributes.ts";
 import { elementCount, floats, ints } from "../../tensor/tensor.ts";
-import { rule, type GradientRule, type RuleContext } from "../rule.ts";
+import { rule, type GradientRule, type NodeFacts, type RuleContext } from "../rule.ts";
 
 /** Forward y = e^x / sum e^x along an axis;  backward dx = y * (dy - sum(dy*y)) */
 export const softmax = rule((c, dy) => {
@@ -35,7 +35,7 @@ export const negativeLogLikelihoodLoss = rule(
   { refuse: refuseLoss },
 );
 
-function refuseLoss(c: RuleContext): string | undefined {
+function refuseLoss(c: NodeFacts): string | undefined {
   if (c.has(2)) return "class weights are not supported";
   if (intOf(c.node, "ignore_index") !== undefined) return "ignore_index is not supported";
   return (c.node.outputs[1] ?? "") === "" ? undefined : "its log_prob output is used";

@@ -3,22 +3,19 @@ import { contribOpsets } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
 import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/integer-forward.ts";
 import { dropUnused } from "../../passes/remove-unused.ts";
-import type { QuantizationState } from "../../quantization/types.ts";
-import type { FloatParameter } from "./collect-parameters.ts";
+import type { TrainingLayout } from "./lay-out-training.ts";
 import type { Manifest } from "./manifest.ts";
 import { heldBiases, openForward, zeroPointsOf } from "./forward-model.ts";
 import { holdBiases, openZeroPoints } from "./open-parameters.ts";
 
+type EvaluatedLayout = Pick<TrainingLayout, "forward" | "trained" | "whole" | "parameters">;
+
 /** `eval_model.onnx`: forward and loss, with the source model's outputs, at any batch size that the source allows. */
-export function buildEvalModel(
-  forward: Model,
-  state: QuantizationState,
-  parameters: readonly FloatParameter[],
-): Model {
+export function buildEvalModel({ forward, trained, whole, parameters }: EvaluatedLayout): Model {
   const model = cloneModel(forward);
-  openForward(model.graph, state, parameters);
-  openZeroPoints(model.graph, zeroPointsOf(state));
-  holdBiases(model.graph, heldBiases(model.graph, state));
+  openForward(model.graph, trained, parameters);
+  openZeroPoints(model.graph, zeroPointsOf(trained));
+  holdBiases(model.graph, heldBiases(model.graph, whole));
   return model;
 }
 

@@ -15,11 +15,10 @@ import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import type { AllowedOperators } from "../../lowering/lowering.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
-import type { QuantizationState } from "../../quantization/types.ts";
 import { weightNames } from "../names.ts";
-import type { FloatParameter } from "./collect-parameters.ts";
 import { heldBiases, zeroPointsOf } from "./forward-model.ts";
 import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
+import type { TrainingLayout } from "./lay-out-training.ts";
 import { type HeldBias, holdBiases, openZeroPoints } from "./open-parameters.ts";
 
 /** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
@@ -42,7 +41,6 @@ export interface TrainingTrials {
 }
 
 export interface TrainingModelOptions extends AllowedOperators {
-  batch: number;
   /** auto: what `trials` choose; integer where they cannot. */
   forward: Arithmetic | "auto";
   /** What data gradients of convolutions are computed with. Anything but float needs `trials`. */
@@ -64,8 +62,7 @@ export interface BuiltTraining {
 }
 
 interface Sources {
-  state: QuantizationState;
-  parameters: readonly FloatParameter[];
+  layout: TrainingLayout;
   options: TrainingModelOptions;
 }
 
@@ -87,7 +84,7 @@ export class ForwardCandidate {
     this.#integer =
       forward === "integer" ? standInsFor(graph, planIntegerForward(graph, sources.options)) : undefined;
     const onKernel = (node: string): boolean => this.#integer?.places.has(node) === true;
-    this.#biases = heldBiases(graph, sources.state, onKernel);
+    this.#biases = heldBiases(graph, sources.layout.whole, onKernel);
   }
 
   /** The graph with every backward asked for; the float one where nothing can be held in codes. */
@@ -99,12 +96,12 @@ export class ForwardCandidate {
   }
 
   #differentiate(coded: boolean): Graph {
-    const { state, parameters } = this.#sources;
+    const { trained, parameters } = this.#sources.layout;
     const integer = this.#integer;
     return differentiateAbstract(integer?.graph ?? this.#graph, {
       loss: "loss",
-      parameters: differentiatedInputs(state, parameters),
-      weights: Array.from(state.weights.keys(), weightNames),
+      parameters: differentiatedInputs(trained, parameters),
+      weights: Array.from(trained.weights.keys(), weightNames),
       opset: this.#opset,
       ...(integer === undefined ? {} : { stands: integer.stands }),
       ...(coded ? { coded: isCodedIn } : {}),
@@ -112,10 +109,10 @@ export class ForwardCandidate {
   }
 
   #lower(abstract: Graph, forms: Forms, outputs: readonly Value[]): Model {
-    const { state, options } = this.#sources;
+    const { layout, options } = this.#sources;
     let graph = lowerGradientNodes(abstract, { ...allowedBy(options), forms });
     if (this.#integer !== undefined) graph = lowerIntegerForward(graph, this.#integer.places);
-    openZeroPoints(graph, zeroPointsOf(state));
+    openZeroPoints(graph, zeroPointsOf(layout.trained));
     holdBiases(graph, this.#biases);
     graph.outputs = [...outputs];
     const model = dropUnused(createModel(graph, this.#opset, contribOpsets(graph)));
@@ -123,10 +120,11 @@ export class ForwardCandidate {
   }
 
   async #complete(abstract: Graph, backward: Arithmetic): Promise<BuiltTraining> {
-    const { state, parameters, options } = this.#sources;
+    const { layout, options } = this.#sources;
+    const { trained, parameters } = layout;
     const target = { opset: this.#opset, ...allowedBy(options) };
     const forms = (await options.tune?.(abstract, target)) ?? guessedForms;
-    const outputs = [createValue("loss", "float32", []), ...gradientOutputs(state, parameters)];
+    const outputs = [createValue("loss", "float32", []), ...gradientOutputs(trained, parameters)];
     return { model: this.#lower(abstract, forms, outputs), forward: this.#forward, backward };
   }
 

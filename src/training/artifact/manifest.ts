@@ -133,6 +133,7 @@ const manifestSchema = z.object({
       grad: z.string(),
     }),
   ),
+  /** Quantized weights and float parameters that no gradient reaches: constants of the graphs, as calibration left them. */
   frozen: z.array(z.string()),
   untrainable: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
   optimizer: z.object({
@@ -166,6 +167,12 @@ const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestWeight = Manifest["weights"][number];
 export type ManifestActivation = Manifest["activations"][number];
+
+/** The quantized weights that are constants of the graphs; their codes and scales are in the checkpoint all the same. */
+export function frozenWeights({ frozen, quantization }: Pick<Manifest, "frozen" | "quantization">) {
+  const names = new Set(frozen);
+  return quantization.weights.filter(({ name }) => names.has(name));
+}
 
 /** What the samples feed: the source model's inputs and the loss's targets. */
 export const dataPorts = ({ inputs, targets }: Pick<Manifest, "inputs" | "targets">) => [

@@ -1,14 +1,16 @@
-import type {
-  ActivationPlan,
-  QuantizationPlan,
-  QuantizationState,
-  QuantizedActivation,
-  QuantizedWeight,
+import {
+  type ActivationPlan,
+  codeRange,
+  type QuantizationPlan,
+  type QuantizationState,
+  type QuantizedActivation,
+  type QuantizedWeight,
 } from "../../quantization/types.ts";
 import { roundToCode } from "../../tensor/affine.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { stateNumber, stateTensor } from "../state.ts";
-import type { Manifest } from "./manifest.ts";
+import { weightNames } from "../names.ts";
+import { frozenWeights, type Manifest } from "./manifest.ts";
 
 type StoredPlan = Manifest["quantization"];
 
@@ -57,6 +59,19 @@ export function quantizationStateOf(
     if (planned !== undefined)
       weights.set(name, { ...planned, shape, qmin, qmax, ...values, enlargedRows: [] });
   }
+  for (const planned of frozenWeights(manifest)) {
+    const names = weightNames(planned.name);
+    const codes = stateTensor(tensors, names.codes);
+    weights.set(planned.name, {
+      ...{ ...planned, shape: [...codes.dims], ...codeRange(planned.bits, true, true) },
+      ...{ codes: viewAs(codes, "int8"), scale: viewAs(stateTensor(tensors, names.scale), "float32") },
+      enlargedRows: [],
+    });
+  }
+  const inOrder = plan.weights.flatMap(({ name }) => {
+    const weight = weights.get(name);
+    return weight === undefined ? [] : [[name, weight] as const];
+  });
   const activations = new Map<string, QuantizedActivation>();
   for (const { name, qmin, qmax, scale, zeroPoint } of manifest.activations) {
     const planned = activationPlans.get(name);
@@ -67,5 +82,5 @@ export function quantizationStateOf(
   const parameters = new Map(
     manifest.parameters.map(({ name, input }) => [name, stateTensor(tensors, input)]),
   );
-  return { plan, state: { weights, activations, biases: plan.biases }, parameters };
+  return { plan, state: { weights: new Map(inOrder), activations, biases: plan.biases }, parameters };
 }

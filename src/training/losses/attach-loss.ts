@@ -56,9 +56,9 @@ export function attachLoss(graph: Graph, loss: Loss): LossTarget[] {
   const values = loss.terms.map(({ term, weight, output: name }) => {
     const output = outputs.find((candidate) => candidate.name === name) as LossOutput;
     const value = lossTerms[term](builder, output);
-    return weight === 1 ? value : builder.emit.op("Mul", [value, builder.number(weight)]);
+    return weight === 1 ? value : builder.scalar(builder.emit.op("Mul", [value, builder.number(weight)]));
   });
-  const total = values.reduce((sum, value) => builder.emit.op("Add", [sum, value]));
+  const total = values.reduce((sum, value) => builder.scalar(builder.emit.op("Add", [sum, value])));
   builder.emit.node("Identity", [total], { outputs: ["loss"] });
   graph.outputs.unshift(createValue("loss", "float32", []));
   return builder.targets;

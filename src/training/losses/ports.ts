@@ -80,7 +80,13 @@ export class LossBuilder {
   }
 
   mean(value: string): string {
-    return this.emit.op("ReduceMean", [value], { keepdims: 0 });
+    return this.scalar(this.emit.op("ReduceMean", [value], { keepdims: 0 }));
+  }
+
+  /** Records that a value is one number, also where nothing is known of the shapes behind it. */
+  scalar(value: string): string {
+    this.#graph.valueInfo.set(value, createValue(value, "float32", []));
+    return value;
   }
 
   #target(target: LossTarget): string {

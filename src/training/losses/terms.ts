@@ -20,7 +20,7 @@ const crossEntropy: LossTerm = (builder, output) => {
   const oneHot = emit.op("OneHot", [labels, builder.integer(classes), builder.vector([0, 1])], { axis: -1 });
   const logProbability = emit.op("LogSoftmax", [output.value], { axis: -1 });
   const picked = builder.sumLast(emit.op("Mul", [logProbability, oneHot]));
-  return emit.op("Mul", [builder.mean(picked), builder.number(-1)]);
+  return builder.scalar(emit.op("Mul", [builder.mean(picked), builder.number(-1)]));
 };
 
 /** mean_n sum_c p_c (log p_c - log q_c), p the float model's probabilities, q the quantized model's; temperature 1. */

@@ -1,0 +1,47 @@
+import { UserError } from "../errors.ts";
+import { fixedBatch } from "../ir/value-types.ts";
+import type { Graph, Model } from "../ir/model.ts";
+import {
+  codeRange,
+  type QuantizationPlan,
+  type QuantizationState,
+  type QuantizedActivation,
+  type QuantizedWeight,
+} from "../quantization/types.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { layOutTraining, type Untrainable } from "./artifact/lay-out-training.ts";
+import { resolveLoss } from "./losses/attach-loss.ts";
+
+/**
+ * What would not train of a model that is quantized by this plan, and why: what an artifact's manifest lists, found
+ * without data. A model that cannot be trained at all has one entry that says so.
+ */
+export async function inspectTraining(model: Model, plan: QuantizationPlan): Promise<Untrainable[]> {
+  try {
+    const loss = resolveLoss(model.graph, { kind: "auto", hasLabels: false, distill: 0 });
+    const state = placeholderState(model.graph, plan);
+    const layout = await layOutTraining({ model, plan, state }, loss, fixedBatch(model.graph) ?? 1);
+    return layout.untrainable;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return [{ node: error.where ?? model.graph.name, op: "model", reason: error.message }];
+  }
+}
+
+/** A state of the plan's shapes and types; nothing that trains depends on its values. */
+function placeholderState(graph: Graph, plan: QuantizationPlan): QuantizationState {
+  const weights = plan.weights.map((weight): [string, QuantizedWeight] => {
+    const shape = [...(graph.initializers.get(weight.name)?.dims ?? [])];
+    const scale = new Float32Array(shape[weight.axis] ?? 1).fill(1);
+    const codes = new Int8Array(elementCount(shape));
+    return [
+      weight.name,
+      { ...weight, shape, ...codeRange(weight.bits, true, true), codes, scale, enlargedRows: [] },
+    ];
+  });
+  const activations = plan.activations.map((activation): [string, QuantizedActivation] => {
+    const range = codeRange(activation.bits, activation.signed, activation.symmetric);
+    return [activation.name, { ...activation, ...range, scale: 1, zeroPoint: range.qmin }];
+  });
+  return { weights: new Map(weights), activations: new Map(activations), biases: plan.biases };
+}
