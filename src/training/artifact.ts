@@ -91,6 +91,8 @@ export interface LossOptions {
   hasLabels: boolean;
   /** Share of distillation from the float model in the `auto` loss with labels, 0 to 1. */
   distill?: number;
+  /** The one output to train on; default: all float outputs. */
+  output?: string | undefined;
 }
 
 const defaultDistill = 0.5;

@@ -6,7 +6,7 @@ import type { Graph, Model } from "../../ir/model.ts";
 import { insertQuantizers } from "../../quantization/insert.ts";
 import { unsharedBiases } from "../../quantization/snap-biases.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
-import { attachLoss, type Loss } from "../losses/attach-loss.ts";
+import { attachLoss, type Loss, sampleLosses } from "../losses/attach-loss.ts";
 import type { LossTarget } from "../losses/ports.ts";
 import { activationNames, weightNames } from "../names.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
@@ -20,11 +20,13 @@ export function buildForwardModel(
   loss: Loss,
 ): { model: Model; targets: LossTarget[] } {
   const forward = cloneModel(insertQuantizers(model, plan, state, { form: "train", int4: "container" }));
-  if (usedNames(forward.graph).has("loss")) {
+  const used = usedNames(forward.graph);
+  const taken = ["loss", sampleLosses].find((name) => used.has(name));
+  if (taken !== undefined) {
     throw modelError(
       "reserved-name",
-      'The model has a value or node named "loss", the name of the training graph\'s own output',
-      "loss",
+      `The model has a value or node named "${taken}", the name of an output of the training graphs`,
+      taken,
       "Rename it when exporting the model.",
     );
   }

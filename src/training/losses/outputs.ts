@@ -1,29 +1,46 @@
-import { modelError } from "../../errors.ts";
+import { modelError, usageError } from "../../errors.ts";
 import { indexGraph } from "../../ir/graph.ts";
+import { isFloatOutput } from "../../ir/judged-output.ts";
+import { findOutputKinds, finalSoftmax } from "../../ir/output-kinds.ts";
 import { typeOf } from "../../ir/value-types.ts";
 import type { Graph } from "../../ir/model.ts";
 import type { LossOutput } from "./ports.ts";
 
-/** Operators that only carry a value on, between a final Softmax and the output. */
-const carriers = new Set(["QuantizeLinear", "DequantizeLinear", "Identity", "Clip"]);
+/** A prepared model's opset is at least 13, where a Softmax without an axis takes the last. */
+const opsets = new Map([["", 13]]);
 
-/** The float outputs of a model, each with the value that a loss should differentiate. */
-export function lossOutputs(graph: Graph): LossOutput[] {
-  const { producer } = indexGraph(graph);
+/**
+ * The float outputs of a prepared model that depend on its inputs, each with the value that a loss should differentiate;
+ * of `only` where it is given.
+ */
+export function lossOutputs(graph: Graph, only?: string): LossOutput[] {
+  const index = indexGraph(graph);
   const outputs: LossOutput[] = [];
-  for (const { name } of graph.outputs) {
+  for (const facts of findOutputKinds({ graph, opsets })) {
+    const { name, kind, classAxis } = facts;
     const type = typeOf(graph, name);
     if (type?.kind !== "tensor" || type.dtype !== "float32" || type.shape === undefined) continue;
-    let node = producer.get(name);
-    while (node !== undefined && carriers.has(node.opType)) node = producer.get(node.inputs[0] as string);
-    const activation = node?.opType === "Softmax" || node?.opType === "LogSoftmax" ? node.opType : "none";
-    const value = activation === "none" ? name : (node?.inputs[0] ?? name);
-    outputs.push({ name, value, activation, shape: type.shape });
+    if (!isFloatOutput(facts) || (only !== undefined && name !== only)) continue;
+    const node = finalSoftmax(name, { index });
+    outputs.push({
+      ...{ name, shape: type.shape, kind },
+      value: node?.inputs[0] ?? name,
+      activation: node === undefined ? "none" : (node.opType as "Softmax" | "LogSoftmax"),
+      ...(classAxis === undefined ? {} : { classAxis }),
+    });
   }
   if (outputs.length > 0) return outputs;
+  if (only !== undefined) {
+    throw usageError(
+      "output",
+      `Output "${only}" is no float32 tensor that depends on the inputs, so there is nothing to compute a loss on`,
+      "--output",
+      "Choose another output to train on, or quantize without training: efqat quantize.",
+    );
+  }
   throw modelError(
     "no-float-output",
-    "No output of the model is a float32 tensor of known rank, so there is nothing to compute a loss on",
+    "No output of the model is a float32 tensor of known rank that depends on its inputs, so there is nothing to compute a loss on",
     graph.name,
     "Export the model up to its last float output (before ArgMax, say).",
   );
@@ -33,4 +50,10 @@ export function lossOutputs(graph: Graph): LossOutput[] {
 export function isClassifier(output: LossOutput): boolean {
   const classes = output.shape[1];
   return output.shape.length === 2 && (typeof classes !== "number" || classes > 1);
+}
+
+/** Outputs that are a distribution over classes along their last axis, as the graph or their name tells. */
+export function isDistribution({ kind, classAxis, shape }: LossOutput): boolean {
+  const classes = kind === "logits" || kind === "probabilities" || kind === "log-probabilities";
+  return classes && classAxis === shape.length - 1;
 }

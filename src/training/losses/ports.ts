@@ -2,6 +2,7 @@ import type { Emitter } from "../../ir/emit.ts";
 import { createValue } from "../../ir/graph.ts";
 import type { DataType } from "../../tensor/data-type.ts";
 import type { Dim, Graph } from "../../ir/model.ts";
+import type { OutputKind } from "../../ir/output-kinds.ts";
 import { floats, ints, scalar } from "../../tensor/tensor.ts";
 
 /** Where a target's values come from. */
@@ -23,18 +24,24 @@ export interface LossOutput {
   value: string;
   /** What the model's own output is: class scores before or after a final Softmax or LogSoftmax, or anything else. */
   activation: "none" | "Softmax" | "LogSoftmax";
+  /** What its numbers mean. */
+  kind: OutputKind;
+  /** The axis of classes, of class scores. */
+  classAxis?: number;
   shape: Dim[];
 }
 
 /** Emits loss terms into a graph and declares the targets that they need. */
 export class LossBuilder {
-  readonly targets: LossTarget[] = [];
+  readonly targets: LossTarget[];
   readonly emit: Emitter;
   readonly #graph: Graph;
 
-  constructor(emit: Emitter, graph: Graph) {
+  /** `targets`: those that `graph` has already. */
+  constructor(emit: Emitter, graph: Graph, targets: readonly LossTarget[] = []) {
     this.emit = emit;
     this.#graph = graph;
+    this.targets = [...targets];
     emit.prefix = "loss";
   }
 
@@ -74,9 +81,9 @@ export class LossBuilder {
     return this.emit.constant(floats(values), "loss/vector");
   }
 
-  /** Sum over the last axis, which goes. */
-  sumLast(value: string): string {
-    return this.emit.op("ReduceSum", [value, this.integers([-1])], { keepdims: 0 });
+  /** Sum over an axis, which goes. */
+  sum(value: string, axis: number): string {
+    return this.emit.op("ReduceSum", [value, this.integers([axis])], { keepdims: 0 });
   }
 
   mean(value: string): string {
@@ -87,6 +94,13 @@ export class LossBuilder {
   scalar(value: string): string {
     this.#graph.valueInfo.set(value, createValue(value, "float32", []));
     return value;
+  }
+
+  /** Means of the rows of a matrix, in operators that mean the same in every opset. */
+  meanOfRows(matrix: string): string {
+    const { emit } = this;
+    const width = emit.op("Gather", [emit.op("Shape", [matrix]), this.integer(1)], { axis: 0 });
+    return emit.op("Div", [this.sum(matrix, -1), emit.op("Cast", [width], { to: 1 })]);
   }
 
   #target(target: LossTarget): string {

@@ -2,33 +2,48 @@ import type { Dataset } from "../../data/dataset.ts";
 import type { Session } from "../../runtime/session.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { dataPorts, type Manifest } from "../artifact/manifest.ts";
+import { sampleLosses } from "../losses/attach-loss.ts";
 import { feedsFor, type TrainingState } from "../state.ts";
+import type { SampleEvaluation } from "./choose-state.ts";
 import { targetsOf } from "./targets.ts";
 
-/** Mean loss, and top-1 accuracy where there are labels and a classifier, of a state on a data set. */
+/** The loss of each sample and their mean, and top-1 accuracy where there are labels and a classifier, of a state. */
 export async function evaluateState(
   manifest: Manifest,
   sessions: { evaluation: Session; teacher: Session | undefined },
   state: TrainingState,
   dataset: Dataset,
-): Promise<{ loss: number; accuracy: number | null }> {
+): Promise<SampleEvaluation> {
   const parameters = parameterFeeds(manifest, sessions.evaluation, state);
   const scores = classifierOutput(manifest);
-  let loss = 0;
+  const losses = new Map<number, number>();
   let correct = 0;
   let seen = 0;
   for (const indices of evaluationBatches(manifest, dataset.length)) {
     const batch = await dataset.read(indices);
     const targets = await targetsOf(manifest, batch, sessions.teacher);
-    const fetches = scores === undefined ? ["loss"] : ["loss", scores];
+    const fetches = ["loss", sampleLosses, ...(scores === undefined ? [] : [scores])];
     const outputs = await sessions.evaluation.run({ ...parameters, ...batch.inputs, ...targets }, fetches);
-    loss += (viewAs(outputs["loss"] as Tensor, "float32")[0] as number) * batch.size;
+    // A sample that fills up a batch a second time counts once.
+    for (const [position, loss] of lossesOf(outputs, batch.size).entries())
+      losses.set(indices[position] as number, loss);
     if (scores !== undefined && batch.labels !== undefined)
       correct += countCorrect(outputs[scores] as Tensor, batch.labels);
     seen += batch.size;
   }
-  const accuracy = scores === undefined || !dataset.hasLabels ? null : correct / seen;
-  return { loss: loss / seen, accuracy };
+  const each = Float64Array.from(losses.values());
+  return {
+    loss: each.reduce((sum, value) => sum + value, 0) / each.length,
+    accuracy: scores === undefined || !dataset.hasLabels ? null : correct / seen,
+    losses: each,
+  };
+}
+
+/** The losses of a batch's samples; where an output does not have the samples first, the batch's for each of them. */
+function lossesOf(outputs: Record<string, Tensor>, samples: number): number[] {
+  const losses = viewAs(outputs[sampleLosses] as Tensor, "float32");
+  if (losses.length === samples) return [...losses];
+  return Array.from({ length: samples }, () => viewAs(outputs["loss"] as Tensor, "float32")[0] as number);
 }
 
 /** Sample indices per batch. A model of fixed batch size gets full batches only; a set smaller than one is gone round again. */
@@ -49,11 +64,10 @@ function parameterFeeds(manifest: Manifest, session: Session, state: TrainingSta
   return feedsFor({ inputs: session.inputs.filter(({ name }) => !fed.has(name)) }, state);
 }
 
-/** The first output of shape [samples, classes]. */
-function classifierOutput(manifest: Manifest): string | undefined {
-  return manifest.outputs.find(
-    ({ type, shape }) => type === "float32" && shape.length === 2 && shape[1] !== 1,
-  )?.name;
+/** The output that the loss looks at first, where it is of shape [samples, classes]. */
+function classifierOutput({ loss, outputs }: Manifest): string | undefined {
+  const first = loss.terms[0]?.output;
+  return outputs.find(({ name, shape }) => name === first && shape.length === 2 && shape[1] !== 1)?.name;
 }
 
 function countCorrect(scores: Tensor, labels: Int32Array): number {

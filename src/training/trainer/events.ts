@@ -5,6 +5,8 @@ export interface Evaluation {
   loss: number;
   /** Share of samples whose largest class score is at their label; null without labels or a classifier. */
   accuracy: number | null;
+  /** How much lower the samples' losses are than at the start, on average, with the standard error; null if unknown. */
+  gain: { mean: number; error: number | null };
 }
 
 /** What happened during training. */
@@ -15,12 +17,17 @@ export interface History {
   /** Training loss of each step. */
   loss: number[];
   evaluations: Evaluation[];
+  /** Held-out samples that the evaluations are on. */
+  heldOut: number;
   /**
    * Choices of trained rows: the step, how many train, how many of them did not before, the first weight that trains
    * where nothing before it does, and whether gradients of all layers were looked at for it.
    */
   refreshes: { step: number; trained: number; started: number; first: string | null; looked: boolean }[];
-  /** Step of the state that the run returns. */
+  /**
+   * Step of the state that the run returns: the best on the held-out samples, and 0, the start, where none was better than
+   * that beyond chance; the last step without held-out samples.
+   */
   bestStep: number;
   /** Set when training was stopped because loss or gradients were no longer finite. */
   divergedAt: number | null;

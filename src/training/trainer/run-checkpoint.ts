@@ -14,12 +14,21 @@ import type { History } from "./events.ts";
 /** Files of a run directory. */
 const runFiles = { checkpoint: "checkpoint.safetensors", best: "best.safetensors" } as const;
 
-const evaluation = z.object({ step: z.number(), loss: z.number(), accuracy: z.number().nullable() });
+/** A measured number; JSON has null where it is not finite. */
+const measured = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? NaN);
+const evaluation = z.object({
+  ...{ step: z.number(), loss: measured, accuracy: z.number().nullable() },
+  gain: z.object({ mean: measured, error: z.number().nullable() }),
+});
 const progressSchema = z.object({
   digest: z.string(),
   artifact: z.string(),
   costs: stepCostsSchema.nullable(),
   fisherBatches: z.number().int(),
+  startLosses: z.array(measured),
   history: z.object({
     steps: z.number().int(),
     totalSteps: z.number().int(),
@@ -34,6 +43,7 @@ const progressSchema = z.object({
         looked: z.boolean(),
       }),
     ),
+    heldOut: z.number().int(),
     bestStep: z.number().int(),
     divergedAt: z.number().int().nullable(),
   }),
@@ -49,6 +59,8 @@ export interface RunSnapshot {
   fisher: { tensors: TrainingState; batches: number };
   /** What a step takes, where rows are chosen by that: measured once in a run. */
   costs: StepCosts | undefined;
+  /** Loss of each held-out sample at the start, which later states must beat. */
+  startLosses: readonly number[];
   history: History;
 }
 
@@ -79,7 +91,7 @@ export async function saveRun(
   snapshot: RunSnapshot,
 ): Promise<void> {
   await mkdir(directory, { recursive: true });
-  const { state, best, turned, fisher, costs = null, history } = snapshot;
+  const { state, best, turned, fisher, costs = null, startLosses, history } = snapshot;
   const at = (name: string): string => join(directory, name);
   await saveSafetensors(at(runFiles.best), {
     tensors: best,
@@ -92,7 +104,9 @@ export async function saveRun(
       ...prefixed(prefixes.fisher, fisher.tensors),
     ]),
     metadata: {
-      progress: JSON.stringify({ digest, artifact, costs, fisherBatches: fisher.batches, history }),
+      progress: JSON.stringify({
+        ...{ digest, artifact, costs, fisherBatches: fisher.batches, startLosses, history },
+      }),
     },
   });
 }
@@ -128,6 +142,7 @@ export async function loadRun(
     best: await loadBest(directory),
     fisher: { tensors: parts.fisher, batches: progress.fisherBatches },
     costs: progress.costs ?? undefined,
+    startLosses: progress.startLosses,
   };
 }
 

@@ -11,6 +11,7 @@ import { scheduleFactor } from "../schedule.ts";
 import { copyState, type TrainingState } from "../state.ts";
 import { Advisor, probeBatches } from "./advisor.ts";
 import { BatchFeed } from "./batch-feed.ts";
+import { gainOver, isBetter } from "./choose-state.ts";
 import { deployableState } from "./deployable.ts";
 import { evaluateState } from "./evaluate.ts";
 import type { History, TrainProgress } from "./events.ts";
@@ -51,6 +52,8 @@ export class Run {
   readonly #advisor: Advisor;
   #state: TrainingState = new Map();
   #best: TrainingState = new Map();
+  /** Loss of each held-out sample at the start. */
+  #startLosses: ArrayLike<number> = [];
   #history: History;
 
   constructor(
@@ -79,7 +82,7 @@ export class Run {
     };
     this.#history = {
       ...{ steps: 0, totalSteps: plan.totalSteps, loss: [], evaluations: [], refreshes: [] },
-      ...{ bestStep: 0, divergedAt: null },
+      ...{ heldOut: data.validation.length, bestStep: 0, divergedAt: null },
     };
   }
 
@@ -87,11 +90,12 @@ export class Run {
   async start(): Promise<void> {
     if (this.#job.resume) {
       const run = await loadRun(this.#job.runDirectory, this.#digests);
-      const { state, best, turned, fisher, costs, history } = run;
+      const { state, best, turned, fisher, costs, startLosses, history } = run;
       this.#advisor.restore(costs);
       this.#advisor.fisher.restore(fisher.tensors, fisher.batches);
       this.#state = state;
       this.#best = best;
+      this.#startLosses = startLosses;
       this.#history = history;
       const last = history.refreshes.at(-1);
       if (last !== undefined) await this.#fit(last.first, turned);
@@ -191,15 +195,16 @@ export class Run {
     }
   }
 
-  /** Looks at the held-out samples and keeps the state when it is the best so far. */
+  /** Looks at the held-out samples and keeps the state when it is the best so far, and better than the start. */
   async #evaluate(): Promise<void> {
     const { validation } = this.#data;
-    const history = this.#history;
+    const { evaluations, bestStep, steps: step } = this.#history;
     if (validation.length === 0) return;
-    const result = await evaluateState(this.#manifest, this.#graphs, this.#state, validation);
-    const best = history.evaluations.reduce((least, { loss }) => Math.min(least, loss), Infinity);
-    history.evaluations.push({ step: history.steps, ...result });
-    if (result.loss < best) this.#keepBest();
+    const { losses, ...result } = await evaluateState(this.#manifest, this.#graphs, this.#state, validation);
+    if (evaluations.length === 0) this.#startLosses = losses;
+    const kept = evaluations.find((each) => each.step === bestStep)?.loss ?? Infinity;
+    evaluations.push({ step, ...result, gain: gainOver(this.#startLosses, losses) });
+    if (isBetter({ ...result, losses }, kept, this.#startLosses, this.#manifest.loss)) this.#keepBest();
   }
 
   #keepBest(): void {
@@ -227,6 +232,7 @@ export class Run {
     const { fisher, costs } = this.#advisor;
     const snapshot: RunSnapshot = {
       ...{ state: this.#state, best: this.#best, turned: this.#fitted.turned, costs, history: this.#history },
+      startLosses: Array.from(this.#startLosses),
       fisher: { tensors: fisher.tensors(), batches: fisher.batches },
     };
     await saveRun(this.#job.runDirectory, this.#digests, snapshot);
