@@ -124,7 +124,7 @@ function axisOf(node: Node, rank: number | undefined, { softmaxAxis }: Search): 
 
 /** Class scores or features: [samples, width]. */
 function classifyVector(name: string, width: Dim, search: Search): Verdict {
-  const { index, graph, labelled } = search;
+  const { graph, labelled } = search;
   const features = (certain: boolean, because: string): Verdict => ({ kind: "features", certain, because });
   if (labelled === name) return logits(1, true, "the data have labels");
   const last = producerOf(name, search, (node) => carriers.has(node.opType) || reshapers.has(node.opType));
