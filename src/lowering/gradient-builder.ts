@@ -13,6 +13,7 @@ type Attributes = NonNullable<EmitOptions["attributes"]>;
 export class GradientBuilder {
   readonly emitter: Emitter;
   readonly #known = new Map<string, string>();
+  readonly #several = new Map<string, readonly string[]>();
 
   constructor(emitter: Emitter) {
     this.emitter = emitter;
@@ -26,6 +27,22 @@ export class GradientBuilder {
     const output = this.emitter.op(opType, inputs, attributes, { domain });
     this.#known.set(key, output);
     return output;
+  }
+
+  /** All outputs of a node, shared with an equal one emitted before. */
+  outputs(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Attributes,
+    count: number,
+  ): readonly string[] {
+    if (count === 1) return [this.op(opType, inputs, attributes)];
+    const key = `${count} of ${keyOf(opType, "", inputs, attributes)}`;
+    const known = this.#several.get(key);
+    if (known !== undefined) return known;
+    const outputs = this.emitter.node(opType, inputs, { attributes, outputCount: count });
+    this.#several.set(key, outputs);
+    return outputs;
   }
 
   /** An abstract gradient node, which lowering replaces. */

@@ -1,4 +1,4 @@
-/** Every operator of the default ONNX domain (ONNX 1.23, opset 26 and before), deprecated ones included. */
+/** Every operator of the default ONNX domain (ONNX 1.23, opset 28 and before), deprecated ones included. */
 export const operatorNames = [
   "Abs",
   "Acos",

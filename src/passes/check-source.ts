@@ -3,7 +3,7 @@ import { dtypeOf, requiredInputs } from "../ir/value-types.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import { verifyModel } from "../ir/verify.ts";
 import type { DataType } from "../tensor/data-type.ts";
-import { weightPortOf } from "../ops/weighted.ts";
+import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { elementCount, type Tensor, viewAs } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
 
@@ -46,9 +46,7 @@ function checkElementTypes(graph: Graph): void {
 
 /** Constants that weighted layers and normalisations read. */
 function parameterNames(graph: Graph): Set<string> {
-  const layers = graph.nodes.filter(
-    (node) => weightPortOf(node) !== undefined || node.opType.endsWith("Normalization"),
-  );
+  const layers = graph.nodes.filter((node) => rowOf(node)?.parameters?.some(({ role }) => role !== "table"));
   return new Set(layers.flatMap((node) => node.inputs));
 }
 

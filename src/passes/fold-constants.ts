@@ -2,6 +2,7 @@ import { cloneModel } from "../ir/clone.ts";
 import { createGraph, readNames } from "../ir/graph.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
+import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { transferable } from "../runtime/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -11,17 +12,8 @@ import { definePass, type PassContext } from "./define-pass.ts";
 /** Results larger than this are computed at run time unless they are no larger than what they are made from. */
 const largestGrowth = 1 << 20;
 
-/** Operators that are not functions of their inputs, or whose folding would undo a quantization. */
-const unfoldable = new Set([
-  "Bernoulli",
-  "DequantizeLinear",
-  "Multinomial",
-  "QuantizeLinear",
-  "RandomNormal",
-  "RandomNormalLike",
-  "RandomUniform",
-  "RandomUniformLike",
-]);
+/** Whether a node is no function of its inputs, or makes the codes that a quantized model is there for. */
+const isUnfoldable = (node: Node): boolean => ["random", "codes"].includes(rowOf(node)?.kind ?? "");
 
 /**
  * Computes nodes whose inputs are all constant, by running just those nodes in ONNX Runtime (unoptimized, one
@@ -57,7 +49,7 @@ function constantNodes(model: Model, context: PassContext): Node[] {
 }
 
 function reasonNotToFold(node: Node, outputs: ReadonlySet<string>): string | undefined {
-  if (node.domain === "" && unfoldable.has(node.opType)) return `${node.opType} is not folded`;
+  if (isUnfoldable(node)) return `${node.opType} is not folded`;
   if (subgraphsOf(node).length > 0) return "it has subgraphs";
   if (node.outputs.some((output) => outputs.has(output))) return "its value is a graph output";
   return undefined;

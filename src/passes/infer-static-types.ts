@@ -1,23 +1,10 @@
 import { subgraphsOf } from "../ir/attributes.ts";
 import { reachableNodes, readNames, tensorType } from "../ir/graph.ts";
 import type { Dim, Graph, Model, Node, TensorValueType, Value } from "../ir/model.ts";
+import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { type PortType, transferable } from "../runtime/session.ts";
 import { probeModel, zeroFeeds } from "./probe-model.ts";
-
-/** Operators whose output shapes depend on the values of their inputs, not only on shapes. */
-const valueShaped = new Set([
-  "Compress",
-  "NonMaxSuppression",
-  "NonZero",
-  "Optional",
-  "OptionalGetElement",
-  "SequenceAt",
-  "SplitToSequence",
-  "StringSplit",
-  "TfIdfVectorizer",
-  "Unique",
-]);
 
 /**
  * Types of all inner values when every input shape is static. ONNX Runtime infers what it can without running;
@@ -105,5 +92,5 @@ function valuesOfUnstableShape(graph: Graph): Set<string> {
 }
 
 function hasUnstableShape(node: Node): boolean {
-  return (node.domain === "" && valueShaped.has(node.opType)) || subgraphsOf(node).length > 0;
+  return rowOf(node)?.shapedByData === true || subgraphsOf(node).length > 0;
 }

@@ -2,11 +2,10 @@ import { intOf } from "../ir/attributes.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { sameShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
+import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { toNumbers } from "../tensor/tensor.ts";
 import { bypassNode, dropStaleInfo } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
-
-const reshapes = new Set(["Flatten", "Reshape", "Squeeze", "Unsqueeze"]);
 
 /**
  * Shortens chains of Reshape, Flatten, Squeeze and Unsqueeze. They all keep the elements in order, so a chain
@@ -38,7 +37,7 @@ export const mergeReshapes = definePass({
 });
 
 function isReshape(node: Node): boolean {
-  return node.domain === "" && reshapes.has(node.opType);
+  return node.domain === "" && rowOf(node)?.moves?.keepsOrder === true;
 }
 
 /** The values that the chain ending in `node` started from: its input, that one's source, and so on. */

@@ -35,7 +35,7 @@ function annotateNode(node: Node, context: RuleContext): Annotation {
   if (excludeOps.includes(node.opType)) return stayFloat(`operator ${node.opType} is excluded by option`);
   if (excludeNodes.includes(node.name)) return stayFloat("the node is excluded by option");
   const rule = node.domain === "" ? ruleOf(node.opType) : undefined;
-  if (rule === undefined) return stayFloat(floatReason(node.opType, node.domain));
+  if (rule === undefined) return stayFloat(floatReason(node));
   const annotation = rule(node, context);
   const wrong = touchedTensors(annotation).find((name) => dtypeOf(context.graph, name) !== "float32");
   if (wrong === undefined) return withFiniteConstants(annotation, context);

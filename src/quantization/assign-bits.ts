@@ -1,6 +1,6 @@
 import { readNames } from "../ir/graph.ts";
 import type { Node } from "../ir/model.ts";
-import { weightPortOf } from "../ops/weighted.ts";
+import { weightPortOf } from "../ops/catalogue/ports.ts";
 import type { RuleContext } from "./rules/rule.ts";
 import type { Bits } from "./types.ts";
 

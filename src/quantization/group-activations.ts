@@ -1,7 +1,7 @@
 import type { Node } from "../ir/model.ts";
+import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { widest } from "./assign-bits.ts";
 import type { Dropped, Placement } from "./place.ts";
-import { fixedRangeOf } from "./rules/float-operators.ts";
 import type { RuleContext } from "./rules/rule.ts";
 import type { ActivationPlan, Bits } from "./types.ts";
 
@@ -84,8 +84,8 @@ function newQuantizer(
 }
 
 function fixedRange(node: Node): Partial<ActivationPlan> {
-  const range = fixedRangeOf(node.opType);
-  return range === undefined ? {} : { fixedRange: range };
+  const range = rowOf(node)?.range;
+  return range?.[0] === 0 ? { fixedRange: range } : {};
 }
 
 /** `abits` where a weighted node (or a MatMul of activations) reads, 8 where a first or last one does. */

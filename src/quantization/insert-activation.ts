@@ -1,5 +1,6 @@
 import { type GraphIndex } from "../ir/graph.ts";
 import { shapeOf } from "../ir/value-types.ts";
+import { movementOf } from "../ops/catalogue/catalogue.ts";
 import type { Node } from "../ir/model.ts";
 import { codeOf } from "../tensor/affine.ts";
 import type { DataType } from "../tensor/data-type.ts";
@@ -7,7 +8,6 @@ import { scalar, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/
 import { claim, makeNode, sharedConstant } from "./graph-editor.ts";
 import type { Insertion } from "./insertion.ts";
 import { packInt4 } from "./pack-int4.ts";
-import { movesCodes } from "./rules/table.ts";
 import type { QuantizedActivation } from "./types.ts";
 
 /** Whether the dequantized value takes over the name: T is a graph output, which must be what the readers see. */
@@ -87,7 +87,9 @@ function codeType(
   const own = bounds?.[0] === activation.qmin && bounds[1] === activation.qmax;
   const moved = activation.tensors.some((tensor) => {
     const readers = [tensor, `${tensor}.dq`].flatMap((name) => consumers.get(name) ?? []);
-    return [producer.get(tensor), ...readers].some((node) => node !== undefined && movesCodes(node.opType));
+    return [producer.get(tensor), ...readers].some(
+      (node) => node !== undefined && movementOf(node) !== undefined,
+    );
   });
   if (form === "deploy" && int4 === "initializer" && activation.bits === 4 && own && !moved)
     return activation.signed ? "int4" : "uint4";

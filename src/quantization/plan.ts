@@ -1,6 +1,7 @@
 import { unsupportedError } from "../errors.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Model, Node } from "../ir/model.ts";
+import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { annotateNodes } from "./annotate.ts";
 import { findFirstAndLast } from "./assign-bits.ts";
 import { groupActivations } from "./group-activations.ts";
@@ -70,14 +71,8 @@ function listNodes({ nodes, dropped }: Placement): Pick<QuantizationPlan, "dropp
   return lists;
 }
 
-const quantizedOperators = new Set(["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"]);
-
 function refuseQuantizedModel({ graph }: Model): void {
-  const found = graph.nodes.find(
-    (node) =>
-      quantizedOperators.has(node.opType) ||
-      /^(QLinear|QGemm|QAttention|ConvInteger|MatMulInteger)/.test(node.opType),
-  );
+  const found = graph.nodes.find((node) => rowOf(node)?.kind === "codes");
   if (found === undefined) return;
   throw unsupportedError(
     "already-quantized",

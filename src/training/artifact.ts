@@ -135,6 +135,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     usesContribOps: usesContribOps(training.model.graph),
     forward: training.forward,
     backward: training.backward,
+    floatLayers: [...training.floatLayers],
     inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
     weights: describeWeights(trained, optimizer),
     activations: Array.from(trained.activations.values(), describeActivation),

@@ -5,6 +5,7 @@ import { settleChoice } from "../training/freezing/settle-choice.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import type { MemorySection } from "../report/report-data.ts";
 import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
+import type { Manifest } from "../training/artifact/manifest.ts";
 import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
 import { loadsNchwc } from "../training/costs/loads-nchwc.ts";
 import { divisorsOf, fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
@@ -17,6 +18,12 @@ interface Place {
   directory: string;
   /** It is for this machine alone, and may hold operators that ONNX Runtime has here and not everywhere. */
   local: boolean;
+}
+
+/** What training will take, and what is to be known before it starts. */
+export interface ArtifactOutcome {
+  memory: MemorySection;
+  warnings: string[];
 }
 
 interface Built {
@@ -34,7 +41,7 @@ export async function artifactStage(
   { directory, local }: Place,
   options: RuntimeOptions,
   { logger, signal }: RunContext,
-): Promise<MemorySection> {
+): Promise<ArtifactOutcome> {
   logger.info("Building the training graphs.");
   const nchwc = local && choices.forms === "trial" && onCpu(options.provider) && (await loadsNchwc());
   const build = async (microBatch: number, settled = choices): Promise<Built> => {
@@ -62,13 +69,23 @@ export async function artifactStage(
       "--backward integer changes nothing: no convolution here has data gradients that integer kernels compute, or some of them were zero on all samples.",
     );
   }
-  return {
+  const warnings = floatLayerWarnings(artifact.manifest);
+  for (const warning of warnings) logger.warn(warning);
+  const memory = {
     microBatch: artifact.manifest.batch,
     estimatedBytes: estimate.bytes,
     ...(memoryLimit === undefined ? {} : { limitBytes: memoryLimit }),
     parts: estimate.parts,
   };
+  return { memory, warnings };
 }
+
+/** Layers that the training forward computes in another arithmetic than the deployed model. */
+const floatLayerWarnings = ({ floatLayers }: Manifest): string[] =>
+  floatLayers.map(
+    ({ node, op, reason }) =>
+      `The training forward computes "${node}" (${op}) in float, the deployed model on integers: ${reason}.`,
+  );
 
 const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "integers" : "float");
 

@@ -17,7 +17,7 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
   const prepared = await prepareSource(options.model, options.data, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const place = { directory: options.out, local: false };
-  const memory = await artifactStage(quantized, options.training, place, options, context);
+  const { memory, warnings } = await artifactStage(quantized, options.training, place, options, context);
   context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {
     ...startReport("artifact", options, prepared.source, start),
@@ -25,6 +25,6 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
     quantization: describeQuantization(quantized, options.quantization),
     memory,
     support: (await readManifest(options.out)).untrainable,
-    warnings: quantizationWarnings(quantized.state),
+    warnings: [...quantizationWarnings(quantized.state), ...warnings],
   };
 }

@@ -45,7 +45,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     provenance: provenanceOf(source, options),
   };
   const ptq = await deployModel(quantized, deployOptions);
-  const memory = options.resume
+  const built = options.resume
     ? undefined
     : await artifactStage(quantized, options.training, { directory, local: own }, options, context);
   const data = withClasses(source.model, spec);
@@ -73,7 +73,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     ...startReport("optimize", options, source, start),
     data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },
     quantization: describeQuantization(quantized, options.quantization, changed),
-    ...(memory === undefined ? {} : { memory }),
+    ...(built === undefined ? {} : { memory: built.memory }),
     training: section,
     scores,
     output: deployed.output,
@@ -83,7 +83,8 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     warnings: [
       ...quantizationWarnings(quantized.state),
       ...deployed.warnings,
-      ...memoryWarnings(memory?.limitBytes, result.peakBytes),
+      ...(built?.warnings ?? []),
+      ...memoryWarnings(built?.memory.limitBytes, result.peakBytes),
     ],
   };
 }

@@ -25,7 +25,8 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
-    const memory = await artifactStage(quantized, training, { directory, local: true }, options, context);
+    const place = { directory, local: true };
+    const { memory, warnings } = await artifactStage(quantized, training, place, options, context);
     context.logger.info(`Taking ${options.steps} steps of ${training.batch} samples.`);
     const measured = await profileInChild(
       {
@@ -53,7 +54,7 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
       quantization: describeQuantization(quantized, options.quantization),
       memory,
       profile: describeProfile(measured, new Set(prepared.model.graph.nodes.map(({ name }) => name))),
-      warnings: quantizationWarnings(quantized.state),
+      warnings: [...quantizationWarnings(quantized.state), ...warnings],
     };
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -8,6 +8,8 @@ import { quantizeCase, randomDataset } from "../support/quantize-case.ts";
 
 /** Float operators that ONNX Runtime breaks up into others, or merges with one, so that none of their name is left. */
 const brokenUp = new Set(["HardSwish", "Transpose"]);
+/** Operators planned as float that ONNX Runtime gives codes all the same, moving the quantizer behind them in front. */
+const givenCodes = new Set(["DepthToSpace"]);
 
 describe("kernels that ONNX Runtime picks for exported models", () => {
   test.each(kernelCases)("$name", async (entry) => {
@@ -17,7 +19,7 @@ describe("kernels that ONNX Runtime picks for exported models", () => {
     const audit = auditGraphs(exported.model, await readOptimized(exported.model), plan);
     expect(audit.kernels).toMatchObject(kernels);
     expect(plan.float.map(({ op }) => op).sort()).toEqual([...islands].sort());
-    const float = [...islands, ...unfused].filter((op) => !brokenUp.has(op));
+    const float = [...islands, ...unfused].filter((op) => !brokenUp.has(op) && !givenCodes.has(op));
     expect(audit.floatNodes.map(({ op }) => op).sort()).toEqual(float.sort());
     const reference = buildReference(prepared, plan, exported.state, exported.biases);
     const run = { batch: 8, dropLast: false };

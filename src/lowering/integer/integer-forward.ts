@@ -6,7 +6,7 @@ import type { Graph, Node } from "../../ir/model.ts";
 import { type FakeQuantizer, matchFakeQuantizer } from "../../ops/fake-quantizer.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import type { LoweringOptions } from "../lowering.ts";
-import { kernels, type Kernel, type KernelSite } from "./kernels.ts";
+import { type Kernel, kernelOf, type KernelSite } from "./kernels.ts";
 import { addFineQuantizer, leavesRoom } from "./fine-codes.ts";
 import { keepLayouts } from "./keep-layouts.ts";
 import { operandOf } from "./operands.ts";
@@ -44,8 +44,7 @@ export function planIntegerForward(
   const places = new Map<string, Place>();
   const quantizers = soleQuantizers(forward, index);
   for (const node of forward.nodes) {
-    const kernel =
-      node.domain === "" && Object.hasOwn(kernels, node.opType) ? kernels[node.opType] : undefined;
+    const kernel = kernelOf(node);
     if (kernel === undefined) continue;
     const quantizer = quantizers.get(node.outputs[0] as string);
     const site = siteOf(node, quantizer?.quantize, forward, index);

@@ -1,8 +1,9 @@
 import { floatOf, intOf } from "../../ir/attributes.ts";
 import type { Node } from "../../ir/model.ts";
+import { movementOf } from "../../ops/catalogue/catalogue.ts";
 import { tensorOf } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
-import { movements, type Operand } from "./operands.ts";
+import type { Operand } from "./operands.ts";
 
 /** Scale and zero point that a kernel's codes are to have. */
 export interface Step {
@@ -52,7 +53,7 @@ const movement: Kernel = {
 };
 
 /** Integer kernels by the operator they stand for, all of the same names and semantics as in deployed models. */
-export const kernels: Readonly<Record<string, Kernel>> = {
+const kernels: Readonly<Record<string, Kernel>> = {
   Conv: {
     portable: always,
     rounds: true,
@@ -116,8 +117,14 @@ export const kernels: Readonly<Record<string, Kernel>> = {
       return c.build.op("QLinearWhere", inputs, {}, contrib);
     },
   },
-  ...Object.fromEntries(Array.from(movements, (opType) => [opType, movement])),
 };
+
+/** The integer kernel for a node, as far as its operator tells. */
+export function kernelOf(node: Node): Kernel | undefined {
+  if (node.domain !== "") return undefined;
+  if (Object.hasOwn(kernels, node.opType)) return kernels[node.opType];
+  return movementOf(node)?.slot === 0 ? movement : undefined;
+}
 
 const contrib = "com.microsoft";
 
@@ -168,7 +175,11 @@ const copyOf = (
 /** Codes of an operand, moved as the float value was. */
 function codesOf(c: KernelContext, slot: number): string {
   const { codes, moves } = c.operand(slot) as Operand;
-  return moves.reduce((value, move) => copyOf(c, move.opType, [value, ...move.inputs.slice(1)], move), codes);
+  return moves.reduce((value, { node, output }) => {
+    const inputs = [value, ...node.inputs.slice(1)];
+    const attributes = Object.fromEntries(node.attributes);
+    return c.build.outputs(node.opType, inputs, attributes, node.outputs.length)[output] as string;
+  }, codes);
 }
 
 /** Codes, scale and zero point as three inputs; per-channel weights need one zero per channel. */

@@ -1,6 +1,7 @@
 import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
 import { staticShape } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
+import { rowOf } from "../../ops/catalogue/catalogue.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { fitsCodes } from "./coded-data-grad.ts";
 
@@ -91,8 +92,6 @@ export interface Masked {
   about: string;
 }
 
-const comparisons = new Set(["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"]);
-
 /** The mask of a product, where it is one. */
 export function maskOf(node: Node, index: GraphIndex): Masked | undefined {
   const [gradient = "", factor = ""] = node.inputs;
@@ -101,6 +100,6 @@ export function maskOf(node: Node, index: GraphIndex): Masked | undefined {
   const condition = cast.inputs[0] as string;
   let test = index.producer.get(condition);
   if (test?.opType === "And") test = index.producer.get(test.inputs[0] as string);
-  if (test === undefined || !comparisons.has(test.opType)) return undefined;
+  if (test === undefined || rowOf(test)?.kind !== "comparison") return undefined;
   return { gradient, condition, about: test.inputs[0] as string };
 }

@@ -1,4 +1,4 @@
-import { weightPorts } from "../../ops/weighted.ts";
+import { weightPortOf } from "../../ops/catalogue/ports.ts";
 import { type Annotation, inputOf, type Rule, stayFloat } from "./rule.ts";
 
 /** QLinearConv: codes in and out, weight per output channel, int32 bias. Without a quantized output it stays float. */
@@ -10,7 +10,7 @@ export const conv: Rule = (node, { graph }): Annotation => {
     return stayFloat("its weight is computed by the graph, not a constant");
   if (bias !== undefined && !graph.initializers.has(bias))
     return stayFloat("its bias is computed by the graph, not a constant");
-  const axis = weightPorts["Conv"]?.axis(node, weight.dims.length) ?? 0;
+  const axis = weightPortOf(node)?.axis(node, weight.dims.length) ?? 0;
   return {
     kind: "integer",
     inputs: [x],

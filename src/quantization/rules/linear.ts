@@ -1,5 +1,5 @@
 import { floatOf } from "../../ir/attributes.ts";
-import { weightPorts } from "../../ops/weighted.ts";
+import { weightPortOf } from "../../ops/catalogue/ports.ts";
 import { type Annotation, inputOf, type Rule, type RuleContext, soleReader, stayFloat } from "./rule.ts";
 import type { Node } from "../../ir/model.ts";
 
@@ -13,7 +13,7 @@ export const gemm: Rule = (node, { graph }): Annotation => {
   const beta = floatOf(node, "beta", 1);
   if (alpha !== 1 || (bias !== undefined && beta !== 1))
     return stayFloat(`alpha is ${alpha} and beta ${beta}, and cannot be folded into constants`);
-  const axis = weightPorts["Gemm"]?.axis(node, 2) ?? 1;
+  const axis = weightPortOf(node)?.axis(node, 2) ?? 1;
   if (bias !== undefined) {
     const constant = graph.initializers.get(bias);
     if (constant === undefined) return stayFloat("its bias is computed by the graph, not a constant");

@@ -46,9 +46,3 @@ export type QuantizableOperator = keyof typeof rules;
 export function ruleOf(opType: string): Rule | undefined {
   return Object.hasOwn(rules, opType) ? rules[opType as QuantizableOperator] : undefined;
 }
-
-/** Whether an operator moves or selects values: ONNX Runtime may then run it on the codes of its neighbours. */
-export function movesCodes(opType: string): boolean {
-  const rule = ruleOf(opType);
-  return rule === carry || rule === maxPool || rule === resize;
-}

@@ -1,5 +1,5 @@
 import type { Graph } from "../../ir/model.ts";
-import { weightPortOf } from "../../ops/weighted.ts";
+import { weightPortOf } from "../../ops/catalogue/ports.ts";
 import type { QuantizationPlan } from "../../quantization/types.ts";
 
 /** A float initializer that always trains. */

@@ -1,7 +1,7 @@
 import { indexGraph } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { countMacs } from "../../ops/count-macs.ts";
-import { weightPortOf } from "../../ops/weighted.ts";
+import { weightPortOf } from "../../ops/catalogue/ports.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import type { Manifest } from "./manifest.ts";
 

@@ -2,6 +2,7 @@ import { differentiateAbstract } from "../../autodiff/differentiate.ts";
 import { contribOpsets, createModel, createValue } from "../../ir/graph.ts";
 import type { Graph, Model, Value } from "../../ir/model.ts";
 import { type Forms, guessedForms } from "../../lowering/forms.ts";
+import { explainFloatLayers, type FloatLayer } from "../../lowering/integer/float-layers.ts";
 import { withReaches } from "../../lowering/integer/gradient-reaches.ts";
 import { lowerIntegerBackward } from "../../lowering/integer/integer-backward.ts";
 import {
@@ -59,6 +60,8 @@ export interface BuiltTraining {
   model: Model;
   forward: Arithmetic;
   backward: Arithmetic;
+  /** Quantized layers that an integer forward computes in float all the same. */
+  floatLayers: readonly FloatLayer[];
 }
 
 interface Sources {
@@ -73,6 +76,7 @@ export class ForwardCandidate {
   readonly #opset: number;
   readonly #sources: Sources;
   readonly #integer: ForwardForBackward | undefined;
+  readonly #floatLayers: readonly FloatLayer[];
   readonly #biases: readonly HeldBias[];
 
   /** `graph`: the forward in float with everything that trains as an input. */
@@ -81,8 +85,10 @@ export class ForwardCandidate {
     this.#graph = graph;
     this.#opset = opset;
     this.#sources = sources;
-    this.#integer =
-      forward === "integer" ? standInsFor(graph, planIntegerForward(graph, sources.options)) : undefined;
+    const places = forward === "integer" ? planIntegerForward(graph, sources.options) : undefined;
+    this.#integer = places && standInsFor(graph, places);
+    const layers = new Set([...sources.layout.whole.weights.values()].flatMap(({ nodes }) => nodes));
+    this.#floatLayers = places === undefined ? [] : explainFloatLayers(graph, places, layers);
     const onKernel = (node: string): boolean => this.#integer?.places.has(node) === true;
     this.#biases = heldBiases(graph, sources.layout.whole, onKernel);
   }
@@ -125,7 +131,8 @@ export class ForwardCandidate {
     const target = { opset: this.#opset, ...allowedBy(options) };
     const forms = (await options.tune?.(abstract, target)) ?? guessedForms;
     const outputs = [createValue("loss", "float32", []), ...gradientOutputs(trained, parameters)];
-    return { model: this.#lower(abstract, forms, outputs), forward: this.#forward, backward };
+    const model = this.#lower(abstract, forms, outputs);
+    return { model, forward: this.#forward, backward, floatLayers: this.#floatLayers };
   }
 
   /** With data gradients in codes, as wide as they are on some samples; undefined where that says nothing. */

@@ -113,6 +113,8 @@ const manifestSchema = z.object({
   forward: z.enum(["float", "integer"]),
   /** What data gradients of convolutions are computed with. */
   backward: z.enum(["float", "integer"]).default("float"),
+  /** Quantized layers that the integer forward computes in float, and why. */
+  floatLayers: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })).default([]),
   sessionConfig: z.record(z.string(), z.string()),
   inputs: z.array(port),
   outputs: z.array(port),

@@ -1,5 +1,6 @@
 import { readNames } from "../../ir/graph.ts";
 import type { Node } from "../../ir/model.ts";
+import { rowOf } from "../../ops/catalogue/catalogue.ts";
 import type { ExecutedGraph, Extent } from "./executed-graph.ts";
 
 /** What one node does to memory: buffers it asks for before it runs, and those given back after it. */
@@ -9,22 +10,9 @@ export interface MemoryStep {
   returns: string[];
 }
 
-/** Operators whose output is their first input under another shape or name. */
-const aliases = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"]);
-
-/** Operators that may write their output over an input that nobody else reads, and which inputs. */
-const inPlace = new Map<string, readonly number[]>([
-  ...["Abs", "Cast", "Ceil", "Clip", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish"].map(
-    firstInput,
-  ),
-  ...["LeakyRelu", "Log", "LogSoftmax", "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid"].map(firstInput),
-  ...["Softmax", "Sqrt", "Sum", "Tanh"].map(firstInput),
-  ...["Add", "Div", "Mul", "Sub"].map((op) => [op, [0, 1]] as const),
-]);
-
-function firstInput(op: string): [string, readonly number[]] {
-  return [op, [0]];
-}
+/** Whether a node's output is its first input under another shape or name. */
+const isAlias = (node: Node): boolean =>
+  rowOf(node)?.moves?.keepsOrder === true || node.opType === "Identity" || node.opType === "Dropout";
 
 /**
  * ONNX Runtime's allocation plan, as its planner makes it for sequential execution: an output takes over its input's
@@ -74,8 +62,8 @@ class BufferPlan {
   sourceOf(node: Node, position: number): string | undefined {
     const output = node.outputs[position] as string;
     if (position === 0 && node.domain === "") {
-      if (aliases.has(node.opType)) return node.inputs[0];
-      const candidates = inPlace.get(node.opType)?.map((index) => node.inputs[index] ?? "");
+      if (isAlias(node)) return node.inputs[0];
+      const candidates = rowOf(node)?.overwrites?.map((index) => node.inputs[index] ?? "");
       const own = candidates?.find(
         (name) => this.#usesOf(this.#bufferOf(name)) === 1 && this.#alike(name, output),
       );
