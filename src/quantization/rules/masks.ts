@@ -1,6 +1,8 @@
 import type { GraphIndex } from "../../ir/graph.ts";
 import { dtypeOf } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
+import { rowOf } from "../../ops/catalogue/catalogue.ts";
+import type { OperatorKind } from "../../ops/catalogue/row.ts";
 import { viewAs } from "../../tensor/tensor.ts";
 
 /**
@@ -15,39 +17,18 @@ const lowScore = -30;
 /** Nodes between a Softmax and its mask, and between the mask and what it is made of: more are not looked through. */
 const farthest = 64;
 
-/** Operators that hand scores on towards a Softmax; `ports`: their inputs that may hold scores. */
-const scorePorts: Readonly<Record<string, readonly number[]>> = {
-  ...{
-    Add: [0, 1],
-    Cast: [0],
-    Clip: [0],
-    Expand: [0],
-    Flatten: [0],
-    Identity: [0],
-    Max: [0, 1],
-    Min: [0, 1],
-  },
-  ...{ Reshape: [0], Slice: [0], Squeeze: [0], Sub: [0], Transpose: [0], Unsqueeze: [0], Where: [1, 2] },
-};
+/** Inputs of a node that may hold the scores it hands on towards a Softmax. */
+function scorePorts(node: Node): readonly number[] {
+  const row = node.domain === "" ? rowOf(node) : undefined;
+  if (row === undefined) return [];
+  if (node.opType === "Add") return [0, 1];
+  if (row.kind === "conversion" || node.opType === "Sub" || node.opType === "Clip") return [0];
+  if (row.kind !== "movement" && row.kind !== "elementwise") return [];
+  return row.moves?.from === "all" ? [...node.inputs.keys()] : (row.moves?.from ?? []);
+}
 
-/** Operators whose result is made of masks when all their float inputs are masks or constants. */
-const maskArithmetic = new Set([
-  ...[
-    "Abs",
-    "Add",
-    "Cast",
-    "Clip",
-    "Concat",
-    "CumSum",
-    "Div",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-  ],
-  ...["GatherND", "Identity", "Max", "Min", "Mul", "Neg", "Pow", "Reshape", "ScatterElements", "ScatterND"],
-  ...["Sign", "Slice", "Squeeze", "Sub", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where"],
-]);
+/** Kinds of operators whose result is made of masks when all their float inputs are masks or constants. */
+const maskArithmetic: readonly OperatorKind[] = ["conversion", "elementwise", "movement", "reduction"];
 
 /** Nodes that must compute in float because of a mask, and why. */
 export function findMasked(graph: Graph, index: GraphIndex): Map<Node, string> {
@@ -77,9 +58,8 @@ class MaskSearch {
     if (depth > farthest || this.#scores.has(name)) return this.#scores.get(name);
     this.#scores.set(name, undefined);
     const node = this.#index.producer.get(name);
-    const ports = node?.domain === "" ? scorePorts[node.opType] : undefined;
-    if (node === undefined || ports === undefined || dtypeOf(this.#graph, name) !== "float32")
-      return undefined;
+    if (node === undefined || dtypeOf(this.#graph, name) !== "float32") return undefined;
+    const ports = scorePorts(node);
     const operands = ports.map((port) => node.inputs[port] ?? "").filter((input) => input !== "");
     const combines = node.opType === "Add" || node.opType === "Where";
     const own = combines ? operands.find((input) => this.isMask(input, node.opType)) : undefined;
@@ -114,7 +94,9 @@ class MaskSearch {
   }
 
   #derives(node: Node, depth: number): boolean {
-    if (!maskArithmetic.has(node.opType)) return node.opType === "ConstantOfShape" || node.opType === "Range";
+    if (node.opType === "ConstantOfShape" || node.opType === "Range") return true;
+    const kind = rowOf(node)?.kind;
+    if (kind === undefined || !maskArithmetic.includes(kind)) return false;
     const inputs = node.inputs.filter((input) => input !== "");
     const floats = inputs.filter((input) => dtypeOf(this.#graph, input)?.startsWith("float") === true);
     // A Cast or a Where makes floats of integers and booleans; anything else has to have a mask among its inputs.
@@ -127,9 +109,9 @@ class MaskSearch {
   #behindMovers(name: string): string {
     for (let at = name; ;) {
       const node = this.#index.producer.get(at);
-      const ports = node?.domain === "" ? scorePorts[node.opType] : undefined;
       const [source] = node?.inputs ?? [];
-      if (ports?.length !== 1 || node?.opType === "Sub" || source === undefined) return at;
+      if (node === undefined || source === undefined) return at;
+      if (scorePorts(node).length !== 1 || node.opType === "Sub") return at;
       at = source;
     }
   }
