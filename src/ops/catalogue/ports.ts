@@ -21,10 +21,3 @@ export function weightPortOf(node: Node): WeightPort | undefined {
 /** The first port of a node with this role. */
 export const portOf = (node: Node, role: ParameterRole): ParameterPort | undefined =>
   rowOf(node)?.parameters?.find((port) => port.role === role);
-
-/** Names of the values at a node's parameter ports, constants or not. */
-export const parametersOf = (node: Node): string[] =>
-  (rowOf(node)?.parameters ?? []).flatMap(({ slot }) => {
-    const name = node.inputs[slot] ?? "";
-    return name === "" ? [] : [name];
-  });
