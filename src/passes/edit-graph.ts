@@ -1,8 +1,160 @@
-import { outerNames, readNames } from "../ir/graph.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
+import { Emitter } from "../ir/emit.ts";
+import { outerNames, readNames } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
+import { Arrangement } from "./arrangement.ts";
 
-/** Edits of a graph that a pass already owns (a clone). */
+/**
+ * An edit of a graph that a pass already owns (a clone). It knows who makes and who reads each value, and keeps knowing
+ * it, so that a pass over n nodes takes time in proportion to n. Nodes are taken out and put in at the end, by `finish`;
+ * until then `graph.nodes` stays as it was.
+ */
+export class GraphEdit {
+  readonly graph: Graph;
+  readonly #producer = new Map<string, Node>();
+  readonly #readers = new Map<string, Set<Node>>();
+  readonly #uses = new Map<string, number>();
+  readonly #outputs: Set<string>;
+  readonly #arrangement = new Arrangement();
+  #inner: Set<string> | undefined;
+  #emit: Emitter | undefined;
+
+  constructor(graph: Graph) {
+    this.graph = graph;
+    this.#outputs = new Set(graph.outputs.map((value) => value.name));
+    for (const node of graph.nodes) this.#enter(node);
+    for (const { name } of graph.outputs) this.#count(name, 1);
+  }
+
+  /** Makes constants and fresh names in the graph. */
+  get emit(): Emitter {
+    return (this.#emit ??= new Emitter(this.graph));
+  }
+
+  producer(name: string): Node | undefined {
+    return this.#producer.get(name);
+  }
+
+  /** Nodes that read a value, themselves or in a subgraph. */
+  readers(name: string): readonly Node[] {
+    return [...(this.#readers.get(name) ?? [])];
+  }
+
+  /** How many times a value is read: by nodes (subgraphs included) and as an output of the graph. */
+  uses(name: string): number {
+    return this.#uses.get(name) ?? 0;
+  }
+
+  isOutput(name: string): boolean {
+    return this.#outputs.has(name);
+  }
+
+  /** Whether a node (subgraphs included) or the caller reads output `index` of `node`. */
+  isRead(node: Node, index: number): boolean {
+    const name = node.outputs[index] ?? "";
+    return name !== "" && this.uses(name) > 0;
+  }
+
+  /** Lets `change` give a node other inputs, outputs or attributes. */
+  update(node: Node, change: () => void): void {
+    this.#leave(node);
+    change();
+    this.#enter(node);
+  }
+
+  remove(node: Node): void {
+    this.#leave(node);
+    this.#arrangement.replace(node, []);
+  }
+
+  /** Puts `nodes` where `node` was. */
+  replace(node: Node, nodes: readonly Node[]): void {
+    this.#leave(node);
+    this.#arrangement.replace(node, nodes);
+    for (const other of nodes) this.#enter(other);
+  }
+
+  /** Puts `other` right before `node`, or right behind it. */
+  insert(other: Node, place: "before" | "after", node: Node): void {
+    this.#arrangement.insert(other, place, node);
+    this.#enter(other);
+  }
+
+  /**
+   * Removes a node whose output `output` equals its input `input`. Readers of the output read the input; where
+   * the output is a graph output, the producer of the input takes over its name. Returns why that is impossible,
+   * or undefined when it is done.
+   */
+  bypass(node: Node, input: string, output: string): string | undefined {
+    if (!this.isOutput(output)) {
+      if (this.#shadows(input)) return `a subgraph has its own "${input}"`;
+      this.remove(node);
+      this.#replaceReads(output, input);
+      return undefined;
+    }
+    const producer = this.producer(input);
+    if (producer === undefined || producer === node)
+      return `it carries the graph input or constant "${input}" to an output`;
+    if (this.isOutput(input)) return `both sides are graph outputs`;
+    if (this.#shadows(output)) return `a subgraph has its own "${output}"`;
+    this.remove(node);
+    this.update(producer, () => {
+      producer.outputs = producer.outputs.map((name) => (name === input ? output : name));
+    });
+    this.#replaceReads(input, output);
+    this.graph.valueInfo.delete(input);
+    return undefined;
+  }
+
+  /** Writes the nodes into the graph, and forgets what was known of values and constants that are gone. */
+  finish(): void {
+    this.graph.nodes = this.#arrangement.apply(this.graph.nodes);
+    dropStaleInfo(this.graph);
+  }
+
+  #replaceReads(from: string, to: string): void {
+    for (const reader of this.readers(from)) this.update(reader, () => replaceReads([reader], from, to));
+  }
+
+  /** Whether a subgraph anywhere below defines `name` for itself. */
+  #shadows(name: string): boolean {
+    this.#inner ??= innerNames(this.graph.nodes);
+    return this.#inner.has(name);
+  }
+
+  #enter(node: Node): void {
+    for (const output of node.outputs) if (output !== "") this.#producer.set(output, node);
+    for (const name of readNames(node)) {
+      this.#count(name, 1);
+      const readers = this.#readers.get(name);
+      if (readers === undefined) this.#readers.set(name, new Set([node]));
+      else readers.add(node);
+    }
+  }
+
+  #leave(node: Node): void {
+    for (const output of node.outputs) if (this.#producer.get(output) === node) this.#producer.delete(output);
+    for (const name of readNames(node)) {
+      this.#count(name, -1);
+      this.#readers.get(name)?.delete(node);
+    }
+  }
+
+  #count(name: string, change: number): void {
+    this.#uses.set(name, this.uses(name) + change);
+  }
+}
+
+/** Names that subgraphs of the nodes define, at any depth. */
+function innerNames(nodes: readonly Node[], names = new Set<string>()): Set<string> {
+  for (const graph of nodes.flatMap(subgraphsOf)) {
+    for (const { name } of graph.inputs) names.add(name);
+    for (const name of graph.initializers.keys()) names.add(name);
+    for (const node of graph.nodes) for (const name of node.outputs) names.add(name);
+    innerNames(graph.nodes, names);
+  }
+  return names;
+}
 
 /** How many times each value is read: by nodes (subgraphs included) and as an output of the graph. */
 export function countUses(graph: Graph): Map<string, number> {
@@ -13,16 +165,6 @@ export function countUses(graph: Graph): Map<string, number> {
   return uses;
 }
 
-/** Whether a node (subgraphs included) or the caller reads output `index` of `node`. */
-export function isRead(graph: Graph, node: Node, index: number): boolean {
-  const name = node.outputs[index] ?? "";
-  if (name === "") return false;
-  return (
-    graph.outputs.some((value) => value.name === name) ||
-    graph.nodes.some((other) => readNames(other).includes(name))
-  );
-}
-
 /** Sets input `port`, leaving out optional ones before it. */
 export function setInput(node: Node, port: number, name: string): void {
   while (node.inputs.length < port) node.inputs.push("");
@@ -30,7 +172,7 @@ export function setInput(node: Node, port: number, name: string): void {
 }
 
 /** Makes every reader of `from`, subgraphs included, read `to`. Graph outputs are left alone. */
-export function replaceReads(nodes: readonly Node[], from: string, to: string): void {
+function replaceReads(nodes: readonly Node[], from: string, to: string): void {
   for (const node of nodes) {
     node.inputs = node.inputs.map((name) => (name === from ? to : name));
     for (const graph of subgraphsOf(node)) {
@@ -41,49 +183,13 @@ export function replaceReads(nodes: readonly Node[], from: string, to: string): 
   }
 }
 
-/** Whether a subgraph anywhere below defines `name` for itself. */
-function shadows(nodes: readonly Node[], name: string): boolean {
-  return nodes.some((node) =>
-    subgraphsOf(node).some(
-      (graph) =>
-        graph.inputs.some((input) => input.name === name) ||
-        graph.initializers.has(name) ||
-        graph.nodes.some((inner) => inner.outputs.includes(name)) ||
-        shadows(graph.nodes, name),
-    ),
-  );
-}
-
-/**
- * Removes a node whose output `output` equals its input `input`. Readers of the output read the input; where
- * the output is a graph output, the producer of the input takes over its name. Returns why that is impossible,
- * or undefined when it is done.
- */
-export function bypassNode(graph: Graph, node: Node, input: string, output: string): string | undefined {
-  if (!graph.outputs.some((value) => value.name === output)) {
-    if (shadows(graph.nodes, input)) return `a subgraph has its own "${input}"`;
-    removeNode(graph, node);
-    replaceReads(graph.nodes, output, input);
-    return undefined;
+/** Makes readers, subgraphs included, read the new names that `renamed` gives for old ones. */
+export function renameReads(nodes: readonly Node[], renamed: ReadonlyMap<string, string>): void {
+  if (renamed.size === 0) return;
+  for (const node of nodes) {
+    const old = new Set(readNames(node).filter((name) => renamed.has(name)));
+    for (const name of old) replaceReads([node], name, renamed.get(name) as string);
   }
-  const producer = graph.nodes.find((other) => other !== node && other.outputs.includes(input));
-  if (producer === undefined) return `it carries the graph input or constant "${input}" to an output`;
-  if (graph.outputs.some((value) => value.name === input)) return `both sides are graph outputs`;
-  if (shadows(graph.nodes, output)) return `a subgraph has its own "${output}"`;
-  removeNode(graph, node);
-  producer.outputs = producer.outputs.map((name) => (name === input ? output : name));
-  replaceReads(graph.nodes, input, output);
-  graph.valueInfo.delete(input);
-  return undefined;
-}
-
-export function removeNode(graph: Graph, node: Node): void {
-  graph.nodes.splice(graph.nodes.indexOf(node), 1);
-}
-
-/** Puts `replacement` where `node` was. */
-export function replaceNode(graph: Graph, node: Node, replacement: readonly Node[]): void {
-  graph.nodes.splice(graph.nodes.indexOf(node), 1, ...replacement);
 }
 
 /**

@@ -3,18 +3,18 @@ import { cloneModel } from "../ir/clone.ts";
 import { dtypeOf, sameShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { toNumbers } from "../tensor/tensor.ts";
-import { bypassNode, dropStaleInfo, isRead } from "./edit-graph.ts";
+import { GraphEdit } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /** Whether a node of this operator hands its first input through unchanged. */
-type NoOpRule = (node: Node, graph: Graph) => boolean;
+type NoOpRule = (node: Node, graph: Graph, edit: GraphEdit) => boolean;
 
 const oneInput: NoOpRule = (node) => node.inputs.length === 1;
 
 const keepsShape: NoOpRule = (node, graph) => sameShape(graph, node.inputs[0], node.outputs[0]);
 
 /** Inference only: a Dropout that trains, or whose mask is read, stays. */
-const dropout: NoOpRule = (node, graph) => !isRead(graph, node, 1) && !trains(node, graph);
+const dropout: NoOpRule = (node, graph, edit) => !edit.isRead(node, 1) && !trains(node, graph);
 
 function trains(node: Node, graph: Graph): boolean {
   const training = node.inputs[2] ?? "";
@@ -36,11 +36,11 @@ const pad: NoOpRule = (node, graph) => {
 };
 
 /** A slice that keeps its shape takes every element in order, unless it reverses an axis. */
-const slice: NoOpRule = (node, graph) => {
+const slice: NoOpRule = (node, graph, edit) => {
   const name = node.inputs[4] ?? "";
   const steps = graph.initializers.get(name);
   const forward = name === "" || (steps !== undefined && toNumbers(steps).every((step) => step > 0));
-  return forward && keepsShape(node, graph);
+  return forward && keepsShape(node, graph, edit);
 };
 
 const rules: Readonly<Record<string, NoOpRule>> = {
@@ -70,22 +70,22 @@ export const eliminateNoOps = definePass({
   name: "eliminate-no-ops",
   run(model, context) {
     const result = cloneModel(model);
-    const { graph } = result;
+    const edit = new GraphEdit(result.graph);
     let changed = false;
-    for (const node of [...graph.nodes]) {
-      if (!isNoOp(node, graph)) continue;
-      const reason = bypassNode(graph, node, node.inputs[0] as string, node.outputs[0] as string);
+    for (const node of result.graph.nodes) {
+      if (!isNoOp(node, edit)) continue;
+      const reason = edit.bypass(node, node.inputs[0] as string, node.outputs[0] as string);
       if (reason === undefined) changed = true;
       else context.refuse(node, reason);
     }
     if (!changed) return model;
-    dropStaleInfo(graph);
+    edit.finish();
     return result;
   },
 });
 
-function isNoOp(node: Node, graph: Graph): boolean {
+function isNoOp(node: Node, edit: GraphEdit): boolean {
   if (node.domain !== "" || !Object.hasOwn(rules, node.opType)) return false;
   if ((node.inputs[0] ?? "") === "" || (node.outputs[0] ?? "") === "") return false;
-  return rules[node.opType]?.(node, graph) ?? false;
+  return rules[node.opType]?.(node, edit.graph, edit) ?? false;
 }

@@ -1,7 +1,7 @@
 import { cloneModel } from "../ir/clone.ts";
 import type { Node } from "../ir/model.ts";
 import { floats, scalar, type Tensor, tensorOf } from "../tensor/tensor.ts";
-import { dropStaleInfo, removeNode } from "./edit-graph.ts";
+import { dropStaleInfo } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /** Turns Constant nodes into initializers of the same name. Constants that are graph outputs stay nodes. */
@@ -12,7 +12,7 @@ export const extractConstants = definePass({
     const result = cloneModel(model);
     const { graph } = result;
     const outputs = new Set(graph.outputs.map((value) => value.name));
-    let changed = false;
+    const extracted = new Set<Node>();
     for (const node of graph.nodes.filter(isConstant)) {
       const output = node.outputs[0] ?? "";
       const tensor = constantOf(node);
@@ -20,11 +20,11 @@ export const extractConstants = definePass({
       else if (tensor === undefined) context.refuse(node, "its value is sparse");
       else {
         graph.initializers.set(output, tensor);
-        removeNode(graph, node);
-        changed = true;
+        extracted.add(node);
       }
     }
-    if (!changed) return model;
+    if (extracted.size === 0) return model;
+    graph.nodes = graph.nodes.filter((node) => !extracted.has(node));
     dropStaleInfo(graph);
     return result;
   },

@@ -1,7 +1,7 @@
 import { cloneModel } from "../ir/clone.ts";
 import { dtypeOf, shapeOf } from "../ir/value-types.ts";
-import type { Graph, Node } from "../ir/model.ts";
-import { countUses, dropStaleInfo, removeNode } from "./edit-graph.ts";
+import type { Node } from "../ir/model.ts";
+import { GraphEdit } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /**
@@ -13,15 +13,15 @@ export const fuseGemm = definePass({
   run(model, context) {
     if (!model.graph.nodes.some(isMatMul)) return model;
     const result = cloneModel(model);
-    const { graph } = result;
+    const edit = new GraphEdit(result.graph);
     let changed = false;
-    for (const node of graph.nodes.filter(isMatMul)) {
-      const reason = fuse(graph, node);
+    for (const node of result.graph.nodes.filter(isMatMul)) {
+      const reason = fuse(edit, node);
       if (reason === undefined) changed = true;
       else context.refuse(node, reason);
     }
     if (!changed) return model;
-    dropStaleInfo(graph);
+    edit.finish();
     return result;
   },
 });
@@ -30,11 +30,12 @@ function isMatMul(node: Node): boolean {
   return node.opType === "MatMul" && node.domain === "";
 }
 
-function fuse(graph: Graph, matMul: Node): string | undefined {
+function fuse(edit: GraphEdit, matMul: Node): string | undefined {
+  const { graph } = edit;
   const product = matMul.outputs[0] as string;
-  const add = graph.nodes.find((node) => node.inputs.includes(product));
+  const [add] = edit.readers(product);
   if (add?.opType !== "Add" || add.domain !== "") return "no Add comes after it";
-  if (countUses(graph).get(product) !== 1) return "its product is read elsewhere";
+  if (edit.uses(product) !== 1) return "its product is read elsewhere";
   const [left, right] = matMul.inputs.map((name) => shapeOf(graph, name));
   if (left?.length !== 2 || right?.length !== 2) return "its operands are not matrices";
   if (dtypeOf(graph, product) !== "float32") return "it is not float32";
@@ -44,9 +45,11 @@ function fuse(graph: Graph, matMul: Node): string | undefined {
   const perColumn =
     columns !== undefined && columns === right[1] && dims?.slice(0, -1).every((dim) => dim === 1) === true;
   if (!perColumn || (dims?.length ?? 0) > 2) return `the Add "${add.name}" adds no constant per column`;
-  removeNode(graph, add);
-  matMul.opType = "Gemm";
-  matMul.inputs = [...matMul.inputs, bias as string];
-  matMul.outputs = [...add.outputs];
+  edit.remove(add);
+  edit.update(matMul, () => {
+    matMul.opType = "Gemm";
+    matMul.inputs = [...matMul.inputs, bias as string];
+    matMul.outputs = [...add.outputs];
+  });
   return undefined;
 }

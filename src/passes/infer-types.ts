@@ -56,6 +56,8 @@ async function atBatch(
     return await inferStaticTypes(model, bindBatch(inputs, batch));
   } catch (error) {
     if (!(error instanceof UserError) || !error.code.startsWith("model/runtime")) throw error;
+    // What fails with a single sample as well is not the batch's fault.
+    await inferStaticTypes(model, bindBatch(inputs, 1));
     const input = inputs.find((value) => typeof tensorTypeOf(value).shape?.[0] !== "number");
     const example = [1, ...(input === undefined ? [] : (tensorTypeOf(input).shape ?? []).slice(1))].join(",");
     throw modelError(

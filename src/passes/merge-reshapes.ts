@@ -4,7 +4,7 @@ import { sameShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { toNumbers } from "../tensor/tensor.ts";
-import { bypassNode, dropStaleInfo } from "./edit-graph.ts";
+import { GraphEdit } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /**
@@ -16,22 +16,23 @@ export const mergeReshapes = definePass({
   run(model, context) {
     const result = cloneModel(model);
     const { graph } = result;
+    const edit = new GraphEdit(graph);
     let changed = false;
-    for (const node of [...graph.nodes]) {
+    for (const node of graph.nodes) {
       if (!isReshape(node)) continue;
-      const sources = chainBefore(graph, node);
+      const sources = chainBefore(edit, node);
       const same = sources.find((name) => sameShape(graph, name, node.outputs[0]));
       if (same !== undefined) {
-        const reason = bypassNode(graph, node, same, node.outputs[0] as string);
+        const reason = edit.bypass(node, same, node.outputs[0] as string);
         if (reason === undefined) changed = true;
         else context.refuse(node, reason);
       } else if (sources.length > 1 && hasOwnTarget(graph, node)) {
-        node.inputs[0] = sources.at(-1) as string;
+        edit.update(node, () => void (node.inputs[0] = sources.at(-1) as string));
         changed = true;
       }
     }
     if (!changed) return model;
-    dropStaleInfo(graph);
+    edit.finish();
     return result;
   },
 });
@@ -40,13 +41,16 @@ function isReshape(node: Node): boolean {
   return node.domain === "" && rowOf(node)?.moves?.keepsOrder === true;
 }
 
+/** Chains are followed this far back; none that an exporter writes is as long. */
+const longestChain = 100;
+
 /** The values that the chain ending in `node` started from: its input, that one's source, and so on. */
-function chainBefore(graph: Graph, node: Node): string[] {
+function chainBefore(edit: GraphEdit, node: Node): string[] {
   const sources: string[] = [];
-  for (let at: Node | undefined = node; at !== undefined && isReshape(at);) {
+  for (let at: Node | undefined = node; at !== undefined && isReshape(at) && sources.length < longestChain;) {
     const source: string = at.inputs[0] as string;
     sources.push(source);
-    at = graph.nodes.find((other) => other.outputs.includes(source));
+    at = edit.producer(source);
   }
   return sources;
 }

@@ -12,8 +12,10 @@ export const nameNodes = definePass({
     const result = cloneModel(model);
     const wanted = new Set(names);
     const taken = new Set<string>();
+    const next = new Map<string, number>();
     for (const node of allNodes(result.graph)) {
-      if (node.name === "" || taken.has(node.name)) node.name = freeName(node.name || node.opType, wanted);
+      if (node.name === "" || taken.has(node.name))
+        node.name = freeName(node.name || node.opType, wanted, next);
       taken.add(node.name);
     }
     return result;
@@ -24,9 +26,11 @@ function allNodes(graph: Graph): Graph["nodes"] {
   return graph.nodes.flatMap((node) => [node, ...subgraphsOf(node).flatMap(allNodes)]);
 }
 
-function freeName(base: string, used: Set<string>): string {
-  let number = 0;
+/** The first of base_0, base_1, ... that is not in use; `next` remembers where to go on. */
+function freeName(base: string, used: Set<string>, next: Map<string, number>): string {
+  let number = next.get(base) ?? 0;
   while (used.has(`${base}_${number}`)) number++;
+  next.set(base, number + 1);
   const name = `${base}_${number}`;
   used.add(name);
   return name;

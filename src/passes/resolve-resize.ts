@@ -15,6 +15,7 @@ export const resolveResize = definePass({
   run(model, context) {
     const result = cloneModel(model);
     const { graph } = result;
+    let emit: Emitter | undefined;
     let changed = false;
     for (const node of graph.nodes) {
       if (node.opType !== "Resize" || node.domain !== "") continue;
@@ -25,7 +26,8 @@ export const resolveResize = definePass({
         context.refuse(node, scales);
         continue;
       }
-      const name = new Emitter(graph).constant(floats(scales), `${node.outputs[0]}.scales`);
+      emit ??= new Emitter(graph);
+      const name = emit.constant(floats(scales), `${node.outputs[0]}.scales`);
       node.inputs = [node.inputs[0] as string, node.inputs[1] ?? "", name];
       changed = true;
     }

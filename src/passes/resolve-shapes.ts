@@ -3,8 +3,7 @@ import { cloneModel } from "../ir/clone.ts";
 import { bindOpen, shapeOf, staticShape } from "../ir/value-types.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { elementCount, ints } from "../tensor/tensor.ts";
-import { Emitter } from "../ir/emit.ts";
-import { dropStaleInfo, removeNode } from "./edit-graph.ts";
+import { GraphEdit } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /**
@@ -15,27 +14,27 @@ export const resolveShapes = definePass({
   name: "resolve-shapes",
   run(model) {
     const result = cloneModel(model);
-    const { graph } = result;
-    const emit = new Emitter(graph);
+    const edit = new GraphEdit(result.graph);
     let changed = false;
-    for (const node of [...graph.nodes]) {
+    for (const node of result.graph.nodes) {
       if (node.domain !== "") continue;
-      if (node.opType === "Shape" || node.opType === "Size") changed = resolveShape(graph, node) || changed;
-      if (node.opType === "Reshape") changed = resolveReshape(graph, node, emit) || changed;
+      if (node.opType === "Shape" || node.opType === "Size") changed = resolveShape(edit, node) || changed;
+      if (node.opType === "Reshape") changed = resolveReshape(edit, node) || changed;
     }
     if (!changed) return model;
-    dropStaleInfo(graph);
+    edit.finish();
     return result;
   },
 });
 
-function resolveShape(graph: Graph, node: Node): boolean {
+function resolveShape(edit: GraphEdit, node: Node): boolean {
+  const { graph } = edit;
   const output = node.outputs[0] as string;
-  if (graph.outputs.some((value) => value.name === output)) return false;
+  if (edit.isOutput(output)) return false;
   const shape = shapeSlice(graph, node);
   if (shape === undefined) return false;
   graph.initializers.set(output, node.opType === "Size" ? ints([elementCount(shape)], []) : ints(shape));
-  removeNode(graph, node);
+  edit.remove(node);
   return true;
 }
 
@@ -47,13 +46,15 @@ function shapeSlice(graph: Graph, node: Node): number[] | undefined {
   return dims?.every((dim): dim is number => typeof dim === "number") === true ? dims : undefined;
 }
 
-function resolveReshape(graph: Graph, node: Node, emit: Emitter): boolean {
+function resolveReshape(edit: GraphEdit, node: Node): boolean {
+  const { graph } = edit;
   const [, target = ""] = node.inputs;
   if (graph.initializers.has(target)) return false;
   const output = node.outputs[0] as string;
   const shape = reshapeTarget(graph, output);
   if (shape === undefined) return false;
-  node.inputs[1] = emit.constant(ints(shape), `${output}.shape`);
+  const constant = edit.emit.constant(ints(shape), `${output}.shape`);
+  edit.update(node, () => void (node.inputs[1] = constant));
   node.attributes.delete("allowzero");
   return true;
 }

@@ -1,11 +1,10 @@
 import { int, intOf } from "../ir/attributes.ts";
-import { Emitter } from "../ir/emit.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { shapeOf } from "../ir/value-types.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import { ints, toNumbers } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
-import { dropStaleInfo, removeNode } from "./edit-graph.ts";
+import { GraphEdit } from "./edit-graph.ts";
 
 /**
  * SplitToSequence of known lengths whose elements are only taken out by SequenceAt at constant positions
@@ -17,14 +16,15 @@ export const unpackSequences = definePass({
     const splits = model.graph.nodes.filter(isSplit);
     if (splits.length === 0) return model;
     const result = cloneModel(model);
+    const edit = new GraphEdit(result.graph);
     let changed = false;
     for (const node of result.graph.nodes.filter(isSplit)) {
-      const reason = unpack(result, node);
+      const reason = unpack(result, edit, node);
       if (reason === undefined) changed = true;
       else context.refuse(node, reason);
     }
     if (!changed) return model;
-    dropStaleInfo(result.graph);
+    edit.finish();
     return result;
   },
 });
@@ -33,14 +33,14 @@ function isSplit(node: Node): boolean {
   return node.opType === "SplitToSequence" && node.domain === "";
 }
 
-function unpack(model: Model, node: Node): string | undefined {
+function unpack(model: Model, edit: GraphEdit, node: Node): string | undefined {
   const { graph } = model;
   if ((model.opsets.get("") ?? 0) < 13) return "Split takes its lengths as an input only from opset 13 on";
   const lengths = partLengths(graph, node);
   if (lengths === undefined) return "the lengths of its parts are not known";
   const sequence = node.outputs[0] as string;
-  const readers = graph.nodes.filter((other) => other.inputs.includes(sequence));
-  if (graph.outputs.some((value) => value.name === sequence)) return "its sequence is a graph output";
+  const readers = edit.readers(sequence);
+  if (edit.isOutput(sequence)) return "its sequence is a graph output";
   const count = lengths.length;
   const parts = new Map<number, string>();
   for (const reader of readers) {
@@ -49,12 +49,13 @@ function unpack(model: Model, node: Node): string | undefined {
     if (parts.has(position)) return "one part is taken out twice";
     parts.set(position, reader.outputs[0] as string);
   }
-  const emit = new Emitter(graph);
-  node.inputs[1] = emit.constant(ints(lengths), `${node.name}.lengths`);
-  node.opType = "Split";
-  node.attributes = new Map([["axis", int(intOf(node, "axis", 0))]]);
-  node.outputs = Array.from({ length: count }, (_, i) => parts.get(i) ?? emit.fresh(`${sequence}.${i}`));
-  for (const reader of readers) removeNode(graph, reader);
+  for (const reader of readers) edit.remove(reader);
+  edit.update(node, () => {
+    node.inputs[1] = edit.emit.constant(ints(lengths), `${node.name}.lengths`);
+    node.opType = "Split";
+    node.attributes = new Map([["axis", int(intOf(node, "axis", 0))]]);
+    node.outputs = Array.from(lengths, (_, i) => parts.get(i) ?? edit.emit.fresh(`${sequence}.${i}`));
+  });
   return undefined;
 }
 

@@ -1,5 +1,5 @@
 import { cloneModel } from "../../ir/clone.ts";
-import { dropStaleInfo } from "../edit-graph.ts";
+import { GraphEdit } from "../edit-graph.ts";
 import { definePass } from "../define-pass.ts";
 import { affineOf, isBatchNorm } from "./batch-norm.ts";
 import { foldIntoConsumer } from "./into-consumer.ts";
@@ -16,20 +16,21 @@ export const foldBatchNorm = definePass({
     if (!model.graph.nodes.some(isBatchNorm)) return model;
     const result = cloneModel(model);
     const { graph } = result;
+    const edit = new GraphEdit(graph);
     let changed = false;
     for (const node of graph.nodes.filter(isBatchNorm)) {
       const affine = affineOf(graph, node);
-      const before = typeof affine === "string" ? affine : foldIntoProducer(graph, node, affine);
+      const before = typeof affine === "string" ? affine : foldIntoProducer(edit, node, affine);
       if (before === undefined) {
         changed = true;
         continue;
       }
-      const after = typeof affine === "string" ? affine : foldIntoConsumer(graph, node, affine);
+      const after = typeof affine === "string" ? affine : foldIntoConsumer(edit, node, affine);
       if (after === undefined) changed = true;
       else context.refuse(node, before === after ? before : `${before}; ${after}`);
     }
     if (!changed) return model;
-    dropStaleInfo(graph);
+    edit.finish();
     return result;
   },
 });

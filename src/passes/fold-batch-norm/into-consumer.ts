@@ -2,7 +2,7 @@ import { floatOf, intOf, intsOf, stringOf } from "../../ir/attributes.ts";
 import { shapeOf } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { floats, type Tensor, viewAs } from "../../tensor/tensor.ts";
-import { countUses, removeNode } from "../edit-graph.ts";
+import type { GraphEdit } from "../edit-graph.ts";
 import type { Affine } from "./batch-norm.ts";
 import { biasValues, constantFloat, setParameter } from "./parameters.ts";
 import { forEachElement, type Grouping, scaleWeight } from "./scale-weight.ts";
@@ -13,10 +13,11 @@ import { forEachElement, type Grouping, scaleWeight } from "./scale-weight.ts";
  * Exact only where the layer pads nothing: padding adds zeros behind the normalisation, not before it. Returns
  * why it cannot be done, or undefined when it is done.
  */
-export function foldIntoConsumer(graph: Graph, norm: Node, affine: Affine): string | undefined {
+export function foldIntoConsumer(edit: GraphEdit, norm: Node, affine: Affine): string | undefined {
+  const { graph } = edit;
   const value = norm.outputs[0] as string;
-  const layer = graph.nodes.find((node) => node.inputs.includes(value));
-  if (layer === undefined || countUses(graph).get(value) !== 1) return "several nodes read it";
+  const [layer] = edit.readers(value);
+  if (layer === undefined || edit.uses(value) !== 1) return "several nodes read it";
   if (layer.domain !== "" || layer.inputs[0] !== value) return `${layer.opType} comes after it`;
   const weight = constantFloat(graph, layer.inputs[1]);
   if (weight === undefined) return `no constant float32 weight comes after it`;
@@ -27,13 +28,13 @@ export function foldIntoConsumer(graph: Graph, norm: Node, affine: Affine): stri
   const moved = moveShift(weight, ports, affine.shift);
   const alpha = floatOf(layer, "alpha", 1);
   const beta = layer.opType === "Gemm" ? floatOf(layer, "beta", 1) : 1;
-  removeNode(graph, norm);
-  setParameter(graph, layer, 1, scaleWeight(weight, ports, affine.scale), [layer.inputs[1]]);
+  edit.remove(norm);
+  setParameter(edit, layer, 1, scaleWeight(weight, ports, affine.scale), [layer.inputs[1]]);
   const sum = floats(bias.map((b, o) => beta * b + alpha * (moved[o] as number)));
-  setParameter(graph, layer, 2, sum, [layer.inputs[2], norm.inputs[2]]);
+  setParameter(edit, layer, 2, sum, [layer.inputs[2], norm.inputs[2]]);
   layer.attributes.delete("beta");
   if (layer.opType === "MatMul") layer.opType = "Gemm";
-  layer.inputs[0] = norm.inputs[0] as string;
+  edit.update(layer, () => void (layer.inputs[0] = norm.inputs[0] as string));
   return undefined;
 }
 

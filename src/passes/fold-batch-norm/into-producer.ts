@@ -2,7 +2,7 @@ import { floatOf, intOf } from "../../ir/attributes.ts";
 import { shapeOf, staticShape } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { elementCount, floats } from "../../tensor/tensor.ts";
-import { countUses, removeNode } from "../edit-graph.ts";
+import type { GraphEdit } from "../edit-graph.ts";
 import type { Affine } from "./batch-norm.ts";
 import { biasValues, constantFloat, setParameter } from "./parameters.ts";
 import { type Grouping, scaleWeight } from "./scale-weight.ts";
@@ -12,13 +12,14 @@ import { type Grouping, scaleWeight } from "./scale-weight.ts";
  *   W' = scale * W (per output channel)      b' = scale * b + shift
  * Returns why it cannot be done, or undefined when it is done.
  */
-export function foldIntoProducer(graph: Graph, norm: Node, affine: Affine): string | undefined {
+export function foldIntoProducer(edit: GraphEdit, norm: Node, affine: Affine): string | undefined {
+  const { graph } = edit;
   const value = norm.inputs[0] as string;
-  const layer = graph.nodes.find((node) => node.outputs[0] === value);
-  if (layer === undefined || layer.domain !== "") return "no layer comes directly before it";
+  const layer = edit.producer(value);
+  if (layer?.outputs[0] !== value || layer.domain !== "") return "no layer comes directly before it";
   const grouping = outputGrouping(graph, layer);
   if (typeof grouping === "string") return grouping;
-  if (countUses(graph).get(value) !== 1) return `its input "${value}" is read elsewhere`;
+  if (edit.uses(value) !== 1) return `its input "${value}" is read elsewhere`;
   const weight = constantFloat(graph, layer.inputs[1]);
   if (weight === undefined) return `the weight of "${layer.name}" is not a float32 constant`;
   const beta = layer.opType === "Gemm" ? floatOf(layer, "beta", 1) : 1;
@@ -27,13 +28,13 @@ export function foldIntoProducer(graph: Graph, norm: Node, affine: Affine): stri
   const channels =
     (weight.dims[grouping.axis] as number) * (layer.opType === "ConvTranspose" ? grouping.groups : 1);
   if (channels !== affine.scale.length || elementCount(weight.dims) === 0) return "channel counts differ";
-  removeNode(graph, norm);
-  setParameter(graph, layer, 1, scaleWeight(weight, grouping, affine.scale), [layer.inputs[1]]);
+  edit.remove(norm);
+  setParameter(edit, layer, 1, scaleWeight(weight, grouping, affine.scale), [layer.inputs[1]]);
   const moved = bias.map((b, c) => beta * b * (affine.scale[c] as number) + (affine.shift[c] as number));
-  setParameter(graph, layer, 2, floats(moved), [layer.inputs[2], norm.inputs[2]]);
+  setParameter(edit, layer, 2, floats(moved), [layer.inputs[2], norm.inputs[2]]);
   layer.attributes.delete("beta");
   if (layer.opType === "MatMul") layer.opType = "Gemm";
-  layer.outputs = [norm.outputs[0] as string];
+  edit.update(layer, () => void (layer.outputs = [norm.outputs[0] as string]));
   return undefined;
 }
 

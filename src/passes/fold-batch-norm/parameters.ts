@@ -1,7 +1,6 @@
-import { Emitter } from "../../ir/emit.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
-import { countUses, setInput } from "../edit-graph.ts";
+import { type GraphEdit, setInput } from "../edit-graph.ts";
 
 /** A float32 constant, or undefined. */
 export function constantFloat(graph: Graph, name: string | undefined): Tensor | undefined {
@@ -14,18 +13,18 @@ export function constantFloat(graph: Graph, name: string | undefined): Tensor | 
  * parameters keep the names of the source model; else a fresh name is made of the first.
  */
 export function setParameter(
-  graph: Graph,
+  edit: GraphEdit,
   node: Node,
   port: number,
   tensor: Tensor,
   names: readonly (string | undefined)[],
 ): void {
   const wanted = names.filter((name): name is string => name !== undefined && name !== "");
-  const uses = countUses(graph);
-  const own = wanted.find((name) => graph.initializers.has(name) && (uses.get(name) ?? 0) <= 1);
-  const name = own ?? new Emitter(graph).fresh(wanted[0] ?? `${node.name}.parameter`);
-  setInput(node, port, name);
-  graph.initializers.set(name, tensor);
+  const { initializers } = edit.graph;
+  const own = wanted.find((name) => initializers.has(name) && edit.uses(name) <= 1);
+  const name = own ?? edit.emit.fresh(wanted[0] ?? `${node.name}.parameter`);
+  edit.update(node, () => setInput(node, port, name));
+  initializers.set(name, tensor);
 }
 
 /** A bias as `count` doubles: zeros when absent, spread when it has one element, undefined when it is no such constant. */

@@ -1,10 +1,10 @@
+import { modelError } from "../../errors.ts";
 import { subgraphsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
 import { cloneModel } from "../../ir/clone.ts";
-import { createGraph, createNode } from "../../ir/graph.ts";
-import type { FunctionDef, Graph, Model, Node } from "../../ir/model.ts";
+import { createNode } from "../../ir/graph.ts";
+import type { FunctionDef, Model, Node } from "../../ir/model.ts";
 import { definePass, type PassContext } from "../define-pass.ts";
-import { replaceNode } from "../edit-graph.ts";
 import { boundAttributes, instantiate } from "./instantiate.ts";
 
 /**
@@ -17,7 +17,16 @@ export const inlineFunctions = definePass({
     if (model.functions.length === 0) return model;
     const result = cloneModel(model);
     const functions = new Map(model.functions.map((definition) => [keyOf(definition), definition]));
-    inlineCalls(result.graph, { model: result, functions, names: new Emitter(result.graph), context });
+    const { graph } = result;
+    const inliner: Inliner = {
+      model: result,
+      functions,
+      names: new Emitter(graph),
+      context,
+      limit: roomFor(model),
+      room: roomFor(model),
+    };
+    graph.nodes = inlineCalls(graph.nodes, inliner, []);
     dropUncalled(result);
     const unchanged =
       result.functions.length === model.functions.length &&
@@ -32,7 +41,23 @@ interface Inliner {
   /** Makes names that are fresh in the model's graph, subgraphs included. */
   names: Emitter;
   context: PassContext;
+  /** How many nodes may be written, and may still be. */
+  limit: number;
+  room: number;
 }
+
+/** Calls within calls; what exporters write has less than ten, and names grow with each. */
+const deepestCalls = 1000;
+
+/** How many nodes the bodies of a model's calls may come to: a hundred times those of the file, and ten thousand. */
+const roomFor = ({ graph, functions }: Model): number =>
+  10_000 + 100 * [graph, ...functions].reduce((sum, { nodes }) => sum + countNodes(nodes), 0);
+
+const countNodes = (nodes: readonly Node[]): number =>
+  nodes.reduce(
+    (sum, node) => sum + subgraphsOf(node).reduce((inner, graph) => inner + countNodes(graph.nodes), 1),
+    0,
+  );
 
 function keyOf({ domain, name, overload }: { domain: string; name: string; overload: string }): string {
   return JSON.stringify([domain, name, overload]);
@@ -43,20 +68,37 @@ function calledFunction(node: Node, functions: ReadonlyMap<string, FunctionDef>)
 }
 
 /** Inlines until no call is left; bodies may call other functions (ONNX allows no recursion, and a decoder checks nothing). */
-function inlineCalls(graph: Graph, inliner: Inliner, open: readonly string[] = []): void {
-  for (const node of [...graph.nodes]) {
-    for (const inner of subgraphsOf(node)) inlineCalls(inner, inliner, open);
+function inlineCalls(nodes: readonly Node[], inliner: Inliner, open: readonly string[]): Node[] {
+  const inlined: Node[] = [];
+  for (const node of nodes) {
+    for (const inner of subgraphsOf(node)) inner.nodes = inlineCalls(inner.nodes, inliner, open);
     const definition = calledFunction(node, inliner.functions);
-    if (definition === undefined) continue;
-    const reason = reasonToKeep(definition, inliner.model, open);
-    if (reason !== undefined) {
-      inliner.context.refuse(node, reason);
+    const reason = definition && reasonToKeep(definition, inliner.model, open);
+    if (reason !== undefined) inliner.context.refuse(node, reason);
+    if (definition === undefined || reason !== undefined) {
+      inlined.push(node);
       continue;
     }
-    const body = { ...createGraph(definition.name), nodes: expand(node, definition, inliner) };
-    inlineCalls(body, inliner, [...open, keyOf(definition)]);
-    replaceNode(graph, node, body.nodes);
+    takeRoom(inliner, definition, open);
+    const body = expand(node, definition, inliner);
+    for (const part of inlineCalls(body, inliner, [...open, keyOf(definition)])) inlined.push(part);
   }
+  return inlined;
+}
+
+/** Throws model/function-calls where calls are nested too deep or their bodies come to too many nodes. */
+function takeRoom(inliner: Inliner, definition: FunctionDef, open: readonly string[]): void {
+  inliner.room -= countNodes(definition.nodes);
+  const deep = open.length >= deepestCalls;
+  if (!deep && inliner.room >= 0) return;
+  throw modelError(
+    "function-calls",
+    deep
+      ? `Functions call each other more than ${deepestCalls} deep`
+      : `The functions of the model call each other so often that they come to more than ${inliner.limit} nodes`,
+    `function "${definition.domain}::${definition.name}"`,
+    "Export the model without functions, or with functions that do not multiply.",
+  );
 }
 
 function reasonToKeep(definition: FunctionDef, model: Model, open: readonly string[]): string | undefined {

@@ -18,20 +18,21 @@ export function inlinedOperators(graph: Graph): Set<string> {
  */
 export function cutNodes(model: Model, operators: ReadonlySet<string>): { model: Model; cut: Node[] } {
   const { graph } = model;
-  const cut = graph.nodes.filter((node) => node.domain === "" && operators.has(node.opType));
+  const isCut = (node: Node): boolean => node.domain === "" && operators.has(node.opType);
+  const cut = graph.nodes.filter(isCut);
   if (cut.length === 0) return { model, cut };
-  const made = cut.flatMap((node) => node.outputs).filter((name) => name !== "");
+  const made = new Set(cut.flatMap((node) => node.outputs).filter((name) => name !== ""));
   const constants = new Set([...graph.initializers.keys(), ...graph.inputs.map((input) => input.name)]);
   const read = new Set(
     cut.flatMap((node) => node.inputs).filter((name) => name !== "" && !constants.has(name)),
   );
   for (const name of made) read.delete(name);
   for (const output of graph.outputs) read.delete(output.name);
-  const kept = graph.outputs.filter((output) => !made.includes(output.name));
+  const kept = graph.outputs.filter((output) => !made.has(output.name));
   const opened: Graph = {
     ...graph,
-    nodes: graph.nodes.filter((node) => !cut.includes(node)),
-    inputs: [...graph.inputs, ...made.map((name) => ({ name, type: typeOf(graph, name) }))],
+    nodes: graph.nodes.filter((node) => !isCut(node)),
+    inputs: [...graph.inputs, ...[...made].map((name) => ({ name, type: typeOf(graph, name) }))],
     outputs: [...kept, ...[...read].map((name) => ({ name, type: typeOf(graph, name) }))],
   };
   return { model: { ...model, graph: opened }, cut };

@@ -13,14 +13,21 @@ export function inSourceOrder(nodes: readonly Node[], source: Graph): Node[] {
   const sorted = nodes.toSorted((a, b) => place(a) - place(b));
   const producer = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])));
   const done = new Set<Node>();
-  const visit = (node: Node): void => {
-    if (done.has(node)) return;
-    for (const name of readNames(node)) {
-      const before = producer.get(name);
-      if (before !== undefined) visit(before);
+  const before = (node: Node): Node[] =>
+    readNames(node).flatMap((name) => {
+      const made = producer.get(name);
+      return made === undefined || done.has(made) ? [] : [made];
+    });
+  // With a list instead of recursion: graphs may be thousands of nodes deep.
+  for (const node of sorted) {
+    const waiting = [{ node, rest: before(node).reverse() }];
+    for (let top = waiting.at(-1); top !== undefined; top = waiting.at(-1)) {
+      const next = top.rest.pop();
+      if (next === undefined) {
+        done.add(top.node);
+        waiting.pop();
+      } else if (!done.has(next)) waiting.push({ node: next, rest: before(next).reverse() });
     }
-    done.add(node);
-  };
-  sorted.forEach(visit);
+  }
   return [...done];
 }

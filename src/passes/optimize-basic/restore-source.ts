@@ -2,7 +2,7 @@ import { cloneModel } from "../../ir/clone.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { inSourceOrder } from "./in-source-order.ts";
-import { dropStaleInfo, replaceReads } from "../edit-graph.ts";
+import { dropStaleInfo, renameReads } from "../edit-graph.ts";
 
 /**
  * The optimized graph inside the source model: interface, metadata, opsets and documentation are the source's,
@@ -39,6 +39,7 @@ function samePorts(a: Node, b: Node): boolean {
 
 function restoreNames(graph: Graph, source: Graph, constants: Map<string, Tensor>): void {
   const before = new Map(source.nodes.map((node) => [node.name, node]));
+  const renamed = new Map<string, string>();
   for (const node of graph.nodes) {
     const old = before.get(node.name);
     if (old === undefined) continue;
@@ -49,9 +50,10 @@ function restoreNames(graph: Graph, source: Graph, constants: Map<string, Tensor
       if (!source.initializers.has(wanted) || constants.has(wanted)) continue;
       constants.delete(name);
       constants.set(wanted, tensor);
-      replaceReads(graph.nodes, name, wanted);
+      renamed.set(name, wanted);
     }
   }
+  renameReads(graph.nodes, renamed);
 }
 
 /** Constants of the source first, in its order and as the very tensors they were where equal; then new ones. */

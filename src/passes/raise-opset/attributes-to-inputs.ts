@@ -1,6 +1,6 @@
 import { floatOf, intOf, intsOf } from "../../ir/attributes.ts";
 import { ints, scalar } from "../../tensor/tensor.ts";
-import { isRead, setInput } from "../edit-graph.ts";
+import { setInput } from "../edit-graph.ts";
 import type { RaiseRule } from "./rule.ts";
 
 /** Attribute `attribute`, a list of integers, becomes input `port`; absent stays absent. */
@@ -60,8 +60,8 @@ export const topK: RaiseRule = (node, { emit }) => {
 };
 
 /** Dropout 10: the mask became boolean. */
-export const dropoutMask: RaiseRule = (node, { graph }) => {
-  if (isRead(graph, node, 1)) return "its mask is read, whose element type changed";
+export const dropoutMask: RaiseRule = (node, context) => {
+  if (context.isRead(node, 1)) return "its mask is read, whose element type changed";
   node.outputs = node.outputs.slice(0, 1);
   return undefined;
 };

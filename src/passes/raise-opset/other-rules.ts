@@ -1,5 +1,4 @@
 import { int, intOf, intsOf, string, stringOf } from "../../ir/attributes.ts";
-import { isRead } from "../edit-graph.ts";
 import type { RaiseRule } from "./rule.ts";
 
 /** BatchNormalization 9: `spatial` went; it normalises per channel. */
@@ -10,8 +9,8 @@ export const batchNormSpatial: RaiseRule = (node) => {
 };
 
 /** BatchNormalization 14: training is an attribute and no longer told by the number of outputs. */
-export const batchNormTraining: RaiseRule = (node, { graph }) => {
-  if ([1, 2, 3, 4].some((index) => isRead(graph, node, index))) return "its running statistics are read";
+export const batchNormTraining: RaiseRule = (node, context) => {
+  if ([1, 2, 3, 4].some((index) => context.isRead(node, index))) return "its running statistics are read";
   node.outputs = node.outputs.slice(0, 1);
   return undefined;
 };

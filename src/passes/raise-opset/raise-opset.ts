@@ -6,7 +6,7 @@ import { createNode, irVersionFor } from "../../ir/graph.ts";
 import { shapeOf } from "../../ir/value-types.ts";
 import type { Dim, Graph, Node } from "../../ir/model.ts";
 import { definePass, type Pass } from "../define-pass.ts";
-import { dropStaleInfo } from "../edit-graph.ts";
+import { GraphEdit } from "../edit-graph.ts";
 import type { RaiseContext } from "./rule.ts";
 import { raiseRules } from "./rules.ts";
 
@@ -32,7 +32,6 @@ export function raiseOpset(target: number): Pass {
       if (failures.length > 0) throw cannotRaise(current, target, failures);
       result.opsets.set("", target);
       result.irVersion = Math.max(model.irVersion, irVersionFor(target));
-      dropStaleInfo(result.graph);
       logger.info(`opset raised from ${current} to ${target}`);
       return result;
     },
@@ -44,13 +43,21 @@ type ShapeLookup = (name: string) => readonly Dim[] | undefined;
 function raiseGraph(graph: Graph, from: number, to: number, outer: ShapeLookup): string[] {
   const lookup: ShapeLookup = (name) => shapeOf(graph, name) ?? outer(name);
   const failures = graph.nodes.flatMap(subgraphsOf).flatMap((inner) => raiseGraph(inner, from, to, lookup));
-  const context = createRaiseContext(graph, lookup);
+  const emit = new Emitter(graph);
   for (let version = from + 1; version <= to; version++) {
-    for (const node of [...graph.nodes]) {
-      const rule = node.domain === "" ? ruleFor(node.opType, version) : undefined;
-      const reason = rule?.(node, context);
+    const changing = graph.nodes.filter(
+      (node) => node.domain === "" && ruleFor(node.opType, version) !== undefined,
+    );
+    if (changing.length === 0) continue;
+    const edit = new GraphEdit(graph);
+    const context = createRaiseContext(edit, emit, lookup);
+    for (const node of changing) {
+      const rule = ruleFor(node.opType, version);
+      let reason: string | undefined;
+      edit.update(node, () => void (reason = rule?.(node, context)));
       if (reason !== undefined) failures.push(`${node.opType} "${node.name}" at opset ${version}: ${reason}`);
     }
+    edit.finish();
   }
   return failures;
 }
@@ -62,8 +69,7 @@ function ruleFor(
   return Object.hasOwn(raiseRules, opType) ? raiseRules[opType]?.[version] : undefined;
 }
 
-function createRaiseContext(graph: Graph, lookup: ShapeLookup): RaiseContext {
-  const emit = new Emitter(graph);
+function createRaiseContext(edit: GraphEdit, emit: Emitter, lookup: ShapeLookup): RaiseContext {
   const make = (
     node: Node,
     opType: string,
@@ -73,23 +79,20 @@ function createRaiseContext(graph: Graph, lookup: ShapeLookup): RaiseContext {
   ): Node =>
     createNode({ name: emit.fresh(`${node.name}/${opType}`), opType, inputs, outputs: [output], attributes });
   return {
-    graph,
+    graph: edit.graph,
     emit,
+    isRead: (node, index) => edit.isRead(node, index),
     shapeOf: lookup,
     insertBefore(node, opType, inputs, attributes = {}) {
       const output = emit.fresh(`${node.outputs[0]}.${opType.toLowerCase()}`);
-      graph.nodes.splice(graph.nodes.indexOf(node), 0, make(node, opType, inputs, attributes, output));
+      edit.insert(make(node, opType, inputs, attributes, output), "before", node);
       return output;
     },
     insertAfter(node, opType, extraInputs) {
       const output = node.outputs[0] as string;
       const inner = emit.fresh(`${output}.inner`);
       node.outputs[0] = inner;
-      graph.nodes.splice(
-        graph.nodes.indexOf(node) + 1,
-        0,
-        make(node, opType, [inner, ...extraInputs], {}, output),
-      );
+      edit.insert(make(node, opType, [inner, ...extraInputs], {}, output), "after", node);
     },
   };
 }

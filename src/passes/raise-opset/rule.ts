@@ -6,6 +6,8 @@ export interface RaiseContext {
   readonly graph: Graph;
   /** Makes constants and fresh names in the graph. */
   readonly emit: Emitter;
+  /** Whether a node (subgraphs included) or the caller reads output `index` of `node`. */
+  isRead(node: Node, index: number): boolean;
   /** The shape of a value, where its rank is known. */
   shapeOf(name: string): readonly Dim[] | undefined;
   /** Puts nodes in front of or behind `node`, where one node is not enough. */
