@@ -83,7 +83,9 @@ describe("ONNX Runtime in a process of its own", () => {
     };
     const there = (await isolateRuntime(() => run(model, feeds))) as Record<string, Tensor>;
     const here = (await run(model, feeds)) as Record<string, Tensor>;
-    expect(Buffer.compare(there["c"]?.bytes ?? new Uint8Array(0), here["c"]?.bytes ?? Uint8Array.of(0))).toBe(0);
+    expect(Buffer.compare(there["c"]?.bytes ?? new Uint8Array(0), here["c"]?.bytes ?? Uint8Array.of(0))).toBe(
+      0,
+    );
     expect({ ...there, c: there["c"]?.dims }).toEqual({ ...here, c: here["c"]?.dims });
   });
 
