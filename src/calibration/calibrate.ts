@@ -89,7 +89,7 @@ function planBatches(
       samples.name,
       "Give a data set with samples.",
     );
-  const fixed = fixedBatch(model.graph);
+  const fixed = samples.samplesPerRun ?? fixedBatch(model.graph);
   // An average over samples needs each sample's own numbers, also of values whose first dimension is not the batch.
   const single = method === "moving-average" && !tensors.every(batchDetector(model));
   if (fixed === undefined) return { batch: single ? 1 : batch, dropLast: false };

@@ -28,6 +28,17 @@ const group = <T extends Record<string, Omit<OptionSpec, "group">>>(
     [Key in keyof T]: OptionSpec;
   };
 
+/** Options of the form NAME=VALUES, which may be given for several inputs. */
+export const inputOptions = group(groups.data, {
+  "input-shape": {
+    describe: "Sizes of a model input that the model leaves open, NAME=1,3,224,224; -1 or a word stays open",
+  },
+  "batch-axis": {
+    describe: "The dimension of an input that counts samples, where its names do not tell: NAME=1",
+  },
+  set: { describe: "Value of an input that the data do not feed: NAME=16000" },
+});
+
 export const dataOptions = group(groups.data, {
   data: {
     describe: "Samples: IDX file or folder, .npy, .npz, folder of class folders, or JavaScript module",
@@ -45,6 +56,8 @@ export const dataOptions = group(groups.data, {
     describe: "Layout of the model's image input, where its shape does not tell",
     choices: ["nchw", "nhwc"],
   },
+  "batch-axis": inputOptions["batch-axis"],
+  set: inputOptions.set,
 });
 
 export const testOptions = group(groups.data, {

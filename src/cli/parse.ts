@@ -4,7 +4,8 @@ import { version } from "../version.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands/index.ts";
 import { OptionReader } from "./option-reader.ts";
-import type { OptionSpec } from "./options.ts";
+import { inputOptions, type OptionSpec } from "./options.ts";
+import { joinRepeated } from "./read-inputs.ts";
 
 /** What a command line asks for: text to print (help, version), or a command with its options. */
 export type Request =
@@ -29,7 +30,7 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   const choose = (request: Request): void => void (chosen.request = request);
   const parser = createParser(columns, choose);
   await parser.parseAsync(
-    [...args],
+    joinRepeated(args, Object.keys(inputOptions)),
     {},
     (error: Error | null | undefined, _argv: unknown, output: string) => {
       if (error != null) throw error;

@@ -1,5 +1,6 @@
 import { usageError } from "../errors.ts";
 import type { DataSpec } from "../workflows/index.ts";
+import { readBatchAxes, readSetInputs } from "./read-inputs.ts";
 import type { OptionReader } from "./option-reader.ts";
 
 /** The data specification of --data and the options that go with it. */
@@ -32,6 +33,10 @@ function readPreprocessing(options: OptionReader): Partial<DataSpec> {
   if (resize !== undefined) spec.resize = resize;
   if (crop !== undefined) spec.crop = crop;
   if (layout === "nchw" || layout === "nhwc") spec.layout = layout;
+  const batchAxes = readBatchAxes(options);
+  const set = readSetInputs(options);
+  if (batchAxes !== undefined) spec.batchAxes = batchAxes;
+  if (set !== undefined) spec.set = set;
   return spec;
 }
 

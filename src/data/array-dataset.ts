@@ -1,13 +1,13 @@
 import { dataError } from "../errors.ts";
 import { elementCount, tensorOf, tensorOfBytes, viewAs, type Tensor } from "../tensor/tensor.ts";
 import { drawPlacement } from "./augment.ts";
-import { checkInputShape } from "./check-input.ts";
 import { convertElements } from "./convert-elements.ts";
 import type { AugmentOptions, Batch, Dataset } from "./dataset.ts";
 import { type Geometry, placeImage } from "./image.ts";
 import { checkLabels, countClasses } from "./labels.ts";
 import type { NpyArray } from "./loaders/npy.ts";
 import type { ModelInput } from "./model-input.ts";
+import { isShared, type Placement, placementOf, placeSamples, samplesPerRun } from "./place-samples.ts";
 import { perChannel } from "./pixel-tables.ts";
 import type { DataSpec } from "./spec.ts";
 
@@ -15,6 +15,11 @@ import type { DataSpec } from "./spec.ts";
 export interface Feed {
   input: ModelInput;
   array: NpyArray;
+}
+
+/** A feed, and how its samples become the input. */
+interface PlacedFeed extends Feed {
+  placement: Placement;
 }
 
 /** Elementwise work on an image-like array: normalisation and augmentation, both with the array's geometry. */
@@ -26,17 +31,18 @@ interface ImageLike {
 
 /**
  * A data set of arrays that are fed as they are: the first dimension counts samples, the rest must fit the
- * input. Float arrays of rank 4 may be normalised and augmented as images.
+ * input, with or without its batch dimension. Float arrays of rank 4 may be normalised and augmented as images.
  */
-export function arrayDataset(
+export async function arrayDataset(
   name: string,
   feeds: Feed[],
   labels: Int32Array | undefined,
   spec: DataSpec,
-): Dataset {
+): Promise<Dataset> {
   const length = feeds[0]?.array.dims[0] ?? 0;
-  for (const { array, input } of feeds) {
-    checkInputShape(array.dims, input, array.where);
+  const placed = await Promise.all(feeds.map(placeFeed));
+  const perRun = samplesPerRun(placed, spec.path);
+  for (const { array } of feeds) {
     if (array.dims[0] !== length) {
       throw dataError(
         "length",
@@ -51,6 +57,7 @@ export function arrayDataset(
     name,
     length,
     hasLabels: labels !== undefined,
+    ...(perRun === undefined ? {} : { samplesPerRun: perRun }),
     heldBytes: feeds.reduce((sum, { array }) => sum + array.heldBytes, 0),
     ...(labels === undefined ? {} : { classes: countClasses(labels) }),
     describe: () => ({
@@ -66,7 +73,7 @@ export function arrayDataset(
     async read(indices, options = {}): Promise<Batch> {
       const chosen = Array.from(indices);
       const inputs: Record<string, Tensor> = {};
-      for (const feed of feeds)
+      for (const feed of placed)
         inputs[feed.input.name] = await readFeed(feed, chosen, images, options.augment);
       const batch: Batch = { size: chosen.length, inputs };
       if (labels !== undefined) batch.labels = Int32Array.from(chosen, (index) => labels[index] as number);
@@ -75,17 +82,27 @@ export function arrayDataset(
   };
 }
 
+async function placeFeed(feed: Feed): Promise<PlacedFeed> {
+  const { input, array } = feed;
+  const placement = placementOf(array.dims, input, array.where);
+  const shared = placement.kind === "whole" && input.batchAxis === -1 && (await isShared(array));
+  return { ...feed, placement: shared ? { kind: "shared" } : placement };
+}
+
 async function readFeed(
-  { input, array }: Feed,
+  { input, array, placement }: PlacedFeed,
   indices: number[],
   images: ImageLike | undefined,
   augment: AugmentOptions | undefined,
 ): Promise<Tensor> {
-  const dims = [indices.length, ...array.dims.slice(1)];
-  const read = tensorOfBytes(array.dtype, dims, await array.readRows(indices));
-  const tensor = convertElements(read, input.dtype, array.where);
+  const dims = array.dims.slice(1);
+  const rows = placement.kind === "shared" ? indices.slice(0, 1) : indices;
+  const read = tensorOfBytes(array.dtype, [rows.length, ...dims], await array.readRows(rows));
+  const stacked = convertElements(read, input.dtype, array.where);
+  if (stacked.dtype === "float32")
+    checkFinite(viewAs(stacked, "float32"), elementCount(dims), rows, array.where);
+  const tensor = placeSamples(stacked, input, placement);
   if (tensor.dtype !== "float32") return tensor;
-  checkFinite(viewAs(tensor, "float32"), elementCount(dims.slice(1)), indices, array.where);
   return images === undefined ? tensor : transformImages(tensor, images, augment);
 }
 

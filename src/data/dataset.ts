@@ -1,10 +1,10 @@
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Some samples of a data set, stacked along the first dimension. */
+/** Some samples of a data set, stacked as the model takes them. */
 export interface Batch {
   /** Number of samples. */
   size: number;
-  /** Model inputs by name; [size, ...]. */
+  /** Model inputs by name; [size, ...], or as the model has them where their batch is another dimension or none. */
   inputs: Record<string, Tensor>;
   /** Class index per sample, where the data has labels. */
   labels?: Int32Array;
@@ -23,6 +23,8 @@ export interface Dataset {
   readonly heldBytes?: number;
   /** Largest label plus one, where there are labels and it is known. */
   readonly classes?: number;
+  /** Samples that the model takes at a time, where it does not take any number: `read` is then asked for as many. */
+  readonly samplesPerRun?: number;
   /** Reads the samples of the given indices, in their order. Throws a UserError on NaN, Inf or a bad label. */
   read(indices: ArrayLike<number>, options?: { augment?: AugmentOptions }): Promise<Batch>;
   /** What was read and how it was preprocessed, for the report. JSON-able. */

@@ -3,11 +3,13 @@ import type { Dim } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import type { Layout } from "./image.ts";
 
-/** A model input that the data must feed; the first dimension is the batch. */
+/** A model input that the data must feed. */
 export interface ModelInput {
   name: string;
   dtype: DataType;
   shape: readonly Dim[];
+  /** The dimension that counts samples, -1 where there is none; default: the first. */
+  batchAxis?: number;
 }
 
 /** Height, width and channels of an image input; undefined where the model leaves them open. */

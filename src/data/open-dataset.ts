@@ -16,6 +16,8 @@ import { type NpyArray, openNpy } from "./loaders/npy.ts";
 import { openNpz } from "./loaders/npz.ts";
 import { imageInputOf, type ModelInput } from "./model-input.ts";
 import type { DataSpec } from "./spec.ts";
+import { batchAxisOf } from "./place-samples.ts";
+import { checkInputNames, withSetInputs } from "./set-inputs.ts";
 import { limitSamples } from "./subset.ts";
 
 type Loader = (spec: DataSpec, inputs: readonly ModelInput[]) => Promise<Dataset>;
@@ -40,11 +42,28 @@ export async function openDataset(spec: DataSpec, inputs: readonly ModelInput[])
   const loader = info.isDirectory()
     ? openFolder
     : (loaders[extname(spec.path).toLowerCase()] ?? openIdxDataset);
-  const dataset = await loader(spec, inputs);
+  const dataset = await openUnset(loader, spec, inputs);
   if (dataset.length === 0) {
     throw dataError("empty", "The data set has no samples", spec.path, "Check the path and --split.");
   }
   return spec.samples === undefined ? dataset : limitSamples(dataset, spec.samples);
+}
+
+/** The data for the inputs that are not set to a value, with those values beside them. */
+async function openUnset(loader: Loader, spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
+  const { set = {} } = spec;
+  checkInputNames(Object.keys(set), inputs, "--set");
+  const rest = inputs.filter(({ name }) => !Object.hasOwn(set, name));
+  const dataset = await loader(spec, rest);
+  const fixed = dataset.samplesPerRun ?? fixedSamples(rest);
+  const sized = fixed === undefined ? dataset : { ...dataset, samplesPerRun: fixed };
+  return rest.length === inputs.length ? sized : withSetInputs(sized, inputs, set);
+}
+
+/** Samples per run of inputs whose batch dimension has one size. */
+function fixedSamples(inputs: readonly ModelInput[]): number | undefined {
+  const sizes = inputs.map((input) => input.shape[batchAxisOf(input) ?? -1]);
+  return sizes.find((size) => typeof size === "number");
 }
 
 async function openFolder(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
@@ -104,7 +123,7 @@ async function openNpzDataset(spec: DataSpec, inputs: readonly ModelInput[]): Pr
   return openFeeds(feeds, labels, spec);
 }
 
-function openFeeds(feeds: Feed[], labels: Int32Array | undefined, spec: DataSpec): Dataset {
+async function openFeeds(feeds: Feed[], labels: Int32Array | undefined, spec: DataSpec): Promise<Dataset> {
   const [feed] = feeds;
   const name = spec.path.split(/[\\/]/).at(-1) as string;
   if (feed !== undefined && holdsImages(feeds)) {

@@ -28,6 +28,10 @@ export const dataSpecSchema = z.strictObject({
   crop: size.optional(),
   /** Layout of the model's image input; derived from its shape when that is unambiguous. */
   layout: z.enum(["nchw", "nhwc"]).optional(),
+  /** The dimension of inputs that holds the batch, by name, where it is not the first and no symbol tells. */
+  batchAxes: z.record(z.string(), z.number().int().nonnegative()).optional(),
+  /** Values of inputs that the data do not feed: one for all elements, or as many as the input has per sample. */
+  set: z.record(z.string(), z.array(z.number()).min(1)).optional(),
   /** Use this many samples, drawn at random and always the same. Default: all. */
   samples: extent.optional(),
 });

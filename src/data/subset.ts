@@ -9,6 +9,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, note: Record<stri
     length: indices.length,
     hasLabels: dataset.hasLabels,
     ...(dataset.heldBytes === undefined ? {} : { heldBytes: dataset.heldBytes }),
+    ...(dataset.samplesPerRun === undefined ? {} : { samplesPerRun: dataset.samplesPerRun }),
     ...(dataset.classes === undefined ? {} : { classes: dataset.classes }),
     read: (chosen, options) =>
       dataset.read(

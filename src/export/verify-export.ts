@@ -49,7 +49,7 @@ export async function verifyExport(
 ): Promise<Verification> {
   const { logger = silentLogger, threads, provider, signal } = options;
   const model = typeof deployed === "string" ? await loadModel(deployed) : deployed;
-  const fixed = fixedBatch(reference.graph);
+  const fixed = dataset.samplesPerRun ?? fixedBatch(reference.graph);
   const run: RunOptions = {
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,

@@ -1,88 +1,83 @@
-import { modelError, UserError } from "../errors.ts";
 import { tensorType } from "../ir/graph.ts";
-import type { Dim, Model, TensorValueType, Value } from "../ir/model.ts";
-import { applyInputShapes, batchSymbol, bindBatch, type InputShapes, tensorTypeOf } from "./bind-inputs.ts";
+import type { Dim, Model, TensorValueType } from "../ir/model.ts";
+import {
+  applyInputShapes,
+  bindSymbols,
+  type InputShapes,
+  nameOpenDims,
+  tensorTypeOf,
+} from "./bind-inputs.ts";
+import { findProbes, type Probes } from "./find-probes.ts";
 import { inferStaticTypes } from "./infer-static-types.ts";
 
 export interface InferOptions {
   inputShapes?: InputShapes | undefined;
+  /** Sizes of the open dimensions at which the model runs; found where not given. */
+  probes?: Probes | undefined;
 }
-
-/** Two batch sizes that no usual fixed dimension of a network divides or equals by accident. */
-const probes = [3, 7] as const;
 
 /**
  * The type of every tensor value of the top-level graph: its inputs and all node outputs, found by ONNX Runtime.
- * The first dimension of inputs may be open: shapes are then inferred at two batch sizes, and a dimension that
- * follows the batch is its symbol ("N"), or a multiple of it ("N*4"), or undefined where it follows otherwise.
- * Throws model/open-shape when another dimension is open. Values inside subgraphs are not listed.
+ * Dimensions of inputs may be open: shapes are then inferred at several sizes, and a dimension that follows one of
+ * the symbols is that symbol ("N"), or a multiple of it ("N*4"), or undefined where it follows otherwise.
+ * Values inside subgraphs are not listed.
  */
 export async function inferTypes(
   model: Model,
   options: InferOptions = {},
 ): Promise<Map<string, TensorValueType>> {
-  const inputs = applyInputShapes(model.graph, options.inputShapes);
-  const symbol = batchSymbol(inputs);
-  const types = new Map(bindBatch(inputs, symbol).map((input) => [input.name, tensorTypeOf(input)]));
+  const { inputs, symbols } = nameOpenDims(applyInputShapes(model.graph, options.inputShapes));
+  const types = new Map(inputs.map((input) => [input.name, tensorTypeOf(input)]));
   const inner =
-    symbol === undefined
+    symbols.length === 0
       ? await inferStaticTypes(model, inputs)
-      : await inferOpenTypes(model, inputs, symbol);
+      : await inferOpenTypes(model, options.probes ?? (await findProbes(model)));
   for (const [name, type] of inner) types.set(name, type);
   return types;
 }
 
 async function inferOpenTypes(
   model: Model,
-  inputs: readonly Value[],
-  symbol: string,
+  { base, variants }: Probes,
 ): Promise<Map<string, TensorValueType>> {
-  const small = await atBatch(model, inputs, probes[0]);
-  const large = await atBatch(model, inputs, probes[1]);
-  const types = new Map<string, TensorValueType>();
-  for (const [name, type] of small) {
-    const shape = mergeShapes(type.shape, large.get(name)?.shape, symbol);
-    types.set(name, tensorType(type.dtype, shape));
+  const { inputs } = nameOpenDims(applyInputShapes(model.graph));
+  const types = await inferStaticTypes(model, bindSymbols(inputs, base));
+  const open = new Map([...types].map(([name, type]) => [name, type.shape]));
+  const first = new Map(open);
+  for (const { symbol, sizes } of variants) {
+    const other = await inferStaticTypes(model, bindSymbols(inputs, sizes));
+    const change = { symbol, from: base.get(symbol) ?? 1, to: sizes.get(symbol) ?? 1 };
+    for (const [name, shape] of open)
+      open.set(name, mergeShapes(shape, first.get(name), other.get(name)?.shape, change));
   }
-  return types;
+  return new Map([...types].map(([name, { dtype }]) => [name, tensorType(dtype, open.get(name))]));
 }
 
-async function atBatch(
-  model: Model,
-  inputs: readonly Value[],
-  batch: number,
-): Promise<Map<string, TensorValueType>> {
-  try {
-    return await inferStaticTypes(model, bindBatch(inputs, batch));
-  } catch (error) {
-    if (!(error instanceof UserError) || !error.code.startsWith("model/runtime")) throw error;
-    // What fails with a single sample as well is not the batch's fault.
-    await inferStaticTypes(model, bindBatch(inputs, 1));
-    const input = inputs.find((value) => typeof tensorTypeOf(value).shape?.[0] !== "number");
-    const example = [1, ...(input === undefined ? [] : (tensorTypeOf(input).shape ?? []).slice(1))].join(",");
-    throw modelError(
-      "fixed-batch",
-      `The model declares an open batch dimension but does not run at batch ${batch}: ${error.message}`,
-      input?.name,
-      `If it was exported for one batch size only, say so, for example --input-shape ${input?.name}=${example}.`,
-      error,
-    );
-  }
+/** How one symbol was changed between two inferences. */
+interface Change {
+  symbol: string;
+  from: number;
+  to: number;
 }
 
+/** `known` with what another size of one symbol shows: `before` and `after` are the shapes at the two sizes. */
 function mergeShapes(
-  small: readonly Dim[] | undefined,
-  large: readonly Dim[] | undefined,
-  symbol: string,
+  known: readonly Dim[] | undefined,
+  before: readonly Dim[] | undefined,
+  after: readonly Dim[] | undefined,
+  change: Change,
 ): Dim[] | undefined {
-  if (small === undefined || large === undefined || small.length !== large.length) return undefined;
-  return small.map((dim, i) => mergeDims(dim, large[i], symbol));
+  if (known === undefined || before === undefined || after?.length !== known.length) return undefined;
+  return known.map((dim, i) => {
+    if (before[i] === after[i]) return dim;
+    // A dimension that follows two symbols is neither's multiple.
+    return typeof dim === "number" ? followed(before[i], after[i], change) : undefined;
+  });
 }
 
-function mergeDims(small: Dim, large: Dim, symbol: string): Dim {
-  if (typeof small !== "number" || typeof large !== "number") return undefined;
-  if (small === large) return small;
-  const multiple = small / probes[0];
-  if (!Number.isInteger(multiple) || multiple * probes[1] !== large) return undefined;
+function followed(before: Dim, after: Dim, { symbol, from, to }: Change): Dim {
+  if (typeof before !== "number" || typeof after !== "number") return undefined;
+  const multiple = before / from;
+  if (!Number.isInteger(multiple) || multiple * to !== after) return undefined;
   return multiple === 1 ? symbol : `${symbol}*${multiple}`;
 }

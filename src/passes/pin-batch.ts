@@ -2,31 +2,37 @@ import { modelError } from "../errors.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { requiredInputs } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
-import { bindBatch } from "./bind-inputs.ts";
+import { bindSymbols, nameOpenDims, type Sizes } from "./bind-inputs.ts";
 import { definePass, type Pass } from "./define-pass.ts";
 import { eliminateNoOps } from "./eliminate-no-ops.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { runPasses, type PipelineOptions } from "./pipeline.ts";
 import { recordTypes } from "./record-types.ts";
 import { removeUnused } from "./remove-unused.ts";
+import { resolveResize } from "./resolve-resize.ts";
 import { resolveShapes } from "./resolve-shapes.ts";
 
 /**
- * The model with every shape static at batch size `batch`: open first dimensions of the inputs become `batch`,
- * what is computed from shapes becomes constant, value info is complete. Values that remain keep their names.
+ * The model with every shape static at batch size `batch` and the given sizes of other open dimensions: what is computed
+ * from shapes becomes constant, value info is complete. Values that remain keep their names.
  * With `open`, values whose shapes depend on the inputs' values or are not known are no error: they are left open.
  */
 export async function pinBatch(
   model: Model,
   batch: number,
-  { open = false, ...options }: PipelineOptions & { open?: boolean } = {},
+  {
+    open = false,
+    sizes = new Map(),
+    ...options
+  }: PipelineOptions & { open?: boolean; sizes?: Sizes | undefined } = {},
 ): Promise<Model> {
   const pinned = await runPasses(
     model,
     [
-      bindInputs(batch),
+      bindInputs(batch, sizes),
       recordTypes(),
       resolveShapes,
+      resolveResize,
       foldConstants,
       eliminateNoOps,
       removeUnused,
@@ -38,12 +44,14 @@ export async function pinBatch(
   return pinned;
 }
 
-function bindInputs(batch: number): Pass {
+function bindInputs(batch: number, sizes: Sizes): Pass {
   return definePass({
     name: "pin-batch",
     run(model) {
       const result = cloneModel(model);
-      result.graph.inputs = bindBatch(requiredInputs(result.graph), batch);
+      const open = nameOpenDims(requiredInputs(result.graph));
+      const all = new Map([...sizes, ...(open.batch === undefined ? [] : [[open.batch, batch] as const])]);
+      result.graph.inputs = bindSymbols(open.inputs, all);
       result.graph.valueInfo.clear();
       for (const output of result.graph.outputs)
         if (output.type?.kind === "tensor") output.type = { ...output.type, shape: undefined };

@@ -1,9 +1,10 @@
 import type { Model } from "../ir/model.ts";
-import type { InputShapes } from "./bind-inputs.ts";
+import type { BatchAxes, InputShapes, Sizes } from "./bind-inputs.ts";
 import { checkSource, verifySource } from "./check-source.ts";
 import type { Pass } from "./define-pass.ts";
 import { eliminateNoOps } from "./eliminate-no-ops.ts";
 import { extractConstants } from "./extract-constants.ts";
+import { findProbes, type FrozenDim, type Probes, type SampleFeeds } from "./find-probes.ts";
 import { fixDefaults } from "./fix-defaults.ts";
 import { foldBatchNorm } from "./fold-batch-norm/fold-batch-norm.ts";
 import { lowerBatchNorm } from "./fold-batch-norm/lower-batch-norm.ts";
@@ -20,38 +21,74 @@ import { recordTypes } from "./record-types.ts";
 import { removeUnused } from "./remove-unused.ts";
 import { resolveResize } from "./resolve-resize.ts";
 import { resolveShapes } from "./resolve-shapes.ts";
-import { setInputShapes } from "./set-input-shapes.ts";
+import { type InputFacts, setInputShapes } from "./set-input-shapes.ts";
 import { unpackSequences } from "./unpack-sequences.ts";
 
 export interface PrepareOptions extends PipelineOptions {
   /** Shapes of inputs, by name; -1 leaves a dimension as the model has it. */
   inputShapes?: InputShapes | undefined;
+  /** Axes of inputs that hold the batch, where the symbols of the model do not tell. */
+  batchAxes?: BatchAxes | undefined;
+  /** One sample, to try the model at other sizes of its open dimensions. */
+  sample?: SampleFeeds | undefined;
+}
+
+/** A prepared model, and what was found about its open dimensions. */
+export interface Preparation {
+  model: Model;
+  /** Sizes at which it runs, those of the sample where one was given, by symbol. */
+  sizes: Sizes;
+  /** Open dimensions that take one size only, and are fixed to it. */
+  frozen: FrozenDim[];
 }
 
 /**
  * Makes a model ready for quantization without changing what it computes: constants and BatchNormalization
- * folded, identities gone, opset at least 13, nodes uniquely named, and the type of every value known. The first
- * dimension of inputs stays open where it was. Throws a UserError that names the pass, the place and the remedy.
+ * folded, identities gone, opset at least 13, nodes uniquely named, and the type of every value known. Open dimensions
+ * of inputs stay open. Throws a UserError that names the pass, the place and the remedy.
  */
 export async function prepareModel(model: Model, options: PrepareOptions = {}): Promise<Model> {
-  return runPasses(model, preparationPasses(options.inputShapes), options);
+  return (await prepareOpen(model, options)).model;
 }
 
-/** The passes of {@link prepareModel}, in order. */
-function preparationPasses(inputShapes?: InputShapes): Pass[] {
+/** {@link prepareModel}, with what it finds about open dimensions. */
+export async function prepareOpen(model: Model, options: PrepareOptions = {}): Promise<Preparation> {
+  const { inputShapes: shapes, batchAxes, sample } = options;
+  const opened = await runPasses(model, openingPasses({ shapes, batchAxes }), options);
+  const found = await findProbes(opened, sample);
+  const { frozen } = found;
+  const fixed = new Map(frozen.map(({ symbol, size }) => [symbol, size]));
+  const bound =
+    frozen.length === 0
+      ? opened
+      : await runPasses(opened, [setInputShapes({ batchAxes, sizes: fixed })], options);
+  const probes = frozen.length === 0 ? found : await findProbes(bound, sample);
+  const prepared = await runPasses(bound, preparationPasses(probes), options);
+  return { model: prepared, sizes: probes.base, frozen };
+}
+
+/** What has to be done before anything is known of shapes. */
+function openingPasses(facts: InputFacts): Pass[] {
   return [
     verifySource,
     nameNodes,
     inlineFunctions,
     fixDefaults,
     checkSource,
-    setInputShapes(inputShapes),
+    setInputShapes(facts),
     extractConstants,
-    recordTypes(),
+  ];
+}
+
+/** The other passes of {@link prepareModel}, in order. */
+function preparationPasses(probes: Probes): Pass[] {
+  const types = (): Pass => recordTypes({ probes });
+  return [
+    types(),
     raiseOpset(13),
     foldConstants,
     unpackSequences,
-    recordTypes(),
+    types(),
     resolveShapes,
     resolveResize,
     foldConstants,
@@ -62,13 +99,13 @@ function preparationPasses(inputShapes?: InputShapes): Pass[] {
     foldBatchNorm,
     optimizeBasic,
     nameNodes,
-    recordTypes(),
+    types(),
     foldConstants,
     eliminateNoOps,
     foldBatchNorm,
     lowerBatchNorm,
     normalizeLinear,
     removeUnused,
-    recordTypes(),
+    types(),
   ];
 }

@@ -1,5 +1,5 @@
 import { cloneModel } from "../ir/clone.ts";
-import type { Model, TensorValueType } from "../ir/model.ts";
+import type { Model, TensorValueType, ValueType } from "../ir/model.ts";
 import { modelError } from "../errors.ts";
 import { definePass, type Pass } from "./define-pass.ts";
 import { inferTypes, type InferOptions } from "./infer-types.ts";
@@ -27,7 +27,7 @@ export function withTypes(model: Model, types: ReadonlyMap<string, TensorValueTy
         "Export the model again; the file contradicts itself.",
       );
     }
-    port.type = { ...port.type, ...type };
+    port.type = { ...port.type, ...withDeclared(type, port.type) };
   }
   const outputs = new Set(graph.outputs.map((value) => value.name));
   for (const name of graph.nodes.flatMap((node) => node.outputs)) {
@@ -36,4 +36,13 @@ export function withTypes(model: Model, types: ReadonlyMap<string, TensorValueTy
     graph.valueInfo.set(name, { ...graph.valueInfo.get(name), name, type });
   }
   return result;
+}
+
+/** An inferred type, with the declared dimensions of a port where inference found none. */
+function withDeclared(type: TensorValueType, declared: ValueType | undefined): TensorValueType {
+  const known = declared?.kind === "tensor" ? declared.shape : undefined;
+  if (known === undefined) return type;
+  if (type.shape === undefined) return { ...type, shape: known };
+  if (known.length !== type.shape.length) return type;
+  return { ...type, shape: type.shape.map((dim, axis) => dim ?? known[axis]) };
 }

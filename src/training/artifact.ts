@@ -2,6 +2,8 @@ import { InternalError, usageError } from "../errors.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { usesContribOps } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
+import { requiredInputs } from "../ir/value-types.ts";
+import { bindSymbols, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { FloatParameter } from "./artifact/collect-parameters.ts";
 import {
@@ -37,6 +39,8 @@ export interface BuildArtifactOptions {
   model: Model;
   plan: QuantizationPlan;
   state: QuantizationState;
+  /** Sizes of the model's open dimensions other than the batch, by symbol: training graphs have those of the data. */
+  sizes?: Sizes | undefined;
   /** Samples per optimizer step. */
   batch: number;
   /**
@@ -102,10 +106,10 @@ const defaultDistill = 0.5;
  * Throws a UserError that names the nodes at which gradients end when they reach nothing that trains.
  */
 export async function buildArtifact(options: BuildArtifactOptions): Promise<Artifact> {
-  const { model, plan, state, trials } = options;
+  const { model, plan, state, sizes, trials } = options;
   const { batch, accumulate } = splitBatch(options);
   const wanted = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
-  const layout = await layOutTraining({ model, plan, state }, wanted, batch);
+  const layout = await layOutTraining({ model, plan, state, sizes }, wanted, batch);
   const { loss, targets, parameters, trained } = layout;
   options.signal?.throwIfAborted();
   const backward = requiredBackward(options);
@@ -136,7 +140,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     forward: training.forward,
     backward: training.backward,
     floatLayers: [...training.floatLayers],
-    inputs: model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name)).map(describePort),
+    inputs: bindSymbols(requiredInputs(model.graph), otherSizes(model, sizes)).map(describePort),
     weights: describeWeights(trained, optimizer),
     activations: Array.from(trained.activations.values(), describeActivation),
     parameters: parameters.map(describeParameter),
@@ -155,6 +159,12 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     floatModel: cloneModel(model),
     checkpoint: initialState(model.graph, state, manifest, freezing),
   };
+}
+
+/** Sizes of all symbols but the batch's. */
+function otherSizes({ graph }: Model, sizes: Sizes = new Map()): Sizes {
+  const { batch } = nameOpenDims(requiredInputs(graph));
+  return new Map([...sizes].filter(([symbol]) => symbol !== batch));
 }
 
 /** What the backward is to be computed with, as far as that can be. */

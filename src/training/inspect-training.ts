@@ -1,6 +1,7 @@
 import { UserError } from "../errors.ts";
 import { fixedBatch } from "../ir/value-types.ts";
 import type { Graph, Model } from "../ir/model.ts";
+import type { Sizes } from "../passes/bind-inputs.ts";
 import {
   codeRange,
   type QuantizationPlan,
@@ -16,11 +17,15 @@ import { resolveLoss } from "./losses/attach-loss.ts";
  * What would not train of a model that is quantized by this plan, and why: what an artifact's manifest lists, found
  * without data. A model that cannot be trained at all has one entry that says so.
  */
-export async function inspectTraining(model: Model, plan: QuantizationPlan): Promise<Untrainable[]> {
+export async function inspectTraining(
+  model: Model,
+  plan: QuantizationPlan,
+  sizes?: Sizes,
+): Promise<Untrainable[]> {
   try {
     const loss = resolveLoss(model.graph, { kind: "auto", hasLabels: false, distill: 0 });
     const state = placeholderState(model.graph, plan);
-    const layout = await layOutTraining({ model, plan, state }, loss, fixedBatch(model.graph) ?? 1);
+    const layout = await layOutTraining({ model, plan, state, sizes }, loss, fixedBatch(model.graph) ?? 1);
     return layout.untrainable;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

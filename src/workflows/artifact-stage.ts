@@ -54,7 +54,10 @@ export async function artifactStage(
     return { artifact, estimate };
   };
   const { batch, memoryLimit } = choices;
-  const microBatch = requiredMicroBatch(choices, fixedBatch(quantized.model.graph));
+  const microBatch = requiredMicroBatch(
+    choices,
+    quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph),
+  );
   const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
   const settled = { ...choices, ...openArithmetic(quantized, choices, options) };
   const { artifact, estimate } =
@@ -136,11 +139,12 @@ function buildMicroBatch(
   { provider, threads }: RuntimeOptions,
   signal: AbortSignal,
 ): Promise<Artifact> {
-  const { source, model, plan, state, dataset } = quantized;
+  const { source, model, plan, state, sizes, dataset } = quantized;
   return buildArtifact({
     model,
     plan,
     state,
+    sizes,
     batch: choices.batch,
     microBatch: choices.microBatch,
     loss: {

@@ -14,7 +14,7 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
   const start = performance.now();
   await refuseOverwriting(options.model, options.out);
   await makeFolderOf(options.out);
-  const prepared = await prepareSource(options.model, options.data, context);
+  const prepared = await prepareSource(options, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const place = { directory: options.out, local: false };
   const { memory, warnings } = await artifactStage(quantized, options.training, place, options, context);
@@ -25,6 +25,6 @@ export async function buildArtifact(options: BuildArtifactOptions, context: RunC
     quantization: describeQuantization(quantized, options.quantization),
     memory,
     support: (await readManifest(options.out)).untrainable,
-    warnings: [...quantizationWarnings(quantized.state), ...warnings],
+    warnings: [...prepared.notes, ...quantizationWarnings(quantized.state), ...warnings],
   };
 }

@@ -12,7 +12,7 @@ import { startReport } from "./start-report.ts";
  */
 export async function evaluate(options: EvaluateOptions, context: RunContext): Promise<Report> {
   const start = performance.now();
-  const source = await readSource(options.model);
+  const source = await readSource(options.model, options.inputShapes);
   const dataset = await openModelData(source.model, options.data);
   const contenders: Contender[] = [{ model: "model", source: options.model }];
   if (options.reference !== undefined) contenders.unshift({ model: "reference", source: options.reference });

@@ -1,4 +1,4 @@
-import { prepareModel } from "../passes/prepare.ts";
+import { prepareOpen } from "../passes/prepare.ts";
 import { planQuantization } from "../quantization/plan.ts";
 import type { Report } from "../report/report-data.ts";
 import type { RunContext } from "./context.ts";
@@ -11,8 +11,8 @@ import { startReport } from "./start-report.ts";
 /** What a model consists of, what would be quantized, what stays float and why, and what cannot be trained. */
 export async function inspect(options: InspectOptions, context: RunContext): Promise<Report> {
   const start = performance.now();
-  const source = await readSource(options.model);
-  const model = await prepareModel(source.model, context);
+  const source = await readSource(options.model, options.inputShapes);
+  const { model, sizes } = await prepareOpen(source.model, context);
   const { wbits = 8, abits = 8 } = options.quantization;
   const plan = planQuantization(model, options.quantization);
   const weights = plan.weights.map((weight) => ({
@@ -22,6 +22,6 @@ export async function inspect(options: InspectOptions, context: RunContext): Pro
   return {
     ...startReport("inspect", options, source, start),
     quantization: { wbits, abits, ...describePlan(plan, weights) },
-    support: await inspectTraining(model, plan),
+    support: await inspectTraining(model, plan, sizes),
   };
 }

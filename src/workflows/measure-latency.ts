@@ -21,7 +21,7 @@ export async function measureLatency(
   context: RunContext,
 ): Promise<NonNullable<Report["latency"]>> {
   return withSessions([float, quantized], sessionOptionsOf(options), async (sessions) => {
-    const batch = sessions[0]?.fixedBatch ?? 1;
+    const batch = dataset.samplesPerRun ?? sessions[0]?.fixedBatch ?? 1;
     const { inputs } = await dataset.read(
       Array.from({ length: batch }, (_, index) => index % dataset.length),
     );

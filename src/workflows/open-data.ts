@@ -1,16 +1,19 @@
 import type { Dataset } from "../data/dataset.ts";
-import type { ModelInput } from "../data/model-input.ts";
+import { checkInputNames } from "../data/set-inputs.ts";
 import { openDataset } from "../data/open-dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { hasSplit } from "../data/splits.ts";
 import { splitDataset } from "../data/subset.ts";
 import { shapeOf } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { dataInputs } from "./read-source.ts";
 
 /** Opens data for a model; labels are checked against the number of classes its first output tells apart. */
 export async function openModelData(model: Model, spec: DataSpec): Promise<Dataset> {
-  return openDataset(withClasses(model, spec), dataInputs(model));
+  const { batchAxes = {} } = spec;
+  checkInputNames(Object.keys(batchAxes), dataInputs(model), "--batch-axis");
+  return openDataset(withClasses(model, spec), dataInputs(model, batchAxes));
 }
 
 /** The specification with the model's number of classes, where the first output is [samples, classes]. */
@@ -47,18 +50,9 @@ export async function openJudgingData(
   return validation.length > 0 ? { dataset: validation, use: "held out" } : { dataset, use: "training" };
 }
 
-/** Shapes of inputs whose dimensions other than the batch the model leaves open and the data fix, by name. */
-export async function shapesFromData(
-  inputs: readonly ModelInput[],
-  dataset: Dataset,
-): Promise<Record<string, number[]>> {
-  const shapes: Record<string, number[]> = {};
-  const open = inputs.filter(({ shape }) => shape.slice(1).some((dim) => typeof dim !== "number"));
-  if (open.length === 0) return shapes;
-  const { inputs: sample } = await dataset.read([0]);
-  for (const { name, shape } of open) {
-    const dims = sample[name]?.dims;
-    if (dims !== undefined) shapes[name] = shape.map((_, axis) => (axis === 0 ? -1 : (dims[axis] as number)));
-  }
-  return shapes;
+/** One sample as the model takes it, for trying the model at other sizes of its open dimensions. */
+export async function sampleFeeds(dataset: Dataset): Promise<Record<string, Tensor>> {
+  const { samplesPerRun = 1, length } = dataset;
+  const { inputs } = await dataset.read(Array.from({ length: samplesPerRun }, (_, index) => index % length));
+  return inputs;
 }

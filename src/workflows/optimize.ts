@@ -31,7 +31,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
   await refuseOverwriting(options.model, options.out);
   await makeFolderOf(options.out);
   requireArtifact(options, directory);
-  const prepared = await prepareSource(options.model, options.data, context);
+  const prepared = await prepareSource(options, context);
   const { source, dataset, spec } = prepared;
   const { val } = options.training;
   const judging = await openJudgingData(
@@ -81,6 +81,7 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     audit,
     latency,
     warnings: [
+      ...prepared.notes,
       ...quantizationWarnings(quantized.state),
       ...deployed.warnings,
       ...(built?.warnings ?? []),

@@ -1,4 +1,5 @@
 import type { CalibrationMethod } from "../calibration/observers/table.ts";
+import type { InputShapes } from "../passes/bind-inputs.ts";
 import type { DataSpec } from "../data/spec.ts";
 import type { PlanOptions } from "../quantization/options.ts";
 import type { Bits } from "../quantization/types.ts";
@@ -74,11 +75,14 @@ export interface TrainingChoices extends Omit<ArtifactChoices, "refresh">, Cours
 /** What every command on a model file takes. */
 export interface CommonOptions extends RuntimeOptions {
   model: string;
+  /** Shapes of inputs by name, where the model leaves them open; -1 leaves a dimension open. */
+  inputShapes?: InputShapes | undefined;
   seed: number;
 }
 
 export interface InspectOptions extends RuntimeOptions {
   model: string;
+  inputShapes?: InputShapes | undefined;
   quantization: PlanOptions;
 }
 
@@ -127,6 +131,7 @@ export interface ExportOptions extends RuntimeOptions {
 
 export interface EvaluateOptions extends RuntimeOptions {
   model: string;
+  inputShapes?: InputShapes | undefined;
   data: DataSpec;
   /** Float model to compare with. */
   reference?: string | undefined;

@@ -21,7 +21,7 @@ import { startReport } from "./start-report.ts";
 export async function profile(options: ProfileOptions, context: RunContext): Promise<Report> {
   const start = performance.now();
   const { training } = options;
-  const prepared = await prepareSource(options.model, options.data, context);
+  const prepared = await prepareSource(options, context);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {

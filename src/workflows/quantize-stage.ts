@@ -2,22 +2,29 @@ import { calibrate } from "../calibration/calibrate.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import type { Model } from "../ir/model.ts";
-import { prepareModel } from "../passes/prepare.ts";
+import { requiredInputs } from "../ir/value-types.ts";
+import { type InputShapes, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
+import type { FrozenDim } from "../passes/find-probes.ts";
+import { prepareOpen } from "../passes/prepare.ts";
 import { computeState, observedTensors } from "../quantization/parameters.ts";
 import { planQuantization } from "../quantization/plan.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
-import { openModelData, shapesFromData } from "./open-data.ts";
+import { openModelData, sampleFeeds } from "./open-data.ts";
 import type { QuantizationChoices } from "./options.ts";
-import { dataInputs, readSource, type Source } from "./read-source.ts";
+import { readSource, type Source } from "./read-source.ts";
 
 /** A model made ready, with the data it will see. */
 export interface Prepared {
   source: Source;
   /** Numerically equal to the source, and easier to work on. */
   model: Model;
+  /** Sizes of its open dimensions in the data, by symbol. */
+  sizes: Sizes;
   spec: DataSpec;
   dataset: Dataset;
+  /** Warnings about its inputs. */
+  notes: string[];
 }
 
 /** A prepared model with the values of its quantizers. */
@@ -26,22 +33,48 @@ export interface Quantized extends Prepared {
   state: QuantizationState;
 }
 
+/** What is needed to prepare a model. */
+export interface PrepareSourceOptions {
+  /** Path of the model. */
+  model: string;
+  data: DataSpec;
+  inputShapes?: InputShapes | undefined;
+}
+
 /** Loads a model, opens its data and prepares it. */
-export async function prepareSource(path: string, spec: DataSpec, context: RunContext): Promise<Prepared> {
+export async function prepareSource(
+  { model: path, data: spec, inputShapes }: PrepareSourceOptions,
+  context: RunContext,
+): Promise<Prepared> {
   const { logger, signal } = context;
   logger.info(`Reading ${path}.`);
-  const source = await readSource(path);
+  const source = await readSource(path, inputShapes);
   const dataset = await openModelData(source.model, spec);
   logger.info(
     `Data: ${dataset.name}, ${dataset.length} samples${dataset.hasLabels ? "" : ", without labels"}.`,
   );
-  const inputShapes = await shapesFromData(dataInputs(source.model), dataset);
-  for (const [name, [, ...dims]] of Object.entries(inputShapes)) {
-    const shape = dims.join(" x ");
-    logger.warn(`Input "${name}" has open dimensions, which are fixed to those of the data, ${shape}.`);
-  }
-  const model = await prepareModel(source.model, { inputShapes, logger, signal });
-  return { source, model, spec, dataset };
+  const sample = await sampleFeeds(dataset);
+  const { batchAxes } = spec;
+  const { model, sizes, frozen } = await prepareOpen(source.model, { sample, batchAxes, logger, signal });
+  const { batch } = nameOpenDims(requiredInputs(source.model.graph), batchAxes);
+  const notes = frozen.map((dim) => describeFrozen(dim, dim.symbol === batch));
+  for (const note of notes) logger.warn(note);
+  const perRun = frozen.find(({ symbol }) => symbol === batch)?.size;
+  return {
+    ...{ source, model, sizes, spec, notes },
+    dataset: perRun === undefined ? dataset : { ...dataset, samplesPerRun: perRun },
+  };
+}
+
+/** Says what an open dimension that takes one size only means, and which node is to blame. */
+function describeFrozen({ symbol, size, reason }: FrozenDim, isBatch: boolean): string {
+  const node = /Name:'([^']+)'/.exec(reason)?.[1];
+  const op = /while running (\w+) node/.exec(reason)?.[1] ?? "a node";
+  const culprit = node === undefined ? "" : ` (${op} "${node}" holds the size it was exported with)`;
+  const samples = size === 1 ? "one sample" : `${size} samples`;
+  return isBatch
+    ? `This model takes ${samples} at a time although its batch is declared open${culprit}; so it is fed and so it is written.`
+    : `The open dimension "${symbol}" takes no size but ${size}${culprit}, and is fixed to it.`;
 }
 
 /** Plans quantization, calibrates on the data, and computes scales, zero points and integer weights. */

@@ -16,7 +16,7 @@ export async function quantize(options: QuantizeOptions, context: RunContext): P
   const start = performance.now();
   await refuseOverwriting(options.model, options.out);
   await makeFolderOf(options.out);
-  const prepared = await prepareSource(options.model, options.data, context);
+  const prepared = await prepareSource(options, context);
   const { source, dataset, spec } = prepared;
   const judging = await openJudgingData(source.model, { spec, dataset, test: options.test }, undefined);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
@@ -45,6 +45,6 @@ export async function quantize(options: QuantizeOptions, context: RunContext): P
     verification,
     audit: await auditDeployed(deployed, quantized.plan, options),
     latency,
-    warnings: [...quantizationWarnings(quantized.state), ...deployed.warnings],
+    warnings: [...prepared.notes, ...quantizationWarnings(quantized.state), ...deployed.warnings],
   };
 }

@@ -4,7 +4,14 @@ import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { ModelInput } from "../data/model-input.ts";
-import { modelError, usageError } from "../errors.ts";
+import { usageError } from "../errors.ts";
+import {
+  applyInputShapes,
+  type BatchAxes,
+  type InputShapes,
+  nameOpenDims,
+  tensorTypeOf,
+} from "../passes/bind-inputs.ts";
 import { requiredInputs } from "../ir/value-types.ts";
 import type { Model, Value } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
@@ -21,9 +28,15 @@ export interface Source {
   model: Model;
 }
 
-/** Loads a model and what identifies it. */
-export async function readSource(path: string): Promise<Source> {
-  const model = await loadModel(path);
+/** Loads a model, with the given shapes of its inputs, and what identifies it. */
+export async function readSource(path: string, inputShapes: InputShapes = {}): Promise<Source> {
+  const loaded = await loadModel(path);
+  const inputs = applyInputShapes(loaded.graph, inputShapes);
+  const shaped = new Map(inputs.map((input) => [input.name, input]));
+  const model: Model = {
+    ...loaded,
+    graph: { ...loaded.graph, inputs: loaded.graph.inputs.map((input) => shaped.get(input.name) ?? input) },
+  };
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   const { size } = await stat(path);
@@ -38,17 +51,16 @@ export async function refuseOverwriting(source: string, out: string, option = "-
   throw usageError("overwrite", "The output would overwrite the input model", option, "Give another path.");
 }
 
-/** The inputs that data must feed; initializers that are listed as inputs are left out. */
-export function dataInputs({ graph }: Model): ModelInput[] {
-  return requiredInputs(graph).map(({ name, type }) => {
-    if (type?.kind === "tensor" && type.shape !== undefined)
-      return { name, dtype: type.dtype, shape: type.shape };
-    throw modelError(
-      "input-type",
-      "A model input must be a tensor of known rank",
-      `input "${name}"`,
-      "Export the model with input shapes.",
-    );
+/**
+ * The inputs that data must feed; initializers that are listed as inputs are left out. `batchAxes`: the dimension that
+ * holds the batch, by name, where the symbols do not tell.
+ */
+export function dataInputs({ graph }: Model, batchAxes: BatchAxes = {}): ModelInput[] {
+  const { inputs, batch } = nameOpenDims(requiredInputs(graph), batchAxes);
+  return inputs.map((input) => {
+    const { dtype, shape = [] } = tensorTypeOf(input);
+    const own = batchAxes[input.name] ?? (batch === undefined ? undefined : shape.indexOf(batch));
+    return { name: input.name, dtype, shape, ...(own === undefined ? {} : { batchAxis: own }) };
   });
 }
 
@@ -66,11 +78,7 @@ export function describeSource({ path, sha256, bytes, model }: Source): ModelSec
     opset: model.opsets.get("") ?? 0,
     nodes: graph.nodes.length,
     parameters,
-    inputs: dataInputs(model).map(({ name, dtype, shape }) => ({
-      name,
-      type: dtype,
-      shape: shape.map((dim) => dim ?? "?"),
-    })),
+    inputs: requiredInputs(graph).map(describeValue),
     outputs: graph.outputs.map(describeValue),
     operators,
   };

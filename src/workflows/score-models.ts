@@ -40,12 +40,13 @@ export async function scoreModels(
       const session = await openSession(contender.source, sessionOptionsOf(options));
       opened.push({ contender, session, tally: createTally(options.probabilities ?? false) });
     }
-    const batch = Math.min(...opened.map(({ session }) => session.fixedBatch ?? options.batch));
+    const batch =
+      dataset.samplesPerRun ?? Math.min(...opened.map(({ session }) => session.fixedBatch ?? options.batch));
     let done = 0;
     for await (const samples of batches(dataset, { batch })) {
       let reference: Float32Array | undefined;
       for (const { session, tally } of opened) {
-        const output = await runPadded(session, samples, options.output);
+        const output = await runPadded(session, samples, options.output, dataset.samplesPerRun);
         const values = viewAs(output, "float32");
         tally.add(values, output.dims, samples.labels, reference);
         reference ??= values;
@@ -61,8 +62,13 @@ export async function scoreModels(
 }
 
 /** Runs one batch; a model of fixed batch size gets a short batch filled up, and what that adds is cut off again. */
-async function runPadded(session: Session, batch: Batch, wanted: string | undefined): Promise<Tensor> {
-  const size = session.fixedBatch ?? batch.size;
+async function runPadded(
+  session: Session,
+  batch: Batch,
+  wanted: string | undefined,
+  samplesPerRun: number | undefined,
+): Promise<Tensor> {
+  const size = samplesPerRun ?? session.fixedBatch ?? batch.size;
   const output = wanted ?? session.outputs[0]?.name ?? "";
   if (!session.outputs.some(({ name }) => name === output)) {
     throw dataError(
@@ -71,9 +77,12 @@ async function runPadded(session: Session, batch: Batch, wanted: string | undefi
       "--output",
     );
   }
-  const feeds = Object.fromEntries(
-    Object.entries(batch.inputs).map(([name, tensor]) => [name, padRows(tensor, size)]),
-  );
+  const feeds =
+    size === batch.size
+      ? batch.inputs
+      : Object.fromEntries(
+          Object.entries(batch.inputs).map(([name, tensor]) => [name, padRows(tensor, size)]),
+        );
   const results = await session.run(feeds, [output]);
   const result = results[output] as Tensor;
   if (result.dtype !== "float32") {
@@ -83,7 +92,9 @@ async function runPadded(session: Session, batch: Batch, wanted: string | undefi
       "--output",
     );
   }
-  return size === batch.size ? result : cutRows(result, batch.size);
+  if (size !== batch.size) return cutRows(result, batch.size);
+  // A model without a batch dimension has none in its outputs either.
+  return samplesPerRun === 1 && result.dims[0] !== 1 ? { ...result, dims: [1, ...result.dims] } : result;
 }
 
 function padRows(tensor: Tensor, rows: number): Tensor {

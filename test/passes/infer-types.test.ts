@@ -6,7 +6,7 @@ import type { Model, TensorValueType } from "../../src/ir/model.ts";
 import { verifyModel } from "../../src/ir/verify.ts";
 import { inferTypes } from "../../src/passes/infer-types.ts";
 import { pinBatch } from "../../src/passes/pin-batch.ts";
-import { prepareModel } from "../../src/passes/prepare.ts";
+import { prepareModel, prepareOpen } from "../../src/passes/prepare.ts";
 import { floats, ints, scalar } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
 import { expectSameOutputs } from "../support/pass-case.ts";
@@ -127,7 +127,6 @@ describe("inferTypes", () => {
   });
 
   test.each([
-    ["an open size", { x: ["N", 3, "h", 4] }, {}, "model/open-shape", "--input-shape x=1,3,224,4"],
     ["a wrong name", { x: [1, 3] }, { z: [1, 3] }, "usage/input-shape", "Use one of these names"],
     ["a contradiction", { x: [1, 3] }, { x: [1, 4] }, "usage/input-shape", "that it leaves open"],
   ] as const)("%s is an error with a remedy", async (_name, inputs, inputShapes, code, hint) => {
@@ -142,15 +141,90 @@ describe("inferTypes", () => {
     });
   });
 
-  test("a batch that is only declared open is an error that says so", async () => {
+  test("open sizes, halved and doubled again: a symbol only where every size agrees", async () => {
+    const model = buildModel({
+      inputs: { x: ["N", 1, "h", "w"] },
+      outputs: ["y"],
+      build(emit) {
+        const half = emit.op(
+          "MaxPool",
+          ["x"],
+          { kernel_shape: [2, 2], strides: [2, 2] },
+          { outputs: ["half"] },
+        );
+        const scales = emit.constant(floats([1, 1, 2, 1]));
+        emit.op("Resize", [half, "", scales], {}, { outputs: ["double"] });
+        emit.op("Concat", ["x", "x"], { axis: 2 }, { outputs: ["pair"] });
+        emit.op("Relu", ["x"], {}, out);
+      },
+    });
+    expect(shapes(await inferTypes(model))).toMatchObject({
+      x: ["N", 1, "h", "w"],
+      y: ["N", 1, "h", "w"],
+      pair: ["N", 1, "h*2", "w"],
+      half: ["N", 1, undefined, undefined],
+      double: ["N", 1, undefined, undefined],
+    });
+  });
+
+  test("a batch on another axis, and first dimensions that are the same batch or something else", async () => {
+    const model = buildModel({
+      inputs: { state: [2, "batch", 4], x: ["rows", 4], mask: ["t", "t"], steps: ["batch", "t", 4] },
+      outputs: ["y", "m"],
+      build(emit) {
+        const first = emit.op("Gather", ["state", emit.constant(ints([0], []))], { axis: 0 });
+        emit.op("Add", [first, "x"], {}, out);
+        emit.op("MatMul", ["mask", "steps"], {}, { outputs: ["m"] });
+      },
+    });
+    expect(shapes(await inferTypes(model))).toMatchObject({
+      state: [2, "batch", 4],
+      x: ["batch", 4],
+      mask: ["t", "t"],
+      y: ["batch", 4],
+      m: ["batch", "t", 4],
+    });
+  });
+});
+
+describe("prepareModel with open dimensions", () => {
+  test("a batch that is only declared open is fixed, and said", async () => {
     const model = buildModel({
       inputs: { x: ["N", 4] },
       outputs: ["y"],
-      build: (emit) => void emit.op("Add", ["x", emit.constant(randomTensor([2, 4], 1))], {}, out),
+      build(emit) {
+        const flat = emit.op("Reshape", ["x", emit.constant(ints([1, 4]))], {}, { name: "view" });
+        emit.op("Gemm", [flat, emit.constant(randomTensor([4, 3], 1))], {}, out);
+      },
     });
-    await expect(inferTypes(model)).rejects.toMatchObject({
-      code: "model/fixed-batch",
-      hint: expect.stringContaining("x=1,4") as string,
+    const { model: prepared, frozen } = await prepareOpen(model, { sample: { x: randomTensor([1, 4], 3) } });
+    expect(frozen).toMatchObject([
+      { symbol: "N", size: 1, reason: expect.stringContaining("view") as string },
+    ]);
+    expect(prepared.graph.inputs[0]?.type).toMatchObject({ shape: [1, 4] });
+  });
+
+  test("a dimension that must stay a multiple is open all the same", async () => {
+    const model = buildModel({
+      inputs: { x: ["N", 1, "h", 4] },
+      outputs: ["y"],
+      build: (emit) => void emit.op("Reshape", ["x", emit.constant(ints([0, 8, -1, 4]))], {}, out),
+    });
+    const sample = { x: randomTensor([1, 1, 32, 4], 3) };
+    const { model: prepared, frozen } = await prepareOpen(model, { sample });
+    expect(frozen).toEqual([]);
+    expect(prepared.graph.inputs[0]?.type).toMatchObject({ shape: ["N", 1, "h", 4] });
+  });
+
+  test("no size at all is an error that says what to give", async () => {
+    const model = buildModel({
+      inputs: { x: ["N", 3, "h", "w"] },
+      outputs: ["y"],
+      build: (emit) => void emit.op("Add", ["x", emit.constant(randomTensor([3, 91, 17], 1))], {}, out),
+    });
+    await expect(prepareModel(model)).rejects.toMatchObject({
+      code: "model/open-shape",
+      hint: expect.stringContaining("--input-shape x=1,3,224,224") as string,
     });
   });
 });

@@ -10,7 +10,7 @@ import {
   givesProbabilities,
   openJudgingData,
   openModelData,
-  shapesFromData,
+  sampleFeeds,
   withClasses,
 } from "../../src/workflows/open-data.ts";
 import { provenanceOf } from "../../src/workflows/start-report.ts";
@@ -72,11 +72,10 @@ test("a Softmax at the end gives probabilities", () => {
   expect(givesProbabilities(classifier(10))).toBe(false);
 });
 
-test("open dimensions other than the batch are read off a sample", async () => {
-  const inputs = [{ name: "x", dtype: "float32", shape: ["N", 1, "H", "W"] }] as const;
-  const dataset = await openDataset(fashion, inputs);
-  expect(await shapesFromData(inputs, dataset)).toEqual({ x: [-1, 1, 28, 28] });
-  expect(await shapesFromData([{ ...inputs[0], shape: ["N", 1, 28, 28] }], dataset)).toEqual({});
+test("a sample is as many as the model takes at a time", async () => {
+  const dataset = await openDataset(fashion, [{ name: "x", dtype: "float32", shape: ["N", 1, "H", "W"] }]);
+  expect((await sampleFeeds(dataset))["x"]?.dims).toEqual([1, 1, 28, 28]);
+  expect((await sampleFeeds({ ...dataset, samplesPerRun: 3 }))["x"]?.dims).toEqual([3, 1, 28, 28]);
 });
 
 describe("refuseOverwriting", () => {

@@ -1,6 +1,7 @@
 import { buildArtifact } from "../../workflows/index.ts";
 import type { Command } from "../command.ts";
-import { buildOptions, outOptions, reportOptions, runOptions } from "../options.ts";
+import { buildOptions, outOptions, reportOptions, runOptions, inputOptions } from "../options.ts";
+import { readInputShapes } from "../read-inputs.ts";
 import { readArtifactChoices, readQuantization, readRun } from "../read-choices.ts";
 import { readDataSpec } from "../read-data.ts";
 
@@ -8,7 +9,13 @@ export const artifactCommand: Command = {
   name: "artifact",
   positional: { name: "model", describe: "ONNX model to build training graphs for" },
   describe: "Write the training artifact: training, evaluation and optimizer graphs for stock ONNX Runtime",
-  options: { ...buildOptions, ...runOptions, ...outOptions, ...reportOptions },
+  options: {
+    ...buildOptions,
+    "input-shape": inputOptions["input-shape"],
+    ...runOptions,
+    ...outOptions,
+    ...reportOptions,
+  },
   examples: [
     {
       line: "efqat artifact model.onnx --data fashion-mnist --wbits 4 --out artifact/",
@@ -19,6 +26,7 @@ export const artifactCommand: Command = {
     buildArtifact(
       {
         model,
+        inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
         out: options.needText("out"),

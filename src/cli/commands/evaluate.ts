@@ -1,6 +1,7 @@
 import { evaluate } from "../../workflows/index.ts";
 import type { Command } from "../command.ts";
-import { dataOptions, evaluationBatch, reportOptions, runOptions } from "../options.ts";
+import { dataOptions, evaluationBatch, reportOptions, runOptions, inputOptions } from "../options.ts";
+import { readInputShapes } from "../read-inputs.ts";
 import { readDataSpec } from "../read-data.ts";
 
 const { threads, provider } = runOptions;
@@ -11,6 +12,7 @@ export const evaluateCommand: Command = {
   describe: "Run a model over data: top-1, top-5, loss, and its distance from a reference model",
   options: {
     ...dataOptions,
+    "input-shape": inputOptions["input-shape"],
     reference: { describe: "Float model to compare with: SQNR and agreement", group: "Data:" },
     output: { describe: "Output to judge (default: the first)", group: "Data:" },
     ...evaluationBatch,
@@ -28,6 +30,7 @@ export const evaluateCommand: Command = {
     evaluate(
       {
         model,
+        inputShapes: readInputShapes(options),
         data: readDataSpec(options),
         reference: options.text("reference"),
         output: options.text("output"),

@@ -14,7 +14,9 @@ import {
   runOptions,
   testOptions,
   trainOptions,
+  inputOptions,
 } from "../options.ts";
+import { readInputShapes } from "../read-inputs.ts";
 import { readArtifactChoices, readQuantization, readCourse, readRun } from "../read-choices.ts";
 import { readDataSpec, readTestSpec } from "../read-data.ts";
 
@@ -24,6 +26,7 @@ export const optimizeCommand: Command = {
   describe: "Quantize a model and train back the accuracy it lost: the whole way in one command",
   options: {
     ...dataOptions,
+    "input-shape": inputOptions["input-shape"],
     ...testOptions,
     ...quantizationOptions,
     ...calibrationOptions,
@@ -56,6 +59,7 @@ export const optimizeCommand: Command = {
     optimize(
       {
         model,
+        inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
         test: readTestSpec(options),

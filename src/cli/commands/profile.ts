@@ -1,6 +1,7 @@
 import { profile } from "../../workflows/index.ts";
 import type { Command } from "../command.ts";
-import { buildOptions, profileOptions, reportOptions, runOptions } from "../options.ts";
+import { buildOptions, profileOptions, reportOptions, runOptions, inputOptions } from "../options.ts";
+import { readInputShapes } from "../read-inputs.ts";
 import { readArtifactChoices, readQuantization, readRun } from "../read-choices.ts";
 import { readDataSpec } from "../read-data.ts";
 
@@ -8,7 +9,13 @@ export const profileCommand: Command = {
   name: "profile",
   positional: { name: "model", describe: "ONNX model to take training steps of" },
   describe: "Show where the time and memory of a training step go: by part, by operator, by layer",
-  options: { ...buildOptions, ...profileOptions, ...runOptions, ...reportOptions },
+  options: {
+    ...buildOptions,
+    "input-shape": inputOptions["input-shape"],
+    ...profileOptions,
+    ...runOptions,
+    ...reportOptions,
+  },
   examples: [
     {
       line: "efqat profile model.onnx --data fashion-mnist --ratio 0.25 --html profile.html",
@@ -19,6 +26,7 @@ export const profileCommand: Command = {
     profile(
       {
         model,
+        inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
         quantization: readQuantization(options),

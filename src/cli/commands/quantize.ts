@@ -10,7 +10,9 @@ import {
   reportOptions,
   runOptions,
   testOptions,
+  inputOptions,
 } from "../options.ts";
+import { readInputShapes } from "../read-inputs.ts";
 import { readInt4, readQuantization, readRun } from "../read-choices.ts";
 import { readDataSpec, readTestSpec } from "../read-data.ts";
 
@@ -20,6 +22,7 @@ export const quantizeCommand: Command = {
   describe: "Quantize a model by calibration alone (post-training quantization)",
   options: {
     ...dataOptions,
+    "input-shape": inputOptions["input-shape"],
     ...testOptions,
     ...quantizationOptions,
     ...calibrationOptions,
@@ -39,6 +42,7 @@ export const quantizeCommand: Command = {
     quantize(
       {
         model,
+        inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
         test: readTestSpec(options),

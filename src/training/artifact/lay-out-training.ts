@@ -2,6 +2,7 @@ import { nothingReachedError, type GradientPath, type GradientStop } from "../..
 import { traceGradient } from "../../autodiff/trace-gradient.ts";
 import { createValue, indexGraph } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
+import type { Sizes } from "../../passes/bind-inputs.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
 import type { Loss } from "../losses/attach-loss.ts";
@@ -40,6 +41,8 @@ export interface QuantizedParts {
   model: Model;
   plan: QuantizationPlan;
   state: QuantizationState;
+  /** Sizes of open dimensions other than the batch, by symbol: those of the data. */
+  sizes?: Sizes | undefined;
 }
 
 /**
@@ -67,13 +70,13 @@ interface TracedLoss extends Pick<TrainingLayout, "forward" | "pinned" | "target
 }
 
 async function traceLoss(
-  { model, plan, state }: QuantizedParts,
+  { model, plan, state, sizes }: QuantizedParts,
   loss: Loss,
   batch: number,
 ): Promise<TracedLoss> {
   const { model: forward, targets } = buildForwardModel(model, plan, state, loss);
   const parameters = collectParameters(forward.graph, plan);
-  const pinned = withScalars(await pinBatch(forward, batch, { open: true }), forward);
+  const pinned = withScalars(await pinBatch(forward, batch, { open: true, sizes }), forward);
   openForward(pinned.graph, state, parameters);
   const path = traceGradient(pinned.graph, {
     loss: "loss",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { ModelInput } from "../../data/model-input.ts";
 import { modelError } from "../../errors.ts";
 import { type DataType, dataTypes } from "../../tensor/data-type.ts";
 import { type ImportanceName, importanceNames } from "../freezing/importance.ts";
@@ -183,8 +184,15 @@ export const dataPorts = ({ inputs, targets }: Pick<Manifest, "inputs" | "target
 ];
 
 /** The inputs that an artifact's data feed, as data sets are opened for them. */
-export const modelInputs = (manifest: Manifest) =>
-  manifest.inputs.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
+export function modelInputs({ inputs }: Manifest): ModelInput[] {
+  // Training fixes all dimensions but the batch.
+  const isBatch = (dim: number | string): boolean => typeof dim === "string";
+  const open = inputs.some(({ shape }) => shape.some(isBatch));
+  return inputs.map(({ name, type, shape }) => ({
+    ...{ name, dtype: type, shape },
+    ...(open ? { batchAxis: shape.findIndex(isBatch) } : {}),
+  }));
+}
 
 /** File names in an artifact directory. */
 export const artifactFiles = {
