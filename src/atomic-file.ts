@@ -1,39 +1,90 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, open, realpath, rename, rm, type FileHandle } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { mkdir, open, readlink, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { environmentError, UserError } from "./errors.ts";
 
 /** A file being written beside its destination; nothing appears under its name before `commit`. */
 export interface PendingFile {
   readonly handle: FileHandle;
-  /** Flushes to disk and moves the file to its name, replacing what was there. */
-  commit(): Promise<void>;
+  /** Where the file lies until then. */
+  readonly temporary: string;
+  /** Flushes to disk and moves the file to its name, or to `name` in the same folder, replacing what was there. */
+  commit(name?: string): Promise<void>;
   /** Removes what was written. Does nothing after `commit`. */
   discard(): Promise<void>;
 }
 
-/** Opens a temporary file in the destination's folder. Throws environment/write when that is not possible. */
+/**
+ * Opens a temporary file in the destination's folder; it is removed, too, when the process exits before `commit`. Throws
+ * environment/write when that is not possible.
+ */
 export async function openPending(file: string): Promise<PendingFile> {
-  const target = await realpath(file).catch(() => path.resolve(file));
-  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${randomUUID()}.tmp`);
+  const target = await followLinks(file);
+  const temporary = path.join(path.dirname(target), temporaryName(path.basename(target)));
   const handle = await open(temporary, "wx").catch((cause: unknown) => {
     throw explainWriteError(cause, file);
   });
+  const removeAtExit = (): void => rmSync(temporary, { force: true });
+  process.once("exit", removeAtExit);
   let done = false;
+  const end = (): void => {
+    done = true;
+    process.removeListener("exit", removeAtExit);
+  };
   return {
     handle,
-    async commit() {
+    temporary,
+    async commit(name) {
       await handle.sync();
       await handle.close();
-      await rename(temporary, target);
-      done = true;
+      await rename(temporary, name === undefined ? target : path.join(path.dirname(target), name));
+      end();
     },
     async discard() {
       if (done) return;
       await handle.close().catch(() => undefined);
       await rm(temporary, { force: true });
+      end();
     },
   };
+}
+
+/** Longest part of a file's name, in bytes, that the names of files beside it repeat. */
+const longestStem = 150;
+
+/** A name for a file beside one of the name `base`, and in the file system's limit also where that one is long. */
+export function nameBeside(base: string, suffix: string): string {
+  const short = Buffer.byteLength(base) <= longestStem;
+  return `.${short ? base : createHash("sha256").update(base).digest("hex")}.${suffix}`;
+}
+
+const temporaryName = (base: string): string => nameBeside(base, `${randomUUID()}.tmp`);
+
+/** Whether `name` is that of a temporary file of `openPending` for a file called `base`. */
+export function isTemporaryOf(name: string, base: string): boolean {
+  const start = nameBeside(base, "");
+  return (
+    name.startsWith(start) &&
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))
+  );
+}
+
+/** Links to links that are followed before they count as a circle. */
+const mostLinks = 40;
+
+/**
+ * The absolute path of what is written when `file` is, links followed: also those that lead to nothing yet, and those of
+ * folders in which it does not exist yet.
+ */
+export async function followLinks(file: string, links = 0): Promise<string> {
+  const real = await realpath(file).catch(() => undefined);
+  if (real !== undefined) return real;
+  const parent = path.dirname(file);
+  if (parent === file) return path.resolve(file);
+  const here = path.join(await followLinks(parent, links), path.basename(file));
+  const target = links < mostLinks ? await readlink(here).catch(() => undefined) : undefined;
+  return target === undefined ? here : followLinks(path.resolve(path.dirname(here), target), links + 1);
 }
 
 /**
@@ -55,18 +106,40 @@ export async function writeFileAtomically(
   }
 }
 
-/** Makes a folder and those above it, where they are missing. Throws environment/write when that is not possible. */
-export async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw environmentError(
-      "write",
-      `The folder cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-      folder,
-      "Choose another folder.",
-      error,
-    );
-  });
+/**
+ * Makes a folder and those above it, where they are missing; returns those that were made, outer ones first. Throws
+ * environment/write when that is not possible.
+ */
+export async function makeFolder(folder: string): Promise<string[]> {
+  try {
+    return await makeMissing(folder);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const what = `The folder cannot be made: ${reason}`;
+    throw environmentError("write", what, folder, "Choose another folder.", error);
+  }
 }
+
+/** Node's own recursive form never ends where a file system lets nothing be made, such as /proc. */
+async function makeMissing(folder: string): Promise<string[]> {
+  try {
+    await mkdir(folder);
+    return [folder];
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const parent = path.dirname(folder);
+    if (code === "EEXIST" && (await isFolder(folder))) return [];
+    if (code !== "ENOENT" || parent === folder || (await isFolder(parent))) throw error;
+    const made = await makeMissing(parent);
+    return [...made, ...(await makeMissing(folder))];
+  }
+}
+
+const isFolder = (folder: string): Promise<boolean> =>
+  stat(folder).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
 
 /** A failed write as an error with a remedy; errors that already have one pass. */
 export function explainWriteError(cause: unknown, file: string): unknown {
@@ -84,6 +157,16 @@ export function explainWriteError(cause: unknown, file: string): unknown {
       );
     case "ENOENT":
       return environmentError("write", "The folder does not exist", file, "Create it first.", cause);
+    case "ENOTDIR":
+      return environmentError(
+        "write",
+        "A part of the path is a file, not a folder",
+        file,
+        "Choose another path.",
+        cause,
+      );
+    case "EROFS":
+      return environmentError("write", "The disk is read-only", file, "Choose another folder.", cause);
     case "EISDIR":
       return environmentError("write", "The path is a folder", file, "Give the path of a file.", cause);
     default: {

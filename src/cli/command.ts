@@ -5,7 +5,7 @@ import type { OptionSpec } from "./options.ts";
 
 /** One command of the command line: what it takes, how it is explained, and what it does. */
 export interface Command {
-  name: string;
+  name: Report["command"];
   /** Name of the positional argument and what it is. */
   positional: { name: string; describe: string };
   describe: string;

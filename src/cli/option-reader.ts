@@ -19,6 +19,15 @@ export class OptionReader {
     this.#values = values;
   }
 
+  /** All options by name, as they were given or by default. */
+  given(): Record<string, unknown> {
+    return Object.fromEntries(
+      Object.entries(this.#values).filter(
+        ([name, value]) => /^[a-z0-9-]+$/.test(name) && value !== undefined && value !== false,
+      ),
+    );
+  }
+
   text(name: string): string | undefined {
     const value = this.#values[name];
     return typeof value === "string" && value !== "" ? value : undefined;

@@ -227,7 +227,10 @@ export const trainOptions = group(groups.training, {
   augment: { describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
   cache,
   resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
+  restart: { describe: "Throw away the checkpoint of an earlier run and start over", flag: true },
 });
+
+export const restartOptions = group(groups.training, { restart: trainOptions.restart });
 
 export const runOptions = group(groups.run, {
   seed: { describe: "Seed of everything random", default: "0" },
@@ -240,8 +243,12 @@ export const evaluationBatch = group(groups.run, {
 });
 
 export const reportOptions = group(groups.output, {
-  json: { describe: "Write the report as JSON to this file (docs/report-schema.json)" },
+  json: {
+    describe:
+      "Write the report as JSON to this file (docs/report-schema.json); after a failure it tells the error",
+  },
   html: { describe: "Write the report as one HTML page to this file" },
+  "no-clobber": { describe: "Refuse to replace files that exist", flag: true },
   quiet: { describe: "No messages but warnings and errors, no report", flag: true },
   verbose: { describe: "Say more", flag: true },
   stack: { describe: "Stack traces with errors (also EFQAT_STACK=1)", flag: true },

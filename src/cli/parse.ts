@@ -41,8 +41,11 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   return chosen.request ?? { kind: "text", text: await parser.getHelp() };
 }
 
+export const findCommand = (name: string | undefined): Command | undefined =>
+  commands.find((command) => command.name === name);
+
 function requireCommand(name: string | undefined): void {
-  if (name === undefined || name.startsWith("-") || commands.some((command) => command.name === name)) return;
+  if (name === undefined || name.startsWith("-") || findCommand(name) !== undefined) return;
   const names = commands.map((command) => command.name).join(", ");
   throw usageError("command", `There is no command "${name}"`, undefined, `Choose ${names}.`);
 }
@@ -53,6 +56,7 @@ function createParser(columns: number, choose: (request: Request) => void): Argv
     .usage("$0 COMMAND\n\nQuantize ONNX models and train back the accuracy they lost.")
     .parserConfiguration({
       "duplicate-arguments-array": false,
+      "boolean-negation": false,
       "camel-case-expansion": false,
       "parse-numbers": false,
       "parse-positional-numbers": false,

@@ -1,4 +1,5 @@
 import { exitCodes, UserError } from "../errors.ts";
+import type { FailedReport } from "../report/report-data.ts";
 
 /** What an error looks like on the terminal and which exit code it means. */
 export function describeError(
@@ -17,6 +18,24 @@ export function describeError(
     ? stackOf(error)
     : `Error [internal]: ${message}. This is a bug in efqat; run again with --stack and report what it prints.`;
   return { text, exitCode: exitCodes.internal };
+}
+
+/** The report's section on an error. */
+export function errorSection(error: unknown, { aborted }: { aborted: boolean }): FailedReport["error"] {
+  const { exitCode } = describeError(error, { stack: false, aborted });
+  if (error instanceof UserError) {
+    const { code, message: what, where, hint } = error;
+    return {
+      code,
+      what,
+      ...(where === undefined ? {} : { where }),
+      ...(hint === undefined ? {} : { hint }),
+      exitCode,
+    };
+  }
+  if (aborted) return { code: "interrupted/stopped", what: "The command was stopped", exitCode };
+  const what = error instanceof Error ? error.message : String(error);
+  return { code: "internal", what, hint: "This is a bug in efqat.", exitCode };
 }
 
 /** The error's stack with those of its causes. */

@@ -5,6 +5,8 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from "node:fs";
 import path from "node:path";
 import { modelError, type UserError } from "../errors.ts";
+import { subgraphsOf } from "../ir/attributes.ts";
+import type { Graph, Model } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decodeError, type Source } from "./wire.ts";
@@ -23,6 +25,21 @@ export interface ExternalTensor extends Tensor {
 }
 
 export const isExternal = (tensor: Tensor): tensor is ExternalTensor => "external" in tensor;
+
+/** Real paths of the files that a model's weights and constants lie in besides its own. */
+export function externalFilesOf({ graph }: Model): Set<string> {
+  return new Set(tensorsOf(graph).flatMap((tensor) => (isExternal(tensor) ? [tensor.external.path] : [])));
+}
+
+function tensorsOf(graph: Graph): Tensor[] {
+  const inner = graph.nodes.flatMap((node) => [
+    ...[...node.attributes.values()].flatMap((attribute) =>
+      attribute.type === "tensor" ? [attribute.value] : [],
+    ),
+    ...subgraphsOf(node).flatMap(tensorsOf),
+  ]);
+  return [...graph.initializers.values(), ...inner];
+}
 
 export function createExternalTensor(
   dtype: DataType,

@@ -3,3 +3,6 @@ export { decodeModel } from "./decode.ts";
 export { encodeModel } from "./encode.ts";
 export { loadModel } from "./load.ts";
 export { saveModel, type SaveOptions } from "./save.ts";
+export { type StagedModel, stageModel } from "./stage.ts";
+export { externalFilesOf } from "./external-data.ts";
+export { removeUnusedData } from "./data-file.ts";

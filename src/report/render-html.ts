@@ -3,8 +3,8 @@ import { escapeHtml } from "./escape-html.ts";
 import { formatBytes, formatNumber, formatPercent } from "./format.ts";
 import { lineChart, type LineChart } from "./line-chart.ts";
 import { layerTable, operatorTable } from "./profile-tables.ts";
-import { renderText } from "./render-text.ts";
-import type { Report, Score } from "./report-data.ts";
+import { renderFailureText, renderText } from "./render-text.ts";
+import { type FailedReport, isFailed, type Report, type Score } from "./report-data.ts";
 import { summaryTable } from "./summary.ts";
 
 const style = `
@@ -18,10 +18,23 @@ figcaption { font-weight: 600; } svg { max-width: 100%; height: auto; }
 `;
 
 /** The report as one HTML page that loads nothing: tables and inline SVG charts. */
-export function renderHtml(report: Report): string {
+export function renderHtml(report: Report | FailedReport): string {
+  return isFailed(report) ? renderFailure(report) : renderReport(report);
+}
+
+function renderFailure(report: FailedReport): string {
+  const { error, command } = report;
+  return page(`efqat ${command} failed`, [
+    `<p>${escapeHtml(renderFailureText(report))}</p>`,
+    section("Error", keyTable(error)),
+    section("Options", keyTable(report.options)),
+    footer(report),
+  ]);
+}
+
+function renderReport(report: Report): string {
   const title = `efqat ${report.command}: ${report.model.path}`;
-  const sections = [
-    `<h1>${escapeHtml(title)}</h1>`,
+  return page(title, [
     report.scores?.length ? section("Results", htmlTable(summaryTable(report))) : "",
     accuracyChart(report.scores ?? []),
     trainingCharts(report),
@@ -36,13 +49,16 @@ export function renderHtml(report: Report): string {
     reasonSection("Nodes that do not train", report.support ?? report.training?.untrainable),
     dataSection(report),
     section("Options", keyTable(report.options)),
-    `<p>efqat ${escapeHtml(report.tool.version)}, ONNX Runtime ${escapeHtml(report.tool.runtime)}, Node ${escapeHtml(report.tool.node)}</p>`,
-  ];
-  return (
-    `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title>` +
-    `<style>${style}</style></head><body>\n${sections.filter((part) => part !== "").join("\n")}\n</body></html>\n`
-  );
+    footer(report),
+  ]);
 }
+
+const footer = ({ tool }: Pick<Report, "tool">): string =>
+  `<p>efqat ${escapeHtml(tool.version)}, ONNX Runtime ${escapeHtml(tool.runtime)}, Node ${escapeHtml(tool.node)}</p>`;
+
+const page = (title: string, sections: readonly string[]): string =>
+  `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="efqat"><title>${escapeHtml(title)}</title>` +
+  `<style>${style}</style></head><body>\n<h1>${escapeHtml(title)}</h1>\n${sections.filter((part) => part !== "").join("\n")}\n</body></html>\n`;
 
 const section = (title: string, body: string): string => `<h2>${escapeHtml(title)}</h2>\n${body}`;
 

@@ -1,6 +1,6 @@
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
-import type { Report } from "./report-data.ts";
+import type { FailedReport, Report } from "./report-data.ts";
 import { summaryTable } from "./summary.ts";
 import { renderTable } from "./text-table.ts";
 
@@ -18,6 +18,13 @@ export function renderText(report: Report): string {
     ...report.warnings.map((warning) => `Warning: ${warning}`),
   ];
   return `${sections.filter((section) => section !== undefined && section !== "").join("\n\n")}\n`;
+}
+
+/** Why a command failed, in one paragraph. */
+export function renderFailureText({ error }: Pick<FailedReport, "error">): string {
+  const { code, what, where, hint } = error;
+  const place = where === undefined ? "" : ` (${where})`;
+  return `Error [${code}]: ${what}${place}.${hint === undefined ? "" : ` ${hint}`}`;
 }
 
 function describeModel({ model, command }: Report): string {

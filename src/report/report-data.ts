@@ -139,6 +139,14 @@ const profileSchema = z.object({
     .describe("Milliseconds by node of the model and part."),
 });
 
+const errorSchema = z.object({
+  code: text,
+  what: text,
+  where: text.optional().describe("The node, tensor, file or option."),
+  hint: text.optional().describe("What to do."),
+  exitCode: finite,
+});
+
 /** What a command did, for people (text, HTML) and programs (JSON). Sections a command does not have are absent. */
 export const reportSchema = z.object({
   formatVersion: z.literal(1),
@@ -164,7 +172,18 @@ export const reportSchema = z.object({
   warnings: z.array(text),
 });
 
+/** The report of a command that failed. */
+export const failedReportSchema = reportSchema
+  .pick({ formatVersion: true, tool: true, command: true })
+  .extend({
+    options: reportSchema.shape.options,
+    error: errorSchema.describe("Why the command failed; absent where it went well."),
+    seconds: finite,
+    warnings: z.array(text),
+  });
+
 export type Report = z.infer<typeof reportSchema>;
+export type FailedReport = z.infer<typeof failedReportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;
 export type TrainingSection = z.infer<typeof trainingSchema>;
@@ -173,10 +192,16 @@ export type ModelSection = z.infer<typeof modelSchema>;
 
 /** The schema as JSON Schema (draft 2020-12), as docs/report-schema.json holds it. */
 export function reportJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(reportSchema, { target: "draft-2020-12" });
+  const { error } = failedReportSchema.shape;
+  const model = modelSchema.optional().describe("Absent after a failure.");
+  const written = reportSchema.extend({ model, error: error.optional() });
+  return z.toJSONSchema(written, { target: "draft-2020-12" });
 }
 
 /** The report as JSON text; checked against the schema first, so that no command can write another shape. */
-export function renderJson(report: Report): string {
-  return `${JSON.stringify(reportSchema.parse(report), null, 2)}\n`;
+export function renderJson(report: Report | FailedReport): string {
+  const checked = isFailed(report) ? failedReportSchema.parse(report) : reportSchema.parse(report);
+  return `${JSON.stringify(checked, null, 2)}\n`;
 }
+
+export const isFailed = (report: Report | FailedReport): report is FailedReport => "error" in report;

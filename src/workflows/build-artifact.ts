@@ -1,22 +1,34 @@
+import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
 import { readManifest } from "../training/artifact/files.ts";
 import { artifactStage } from "./artifact-stage.ts";
-import type { RunContext } from "./context.ts";
+import { commandPaths, dataOfModels } from "./command-paths.ts";
+import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
+import { discardEarlierRun, findEarlierRun } from "./earlier-run.ts";
 import type { BuildArtifactOptions } from "./options.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
-import { refuseOverwriting } from "./read-source.ts";
 import { startReport } from "./start-report.ts";
-import { makeFolderOf } from "./write-text.ts";
 
 /** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */
 export async function buildArtifact(options: BuildArtifactOptions, context: RunContext): Promise<Report> {
+  const paths = await commandPaths.artifact(options);
+  return withClaim("efqat artifact", paths, context, (claim) => buildClaimed(options, context, claim));
+}
+
+async function buildClaimed(
+  options: BuildArtifactOptions,
+  context: RunContext,
+  claim: Claim,
+): Promise<Report> {
   const start = performance.now();
-  await refuseOverwriting(options.model, options.out);
-  await makeFolderOf(options.out);
+  const begun = { resume: false, restart: options.restart };
+  await findEarlierRun(options.out, begun, false);
   const prepared = await prepareSource(options, context);
+  await claim.addReads(dataOfModels(prepared.source.model));
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const place = { directory: options.out, local: false };
+  await discardEarlierRun(options.out, begun);
   const { memory, warnings } = await artifactStage(quantized, options.training, place, options, context);
   context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {

@@ -1,5 +1,8 @@
+import type { Claim } from "../claims/claim-paths.ts";
+import { loadModel } from "../onnx/index.ts";
 import type { Report } from "../report/report-data.ts";
-import type { RunContext } from "./context.ts";
+import { commandPaths, dataOfModels } from "./command-paths.ts";
+import { type RunContext, withClaim } from "./context.ts";
 import { givesProbabilities, openModelData } from "./open-data.ts";
 import type { EvaluateOptions } from "./options.ts";
 import { readSource } from "./read-source.ts";
@@ -11,8 +14,16 @@ import { startReport } from "./start-report.ts";
  * one is given.
  */
 export async function evaluate(options: EvaluateOptions, context: RunContext): Promise<Report> {
+  const paths = await commandPaths.evaluate(options);
+  return withClaim("efqat evaluate", paths, context, (claim) => evaluateClaimed(options, context, claim));
+}
+
+async function evaluateClaimed(options: EvaluateOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
   const source = await readSource(options.model, options.inputShapes);
+  const models = [source.model];
+  if (options.reference !== undefined) models.push(await loadModel(options.reference));
+  await claim.addReads(dataOfModels(...models));
   const dataset = await openModelData(source.model, options.data);
   const contenders: Contender[] = [{ model: "model", source: options.model }];
   if (options.reference !== undefined) contenders.unshift({ model: "reference", source: options.reference });

@@ -1,61 +1,77 @@
 import { join } from "node:path";
+import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
+import { readManifest } from "../training/artifact/files.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadTrained } from "../training/train.ts";
 import type { History } from "../training/trainer/events.ts";
-import type { RunContext } from "./context.ts";
+import { commandPaths, dataOfModels } from "./command-paths.ts";
+import { type RunContext, withClaim } from "./context.ts";
 import { describePlan } from "./describe-quantization.ts";
-import { auditDeployed, saveDeployed, verifyTrained } from "./export-stage.ts";
+import { auditDeployed, stageDeployed, verifyTrained, withStaged } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openModelData } from "./open-data.ts";
 import type { ExportOptions } from "./options.ts";
-import { readSource, refuseOverwriting } from "./read-source.ts";
+import { readSource } from "./read-source.ts";
 import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows } from "./train-stage.ts";
-import { makeFolderOf } from "./write-text.ts";
 
 /** Writes the deployable model of a trained artifact, verified in ONNX Runtime against its evaluation graph. */
 export async function exportArtifact(options: ExportOptions, context: RunContext): Promise<Report> {
+  await readManifest(options.artifact);
+  const paths = await commandPaths.export(options);
+  return withClaim("efqat export", paths, context, (claim) => exportClaimed(options, context, claim));
+}
+
+async function exportClaimed(options: ExportOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
   const floatPath = join(options.artifact, artifactFiles.floatModel);
-  await refuseOverwriting(floatPath, options.out);
-  await makeFolderOf(options.out);
   const source = await readSource(floatPath);
+  await claim.addReads(dataOfModels(source.model));
   const trained = await loadTrained(options.artifact);
   const dataset = await openModelData(source.model, options.data);
   const deployable = { ...trained, model: source.model };
   const { sourceModel, forward, backward } = trained.manifest;
   const origin = provenanceOf({ path: sourceModel.file, sha256: sourceModel.sha256 }, {});
   const provenance = { ...origin, arithmetic: { forward, backward } };
-  const deployed = await saveDeployed(deployable, { int4: options.int4, provenance }, options.out);
-  const verification = await verifyTrained(options.artifact, deployable, deployed, dataset, options, context);
-  const changed = await countChangedRows(options.artifact, trained);
-  const scores = await scoreModels(
-    [
-      { model: "float", source: floatPath },
-      { model: "efqat", source: options.out },
-    ],
-    dataset,
-    { ...options, probabilities: givesProbabilities(source.model) },
-    context,
-  );
-  const { plan, state } = trained;
-  return {
-    ...startReport("export", options, source, start),
-    data: { evaluation: dataset.describe() },
-    quantization: {
-      wbits: Math.min(...plan.weights.map(({ bits }) => bits)),
-      abits: Math.min(...plan.activations.map(({ bits }) => bits)),
-      ...describePlan(plan, state.weights.values(), changed),
-    },
-    scores,
-    output: deployed.output,
-    verification,
-    audit: await auditDeployed(deployed, plan, options),
-    latency: await measureLatency(floatPath, options.out, dataset, options, context),
-    warnings: [...unfinishedWarnings(trained.history), ...deployed.warnings],
-  };
+  const deployed = await stageDeployed(deployable, { int4: options.int4, provenance }, options.out);
+  return withStaged(deployed, async () => {
+    const verification = await verifyTrained(
+      options.artifact,
+      deployable,
+      deployed,
+      dataset,
+      options,
+      context,
+    );
+    const changed = await countChangedRows(options.artifact, trained);
+    const scores = await scoreModels(
+      [
+        { model: "float", source: floatPath },
+        { model: "efqat", source: deployed.path },
+      ],
+      dataset,
+      { ...options, probabilities: givesProbabilities(source.model) },
+      context,
+    );
+    const { plan, state } = trained;
+    return {
+      ...startReport("export", options, source, start),
+      data: { evaluation: dataset.describe() },
+      quantization: {
+        wbits: Math.min(...plan.weights.map(({ bits }) => bits)),
+        abits: Math.min(...plan.activations.map(({ bits }) => bits)),
+        ...describePlan(plan, state.weights.values(), changed),
+      },
+      scores,
+      output: deployed.output,
+      verification,
+      audit: await auditDeployed(deployed, plan, options),
+      latency: await measureLatency(floatPath, deployed.path, dataset, options, context),
+      warnings: [...unfinishedWarnings(trained.history), ...deployed.warnings],
+    };
+  });
 }
 
 const unfinishedWarnings = ({ steps, totalSteps, divergedAt }: History): string[] =>

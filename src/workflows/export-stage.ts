@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import { auditKernels } from "../export/audit.ts";
@@ -6,7 +5,9 @@ import { type ExportedModel, exportModel } from "../export/export-model.ts";
 import { bindParameters, buildReference } from "../export/reference-model.ts";
 import { type Verification, verifyExport } from "../export/verify-export.ts";
 import type { Model } from "../ir/model.ts";
-import { loadModel, saveModel } from "../onnx/index.ts";
+import { explainWriteError } from "../atomic-file.ts";
+import { UserError } from "../errors.ts";
+import { loadModel, type StagedModel, stageModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { Report } from "../report/report-data.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
@@ -32,8 +33,11 @@ export interface DeployOptions {
   provenance: Readonly<Record<string, unknown>>;
 }
 
-/** A deployable model that was written. */
+/** A deployable model that was written and does not have its name yet. */
 export interface Deployed {
+  /** The file, where it can be run until then. */
+  path: string;
+  file: StagedModel;
   state: QuantizationState;
   /** Biases as the file holds them. */
   biases: ReadonlyMap<string, Float32Array>;
@@ -51,16 +55,36 @@ export async function deployModel(
   return exportModel(model, plan, state, biases, options);
 }
 
-/** Writes the deployable model of a quantized one to `out`. */
-export async function saveDeployed(
+/** Writes the deployable model of a quantized one, to be looked at before it becomes `out`: see `withStaged`. */
+export async function stageDeployed(
   deployable: Deployable,
   options: DeployOptions,
   out: string,
 ): Promise<Deployed> {
   const { model, state, biases, enlargedRows } = await deployModel(deployable, options);
-  await saveModel(model, out);
-  const output = { path: out, bytes: (await stat(out)).size };
-  return { state, biases, output, warnings: enlargedWarnings(enlargedRows) };
+  const file = await stageModel(model, out);
+  const output = { path: out, bytes: file.bytes };
+  return { path: file.path, file, state, biases, output, warnings: enlargedWarnings(enlargedRows) };
+}
+
+/** Gives a written model its name once `work` on it has gone well; else it is removed, and what was there before stays. */
+export async function withStaged<T>({ file, path, output }: Deployed, work: () => Promise<T>): Promise<T> {
+  try {
+    const result = await work();
+    await file.commit();
+    return result;
+  } catch (error) {
+    throw explainWriteError(blameOutput(error, path, output.path), output.path);
+  } finally {
+    await file.discard();
+  }
+}
+
+/** An error about the file at its passing place, told of the output that it was to become. */
+function blameOutput(error: unknown, temporary: string, out: string): unknown {
+  if (!(error instanceof UserError) || error.where !== temporary) return error;
+  const { code, kind, message, hint, cause } = error;
+  return new UserError(code, kind, `${message}; it was not written`, { where: out, hint, cause });
 }
 
 /**
@@ -101,12 +125,12 @@ export async function verifyQuantized(
 async function verify(
   reference: Model,
   plan: QuantizationPlan,
-  { state, output }: Deployed,
+  { path, state }: Deployed,
   dataset: Dataset,
   { threads, provider }: RuntimeOptions,
   context: RunContext,
 ): Promise<NonNullable<Report["verification"]>> {
-  const found: Verification = await verifyExport(output.path, reference, plan, state, dataset, {
+  const found: Verification = await verifyExport(path, reference, plan, state, dataset, {
     threads,
     provider,
     ...context,
@@ -117,11 +141,11 @@ async function verify(
 
 /** Which nodes of the written file run on integer kernels here. */
 export async function auditDeployed(
-  { output }: Deployed,
+  { path }: Deployed,
   plan: QuantizationPlan,
   { threads, provider }: RuntimeOptions,
 ): Promise<NonNullable<Report["audit"]>> {
-  const audit = await auditKernels(output.path, plan, { threads, provider });
+  const audit = await auditKernels(path, plan, { threads, provider });
   const { integerNodes, totalNodes, integerMacs, totalMacs, floatNodes, kernels } = audit;
   return { integerNodes, totalNodes, integerMacs, totalMacs, floatNodes, kernels };
 }

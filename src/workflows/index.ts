@@ -31,7 +31,11 @@ export type {
   TrainingChoices,
   TrainOptions,
 } from "./options.ts";
-export { makeFolderOf, writeText } from "./write-text.ts";
+export { type Claim, claimPaths } from "../claims/claim-paths.ts";
+export type { WrittenFile } from "../claims/paths.ts";
+export { isStream } from "../claims/resolve.ts";
+export { startFailedReport } from "./start-report.ts";
+export { writeText } from "./write-text.ts";
 export type { DataSpec } from "../data/spec.ts";
 
 /** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */

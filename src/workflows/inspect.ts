@@ -1,7 +1,9 @@
 import { prepareOpen } from "../passes/prepare.ts";
 import { planQuantization } from "../quantization/plan.ts";
+import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
-import type { RunContext } from "./context.ts";
+import { commandPaths, dataOfModels } from "./command-paths.ts";
+import { type RunContext, withClaim } from "./context.ts";
 import { describePlan } from "./describe-quantization.ts";
 import type { InspectOptions } from "./options.ts";
 import { inspectTraining } from "../training/inspect-training.ts";
@@ -10,8 +12,14 @@ import { startReport } from "./start-report.ts";
 
 /** What a model consists of, what would be quantized, what stays float and why, and what cannot be trained. */
 export async function inspect(options: InspectOptions, context: RunContext): Promise<Report> {
+  const paths = await commandPaths.inspect(options);
+  return withClaim("efqat inspect", paths, context, (claim) => inspectClaimed(options, context, claim));
+}
+
+async function inspectClaimed(options: InspectOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
   const source = await readSource(options.model, options.inputShapes);
+  await claim.addReads(dataOfModels(source.model));
   const { model, sizes } = await prepareOpen(source.model, context);
   const { wbits = 8, abits = 8 } = options.quantization;
   const plan = planQuantization(model, options.quantization);

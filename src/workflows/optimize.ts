@@ -1,23 +1,24 @@
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { usageError } from "../errors.ts";
+import { usageError, UserError } from "../errors.ts";
+import type { Claim } from "../claims/claim-paths.ts";
 import { formatBytes } from "../report/format.ts";
 import type { Report } from "../report/report-data.ts";
-import { artifactFiles } from "../training/artifact/manifest.ts";
+import { hasRun } from "../training/trainer/run-checkpoint.ts";
 import { artifactStage } from "./artifact-stage.ts";
-import type { RunContext } from "./context.ts";
+import { commandPaths, dataOfModels } from "./command-paths.ts";
+import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
-import { auditDeployed, deployModel, saveDeployed, verifyTrained } from "./export-stage.ts";
+import { auditDeployed, deployModel, stageDeployed, verifyTrained, withStaged } from "./export-stage.ts";
 import { measureLatency } from "./measure-latency.ts";
+import { discardEarlierRun, type EarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import { givesProbabilities, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
-import { refuseOverwriting } from "./read-source.ts";
+import { chooseRunFolder, removeRunFolder, startRunFolder } from "./run-folder.ts";
 import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
-import { makeFolderOf } from "./write-text.ts";
 
 /**
  * The whole way: quantize a model by calibration, train it with EfQAT, export it, verify the exported file in ONNX
@@ -25,14 +26,37 @@ import { makeFolderOf } from "./write-text.ts";
  * any. An interrupted run leaves its artifact with a checkpoint, from which `resume` goes on.
  */
 export async function optimize(options: OptimizeOptions, context: RunContext): Promise<Report> {
-  const start = performance.now();
+  const directory = options.artifact ?? chooseRunFolder(options.out);
+  requireRun(options, directory);
+  const paths = await commandPaths.optimize(options, directory);
+  return withClaim("efqat optimize", paths, context, async (claim) => {
+    const start = performance.now();
+    const earlier = await findEarlierRun(directory, options);
+    try {
+      const report = await optimizeIn(directory, options, earlier, context, claim, start);
+      if (options.artifact === undefined) await removeRunFolder(directory);
+      return report;
+    } catch (error) {
+      await settleFailed(error, directory, options, context);
+      throw error;
+    }
+  });
+}
+
+async function optimizeIn(
+  directory: string,
+  options: OptimizeOptions,
+  earlier: EarlierRun,
+  context: RunContext,
+  claim: Claim,
+  start: number,
+): Promise<Report> {
   const own = options.artifact === undefined;
-  const directory = options.artifact ?? `${options.out}.artifact`;
-  await refuseOverwriting(options.model, options.out);
-  await makeFolderOf(options.out);
-  requireArtifact(options, directory);
+  const goesOn = options.resume && earlier.artifact;
+  if (own && !goesOn) await startRunFolder(directory);
   const prepared = await prepareSource(options, context);
   const { source, dataset, spec } = prepared;
+  await claim.addReads(dataOfModels(source.model));
   const { val } = options.training;
   const judging = await openJudgingData(
     source.model,
@@ -45,49 +69,66 @@ export async function optimize(options: OptimizeOptions, context: RunContext): P
     provenance: provenanceOf(source, options),
   };
   const ptq = await deployModel(quantized, deployOptions);
-  const built = options.resume
+  await discardEarlierRun(directory, options);
+  const built = goesOn
     ? undefined
     : await artifactStage(quantized, options.training, { directory, local: own }, options, context);
   const data = withClasses(source.model, spec);
-  const { result, section } = await trainStage(directory, data, options.training, options, context);
+  const how = { ...options, resume: resumes(earlier, options, context) };
+  const { result, section } = await trainStage(directory, data, options.training, how, context);
   const trained = { ...result, model: prepared.model };
   const { forward, backward } = result.manifest;
   const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward } };
-  const deployed = await saveDeployed(trained, { ...deployOptions, provenance }, options.out);
-  const verification = await verifyTrained(directory, trained, deployed, judging.dataset, options, context);
-  const scores = await scoreModels(
-    [
-      { model: "float", source: options.model },
-      { model: "ptq", source: ptq.model },
-      { model: "efqat", source: options.out },
-    ],
-    judging.dataset,
-    { ...options, batch: options.training.batch, probabilities: givesProbabilities(source.model) },
-    context,
-  );
-  const changed = await countChangedRows(directory, result);
-  const audit = await auditDeployed(deployed, result.plan, options);
-  const latency = await measureLatency(options.model, options.out, judging.dataset, options, context);
-  if (own) await rm(directory, { recursive: true, force: true });
-  return {
-    ...startReport("optimize", options, source, start),
-    data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },
-    quantization: describeQuantization(quantized, options.quantization, changed),
-    ...(built === undefined ? {} : { memory: built.memory }),
-    training: section,
-    scores,
-    output: deployed.output,
-    verification,
-    audit,
-    latency,
-    warnings: [
-      ...prepared.notes,
-      ...quantizationWarnings(quantized.state),
-      ...deployed.warnings,
-      ...(built?.warnings ?? []),
-      ...memoryWarnings(built?.memory.limitBytes, result.peakBytes),
-    ],
-  };
+  const deployed = await stageDeployed(trained, { ...deployOptions, provenance }, options.out);
+  return withStaged(deployed, async () => {
+    const verification = await verifyTrained(directory, trained, deployed, judging.dataset, options, context);
+    const scores = await scoreModels(
+      [
+        { model: "float", source: options.model },
+        { model: "ptq", source: ptq.model },
+        { model: "efqat", source: deployed.path },
+      ],
+      judging.dataset,
+      { ...options, batch: options.training.batch, probabilities: givesProbabilities(source.model) },
+      context,
+    );
+    const changed = await countChangedRows(directory, result);
+    const audit = await auditDeployed(deployed, result.plan, options);
+    const latency = await measureLatency(options.model, deployed.path, judging.dataset, options, context);
+    return {
+      ...startReport("optimize", options, source, start),
+      data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },
+      quantization: describeQuantization(quantized, options.quantization, changed),
+      ...(built === undefined ? {} : { memory: built.memory }),
+      training: section,
+      scores,
+      output: deployed.output,
+      verification,
+      audit,
+      latency,
+      warnings: [
+        ...prepared.notes,
+        ...quantizationWarnings(quantized.state),
+        ...deployed.warnings,
+        ...(built?.warnings ?? []),
+        ...memoryWarnings(built?.memory.limitBytes, result.peakBytes),
+      ],
+    };
+  });
+}
+
+/** Says what a run that failed leaves, and removes the rest. */
+async function settleFailed(
+  error: unknown,
+  directory: string,
+  { artifact }: OptimizeOptions,
+  { logger }: RunContext,
+): Promise<void> {
+  const says = error instanceof UserError && error.kind === "interrupted";
+  const trained = hasRun(join(directory, "run"));
+  if (trained && !says)
+    logger.warn(`What was trained is kept in ${directory}; the same command with --resume goes on from it.`);
+  if (!trained && artifact === undefined) await removeRunFolder(directory);
 }
 
 /** A limit that training went beyond after all. */
@@ -98,9 +139,9 @@ function memoryWarnings(limit: number | undefined, peak: number): string[] {
   ];
 }
 
-/** Resuming needs the artifact of the interrupted run. */
-function requireArtifact({ resume }: OptimizeOptions, directory: string): void {
-  if (!resume || existsSync(join(directory, artifactFiles.manifest))) return;
+/** Resuming needs a run that was begun: one that was killed before its first checkpoint starts over. */
+function requireRun({ resume }: OptimizeOptions, directory: string): void {
+  if (!resume || existsSync(directory)) return;
   throw usageError(
     "resume",
     "There is no interrupted run to go on from",

@@ -101,6 +101,8 @@ export interface BuildArtifactOptions extends CommonOptions {
   out: string;
   quantization: QuantizationChoices;
   training: ArtifactChoices;
+  /** Replace an artifact that has been trained. */
+  restart?: boolean | undefined;
 }
 
 export interface ProfileOptions extends CommonOptions {
@@ -116,7 +118,10 @@ export interface TrainOptions extends RuntimeOptions {
   data: DataSpec;
   seed: number;
   training: RunChoices;
+  /** Go on from the checkpoint of an interrupted run. */
   resume: boolean;
+  /** Throw away the checkpoint of an earlier run and start over. */
+  restart?: boolean | undefined;
 }
 
 export interface ExportOptions extends RuntimeOptions {
@@ -146,7 +151,10 @@ export interface OptimizeOptions extends CommonOptions {
   out: string;
   /** Keep the training artifact in this folder, for resuming; default: a temporary one. */
   artifact?: string | undefined;
+  /** Go on from the checkpoint of an interrupted run. */
   resume: boolean;
+  /** Throw away the checkpoint of an earlier run and start over. */
+  restart?: boolean | undefined;
   quantization: QuantizationChoices;
   training: TrainingChoices;
 }

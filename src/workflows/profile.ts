@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KernelTime } from "../runtime/read-profile.ts";
+import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
 import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
@@ -10,7 +11,8 @@ import type { StepProfile } from "../training/profile/job.ts";
 import { profileInChild } from "../training/trainer/child-process.ts";
 import { defaultTrainOptions } from "../training/train-options.ts";
 import { artifactStage } from "./artifact-stage.ts";
-import type { RunContext } from "./context.ts";
+import { commandPaths, dataOfModels } from "./command-paths.ts";
+import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import type { ProfileOptions } from "./options.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
@@ -19,9 +21,15 @@ import { startReport } from "./start-report.ts";
 
 /** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
 export async function profile(options: ProfileOptions, context: RunContext): Promise<Report> {
+  const paths = await commandPaths.profile(options);
+  return withClaim("efqat profile", paths, context, (claim) => profileClaimed(options, context, claim));
+}
+
+async function profileClaimed(options: ProfileOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
   const { training } = options;
   const prepared = await prepareSource(options, context);
+  await claim.addReads(dataOfModels(prepared.source.model));
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { realpath, stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { ModelInput } from "../data/model-input.ts";
-import { usageError } from "../errors.ts";
 import {
   applyInputShapes,
   type BatchAxes,
@@ -42,13 +40,6 @@ export async function readSource(path: string, inputShapes: InputShapes = {}): P
   const { size } = await stat(path);
   const weights = weightBytes(model);
   return { path, sha256: hash.digest("hex"), bytes: weights > size ? size + weights : size, model };
-}
-
-/** Throws a usage error when writing `out` would overwrite the source. */
-export async function refuseOverwriting(source: string, out: string, option = "--out"): Promise<void> {
-  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
-  if ((await real(source)) !== (await real(out))) return;
-  throw usageError("overwrite", "The output would overwrite the input model", option, "Give another path.");
 }
 
 /**

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Report } from "../report/report-data.ts";
+import type { FailedReport, Report } from "../report/report-data.ts";
 import { runtimeVersion } from "../runtime/session.ts";
 import { version } from "../version.ts";
 import { describeSource, type Source } from "./read-source.ts";
@@ -13,7 +13,7 @@ export function startReport(
 ): Report {
   return {
     formatVersion: 1,
-    tool: { name: "efqat", version, runtime: runtimeVersion(), node: process.versions.node },
+    tool: toolSection(),
     command,
     options: plainOptions(options),
     model: describeSource(source),
@@ -21,6 +21,31 @@ export function startReport(
     warnings: [],
   };
 }
+
+/** The report of a command that failed. `start`: performance.now() when it began. */
+export function startFailedReport(
+  command: Report["command"],
+  options: object,
+  error: FailedReport["error"],
+  start: number,
+): FailedReport {
+  return {
+    formatVersion: 1,
+    tool: toolSection(),
+    command,
+    options: plainOptions(options),
+    error,
+    seconds: (performance.now() - start) / 1000,
+    warnings: [],
+  };
+}
+
+const toolSection = (): Report["tool"] => ({
+  name: "efqat",
+  version,
+  runtime: runtimeVersion(),
+  node: process.versions.node,
+});
 
 /** Options as JSON can hold them: undefined ones left out, infinities spelt. */
 function plainOptions(options: object): Record<string, unknown> {

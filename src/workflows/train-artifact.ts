@@ -1,7 +1,11 @@
 import { join } from "node:path";
+import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
+import { readManifest } from "../training/artifact/files.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
-import type { RunContext } from "./context.ts";
+import { commandPaths, dataOfModels } from "./command-paths.ts";
+import { type RunContext, withClaim } from "./context.ts";
+import { discardEarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import type { TrainOptions } from "./options.ts";
 import { readSource } from "./read-source.ts";
 import { startReport } from "./start-report.ts";
@@ -10,10 +14,20 @@ import { withClasses } from "./open-data.ts";
 
 /** Trains an artifact; its folder then holds the best state, which `exportArtifact` deploys. */
 export async function trainArtifact(options: TrainOptions, context: RunContext): Promise<Report> {
+  await readManifest(options.artifact);
+  const paths = await commandPaths.train(options);
+  return withClaim("efqat train", paths, context, (claim) => trainClaimed(options, context, claim));
+}
+
+async function trainClaimed(options: TrainOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
+  const earlier = await findEarlierRun(options.artifact, options);
   const source = await readSource(join(options.artifact, artifactFiles.floatModel));
+  await claim.addReads(dataOfModels(source.model));
+  await discardEarlierRun(options.artifact, options);
   const data = withClasses(source.model, options.data);
-  const { section } = await trainStage(options.artifact, data, options.training, options, context);
+  const how = { ...options, resume: resumes(earlier, options, context) };
+  const { section } = await trainStage(options.artifact, data, options.training, how, context);
   return {
     ...startReport("train", options, source, start),
     data: { training: { ...options.data } },

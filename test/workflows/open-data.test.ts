@@ -1,7 +1,4 @@
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import type { DataSpec } from "../../src/data/spec.ts";
 import { createValue } from "../../src/ir/graph.ts";
@@ -14,7 +11,6 @@ import {
   withClasses,
 } from "../../src/workflows/open-data.ts";
 import { provenanceOf } from "../../src/workflows/start-report.ts";
-import { refuseOverwriting } from "../../src/workflows/read-source.ts";
 import { buildModel } from "../support/build-model.ts";
 import { tinyData, tinyModel } from "../training/tiny-network.ts";
 
@@ -76,21 +72,6 @@ test("a sample is as many as the model takes at a time", async () => {
   const dataset = await openDataset(fashion, [{ name: "x", dtype: "float32", shape: ["N", 1, "H", "W"] }]);
   expect((await sampleFeeds(dataset))["x"]?.dims).toEqual([1, 1, 28, 28]);
   expect((await sampleFeeds({ ...dataset, samplesPerRun: 3 }))["x"]?.dims).toEqual([3, 1, 28, 28]);
-});
-
-describe("refuseOverwriting", () => {
-  let folder: string;
-  beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), "efqat-overwrite-"))));
-  afterAll(() => rm(folder, { recursive: true }));
-
-  test("sees through other spellings and links", async () => {
-    const model = join(folder, "m.onnx");
-    await writeFile(model, "x");
-    await symlink(model, join(folder, "link.onnx"));
-    for (const out of [model, `${folder}/./m.onnx`, join(folder, "link.onnx")])
-      await expect(refuseOverwriting(model, out)).rejects.toThrow(/overwrite the input model/);
-    await refuseOverwriting(model, join(folder, "other.onnx"));
-  });
 });
 
 test("a written model tells its source by name and hash, not by this machine's paths", () => {

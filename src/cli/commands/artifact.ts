@@ -1,6 +1,13 @@
 import { buildArtifact } from "../../workflows/index.ts";
 import type { Command } from "../command.ts";
-import { buildOptions, outOptions, reportOptions, runOptions, inputOptions } from "../options.ts";
+import {
+  buildOptions,
+  outOptions,
+  reportOptions,
+  restartOptions,
+  runOptions,
+  inputOptions,
+} from "../options.ts";
 import { readInputShapes } from "../read-inputs.ts";
 import { readArtifactChoices, readQuantization, readRun } from "../read-choices.ts";
 import { readDataSpec } from "../read-data.ts";
@@ -12,6 +19,7 @@ export const artifactCommand: Command = {
   options: {
     ...buildOptions,
     "input-shape": inputOptions["input-shape"],
+    ...restartOptions,
     ...runOptions,
     ...outOptions,
     ...reportOptions,
@@ -32,6 +40,7 @@ export const artifactCommand: Command = {
         out: options.needText("out"),
         quantization: readQuantization(options),
         training: readArtifactChoices(options),
+        restart: options.flag("restart"),
       },
       context,
     ),

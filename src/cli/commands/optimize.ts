@@ -66,6 +66,7 @@ export const optimizeCommand: Command = {
         out: options.needText("out"),
         artifact: options.text("artifact"),
         resume: options.flag("resume"),
+        restart: options.flag("restart"),
         quantization: readQuantization(options),
         training: { ...readArtifactChoices(options), ...readCourse(options) },
       },

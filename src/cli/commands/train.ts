@@ -37,6 +37,7 @@ export const trainCommand: Command = {
         data: readDataSpec(options),
         training: { ...readAskedFreezing(options), ...readCourse(options), hyper: readHyper(options) },
         resume: options.flag("resume"),
+        restart: options.flag("restart"),
       },
       context,
     ),

@@ -14,6 +14,9 @@ interface IdxHeader {
 
 const prefixes = { train: ["train"], test: ["t10k", "test"] } as const;
 
+/** Whether a file of this name counts as images or labels of a folder. */
+export const isIdxName = (name: string): boolean => /-(images|labels)[.-]idx[13]-ubyte(\.gz)?$/.test(name);
+
 /** The images file of `split` in a folder with the four standard names (dash or dot before "idx", .gz or not). */
 export async function findIdxImages(folder: string, split: "train" | "test"): Promise<string | undefined> {
   const names = await readdir(folder).catch((error: unknown) => {
@@ -78,13 +81,17 @@ export async function readIdxLabels(path: string): Promise<Int32Array> {
 
 async function openLabels(path: string, spec: DataSpec): Promise<Int32Array | undefined> {
   if (spec.labels === "none") return undefined;
-  if (spec.labels !== undefined) return readIdxLabels(spec.labels);
+  const labels = spec.labels ?? (await labelsBeside(path));
+  return labels === undefined ? undefined : readIdxLabels(labels);
+}
+
+/** The file of labels that lies beside an IDX file of images under the matching name. */
+export async function labelsBeside(path: string): Promise<string | undefined> {
   const name = basename(path).replace("images", "labels").replace("idx3", "idx1");
   const names = await readdir(dirname(path));
   const plain = name.replace(/\.gz$/, "");
   const found = [name, plain, `${plain}.gz`].find((candidate) => names.includes(candidate));
-  if (found === undefined || name === basename(path)) return undefined;
-  return readIdxLabels(join(dirname(path), found));
+  return found === undefined || name === basename(path) ? undefined : join(dirname(path), found);
 }
 
 async function readHeader(file: ByteSource): Promise<IdxHeader> {

@@ -7,6 +7,9 @@ import type { ImageSource, RawImage } from "../image.ts";
 import type { DataSpec } from "../spec.ts";
 
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif"]);
+/** Whether a file of this name counts as an image of a folder. */
+export const isImageName = (name: string): boolean => extensions.has(extname(name).toLowerCase());
+
 const splitFolders = { train: ["train"], test: ["test", "val", "validation"] } as const;
 /** Images decoded at a time. */
 const decodeWidth = 8;
@@ -84,7 +87,7 @@ async function listFolder(folder: string): Promise<{ folders: string[]; files: s
       .sort(compare),
     files: visible
       .map(({ name }) => name)
-      .filter((name) => extensions.has(extname(name).toLowerCase()))
+      .filter((name) => isImageName(name))
       .sort(compare),
   };
 }

@@ -205,6 +205,11 @@ export const artifactFiles = {
   manifest: "manifest.json",
 } as const;
 
+/** Names of all files that an artifact directory may hold, those of large weights beside the graphs included. */
+export const artifactFileNames: readonly string[] = Object.values(artifactFiles).flatMap((name) =>
+  name.endsWith(".onnx") ? [name, `${name}.data`] : [name],
+);
+
 /** Reads a manifest from JSON text. Throws a UserError that names the field which is wrong. */
 export function parseManifest(text: string, where: string): Manifest {
   let value: unknown;

@@ -12,7 +12,7 @@ import type { TrainingState } from "../state.ts";
 import type { History } from "./events.ts";
 
 /** Files of a run directory. */
-const runFiles = { checkpoint: "checkpoint.safetensors", best: "best.safetensors" } as const;
+export const runFiles = { checkpoint: "checkpoint.safetensors", best: "best.safetensors" } as const;
 
 /** A measured number; JSON has null where it is not finite. */
 const measured = z

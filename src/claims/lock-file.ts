@@ -1,0 +1,161 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync, rmSync } from "node:fs";
+import { link, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import path from "node:path";
+import { z } from "zod";
+import { explainWriteError, nameBeside } from "../atomic-file.ts";
+import { environmentError, type UserError } from "../errors.ts";
+
+const holderSchema = z.object({
+  pid: z.number().int(),
+  host: z.string(),
+  /** What tells the process from a later one of the same id, where the system says. */
+  start: z.string(),
+  /** One lock of one process. */
+  id: z.string(),
+  command: z.string(),
+  since: z.string(),
+});
+
+/** Who holds a lock. */
+export type Holder = z.infer<typeof holderSchema>;
+
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/** Milliseconds for which a lock file may be without content: its holder is about to write it. */
+const writingTime = 5000;
+
+/** Name of the lock file in a folder that is written to. */
+export const folderLock = ".efqat-lock";
+
+/** The lock file of an output, beside it. */
+export const lockPathOf = (target: string): string =>
+  path.join(path.dirname(target), nameBeside(path.basename(target), "efqat-lock"));
+
+/**
+ * Takes a lock file, which is removed on release or when the process exits. One that a process of this machine left
+ * behind is taken over. Throws environment/in-use, which says who holds it, and what the file system says where it
+ * cannot be made; `shown` is the output that it is for.
+ */
+export async function takeLock(file: string, command: string, shown: string): Promise<Lock> {
+  const own: Holder = {
+    ...{ pid: process.pid, host: hostname(), start: startOf(process.pid), id: randomUUID() },
+    ...{ command, since: new Date().toISOString() },
+  };
+  for (let attempt = 0; attempt < 20; attempt++) {
+    if (await create(file, own, shown)) return heldLock(file);
+    const holder = await readHolder(file);
+    if (holder === undefined) continue;
+    if (holder !== "unknown" && !isGone(holder)) throw inUseError(holder, file, shown);
+    await removeStale(file, holder);
+  }
+  throw inUseError("unknown", file, shown);
+}
+
+function heldLock(file: string): Lock {
+  const removeAtExit = (): void => rmSync(file, { force: true });
+  process.once("exit", removeAtExit);
+  return {
+    async release() {
+      await rm(file, { force: true });
+      process.removeListener("exit", removeAtExit);
+    },
+  };
+}
+
+/** Whether the file was made; false where there is one already. */
+async function create(file: string, own: Holder, shown: string): Promise<boolean> {
+  try {
+    const handle = await open(file, "wx");
+    try {
+      await handle.writeFile(JSON.stringify(own));
+    } catch (error) {
+      await rm(file, { force: true });
+      throw error;
+    } finally {
+      await handle.close();
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw explainWriteError(error, shown);
+  }
+}
+
+/** Who holds the lock; undefined: nobody any more; "unknown": the file says nothing, and has not for a while. */
+async function readHolder(file: string): Promise<Holder | "unknown" | undefined> {
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const holder = parseHolder(text);
+  if (holder !== undefined) return holder;
+  const { mtimeMs = 0 } = (await stat(file).catch(() => undefined)) ?? {};
+  if (Date.now() - mtimeMs > writingTime) return "unknown";
+  await new Promise((resume) => setTimeout(resume, 300));
+  return undefined;
+}
+
+function parseHolder(text: string): Holder | undefined {
+  try {
+    return holderSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the holder is a process of this machine that has ended. */
+function isGone({ pid, host, start }: Holder): boolean {
+  if (host !== hostname()) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ESRCH";
+  }
+  const now = startOf(pid);
+  return start !== "" && now !== "" && start !== now;
+}
+
+/** When a process of this machine started, where the system tells: on Linux, in clock ticks of this boot. */
+function startOf(pid: number): string {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    return `${boot} ${fields[19] ?? ""}`;
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Removes the lock of a process that is gone. It is moved away first: of two that do so, only one finds it, and one that
+ * another process has taken in the meantime is put back.
+ */
+async function removeStale(file: string, stale: Holder | "unknown"): Promise<void> {
+  const aside = `${file}.${randomUUID()}.tmp`;
+  try {
+    await rename(file, aside);
+  } catch {
+    return;
+  }
+  const found = parseHolder(await readFile(aside, "utf8").catch(() => ""));
+  const other = found !== undefined && (stale === "unknown" || found.id !== stale.id);
+  if (other) await link(aside, file).catch(() => undefined);
+  await rm(aside, { force: true });
+}
+
+function inUseError(holder: Holder | "unknown", file: string, shown: string): UserError {
+  const who =
+    holder === "unknown"
+      ? "Another run"
+      : `Another run ("${holder.command}", process ${holder.pid} on ${holder.host}, since ${holder.since})`;
+  return environmentError(
+    "in-use",
+    `${who} is writing to the same place`,
+    shown,
+    `Wait until it has ended or give another path; if it does not exist any more, remove ${file}.`,
+  );
+}

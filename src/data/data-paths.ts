@@ -1,0 +1,21 @@
+import { stat } from "node:fs/promises";
+import { isIdxName, labelsBeside } from "./loaders/idx.ts";
+import { isImageName } from "./loaders/image-folder.ts";
+import type { DataSpec } from "./spec.ts";
+
+/** A file that data are read from, or a folder with the names of the files in it that are. */
+export interface DataPath {
+  use: "data" | "labels";
+  path: string;
+  holds?: (name: string) => boolean;
+}
+
+/** What opening the data of `spec` reads, as far as that is known before. Paths may not exist. */
+export async function dataPaths({ path, labels }: DataSpec): Promise<DataPath[]> {
+  const found: DataPath[] = [{ use: "data", path, holds: (name) => isImageName(name) || isIdxName(name) }];
+  const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;
+  const beside = isFile && labels === undefined ? await labelsBeside(path) : undefined;
+  if (labels !== undefined && labels !== "none") found.push({ use: "labels", path: labels });
+  if (beside !== undefined) found.push({ use: "labels", path: beside });
+  return found;
+}

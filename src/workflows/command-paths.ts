@@ -1,0 +1,118 @@
+import { join } from "node:path";
+import type { CommandPaths, ReadPath, WrittenFolder } from "../claims/paths.ts";
+import { dataPaths } from "../data/data-paths.ts";
+import type { DataSpec } from "../data/spec.ts";
+import { externalFilesOf, removeUnusedData } from "../onnx/index.ts";
+import type { Model } from "../ir/model.ts";
+import { artifactFileNames, artifactFiles } from "../training/artifact/manifest.ts";
+import { runFiles } from "../training/trainer/run-checkpoint.ts";
+import type {
+  BuildArtifactOptions,
+  EvaluateOptions,
+  ExportOptions,
+  InspectOptions,
+  OptimizeOptions,
+  ProfileOptions,
+  QuantizeOptions,
+  TrainOptions,
+} from "./options.ts";
+import { runFolderFiles } from "./run-folder.ts";
+
+/**
+ * What every command reads and writes. External data of models are added when these have been read: `dataOfModels`.
+ */
+export const commandPaths = {
+  inspect: async ({ model }: InspectOptions): Promise<CommandPaths> => onlyReads([modelRead(model)]),
+
+  evaluate: async ({ model, data, reference }: EvaluateOptions): Promise<CommandPaths> =>
+    onlyReads([
+      modelRead(model),
+      ...(reference === undefined ? [] : [{ name: "the reference model", path: reference }]),
+      ...(await dataReads(data)),
+    ]),
+
+  profile: async ({ model, data, training }: ProfileOptions): Promise<CommandPaths> => ({
+    ...onlyReads([modelRead(model), ...(await dataReads(data))]),
+    folders: cacheFolder(training),
+  }),
+
+  quantize: async ({ model, data, test, out }: QuantizeOptions): Promise<CommandPaths> => ({
+    reads: [modelRead(model), ...(await dataReads(data, test))],
+    files: [outFile(out)],
+    folders: [],
+  }),
+
+  artifact: async ({ model, data, out, training }: BuildArtifactOptions): Promise<CommandPaths> => ({
+    reads: [modelRead(model), ...(await dataReads(data))],
+    files: [],
+    folders: [artifactFolder("--out", out), ...cacheFolder(training)],
+  }),
+
+  train: async ({ artifact, data, training }: TrainOptions): Promise<CommandPaths> => ({
+    reads: [...artifactReads(artifact), ...(await dataReads(data))],
+    files: [],
+    folders: [
+      { option: "the artifact", path: artifact, files: checkpointNames, guarded: true },
+      ...cacheFolder(training),
+    ],
+  }),
+
+  export: async ({ artifact, data, out }: ExportOptions): Promise<CommandPaths> => ({
+    reads: [
+      ...artifactReads(artifact),
+      ...checkpointNames.map((name) => ({ name: "the trained state", path: join(artifact, name) })),
+      ...(await dataReads(data)),
+    ],
+    files: [outFile(out)],
+    folders: [],
+  }),
+
+  /** `directory`: of its artifact. */
+  optimize: async (options: OptimizeOptions, directory: string): Promise<CommandPaths> => {
+    const { model, data, test, out, artifact, training, resume } = options;
+    return {
+      reads: [modelRead(model), ...(await dataReads(data, test))],
+      files: [outFile(out)],
+      folders: [
+        artifact === undefined
+          ? { option: "the folder of the run", path: directory, files: runFolderFiles, guarded: true }
+          : { ...artifactFolder("--artifact", directory), guarded: resume },
+        ...cacheFolder(training),
+      ],
+    };
+  },
+};
+
+/** What is read along with models: the files that their external data lie in. */
+export const dataOfModels = (...models: readonly Model[]): ReadPath[] =>
+  models.flatMap((model) =>
+    Array.from(externalFilesOf(model), (path) => ({ name: "the input model's external data", path })),
+  );
+
+const onlyReads = (reads: readonly ReadPath[]): CommandPaths => ({ reads, files: [], folders: [] });
+
+const modelRead = (path: string): ReadPath => ({ name: "the input model", path });
+
+async function dataReads(data: DataSpec, test?: DataSpec): Promise<ReadPath[]> {
+  const own = (await dataPaths(data)).map(({ use, ...read }) => ({ name: `the ${use}`, ...read }));
+  const others = test === undefined ? [] : await dataPaths(test);
+  return [...own, ...others.map(({ use, ...read }) => ({ name: `the test ${use}`, ...read }))];
+}
+
+const artifactReads = (artifact: string): ReadPath[] =>
+  artifactFileNames.map((name) => ({ name: `the artifact's ${name}`, path: join(artifact, name) }));
+
+const outFile = (path: string) => ({ option: "--out", path, sweep: removeUnusedData });
+
+const checkpointNames = Object.values(runFiles).map((name) => `run/${name}`);
+
+const artifactFolder = (option: string, path: string): WrittenFolder => ({
+  option,
+  path,
+  files: [...artifactFileNames, ...checkpointNames],
+  mark: artifactFiles.manifest,
+});
+
+/** Files in the cache are of no command in particular, each written whole. */
+const cacheFolder = ({ cache }: { cache?: string | undefined }): WrittenFolder[] =>
+  cache === undefined ? [] : [{ option: "--cache", path: cache, files: [], shared: true, guarded: true }];
