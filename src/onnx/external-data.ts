@@ -2,6 +2,7 @@
  * Tensor data outside the model file. A file on disk is untrusted: its path must stay in the model's folder, and
  * offset and length must lie within the real file, before anything is allocated.
  */
+import { constants } from "node:buffer";
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from "node:fs";
 import path from "node:path";
 import { modelError, type UserError } from "../errors.ts";
@@ -59,8 +60,19 @@ export function createExternalTensor(
 
 const identityOf = (stats: Stats): string => `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}`;
 
-/** Reads the whole range. Throws model/external-data when the file has changed or gone since the model was read. */
+/**
+ * Reads the whole range. Throws model/external-data when the file has changed or gone since the model was read, or when
+ * JavaScript cannot hold that much in one piece.
+ */
 function readRange(range: ExternalRange): Uint8Array {
+  if (range.length > constants.MAX_LENGTH) {
+    throw modelError(
+      "external-data",
+      `A tensor of ${(range.length / 1e9).toFixed(1)} GB is more than can be held in one piece, ${(constants.MAX_LENGTH / 1e9).toFixed(1)} GB`,
+      range.path,
+      "Split the weight into smaller ones before exporting.",
+    );
+  }
   return withRangeFile(range, (descriptor) => {
     const bytes = new Uint8Array(range.length);
     readFully(descriptor, bytes, range);

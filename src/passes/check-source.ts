@@ -1,11 +1,13 @@
 import { modelError, unsupportedError } from "../errors.ts";
+import { subgraphsOf } from "../ir/attributes.ts";
 import { dtypeOf, requiredInputs } from "../ir/value-types.ts";
-import type { Graph, Model } from "../ir/model.ts";
+import type { Graph, Model, SparseTensor } from "../ir/model.ts";
 import { verifyModel } from "../ir/verify.ts";
-import type { DataType } from "../tensor/data-type.ts";
+import { byteLength, type DataType } from "../tensor/data-type.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { elementCount, type Tensor, viewAs } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
+import { largestConstants } from "./preparation-limits.ts";
 
 const otherFloats = new Set<DataType>(["float16", "bfloat16", "float64"]);
 
@@ -23,6 +25,7 @@ export const checkSource = definePass({
   name: "check-source",
   run(model: Model): Model {
     checkElementTypes(model.graph);
+    checkSparse(model);
     const parameters = parameterNames(model.graph);
     for (const [name, tensor] of model.graph.initializers) checkFinite(name, tensor, parameters.has(name));
     return model;
@@ -42,6 +45,35 @@ function checkElementTypes(graph: Graph): void {
     found.name,
     "Export the model in float32 (in PyTorch: model.float() before torch.onnx.export).",
   );
+}
+
+/** ONNX Runtime writes out sparse constants when it loads a model, zeros and all. */
+function checkSparse(model: Model): void {
+  const room = largestConstants(model);
+  for (const { name, values, dims } of sparseConstants(model.graph)) {
+    const bytes = byteLength(values.dtype, elementCount(dims));
+    if (bytes <= room) continue;
+    throw unsupportedError(
+      "sparse-tensor",
+      `The sparse constant "${name}" has ${values.dims[0] ?? 0} values in the file, and written out it takes ${(bytes / 1e9).toPrecision(3)} GB`,
+      name,
+      "Export the model with dense weights, or with fewer of them.",
+    );
+  }
+}
+
+function sparseConstants(graph: Graph): SparseTensor[] {
+  const inNodes = graph.nodes.flatMap((node) => [
+    ...[...node.attributes.values()].flatMap((attribute) =>
+      attribute.type === "sparse"
+        ? [{ ...attribute.value, name: attribute.value.name || (node.outputs[0] ?? "") }]
+        : attribute.type === "sparses"
+          ? attribute.value
+          : [],
+    ),
+    ...subgraphsOf(node).flatMap(sparseConstants),
+  ]);
+  return [...graph.sparseInitializers, ...inNodes];
 }
 
 /** Constants that weighted layers and normalisations read. */

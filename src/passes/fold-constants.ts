@@ -4,10 +4,12 @@ import { subgraphsOf } from "../ir/attributes.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { withSession } from "../runtime/open-model.ts";
-import { transferable } from "../runtime/session.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { type PortType, transferable } from "../runtime/session.ts";
+import { byteLength } from "../tensor/data-type.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { dropStaleInfo } from "./edit-graph.ts";
 import { definePass, type PassContext } from "./define-pass.ts";
+import { isOverLimit, largestConstants, runLimits } from "./preparation-limits.ts";
 
 /** Results larger than this are computed at run time unless they are no larger than what they are made from. */
 const largestGrowth = 1 << 20;
@@ -17,15 +19,22 @@ const isUnfoldable = (node: Node): boolean => ["random", "codes"].includes(rowOf
 
 /**
  * Computes nodes whose inputs are all constant, by running just those nodes in ONNX Runtime (unoptimized, one
- * thread), and stores the results as initializers of the same names.
+ * thread), and stores the results as initializers of the same names. Nodes whose values are large against the file are
+ * left alone, and so are all where computing them takes too long or too much memory.
  */
 export const foldConstants = definePass({
   name: "fold-constants",
   async run(model, context) {
     const nodes = constantNodes(model, context);
     if (nodes.length === 0) return model;
-    const values = await evaluate(model, nodes);
-    return replaceByValues(model, nodes, values, context);
+    try {
+      const { computed, values } = await evaluate(model, nodes, context);
+      return replaceByValues(model, computed, values, context);
+    } catch (error) {
+      if (!isOverLimit(error)) throw error;
+      for (const node of nodes) context.refuse(node, `${error.message}, with the other constants`);
+      return model;
+    }
   },
 });
 
@@ -34,10 +43,13 @@ function constantNodes(model: Model, context: PassContext): Node[] {
   const known = new Set(model.graph.initializers.keys());
   for (const input of model.graph.inputs) known.delete(input.name);
   const outputs = new Set(model.graph.outputs.map((value) => value.name));
+  const functions = new Set(model.functions.map(({ domain, name }) => `${domain}::${name}`));
   const nodes: Node[] = [];
   for (const node of model.graph.nodes) {
     if (!readNames(node).every((name) => known.has(name))) continue;
-    const reason = reasonNotToFold(node, outputs);
+    const reason = functions.has(`${node.domain}::${node.opType}`)
+      ? "it calls a function, which may hold loops"
+      : reasonNotToFold(node, outputs);
     if (reason !== undefined) {
       context.refuse(node, reason);
       continue;
@@ -62,8 +74,32 @@ function boundary(graph: Graph, nodes: readonly Node[]): string[] {
   return nodes.flatMap((node) => node.outputs).filter((name) => name !== "" && read.has(name));
 }
 
-/** Runs `nodes` alone and returns all their values, except those the runtime's binding cannot hand over. */
-async function evaluate(model: Model, nodes: readonly Node[]): Promise<Map<string, Tensor>> {
+interface Evaluation {
+  computed: readonly Node[];
+  values: ReadonlyMap<string, Tensor>;
+}
+
+/** Runs `nodes` alone, less those that would come to too much, and returns all values that the binding can hand over. */
+async function evaluate(model: Model, nodes: readonly Node[], context: PassContext): Promise<Evaluation> {
+  const constants = modelOf(model, nodes);
+  return withSession(
+    constants,
+    { optimization: "disabled", threads: 1, limits: runLimits(constants) },
+    async (session) => {
+      const kept = smallNodes(nodes, session.outputs, largestConstants(model), context);
+      if (kept.length === 0) return { computed: [], values: new Map<string, Tensor>() };
+      if (kept.length < nodes.length) return evaluate(model, kept, context);
+      const ports = session.outputs.filter((port) => port.tensor && transferable.has(port.dtype));
+      if (ports.length === 0) return { computed: nodes, values: new Map<string, Tensor>() };
+      const fetches = ports.map((port) => port.name);
+      const values = new Map(Object.entries(await session.run({}, fetches)));
+      return { computed: nodes, values };
+    },
+  );
+}
+
+/** The nodes as a model of their own, all of whose values are outputs. */
+function modelOf(model: Model, nodes: readonly Node[]): Model {
   const graph = createGraph("constants");
   graph.nodes = [...nodes];
   for (const name of nodes.flatMap(readNames)) {
@@ -72,13 +108,37 @@ async function evaluate(model: Model, nodes: readonly Node[]): Promise<Map<strin
   }
   const names = nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
   graph.outputs = names.map((name) => ({ name, type: undefined }));
-  const constants = { ...model, irVersion: Math.max(model.irVersion, 8), graph };
-  return withSession(constants, { optimization: "disabled", threads: 1 }, async (session) => {
-    const ports = session.outputs.filter((port) => port.tensor && transferable.has(port.dtype));
-    if (ports.length === 0) return new Map<string, Tensor>();
-    const fetches = ports.map((port) => port.name);
-    return new Map(Object.entries(await session.run({}, fetches)));
+  return { ...model, irVersion: Math.max(model.irVersion, 8), graph };
+}
+
+/** The nodes whose values, by the shapes that are known without running, come to at most `room` bytes together. */
+function smallNodes(
+  nodes: readonly Node[],
+  ports: readonly PortType[],
+  room: number,
+  context: PassContext,
+): Node[] {
+  const sizes = new Map(ports.map((port) => [port.name, knownBytes(port)]));
+  const left = new Set<string>();
+  let total = 0;
+  return nodes.filter((node) => {
+    const size = node.outputs.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
+    const readsLeft = readNames(node).some((name) => left.has(name));
+    if (!readsLeft && total + size <= room) {
+      total += size;
+      return true;
+    }
+    const what = readsLeft ? "it reads a constant that is not computed" : `its value has ${size} bytes`;
+    context.refuse(node, what);
+    for (const name of node.outputs) left.add(name);
+    return false;
   });
+}
+
+/** Bytes of a value of known shape; 0 where a dimension is open. */
+function knownBytes({ tensor, dtype, shape }: PortType): number {
+  const dims = shape.filter((dim): dim is number => typeof dim === "number");
+  return tensor && dims.length === shape.length ? byteLength(dtype, elementCount(dims)) : 0;
 }
 
 /** Puts values in place; nodes all of whose readers are served become unused and go. */

@@ -1,15 +1,17 @@
 import { subgraphsOf } from "../ir/attributes.ts";
 import { reachableNodes, readNames, tensorType } from "../ir/graph.ts";
-import type { Dim, Graph, Model, Node, TensorValueType, Value } from "../ir/model.ts";
+import type { Dim, Model, Node, TensorValueType, Value } from "../ir/model.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { type PortType, transferable } from "../runtime/session.ts";
-import { probeModel, zeroFeeds } from "./probe-model.ts";
+import { isOverLimit, largestProbe, loadLimits, runLimits } from "./preparation-limits.ts";
+import { feedBytes, probeModel, zeroFeeds } from "./probe-model.ts";
 
 /**
  * Types of all inner values when every input shape is static. ONNX Runtime infers what it can without running;
  * the rest (shapes computed from shapes) comes from one run on zeros, which asks for those values only. Values
- * behind an operator whose output shape depends on data keep what is known without running.
+ * behind an operator whose output shape depends on data keep what is known without running, and so do all where that
+ * run would take too long or too much memory. Loops are never run.
  */
 export async function inferStaticTypes(
   model: Model,
@@ -18,17 +20,17 @@ export async function inferStaticTypes(
   const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
   const ports = names.length === 0 ? [] : await declaredTypes(model, inputs, names);
   const types = new Map<string, TensorValueType>();
-  const unstable = valuesOfUnstableShape(model.graph);
+  const unstable = valuesOfUnstableShape(model);
   for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port, unstable.has(port.name)));
   const open = [...types].filter(
     ([name, type]) => !isStatic(type) && !unstable.has(name) && transferable.has(type.dtype),
   );
   if (open.length === 0) return types;
-  const shapes = await measuredShapes(
-    model,
-    inputs,
-    open.map(([name]) => name),
-  );
+  const wanted = open.map(([name]) => name);
+  const part = withoutUnread(model, wanted);
+  const shapes = isLarge(part, inputs, types)
+    ? new Map<string, readonly number[]>()
+    : await measuredShapes(part, inputs, wanted);
   for (const [name, type] of open) types.set(name, tensorType(type.dtype, shapes.get(name) ?? type.shape));
   return types;
 }
@@ -47,7 +49,7 @@ export async function declaredTypes(
   for (const output of probe.model.graph.outputs) output.type = known.get(output.name);
   return withSession(
     probe.model,
-    { optimization: "disabled", threads: 1 },
+    { optimization: "disabled", threads: 1, limits: loadLimits(model) },
     async (session) => session.outputs,
   );
 }
@@ -57,12 +59,28 @@ async function measuredShapes(
   inputs: readonly Value[],
   names: readonly string[],
 ): Promise<Map<string, readonly number[]>> {
-  const probe = probeModel(withoutUnread(model, names), inputs, names);
+  const probe = probeModel(model, inputs, names);
   const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(probe.fed) };
-  return withSession(probe.model, { optimization: "disabled" }, async (session) => {
+  const options = { optimization: "disabled", threads: 1, limits: runLimits(model) } as const;
+  return withSession(probe.model, options, async (session) => {
     const outputs = await session.run(feeds);
     return new Map(Object.entries(outputs).map(([name, tensor]) => [name, tensor.dims]));
+  }).catch((error: unknown) => {
+    if (isOverLimit(error)) return new Map<string, readonly number[]>();
+    throw error;
   });
+}
+
+/** Whether the inputs, or one of the values whose size is known, are too large to be computed for their shapes' sake. */
+function isLarge(
+  { graph }: Model,
+  inputs: readonly Value[],
+  types: ReadonlyMap<string, TensorValueType>,
+): boolean {
+  if (feedBytes(inputs) > largestProbe) return true;
+  return graph.nodes.some(({ outputs }) =>
+    outputs.some((name) => feedBytes([{ name, type: types.get(name) }]) > largestProbe),
+  );
 }
 
 /** The model reduced to the nodes that `names` depend on. */
@@ -82,10 +100,12 @@ function isStatic({ shape }: TensorValueType): boolean {
   return shape !== undefined && shape.length > 0 && shape.every((dim) => typeof dim === "number");
 }
 
-function valuesOfUnstableShape(graph: Graph): Set<string> {
+function valuesOfUnstableShape({ graph, functions }: Model): Set<string> {
   const unstable = new Set<string>();
+  const calls = new Set(functions.map(({ domain, name }) => `${domain}::${name}`));
   for (const node of graph.nodes) {
-    if (!hasUnstableShape(node) && !readNames(node).some((name) => unstable.has(name))) continue;
+    const own = hasUnstableShape(node) || calls.has(`${node.domain}::${node.opType}`);
+    if (!own && !readNames(node).some((name) => unstable.has(name))) continue;
     for (const output of node.outputs) unstable.add(output);
   }
   return unstable;

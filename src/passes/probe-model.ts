@@ -33,6 +33,15 @@ export function probeModel(model: Model, inputs: readonly Value[], names: readon
   return { model: { ...model, irVersion: Math.max(model.irVersion, 8), graph }, fed };
 }
 
+/** Bytes that {@link zeroFeeds} would take; of a string, 64 for the object that it is. */
+export function feedBytes(inputs: readonly Value[]): number {
+  return inputs.reduce((sum, { type }) => {
+    if (type?.kind !== "tensor" || type.shape === undefined) return sum;
+    const count = elementCount(bindOpen(type.shape, 1));
+    return sum + (type.dtype === "string" ? 64 * count : byteLength(type.dtype, count));
+  }, 0);
+}
+
 /** Zeros for every input, whose shapes must be static; an empty string for each element of string tensors. */
 export function zeroFeeds(inputs: readonly Value[]): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};

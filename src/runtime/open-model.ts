@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Model } from "../ir/model.ts";
 import { encodeModel, saveModel } from "../onnx/index.ts";
+import { byteLength } from "../tensor/data-type.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 /** What one protobuf message can hold, with room for everything that is not weights. */
@@ -67,9 +69,13 @@ export async function withTemporaryDirectory<T>(work: (directory: string) => Pro
   }
 }
 
-/** Bytes of a model's initializers. */
+/** Bytes of a model's initializers, wherever they lie. */
 export function weightBytes(model: Model): number {
   let total = 0;
-  for (const tensor of model.graph.initializers.values()) total += tensor.bytes.byteLength;
+  for (const { dtype, dims, strings } of model.graph.initializers.values())
+    total +=
+      strings === undefined
+        ? byteLength(dtype, elementCount(dims))
+        : strings.reduce((sum, text) => sum + text.byteLength, 0);
   return total;
 }

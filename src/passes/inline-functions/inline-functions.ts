@@ -5,6 +5,7 @@ import { cloneModel } from "../../ir/clone.ts";
 import { createNode } from "../../ir/graph.ts";
 import type { FunctionDef, Model, Node } from "../../ir/model.ts";
 import { definePass, type PassContext } from "../define-pass.ts";
+import { countNodes } from "../preparation-limits.ts";
 import { boundAttributes, instantiate } from "./instantiate.ts";
 
 /**
@@ -52,12 +53,6 @@ const deepestCalls = 1000;
 /** How many nodes the bodies of a model's calls may come to: a hundred times those of the file, and ten thousand. */
 const roomFor = ({ graph, functions }: Model): number =>
   10_000 + 100 * [graph, ...functions].reduce((sum, { nodes }) => sum + countNodes(nodes), 0);
-
-const countNodes = (nodes: readonly Node[]): number =>
-  nodes.reduce(
-    (sum, node) => sum + subgraphsOf(node).reduce((inner, graph) => inner + countNodes(graph.nodes), 1),
-    0,
-  );
 
 function keyOf({ domain, name, overload }: { domain: string; name: string; overload: string }): string {
   return JSON.stringify([domain, name, overload]);

@@ -3,6 +3,7 @@ import type { Model } from "../../ir/model.ts";
 import { fitsOneMessage } from "../../runtime/open-model.ts";
 import { readOptimized } from "../../runtime/read-optimized.ts";
 import { definePass } from "../define-pass.ts";
+import { loadLimits } from "../preparation-limits.ts";
 import { cutNodes, inlinedOperators } from "./cut-nodes.ts";
 import { restoreSource } from "./restore-source.ts";
 
@@ -21,7 +22,7 @@ export const optimizeBasic = definePass({
     }
     const optimized = await optimizeAround(model).catch((error: unknown) => {
       // The model itself loads: its types were inferred with optimizations off.
-      if (!(error instanceof UserError) || error.code !== "model/runtime-load") throw error;
+      if (!(error instanceof UserError) || !leftOut.test(error.code)) throw error;
       logger.info(`optimize-basic: left out, the optimizer failed: ${error.message}`);
       return undefined;
     });
@@ -34,6 +35,9 @@ export const optimizeBasic = definePass({
     return model;
   },
 });
+
+/** Errors of a model that loads, but not with optimizations. */
+const leftOut = /^(model\/runtime-load|environment\/runtime-(memory|time|crash))$/;
 
 /** The optimized model, with operators that the runtime would expand into others kept as they are. */
 async function optimizeAround(model: Model): Promise<Model> {
@@ -49,6 +53,7 @@ const runOptimizer = (model: Model): Promise<Model> =>
   readOptimized(model, {
     optimization: "basic",
     threads: 1,
+    limits: loadLimits(model),
     // Without it, constant DequantizeLinear nodes and pairs around operators would be folded and moved.
     config: { "session.disable_quant_qdq": "1" },
   });
