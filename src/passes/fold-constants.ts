@@ -111,7 +111,7 @@ function modelOf(model: Model, nodes: readonly Node[]): Model {
   return { ...model, irVersion: Math.max(model.irVersion, 8), graph };
 }
 
-/** The nodes whose values, by the shapes that are known without running, come to at most `room` bytes together. */
+/** The nodes whose values, are tensors and, by the shapes that are known without running, come to at most `room` bytes together. */
 function smallNodes(
   nodes: readonly Node[],
   ports: readonly PortType[],
@@ -119,17 +119,25 @@ function smallNodes(
   context: PassContext,
 ): Node[] {
   const sizes = new Map(ports.map((port) => [port.name, knownBytes(port)]));
+  const others = new Set(ports.filter((port) => !port.tensor).map((port) => port.name));
   const left = new Set<string>();
   let total = 0;
   return nodes.filter((node) => {
     const size = node.outputs.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
     const readsLeft = readNames(node).some((name) => left.has(name));
-    if (!readsLeft && total + size <= room) {
+    const other = node.outputs.some((name) => others.has(name));
+    if (!readsLeft && !other && total + size <= room) {
       total += size;
       return true;
     }
-    const what = readsLeft ? "it reads a constant that is not computed" : `its value has ${size} bytes`;
-    context.refuse(node, what);
+    context.refuse(
+      node,
+      readsLeft
+        ? "it reads a constant that is not computed"
+        : other
+          ? "its value is no tensor"
+          : `its value has ${size} bytes`,
+    );
     for (const name of node.outputs) left.add(name);
     return false;
   });

@@ -37,8 +37,7 @@ function unpack(model: Model, edit: GraphEdit, node: Node): string | undefined {
   const { graph } = model;
   if ((model.opsets.get("") ?? 0) < 13) return "Split takes its lengths as an input only from opset 13 on";
   const lengths = partLengths(graph, node);
-  if (lengths === undefined)
-    return `the lengths of its parts are not known, or they are more than ${mostParts}`;
+  if (lengths === undefined) return "the lengths of its parts are not known";
   const sequence = node.outputs[0] as string;
   const readers = edit.readers(sequence);
   if (edit.isOutput(sequence)) return "its sequence is a graph output";
@@ -64,16 +63,16 @@ function unpack(model: Model, edit: GraphEdit, node: Node): string | undefined {
 const mostParts = 4096;
 
 /** Lengths of the parts; a scalar is the length of every part but perhaps the last. */
-function partLengths(graph: Graph, node: Node): number[] | undefined {
+function partLengths(graph: Graph, node: Node): number[] | "many" | undefined {
   const tensor = graph.initializers.get(node.inputs[1] ?? "");
   if (tensor === undefined) return undefined;
   const values = toNumbers(tensor);
-  if (tensor.dims.length === 1) return values.length > mostParts ? undefined : values;
+  if (tensor.dims.length === 1) return values.length > mostParts ? "many" : values;
   const total = shapeOf(graph, node.inputs[0])?.at(intOf(node, "axis", 0));
   const length = values[0] ?? 0;
   if (typeof total !== "number" || length < 1) return undefined;
   const count = Math.ceil(total / length);
-  if (count > mostParts) return undefined;
+  if (count > mostParts) return "many";
   return Array.from({ length: count }, (_, i) => Math.min(length, total - i * length));
 }
 
