@@ -37,6 +37,7 @@ function unpack(model: Model, edit: GraphEdit, node: Node): string | undefined {
   const { graph } = model;
   if ((model.opsets.get("") ?? 0) < 13) return "Split takes its lengths as an input only from opset 13 on";
   const lengths = partLengths(graph, node);
+  if (lengths === "many") return `it has more than ${mostParts} parts`;
   if (lengths === undefined) return "the lengths of its parts are not known";
   const sequence = node.outputs[0] as string;
   const readers = edit.readers(sequence);
