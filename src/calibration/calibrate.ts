@@ -8,10 +8,11 @@ import type { Model } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { withSession } from "../runtime/open-model.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
-import type { CodeFormat, ValueRange } from "../tensor/affine.ts";
+import type { CodeFormat } from "../tensor/affine.ts";
 import { type Tensor, viewAs } from "../tensor/tensor.ts";
 import { batchDetector, buildObservedGraph } from "./observed-graph.ts";
-import type { ObserverStage } from "./observers/observer.ts";
+import type { CalibratedRange, ObserverStage } from "./observers/observer.ts";
+import { watchSpoilt } from "./observers/spoilt.ts";
 import { type CalibrationMethod, observerFor, observers } from "./observers/table.ts";
 
 export interface CalibrationOptions extends RuntimeOptions {
@@ -33,7 +34,8 @@ const bytes: CodeFormat = { qmin: 0, qmax: 255, symmetric: false };
  * Ranges of the named values of a prepared float model over samples of the data. Statistics are computed in the
  * graph, one number per sample, value and statistic; memory does not grow with the number of samples, and the
  * result does not depend on the batch size.
- * @throws UserError naming the value and the sample when an activation is NaN or infinite; when the data is empty
+ * A range of infinite values, or one that a few values spoil for all others, says so.
+ * @throws UserError naming the value and the sample when an activation is NaN; when the data is empty
  *   or lacks an input of the model.
  */
 export async function calibrate(
@@ -41,19 +43,19 @@ export async function calibrate(
   tensors: Iterable<string>,
   dataset: Dataset,
   options: CalibrationOptions = {},
-): Promise<Map<string, ValueRange>> {
+): Promise<Map<string, CalibratedRange>> {
   const { method = "auto", logger = silentLogger } = options;
   const samples = limitSamples(dataset, options.samples ?? 512);
-  const ranges = new Map<string, ValueRange>();
+  const ranges = new Map<string, CalibratedRange>();
   let stages = new Map<string, ObserverStage>();
   for (const tensor of tensors) {
     const format = options.formats?.get(tensor) ?? bytes;
-    stages.set(tensor, observers[observerFor(method, format)](format));
+    stages.set(tensor, watchSpoilt(observers[observerFor(method, format)](format)));
   }
   const plan = planBatches(model, samples, [...stages.keys()], options);
   for (let pass = 1; stages.size > 0; pass++) {
     const enough = Math.max(...Array.from(stages.values(), (stage) => stage.enough ?? Infinity));
-    await runPass(
+    const infinite = await runPass(
       model,
       stages,
       limitSamples(samples, plan.dropLast ? Math.max(enough, plan.batch) : enough),
@@ -65,6 +67,10 @@ export async function calibrate(
       },
     );
     const next = new Map<string, ObserverStage>();
+    for (const [tensor, sample] of infinite) {
+      ranges.set(tensor, { min: 0, max: 0, spoilt: { infiniteOn: sample } });
+      stages.delete(tensor);
+    }
     for (const [tensor, stage] of stages) {
       const outcome = stage.finish();
       if ("range" in outcome) ranges.set(tensor, outcome.range);
@@ -109,12 +115,14 @@ interface PassOptions extends CalibrationOptions {
   stage: string;
 }
 
+/** Runs a pass and returns the values that are infinite, with the first sample on which they are. */
 async function runPass(
   model: Model,
   stages: ReadonlyMap<string, ObserverStage>,
   samples: Dataset,
   options: PassOptions,
-): Promise<void> {
+): Promise<Map<string, number>> {
+  const infinite = new Map<string, number>();
   const hasBatch = batchDetector(model);
   const observed = buildObservedGraph(model, stages, hasBatch);
   const { batch, dropLast, logger, stage, signal, provider, threads } = options;
@@ -124,33 +132,47 @@ async function runPass(
     for await (const part of batches(samples, { batch, dropLast })) {
       signal?.throwIfAborted();
       const results = await session.run(feedsOf(session.inputs, part, samples.name));
-      for (const [value, observer] of stages)
-        addSamples(
-          value,
-          observer,
-          (observed.outputs.get(value) ?? []).map((name) => results[name] as Tensor),
-          done,
-        );
+      for (const [value, observer] of stages) {
+        if (infinite.has(value)) continue;
+        const outputs = (observed.outputs.get(value) ?? []).map((name) => results[name] as Tensor);
+        const sample = addSamples(value, observer, outputs, done);
+        if (sample !== undefined) infinite.set(value, sample);
+      }
       done += part.size;
       logger.progress(stage, done, total);
     }
   });
+  return infinite;
 }
 
-function addSamples(value: string, observer: ObserverStage, outputs: readonly Tensor[], first: number): void {
+/** Hands the statistics of samples to an observer; returns the first sample on which they are infinite, if any. */
+function addSamples(
+  value: string,
+  observer: ObserverStage,
+  outputs: readonly Tensor[],
+  first: number,
+): number | undefined {
   const columns = outputs.map((tensor) => viewAs(tensor, "float32"));
   const rows = columns[0]?.length ?? 0;
   for (let row = 0; row < rows; row++) {
     const statistics = columns.map((column) => column[row] as number);
-    if (!statistics.every(Number.isFinite)) throw notFinite(value, first + row);
+    if (isInfinite(statistics)) return first + row;
+    if (!statistics.every(Number.isFinite)) throw notANumber(value, first + row);
     observer.add(statistics);
   }
+  return undefined;
 }
 
-function notFinite(value: string, sample: number): Error {
+/** Sums of opposite infinities are NaN without one among the values, whose extremes then are infinite both. */
+function isInfinite(statistics: readonly number[]): boolean {
+  if (!statistics.some(Number.isNaN)) return !statistics.every(Number.isFinite);
+  return statistics.includes(Infinity) && statistics.includes(-Infinity);
+}
+
+function notANumber(value: string, sample: number): Error {
   return modelError(
     "not-finite-activation",
-    `The value "${value}" becomes NaN or infinite on calibration sample ${sample} (or the batch that starts there)`,
+    `The value "${value}" becomes NaN on calibration sample ${sample} (or the batch that starts there)`,
     `value "${value}"`,
     "Check the normalisation of the data (--mean, --std) and the weights of the model.",
   );

@@ -38,7 +38,7 @@ function annotateNode(node: Node, context: RuleContext): Annotation {
   if (rule === undefined) return stayFloat(floatReason(node));
   const annotation = rule(node, context);
   const wrong = touchedTensors(annotation).find((name) => dtypeOf(context.graph, name) !== "float32");
-  if (wrong === undefined) return withFiniteConstants(annotation, context);
+  if (wrong === undefined) return withoutFloatValues(withFiniteConstants(annotation, context), context);
   const dtype = dtypeOf(context.graph, wrong);
   return dtype === undefined
     ? stayFloat(`the type of "${wrong}" is not known`)
@@ -53,6 +53,18 @@ function withFiniteConstants(annotation: Annotation, { graph }: RuleContext): An
     return constant !== undefined && !viewAs(constant, "float32").every(Number.isFinite);
   });
   return endless === undefined ? annotation : stayFloat(`its constant "${endless}" holds NaN or infinity`);
+}
+
+/** Values without codes: what needs their codes stays float, a kernel that can write floats does. */
+function withoutFloatValues(annotation: Annotation, { options }: RuleContext): Annotation {
+  const { floatValues } = options;
+  if (floatValues.size === 0) return annotation;
+  const written = annotation.kind === "integer" && !annotation.outputRequired ? annotation.outputs : [];
+  const needed = touchedTensors(annotation).find((name) => floatValues.has(name) && !written.includes(name));
+  if (needed !== undefined) return stayFloat(floatValues.get(needed) as string);
+  return written.length > 0 && annotation.kind === "integer"
+    ? { ...annotation, outputs: written.filter((name) => !floatValues.has(name)) }
+    : annotation;
 }
 
 function touchedTensors(annotation: Annotation): string[] {

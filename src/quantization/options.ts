@@ -25,6 +25,8 @@ export interface PlanOptions {
   excludeOps?: readonly string[];
   /** Names of nodes left in float. */
   excludeNodes?: readonly string[];
+  /** Values that no codes fit, and why: what reads them or writes them as codes stays float. */
+  floatValues?: ReadonlyMap<string, string>;
 }
 
 export type ResolvedPlanOptions = Required<PlanOptions>;
@@ -47,6 +49,7 @@ export function resolvePlanOptions(options: PlanOptions): ResolvedPlanOptions {
     otherActivations: options.otherActivations ?? "same",
     excludeOps: options.excludeOps ?? [],
     excludeNodes: options.excludeNodes ?? [],
+    floatValues: options.floatValues ?? new Map<string, string>(),
   };
   for (const [name, allowed] of Object.entries(choices)) {
     const value: unknown = resolved[name as keyof ResolvedPlanOptions];

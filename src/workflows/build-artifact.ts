@@ -37,6 +37,6 @@ async function buildClaimed(
     quantization: describeQuantization(quantized, options.quantization),
     memory,
     support: (await readManifest(options.out)).untrainable,
-    warnings: [...prepared.notes, ...quantizationWarnings(quantized.state), ...warnings],
+    warnings: [...quantized.notes, ...quantizationWarnings(quantized.state), ...warnings],
   };
 }

@@ -107,7 +107,7 @@ async function optimizeIn(
       audit,
       latency,
       warnings: [
-        ...prepared.notes,
+        ...quantized.notes,
         ...quantizationWarnings(quantized.state),
         ...deployed.warnings,
         ...(built?.warnings ?? []),

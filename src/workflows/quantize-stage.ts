@@ -1,4 +1,3 @@
-import { calibrate } from "../calibration/calibrate.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import type { Model } from "../ir/model.ts";
@@ -6,10 +5,10 @@ import { requiredInputs } from "../ir/value-types.ts";
 import { type InputShapes, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
 import type { FrozenDim } from "../passes/find-probes.ts";
 import { prepareOpen } from "../passes/prepare.ts";
-import { computeState, observedTensors } from "../quantization/parameters.ts";
-import { planQuantization } from "../quantization/plan.ts";
+import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
+import { findRanges } from "./find-ranges.ts";
 import { openModelData, sampleFeeds } from "./open-data.ts";
 import type { QuantizationChoices } from "./options.ts";
 import { readSource, type Source } from "./read-source.ts";
@@ -23,7 +22,7 @@ export interface Prepared {
   sizes: Sizes;
   spec: DataSpec;
   dataset: Dataset;
-  /** Warnings about its inputs. */
+  /** Warnings about its inputs and values. */
   notes: string[];
 }
 
@@ -85,14 +84,8 @@ export async function quantizePrepared(
   context: RunContext,
 ): Promise<Quantized> {
   const { logger, signal } = context;
-  const plan = planQuantization(prepared.model, choices);
-  const formats = observedTensors(plan);
-  logger.info(
-    `Plan: ${plan.weights.length} weights and ${plan.activations.length} activations quantized, ${plan.float.length} nodes stay float.`,
-  );
-  const ranges = await calibrate(prepared.model, formats.keys(), prepared.dataset, {
+  const { plan, ranges, notes } = await findRanges(prepared.model, prepared.dataset, choices, {
     method: choices.calibration,
-    formats,
     samples: choices.calibrationSamples,
     provider,
     threads,
@@ -100,5 +93,9 @@ export async function quantizePrepared(
     signal,
   });
   const state = computeState(prepared.model, plan, ranges);
-  return { ...prepared, plan, state };
+  for (const note of notes) logger.warn(note);
+  logger.info(
+    `Plan: ${plan.weights.length} weights and ${plan.activations.length} activations quantized, ${plan.float.length} nodes stay float.`,
+  );
+  return { ...prepared, plan, state, notes: [...prepared.notes, ...notes] };
 }

@@ -50,7 +50,7 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
       verification,
       audit: await auditDeployed(deployed, quantized.plan, options),
       latency,
-      warnings: [...prepared.notes, ...quantizationWarnings(quantized.state), ...deployed.warnings],
+      warnings: [...quantized.notes, ...quantizationWarnings(quantized.state), ...deployed.warnings],
     };
   });
 }

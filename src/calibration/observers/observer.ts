@@ -22,8 +22,23 @@ export interface ObserverStage {
   /** Takes one sample's numbers, in the order of the outputs. Samples come in the order of the data. */
   add(statistics: readonly number[]): void;
   /** After the pass: the range, or what a further pass has to look at. */
-  finish(): { range: ValueRange } | { next: ObserverStage };
+  finish(): ObserverOutcome;
 }
+
+/** What a pass came to. */
+export type ObserverOutcome = { range: CalibratedRange } | { next: ObserverStage };
+
+/** A range, and why codes would be of no use over it, where that is so. */
+export interface CalibratedRange extends ValueRange {
+  spoilt?: SpoiltRange;
+}
+
+/** A range that no codes fit. */
+export type SpoiltRange =
+  /** A `share` of the values (zeros aside) takes nearly all of the range; a share of `lost` of the others becomes zero. */
+  | { share: number; lost: number }
+  /** Values are infinite, first on this sample. */
+  | { infiniteOn: number };
 
 /** How ranges are found; `format` is what the value will be quantized to. */
 export type ObserverFactory = (format: CodeFormat) => ObserverStage;

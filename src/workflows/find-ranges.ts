@@ -1,0 +1,56 @@
+import { calibrate, type CalibrationOptions } from "../calibration/calibrate.ts";
+import type { CalibratedRange, SpoiltRange } from "../calibration/observers/observer.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Model } from "../ir/model.ts";
+import type { PlanOptions } from "../quantization/options.ts";
+import { observedTensors } from "../quantization/parameters.ts";
+import { planQuantization } from "../quantization/plan.ts";
+import type { QuantizationPlan } from "../quantization/types.ts";
+import { formatPercent } from "../report/format.ts";
+
+/** A plan, and the ranges of what it quantizes. */
+export interface Ranged {
+  plan: QuantizationPlan;
+  ranges: Map<string, CalibratedRange>;
+  /** What was left float because of its values, in words. */
+  notes: string[];
+}
+
+/**
+ * Plans quantization and calibrates. Values whose ranges are of no use (infinite, or taken by a few values) stay float,
+ * and so does what needs their codes: the plan is made again without them.
+ */
+export async function findRanges(
+  model: Model,
+  dataset: Dataset,
+  planOptions: PlanOptions,
+  options: CalibrationOptions,
+): Promise<Ranged> {
+  const floatValues = new Map<string, string>();
+  const ranges = new Map<string, CalibratedRange>();
+  const notes: string[] = [];
+  for (;;) {
+    const plan = planQuantization(model, { ...planOptions, floatValues });
+    const formats = observedTensors(plan);
+    const missing = [...formats.keys()].filter((name) => !ranges.has(name));
+    const found = await calibrate(model, missing, dataset, { ...options, formats });
+    for (const [name, range] of found) ranges.set(name, range);
+    const spoilt = plan.activations.filter((activation) => {
+      const range = ranges.get(activation.observed ?? activation.name);
+      return formats.has(activation.observed ?? activation.name) && range?.spoilt !== undefined;
+    });
+    if (spoilt.length === 0) return { plan, ranges, notes };
+    for (const { name, observed = name, tensors } of spoilt) {
+      const range = ranges.get(observed) as CalibratedRange;
+      const reason = describeSpoilt(observed, range, range.spoilt as SpoiltRange);
+      notes.push(`${reason}; it stays float, and so does what needs its codes.`);
+      for (const value of [name, observed, ...tensors]) floatValues.set(value, reason);
+    }
+  }
+}
+
+function describeSpoilt(name: string, { min, max }: CalibratedRange, spoilt: SpoiltRange): string {
+  if ("infiniteOn" in spoilt) return `"${name}" is infinite on calibration sample ${spoilt.infiniteOn}`;
+  const [low, high] = [min, max].map((value) => value.toPrecision(3));
+  return `${formatPercent(spoilt.share)} of the values of "${name}" take nearly all of its range [${low}, ${high}], over which 8 bits make zeros of ${formatPercent(spoilt.lost)} of the others`;
+}

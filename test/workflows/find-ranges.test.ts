@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import { prepareModel } from "../../src/passes/prepare.ts";
+import type { Model } from "../../src/ir/model.ts";
+import { floats, scalar, viewAs } from "../../src/tensor/tensor.ts";
+import { findRanges } from "../../src/workflows/find-ranges.ts";
+import { buildModel } from "../support/build-model.ts";
+import { emitConv, tensorDataset } from "../support/quantize-case.ts";
+import { randomTensor } from "../support/random-tensor.ts";
+
+/** Boxes of hundreds of pixels beside scores of hundredths, as detectors concatenate them. */
+function detector(): Model {
+  return buildModel({
+    inputs: { x: ["n", 3, 8, 8] },
+    outputs: ["y"],
+    build(emit) {
+      const relu = emit.op("Relu", [emitConv(emit, "x", [8, 3, 3, 3])]);
+      const scores = emit.op("Mul", [emitConv(emit, relu, [20, 8, 3, 3]), emit.constant(scalar(0.005))]);
+      const boxes = emit.op("Mul", [emitConv(emit, relu, [4, 8, 3, 3]), emit.constant(scalar(600))]);
+      emit.op("Concat", [boxes, scores], { axis: 1 }, { outputs: ["all"], name: "concat" });
+      emit.op("MaxPool", ["all"], { kernel_shape: [2, 2] }, { outputs: ["pooled"] });
+      emitConv(emit, "pooled", [4, 24, 1, 1], { output: "y", attributes: {} });
+    },
+  });
+}
+
+const options = { threads: 1, samples: 16 };
+
+test("a value whose range a few spoil stays float with what needs its codes, and that is said", async () => {
+  const data = tensorDataset({ x: randomTensor([16, 3, 8, 8], 5) });
+  const { plan, notes } = await findRanges(await prepareModel(detector()), data, {}, options);
+  expect(notes).toEqual([expect.stringMatching(/values of "all" take nearly all of its range.*stays float/)]);
+  expect(plan.float).toContainEqual({
+    node: "concat",
+    op: "Concat",
+    reason: expect.stringContaining('values of "all"') as string,
+  });
+  expect(plan.activations.flatMap(({ tensors }) => tensors)).not.toContain("all");
+  expect(plan.weights).toHaveLength(3);
+});
+
+test("nothing is said of ordinary values", async () => {
+  const model = buildModel({
+    inputs: { x: ["n", 3, 8, 8] },
+    outputs: ["y"],
+    build: (emit) =>
+      void emitConv(emit, emit.op("Relu", [emitConv(emit, "x", [8, 3, 3, 3])]), [4, 8, 3, 3], {
+        output: "y",
+      }),
+  });
+  const data = tensorDataset({ x: randomTensor([16, 3, 8, 8], 5) });
+  const { plan, notes, ranges } = await findRanges(await prepareModel(model), data, {}, options);
+  expect([notes, plan.float, ranges.size]).toEqual([[], [], 3]);
+});
+
+test("an infinite value stays float; a MatMul that could write it as codes writes floats", async () => {
+  const model = buildModel({
+    inputs: { x: ["n", 2, 4] },
+    outputs: ["y", "z"],
+    build(emit) {
+      const weight = floats(Array<number>(16).fill(3e38), [4, 4]);
+      emit.op("MatMul", ["x", emit.constant(weight, "huge")], {}, { outputs: ["product"] });
+      const half = emit.op("Mul", ["product", emit.constant(scalar(0.5))], {}, { name: "half" });
+      emit.op("MatMul", [half, emit.constant(randomTensor([4, 3], 2), "w")], {}, { outputs: ["z"] });
+      emit.op("Identity", ["product"], {}, { outputs: ["y"] });
+    },
+  });
+  const x = randomTensor([16, 2, 4], 5, 1, 2);
+  const data = tensorDataset({ x });
+  const { plan, notes } = await findRanges(await prepareModel(model), data, {}, options);
+  expect(notes.join()).toContain("is infinite on calibration sample 0");
+  expect(plan.float.map(({ node }) => node)).toContain("half");
+  expect(plan.weights.map(({ name }) => name)).toContain("huge");
+});
