@@ -10,6 +10,7 @@ import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import { auditDeployed, deployModel, stageDeployed, verifyTrained, withStaged } from "./export-stage.ts";
+import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { discardEarlierRun, type EarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import { givesProbabilities, openJudgingData, withClasses } from "./open-data.ts";
@@ -64,6 +65,10 @@ async function optimizeIn(
     { val, seed: options.seed },
   );
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  if (quantizesNothing(quantized.plan)) {
+    const kept = await keepSource(quantized, options.quantization, options.out);
+    return { ...startReport("optimize", options, source, start), ...kept };
+  }
   const deployOptions = {
     int4: options.quantization.int4,
     provenance: provenanceOf(source, options),

@@ -4,6 +4,7 @@ import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import { auditDeployed, stageDeployed, verifyQuantized, withStaged } from "./export-stage.ts";
+import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { givesProbabilities, openJudgingData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
@@ -24,6 +25,10 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
   await claim.addReads(dataOfModels(source.model));
   const judging = await openJudgingData(source.model, { spec, dataset, test: options.test }, undefined);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  if (quantizesNothing(quantized.plan)) {
+    const kept = await keepSource(quantized, options.quantization, options.out);
+    return { ...startReport("quantize", options, source, start), ...kept };
+  }
   const deployed = await stageDeployed(
     quantized,
     { int4: options.quantization.int4, provenance: provenanceOf(source, options) },

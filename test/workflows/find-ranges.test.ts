@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import type { Model } from "../../src/ir/model.ts";
-import { floats, scalar, viewAs } from "../../src/tensor/tensor.ts";
+import { floats, scalar } from "../../src/tensor/tensor.ts";
 import { findRanges } from "../../src/workflows/find-ranges.ts";
 import { buildModel } from "../support/build-model.ts";
 import { emitConv, tensorDataset } from "../support/quantize-case.ts";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -211,4 +211,46 @@ test("a fixed batch of one, with a bias of shape [1, N] at the end", async () =>
   const { report } = await quantize(model, { x: randomTensor([12, 1, 8, 8], 5) });
   expect(report.quantization).toMatchObject({ weights: 2, float: [] });
   expect(sqnrOf(report)).toBeGreaterThan(30);
+});
+
+describe("nothing to quantize", () => {
+  const norms = (): Model =>
+    buildModel({
+      inputs: { x: ["n", 4] },
+      outputs: ["y"],
+      build: (emit) => void emit.op("Tanh", [emit.op("Sin", ["x"])], {}, { outputs: ["y"] }),
+    });
+
+  test.each(["quantize", "optimize"])(
+    "%s writes the model as it came, with a warning and no other files",
+    async (command) => {
+      const own = await mkdtemp(join(folder, "nothing-"));
+      const [source, data, out, json] = ["m.onnx", "d.npz", "o.onnx", "r.json"].map((name) =>
+        join(own, name),
+      ) as [string, string, string, string];
+      await saveModel(norms(), source);
+      await writeNpz(data, { x: randomTensor([12, 4], 3) });
+      const { exitCode, stdout } = await runCli([
+        ...[
+          command,
+          source,
+          "--data",
+          data,
+          "--labels",
+          "none",
+          "--out",
+          out,
+          "--json",
+          json,
+          "--threads",
+          "1",
+        ],
+      ]);
+      expect(exitCode).toBe(0);
+      expect(stdout).toContain("Nothing in this model can be quantized");
+      expect(readFileSync(out)).toEqual(readFileSync(source));
+      expect((await readdir(own)).sort()).toEqual(["d.npz", "m.onnx", "o.onnx", "r.json"]);
+      reportSchema.parse(JSON.parse(readFileSync(json, "utf8")));
+    },
+  );
 });
