@@ -168,7 +168,7 @@ export const artifactOptions = group(groups.training, {
   },
   "memory-limit": {
     describe:
-      "Memory that the training process may take, such as 800MB or 2GB: chooses the largest micro-batch that is estimated to fit",
+      "Memory that the training process may take, such as 800MB or 2GB: chooses the largest micro-batch that is estimated to fit (default: 80 % of what is free; a container's limit counts)",
   },
   loss: {
     describe: "auto: cross-entropy and distillation with labels, distillation from the float model without",
@@ -178,21 +178,21 @@ export const artifactOptions = group(groups.training, {
   distill: { describe: "Share of distillation in the automatic loss with labels, 0 to 1" },
   forward: {
     describe:
-      "Training forward: float with fake quantizers, or the integer kernels of the deployed model (auto: the faster in a trial, on the CPU with 8-bit activations)",
+      "Training forward: float with fake quantizers, or the integer kernels of the deployed model (auto: integers on the CPU with 8-bit activations)",
     choices: ["auto", "float", "integer"],
     default: "auto",
   },
   backward: {
     describe:
-      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: the faster in a trial, on the CPU)",
+      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: what should be faster, on the CPU)",
     choices: ["auto", "float", "integer"],
     default: "auto",
   },
   forms: {
     describe:
-      "Which of several forms a gradient is computed in, and the arithmetic that is left open: the fastest in a trial on this machine, or by estimate, with integers wherever they can be",
-    choices: ["trial", "estimate"],
-    default: "trial",
+      "How it is decided in which of several forms a gradient is computed, and in which arithmetic: by estimate alone; also by trials on this machine, whose clear winners replace the estimate's; auto: trials that take at most a tenth of the expected training time",
+    choices: ["auto", "trial", "estimate"],
+    default: "auto",
   },
   cache,
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },

@@ -149,7 +149,7 @@ export function readArtifactChoices(options: OptionReader): ArtifactChoices {
     distill: options.number("distill", fraction),
     forward: options.choice("forward", ["auto", "float", "integer"]),
     backward: options.choice("backward", ["auto", "float", "integer"]),
-    forms: options.choice("forms", ["trial", "estimate"]),
+    forms: options.choice("forms", ["auto", "trial", "estimate"]),
     cache: readCache(options),
     portable: options.flag("portable"),
     optimizer: readOptimizer(options),

@@ -11,7 +11,7 @@ import { flippedPads, isUnit, spreadProblem } from "./spread-strides.ts";
 /** How dx of a convolution is computed. */
 export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks" | "nchwc";
 
-/** "nchwc" is for some machines only, and never guessed. */
+/** "nchwc" is for some machines only; there it is the fastest or near it. */
 export function chooseConvDataForm(
   problem: WindowProblem,
   { forms: answers, nchwc = false }: LoweringOptions,
@@ -22,8 +22,8 @@ export function chooseConvDataForm(
     flippedPads(spreadProblem(problem)).every((pad) => pad >= 0);
   const likely = depthwise ? depthwiseForms(problem, flips) : plainForms(problem, flips);
   const blocked: ConvDataForm[] = nchwc && depthwise && flips && fillsBlocks(problem) ? ["nchwc"] : [];
-  const forms = [...likely, ...blocked];
-  return choose(answers, { decision: "conv-data", facts: [problem], forms, guess: likely[0] });
+  const forms = [...blocked, ...likely];
+  return choose(answers, { decision: "conv-data", facts: [problem], forms, guess: blocked[0] ?? likely[0] });
 }
 
 /** Not where dy spread out takes so much memory that it is no faster either. */

@@ -16,15 +16,15 @@ export type DepthwiseWeightForm =
  * sequence its span, which grows with the maps' width; "moved-dy" a product with a matrix as wide as the maps for every
  * tap of the last axis, "moved-x" a copy of x; "products" of whole lines, for strides, what their diagonals do not need,
  * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. "blocks" takes anything.
- * "nchwc" moves x and dy once, but is for some machines only, and never guessed.
+ * "nchwc" moves x and dy once; it is for some machines only, and there the fastest or near it.
  */
 export function chooseDepthwiseWeightForm(
   problem: WindowProblem,
   { forms: answers, nchwc = false }: LoweringOptions,
 ): DepthwiseWeightForm {
-  const forms = problem.strides.some((stride) => stride !== 1) ? stridedForms(problem) : unitForms(problem);
+  const likely = problem.strides.some((stride) => stride !== 1) ? stridedForms(problem) : unitForms(problem);
+  const forms: Likely = nchwc && fillsBlocks(problem) ? ["nchwc", ...likely] : likely;
   const [guess] = forms;
-  if (nchwc && fillsBlocks(problem)) forms.push("nchwc");
   return choose(answers, { decision: "depthwise-weight", facts: [problem], forms, guess });
 }
 

@@ -1,6 +1,6 @@
 import { barChart } from "./bar-chart.ts";
 import { escapeHtml } from "./escape-html.ts";
-import { formatBytes, formatNumber, formatPercent } from "./format.ts";
+import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { lineChart, type LineChart } from "./line-chart.ts";
 import { layerTable, operatorTable } from "./profile-tables.ts";
 import { renderFailureText, renderText } from "./render-text.ts";
@@ -41,6 +41,7 @@ function renderReport(report: Report): string {
     section("Summary", `<pre>${escapeHtml(renderText(report))}</pre>`),
     profileSection(report),
     memorySection(report),
+    stageSection(report),
     layerSection(report),
     reasonSection("Nodes left in float", report.quantization?.float),
     reasonSection("Nodes on float kernels in ONNX Runtime", report.audit?.floatNodes),
@@ -116,6 +117,12 @@ function profileSection({ profile }: Report): string {
     section("By operator", htmlTable(operatorTable(profile, profile.operators.length), [0, 1])),
     section("By layer", htmlTable(layerTable(profile, profile.layers.length))),
   ].join("\n");
+}
+
+function stageSection({ stages }: Report): string {
+  if (stages === undefined) return "";
+  const rows = stages.map(({ stage, seconds }) => [stage, formatSeconds(seconds)]);
+  return section("Where the time went", htmlTable([["stage", "time"], ...rows]));
 }
 
 function memorySection({ memory }: Report): string {

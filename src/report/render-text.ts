@@ -15,6 +15,7 @@ export function renderText(report: Report): string {
     describeExport(report),
     describeProfile(report),
     describeSupport(report),
+    describeStages(report),
     ...report.warnings.map((warning) => `Warning: ${warning}`),
   ];
   return `${sections.filter((section) => section !== undefined && section !== "").join("\n\n")}\n`;
@@ -59,13 +60,20 @@ function describeQuantization({ quantization }: Report): string | undefined {
   return lines.join("\n");
 }
 
+/** Where the time went, stage by stage. */
+function describeStages({ stages, seconds }: Report): string | undefined {
+  if (stages === undefined) return undefined;
+  const parts = stages.map((each) => `${each.stage} ${formatSeconds(each.seconds)}`);
+  return `Took ${formatSeconds(seconds)}: ${parts.join(", ")}.`;
+}
+
 const listed = (names: string[]): string =>
   names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
 
 function describeMemory({ memory }: Report): string | undefined {
   if (memory === undefined) return undefined;
-  const { microBatch, estimatedBytes, limitBytes } = memory;
-  const limit = limitBytes === undefined ? "" : ` of the ${formatBytes(limitBytes)} allowed`;
+  const { microBatch, estimatedBytes, limitBytes, limitAsked } = memory;
+  const limit = limitAsked ? ` of the ${formatBytes(limitBytes)} allowed` : "";
   return `Training with ${microBatch} samples at a time is estimated to take ${formatBytes(estimatedBytes)} of memory${limit}.`;
 }
 

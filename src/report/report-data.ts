@@ -51,6 +51,9 @@ const trainingSchema = z.object({
   microBatch: finite.describe("Samples per run of the training graph."),
   forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
   backward: z.enum(["float", "integer"]).describe("What data gradients of convolutions were computed with."),
+  formsByTrial: finite.describe(
+    "Gradients computed in another form than estimated, as trials found it clearly faster.",
+  ),
   loss: text,
   steps: finite,
   samples: finite.describe("Samples seen."),
@@ -75,7 +78,8 @@ const memorySchema = z
   .object({
     microBatch: finite.describe("Samples per run of the training graph."),
     estimatedBytes: finite.describe("Largest resident memory of the process that trains."),
-    limitBytes: finite.optional().describe("What --memory-limit allowed."),
+    limitBytes: finite.describe("What --memory-limit allowed, else 80 % of the memory that was free."),
+    limitAsked: z.boolean().describe("Whether the limit was given."),
     parts: z.array(z.object({ part: text, bytes: finite })).describe("What the estimate is the sum of."),
   })
   .describe("Estimate of the memory that training takes, made from the graphs before it starts.");
@@ -168,6 +172,10 @@ export const reportSchema = z.object({
   audit: auditSchema.optional(),
   latency: latencySchema.optional(),
   profile: profileSchema.optional(),
+  stages: z
+    .array(z.object({ stage: text, seconds: finite }))
+    .optional()
+    .describe("Where the time went, stage by stage."),
   seconds: finite,
   warnings: z.array(text),
 });

@@ -29,6 +29,7 @@ import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
 import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
 import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/options.ts";
+import type { Measured, Race } from "./measure-gradients.ts";
 import { activationNames } from "./names.ts";
 import type { TrainingState } from "./state.ts";
 
@@ -56,12 +57,12 @@ export interface BuildArtifactOptions {
   source: { file: string; sha256: string };
   /**
    * What the training forward computes with: float operators and fake quantizers (default), or the integer kernels that
-   * the deployed model runs on, so that its outputs are the deployed model's; auto: what `trials` choose.
+   * the deployed model runs on, so that its outputs are the deployed model's; auto: these, or what `trials` choose.
    */
   forward?: Arithmetic | "auto";
   /**
    * What data gradients of convolutions are computed with: float operators (default) or integer kernels, for which the
-   * size of gradients must be known; auto: what `trials` choose.
+   * size of gradients must be known; auto: by estimate, or what `trials` choose.
    */
   backward?: Arithmetic | "auto";
   /** Use operators of the default ONNX domain only. */
@@ -71,8 +72,8 @@ export interface BuildArtifactOptions {
   /** How gradients are computed is decided by trial (see training/costs/try-forms.ts) instead of by estimate. */
   tune?: FormTrials;
   /**
-   * Runs training graphs on samples: `measure` for an integer backward, `choose` for what is left open (integer without
-   * it). See training/measure-gradients.ts, whose functions do it.
+   * Runs training graphs on samples: `measure` for an integer backward, `agrees` for one that is not asked for, `choose`
+   * for what is left open. See training/measure-gradients.ts, whose functions do it.
    */
   trials?: ArithmeticTrials;
   signal?: AbortSignal;
@@ -80,8 +81,9 @@ export interface BuildArtifactOptions {
 
 /** `TrainingTrials` that are told what runs of the graphs begin with. */
 export interface ArithmeticTrials {
-  measure: (model: Model, start: TrainingStart) => Promise<ReadonlyMap<string, number>>;
-  choose?: (models: readonly Model[], start: TrainingStart) => Promise<number>;
+  measure: (model: Model, start: TrainingStart) => Promise<Measured>;
+  agrees?: (model: Model, exact: Measured["first"], start: TrainingStart) => Promise<boolean>;
+  choose?: (race: Race, start: TrainingStart) => Promise<number>;
 }
 
 /** What runs of a training graph begin with. */
@@ -140,6 +142,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     forward: training.forward,
     backward: training.backward,
     floatLayers: [...training.floatLayers],
+    formsByTrial: training.formsByTrial,
     inputs: bindSymbols(requiredInputs(model.graph), otherSizes(model, sizes)).map(describePort),
     weights: describeWeights(trained, optimizer),
     activations: Array.from(trained.activations.values(), describeActivation),
@@ -186,9 +189,10 @@ function requiredBackward({
   return portable ? "float" : backward;
 }
 
-const bindStart = ({ measure, choose }: ArithmeticTrials, start: TrainingStart): TrainingTrials => ({
+const bindStart = ({ measure, agrees, choose }: ArithmeticTrials, start: TrainingStart): TrainingTrials => ({
   measure: (model) => measure(model, start),
-  ...(choose === undefined ? {} : { choose: (models) => choose(models, start) }),
+  ...(agrees === undefined ? {} : { agrees: (model, exact) => agrees(model, exact, start) }),
+  ...(choose === undefined ? {} : { choose: (race) => choose(race, start) }),
 });
 
 function buildOptimizer(

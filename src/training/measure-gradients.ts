@@ -1,10 +1,12 @@
 import type { Batch } from "../data/dataset.ts";
+import { InternalError, UserError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
-import { openSession, withSession } from "../runtime/open-model.ts";
-import type { Session, SessionOptions } from "../runtime/session.ts";
+import { openSession, withSession, withSessions } from "../runtime/open-model.ts";
+import type { SessionOptions } from "../runtime/session.ts";
 import { viewAs, type Tensor } from "../tensor/tensor.ts";
 import type { TrainingStart } from "./artifact.ts";
 import { holdTurned } from "./artifact/turned-weights.ts";
+import { findClearWinner } from "./costs/find-clear-winner.ts";
 import { feedsFor } from "./state.ts";
 import { isTaught, stepDataOf } from "./trainer/targets.ts";
 
@@ -17,86 +19,124 @@ export interface GradientSamples {
   session: SessionOptions;
 }
 
-/** Runs a training graph whose outputs are scalars from its start on some batches, and gives the mean of each output. */
+/** What runs of a training graph found. */
+export interface Measured {
+  /** Of outputs that are scalars, the mean over the batches. */
+  means: ReadonlyMap<string, number>;
+  /** All outputs on the first batch. */
+  first: Readonly<Record<string, Tensor>>;
+}
+
+/** Runs a training graph from its start on some batches. */
 export async function measureGradients(
   model: Model,
   start: TrainingStart,
   samples: GradientSamples,
-): Promise<Map<string, number>> {
+): Promise<Measured> {
   const sums = new Map<string, number>();
+  let first: Readonly<Record<string, Tensor>> | undefined;
   let count = 0;
   await withSession(model, sessionOf(start, samples), async (training) => {
+    const scalars = training.outputs.filter(({ shape }) => shape.length === 0).map(({ name }) => name);
     for await (const data of dataOf(start, samples)) {
-      const found = await training.run(feedsFor(training, data, start.state));
+      const fetches = first === undefined ? undefined : scalars;
+      const found = await training.run(feedsFor(training, data, start.state), fetches);
+      first ??= found;
       count++;
-      for (const [name, value] of Object.entries(found))
-        sums.set(name, (sums.get(name) ?? 0) + (viewAs(value, "float32")[0] as number));
+      for (const name of scalars)
+        sums.set(name, (sums.get(name) ?? 0) + (viewAs(found[name] as Tensor, "float32")[0] as number));
     }
   });
-  return new Map(Array.from(sums, ([name, sum]) => [name, sum / count]));
+  return { means: new Map(Array.from(sums, ([name, sum]) => [name, sum / count])), first: first ?? {} };
 }
 
-const timedRuns = 5;
 /** Least cosine with the most exact gradients: in the median over all tensors, and of every weight's. */
 const leastAgreement = { median: 0.9, weight: 0.5 };
 
+/** Gradients that a training graph finds on the first batch; undefined where ONNX Runtime does not run it. */
+export async function firstGradients(
+  model: Model,
+  start: TrainingStart,
+  samples: GradientSamples,
+): Promise<Readonly<Record<string, Tensor>> | undefined> {
+  const options = sessionOf(start, samples);
+  for await (const data of dataOf(start, samples)) {
+    const held = await holdTurned(model, start.state, options);
+    return withSession(held, options, (training) =>
+      training.run(feedsFor(training, data, start.state)),
+    ).catch((error: unknown) => {
+      if (error instanceof UserError || error instanceof InternalError) return undefined;
+      throw error;
+    });
+  }
+  return undefined;
+}
+
+/** Which of several training graphs a race would take as the default, and the graphs, the most exact one first. */
+export interface Race {
+  models: readonly Model[];
+  likely: number;
+}
+
 /**
- * Of training graphs that differ in their arithmetic the fastest one, by the shortest of a few runs of each on one batch,
- * as a training run has them; graphs whose gradients point elsewhere than those of the first are left out, and those that
- * ONNX Runtime does not run.
+ * Of training graphs that differ in their arithmetic the likely one, or another that is clearly faster on one batch, as a
+ * training run has them. Graphs whose gradients point elsewhere than those of the first are left out, and those that
+ * ONNX Runtime does not run; where the likely one is, the first takes its place.
  */
 export async function raceGraphs(
+  { models, likely }: Race,
+  start: TrainingStart,
+  samples: GradientSamples,
+  progress: (done: number, total: number) => void = () => undefined,
+): Promise<number> {
+  const options = sessionOf(start, samples);
+  const held = async (index: number): Promise<Model> =>
+    holdTurned(models[index] as Model, start.state, options);
+  const fits = await agreeing(models, start, samples);
+  const known = fits.has(likely) ? likely : 0;
+  const others = [...fits].filter((index) => index !== known);
+  for await (const data of dataOf(start, samples)) {
+    let best = known;
+    for (const [done, index] of others.entries()) {
+      progress(done, others.length);
+      const pair = [await held(best), await held(index)];
+      const faster = await withSessions(pair, options, (sessions) =>
+        findClearWinner(sessions.map((session) => () => session.time(feedsFor(session, data, start.state)))),
+      );
+      if (faster === 1) best = index;
+    }
+    progress(others.length, others.length);
+    return best;
+  }
+  return known;
+}
+
+/** Indices of the graphs whose gradients agree with the first's, itself included. Throws where that does not run. */
+async function agreeing(
   models: readonly Model[],
   start: TrainingStart,
   samples: GradientSamples,
-): Promise<number> {
-  const options = sessionOf(start, samples);
-  const run = async (model: Model, data: Readonly<Record<string, Tensor>>): Promise<Timed> =>
-    withSession(await holdTurned(model, start.state, options), options, (training) =>
-      timed(training, data, start),
-    );
-  for await (const data of dataOf(start, samples)) {
-    const [exact, ...others] = models as readonly [Model, ...Model[]];
-    const reference = await run(exact, data);
-    let best = { index: 0, time: reference.time };
-    for (const [index, model] of others.entries()) {
-      const found = await run(model, data).catch(() => undefined);
-      if (found !== undefined && found.time < best.time && agree(reference.gradients, found.gradients))
-        best = { index: index + 1, time: found.time };
-    }
-    return best.index;
+): Promise<ReadonlySet<number>> {
+  const [exact, ...others] = models as readonly [Model, ...Model[]];
+  const { first: reference } = await measureGradients(exact, start, samples);
+  const fits = new Set([0]);
+  for (const [index, model] of others.entries()) {
+    const found = await firstGradients(model, start, samples);
+    if (found !== undefined && agree(reference, found)) fits.add(index + 1);
   }
-  return 0;
-}
-
-interface Timed {
-  gradients: Record<string, Tensor>;
-  time: number;
-}
-
-/** The gradients of one run, and the shortest time, in ms, of those that follow. */
-async function timed(
-  training: Session,
-  data: Readonly<Record<string, Tensor>>,
-  { state }: TrainingStart,
-): Promise<Timed> {
-  const feeds = feedsFor(training, data, state);
-  const gradients = await training.run(feeds);
-  let time = Infinity;
-  for (let run = 0; run < timedRuns; run++) {
-    const begin = performance.now();
-    await training.run(feeds);
-    time = Math.min(time, performance.now() - begin);
-  }
-  return { gradients, time };
+  return fits;
 }
 
 /** Whether gradients point where the exact ones do. */
-function agree(exact: Record<string, Tensor>, found: Record<string, Tensor>): boolean {
+export function agree(
+  exact: Readonly<Record<string, Tensor>>,
+  found: Readonly<Record<string, Tensor>>,
+): boolean {
   const cosines: number[] = [];
   let worst = 1;
   for (const [name, tensor] of Object.entries(exact)) {
-    const cosine = cosineOf(tensor, found[name] as Tensor);
+    const other = found[name];
+    const cosine = other && cosineOf(tensor, other);
     if (cosine === undefined) continue;
     cosines.push(cosine);
     if (tensor.dims.length > 1) worst = Math.min(worst, cosine);

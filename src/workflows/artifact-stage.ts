@@ -1,17 +1,21 @@
+import { splitDataset } from "../data/subset.ts";
 import { usageError } from "../errors.ts";
 import { fixedBatch } from "../ir/value-types.ts";
 import type { Arithmetic } from "../training/artifact/forward-candidate.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
-import type { RunContext, RuntimeOptions } from "./context.ts";
+import { breathe, type RunContext, type RuntimeOptions } from "./context.ts";
+import { formatBytes } from "../report/format.ts";
 import type { MemorySection } from "../report/report-data.ts";
 import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
 import type { Manifest } from "../training/artifact/manifest.ts";
 import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
 import { loadsNchwc } from "../training/costs/loads-nchwc.ts";
 import { divisorsOf, fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
+import { roughTrainingBytes } from "../training/memory/rough-memory.ts";
+import { type MemoryLimit, memoryLimitOf } from "./memory-limit.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
-import { arithmeticTrials, formTrials, onCpu, openArithmetic } from "./trials.ts";
+import { arithmeticTrials, formTrials, onCpu, openArithmetic, type TrialContext } from "./trials.ts";
 
 /** Where an artifact is written. */
 interface Place {
@@ -32,20 +36,23 @@ interface Built {
 }
 
 /**
- * Builds the training graphs of a quantized model, split so that training keeps the memory limit where there is one, and
- * writes them to a directory. Returns what training will take.
+ * Builds the training graphs of a quantized model, split so that training keeps the memory limit (without one, 80 % of
+ * what is free), and writes them to a directory. Returns what training will take.
  */
 export async function artifactStage(
   quantized: Quantized,
   choices: ArtifactChoices,
   { directory, local }: Place,
-  options: RuntimeOptions,
+  options: RuntimeOptions & { seed: number },
   { logger, signal }: RunContext,
 ): Promise<ArtifactOutcome> {
   logger.info("Building the training graphs.");
-  const nchwc = local && choices.forms === "trial" && onCpu(options.provider) && (await loadsNchwc());
+  const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
   const build = async (microBatch: number, settled = choices): Promise<Built> => {
-    const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, options, signal);
+    await breathe(signal);
+    const runs = expectedRuns(quantized, { ...choices, microBatch }, options.seed);
+    const context = { runs, runtime: options, logger, signal };
+    const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, context);
     const estimate = await estimateMemory(artifact, {
       threads: options.threads ?? null,
       dataBytes: quantized.dataset.heldBytes ?? 0,
@@ -54,18 +61,20 @@ export async function artifactStage(
     return { artifact, estimate };
   };
   const { batch, memoryLimit } = choices;
+  const limit = memoryLimitOf(memoryLimit);
   const microBatch = requiredMicroBatch(
     choices,
     quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph),
   );
   const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
   const settled = { ...choices, ...openArithmetic(quantized, choices, options) };
-  const { artifact, estimate } =
-    memoryLimit === undefined
-      ? await build(microBatch ?? batch)
-      : await buildWithin(memoryLimit, sizes, settled, build);
+  const { artifact, estimate } = await buildWithin(limit, sizes, settled, quantized, build);
   await writeArtifact(artifact, directory);
-  const { forward, backward } = artifact.manifest;
+  const { forward, backward, batch: taken } = artifact.manifest;
+  if (taken < (microBatch ?? batch))
+    logger.info(
+      `Training takes ${taken} of a step's ${batch} samples at a time, to keep within ${formatBytes(limit.bytes)} of memory.`,
+    );
   logger.info(`A step's forward is computed in ${nameOf(forward)}, its backward in ${nameOf(backward)}.`);
   if (choices.backward === "integer" && backward === "float") {
     logger.warn(
@@ -75,9 +84,10 @@ export async function artifactStage(
   const warnings = floatLayerWarnings(artifact.manifest);
   for (const warning of warnings) logger.warn(warning);
   const memory = {
-    microBatch: artifact.manifest.batch,
+    microBatch: taken,
     estimatedBytes: estimate.bytes,
-    ...(memoryLimit === undefined ? {} : { limitBytes: memoryLimit }),
+    limitBytes: limit.bytes,
+    limitAsked: limit.asked,
     parts: estimate.parts,
   };
   return { memory, warnings };
@@ -89,6 +99,17 @@ const floatLayerWarnings = ({ floatLayers }: Manifest): string[] =>
     ({ node, op, reason }) =>
       `The training forward computes "${node}" (${op}) in float, the deployed model on integers: ${reason}.`,
   );
+
+/** Runs of the training graph that the training to come takes. */
+function expectedRuns(
+  { dataset }: Quantized,
+  { batch, microBatch, epochs = 1, val = 0 }: ArtifactChoices & { microBatch: number },
+  seed: number,
+): number {
+  const { train } = splitDataset(dataset, { val, seed });
+  const steps = Math.max(1, Math.round(epochs * Math.floor(train.length / batch)));
+  return (steps * batch) / microBatch;
+}
 
 const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "integers" : "float");
 
@@ -108,38 +129,53 @@ function requiredMicroBatch(
 }
 
 /**
- * Builds with the largest micro-batch that keeps the limit. What is found by running training graphs is only looked for
- * when the micro-batch is known, and kept if it is within the limit, too; until then an open forward is on integer
- * kernels, which take less memory, and the backward float. A backward that has to be on integer kernels and takes more
- * gets a smaller micro-batch.
+ * Builds with the largest micro-batch that keeps the limit. Where not even a rough estimate comes near it, there is nothing
+ * to look for. Otherwise what is found by running training graphs is only looked for when the micro-batch is known, and
+ * kept if it is within the limit, too; until then an open forward is on integer kernels, which take less memory, and the
+ * backward float. A backward that has to be on integer kernels and takes more gets a smaller micro-batch.
  */
 async function buildWithin(
-  limit: number,
+  { bytes: limit, asked: limited }: MemoryLimit,
   sizes: readonly number[],
   choices: ArtifactChoices,
+  { model }: Quantized,
   build: (microBatch: number, settled?: ArtifactChoices) => Promise<Built>,
 ): Promise<Built> {
+  const largest = sizes.at(-1) as number;
+  if (roughTrainingBytes(model, largest) <= limit) {
+    const built = await build(largest);
+    if (built.estimate.bytes <= limit) return built;
+  }
   const forward = choices.forward === "auto" ? "integer" : choices.forward;
-  const settled: ArtifactChoices = { ...choices, forward, backward: "float" };
-  const fitted = await fitMicroBatch(sizes, limit, (microBatch) => build(microBatch, settled));
+  const settled: ArtifactChoices = { ...choices, forward, backward: "float", forms: "estimate" };
+  const fit = (from: readonly number[], make: (microBatch: number) => Promise<Built>): Promise<Built> =>
+    fitMicroBatch(from, { bytes: limit, asked: limited }, make);
+  const fitted = await fit(sizes, (microBatch) => build(microBatch, settled));
   const { batch } = fitted.artifact.manifest;
-  const asked = await build(batch);
+  // A race has two training graphs open at a time.
+  const forms = racesIn * fitted.estimate.bytes <= limit ? choices.forms : "estimate";
+  const asked = await build(batch, { ...choices, forms });
   if (asked.estimate.bytes <= limit) return asked;
   if (choices.backward !== "integer") return fitted;
-  return fitMicroBatch(
+  return fit(
     sizes.filter((size) => size <= batch),
-    limit,
     build,
   );
 }
 
+/** Training graphs and their tensors that are in memory during a race. */
+const racesIn = 2.2;
+
 function buildMicroBatch(
   quantized: Quantized,
   choices: ArtifactChoices & { microBatch: number; nchwc: boolean },
-  { provider, threads }: RuntimeOptions,
-  signal: AbortSignal,
+  context: TrialContext,
 ): Promise<Artifact> {
+  const { provider, threads } = context.runtime;
   const { source, model, plan, state, sizes, dataset } = quantized;
+  const { cache, ratio, forms } = choices;
+  const runs = forms === "trial" ? Infinity : context.runs;
+  const tuning = { ...context, cache, ratio, runs, runtime: { provider, threads } };
   return buildArtifact({
     model,
     plan,
@@ -161,16 +197,9 @@ function buildMicroBatch(
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
     nchwc: choices.nchwc,
-    ...(choices.forms === "estimate"
-      ? {}
-      : {
-          tune: formTrials({
-            ...{ cache: choices.cache, ratio: choices.ratio, signal },
-            runtime: { provider, threads },
-          }),
-        }),
+    ...(choices.forms === "estimate" ? {} : { tune: formTrials(tuning) }),
     ...openArithmetic(quantized, choices, { provider }),
-    trials: arithmeticTrials(quantized, choices, { provider, threads }),
-    signal,
+    trials: arithmeticTrials(quantized, choices, context),
+    signal: context.signal,
   });
 }

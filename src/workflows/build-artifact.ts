@@ -26,7 +26,12 @@ async function buildClaimed(
   await findEarlierRun(options.out, begun, false);
   const prepared = await prepareSource(options, context);
   await claim.addReads(dataOfModels(prepared.source.model));
-  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  const quantized = await quantizePrepared(
+    prepared,
+    options.quantization,
+    { ...options, ...options.training },
+    context,
+  );
   const place = { directory: options.out, local: false };
   await discardEarlierRun(options.out, begun);
   const { memory, warnings } = await artifactStage(quantized, options.training, place, options, context);

@@ -32,9 +32,9 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
   const trained = await loadTrained(options.artifact);
   const dataset = await openModelData(source.model, options.data);
   const deployable = { ...trained, model: source.model };
-  const { sourceModel, forward, backward } = trained.manifest;
+  const { sourceModel, forward, backward, formsByTrial } = trained.manifest;
   const origin = provenanceOf({ path: sourceModel.file, sha256: sourceModel.sha256 }, {});
-  const provenance = { ...origin, arithmetic: { forward, backward } };
+  const provenance = { ...origin, arithmetic: { forward, backward, formsByTrial } };
   const deployed = await stageDeployed(deployable, { int4: options.int4, provenance }, options.out);
   return withStaged(deployed, async () => {
     const verification = await verifyTrained(

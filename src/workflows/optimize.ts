@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { usageError, UserError } from "../errors.ts";
 import type { Claim } from "../claims/claim-paths.ts";
 import { formatBytes } from "../report/format.ts";
-import type { Report } from "../report/report-data.ts";
+import type { MemorySection, Report } from "../report/report-data.ts";
 import { hasRun } from "../training/trainer/run-checkpoint.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
@@ -19,6 +19,7 @@ import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { chooseRunFolder, removeRunFolder, startRunFolder } from "./run-folder.ts";
 import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
+import { StageTimes } from "./stage-times.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
 
 /**
@@ -55,7 +56,9 @@ async function optimizeIn(
   const own = options.artifact === undefined;
   const goesOn = options.resume && earlier.artifact;
   if (own && !goesOn) await startRunFolder(directory);
+  const times = new StageTimes();
   const prepared = await prepareSource(options, context);
+  times.done("preparation");
   const { source, dataset, spec } = prepared;
   await claim.addReads(dataOfModels(source.model));
   const { val } = options.training;
@@ -64,10 +67,16 @@ async function optimizeIn(
     { spec, dataset, test: options.test },
     { val, seed: options.seed },
   );
-  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  const quantized = await quantizePrepared(
+    prepared,
+    options.quantization,
+    { ...options, ...options.training },
+    context,
+  );
+  times.done("calibration");
   if (quantizesNothing(quantized.plan)) {
     const kept = await keepSource(quantized, options.quantization, options.out);
-    return { ...startReport("optimize", options, source, start), ...kept };
+    return { ...startReport("optimize", options, source, start), ...kept, stages: times.stages };
   }
   const deployOptions = {
     int4: options.quantization.int4,
@@ -78,15 +87,18 @@ async function optimizeIn(
   const built = goesOn
     ? undefined
     : await artifactStage(quantized, options.training, { directory, local: own }, options, context);
+  times.done("training graphs");
   const data = withClasses(source.model, spec);
   const how = { ...options, resume: resumes(earlier, options, context) };
   const { result, section } = await trainStage(directory, data, options.training, how, context);
+  times.done("training");
   const trained = { ...result, model: prepared.model };
-  const { forward, backward } = result.manifest;
-  const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward } };
+  const { forward, backward, formsByTrial } = result.manifest;
+  const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward, formsByTrial } };
   const deployed = await stageDeployed(trained, { ...deployOptions, provenance }, options.out);
   return withStaged(deployed, async () => {
     const verification = await verifyTrained(directory, trained, deployed, judging.dataset, options, context);
+    times.done("export and verification");
     const scores = await scoreModels(
       [
         { model: "float", source: options.model },
@@ -97,9 +109,11 @@ async function optimizeIn(
       { ...options, batch: options.training.batch, probabilities: givesProbabilities(source.model) },
       context,
     );
+    times.done("scores");
     const changed = await countChangedRows(directory, result);
     const audit = await auditDeployed(deployed, result.plan, options);
     const latency = await measureLatency(options.model, deployed.path, judging.dataset, options, context);
+    times.done("audit and latency");
     return {
       ...startReport("optimize", options, source, start),
       data: { training: dataset.describe(), [judging.use]: judging.dataset.describe() },
@@ -111,12 +125,13 @@ async function optimizeIn(
       verification,
       audit,
       latency,
+      stages: times.stages,
       warnings: [
         ...quantized.notes,
         ...quantizationWarnings(quantized.state),
         ...deployed.warnings,
         ...(built?.warnings ?? []),
-        ...memoryWarnings(built?.memory.limitBytes, result.peakBytes),
+        ...memoryWarnings(built?.memory, result.peakBytes),
       ],
     };
   });
@@ -137,10 +152,14 @@ async function settleFailed(
 }
 
 /** A limit that training went beyond after all. */
-function memoryWarnings(limit: number | undefined, peak: number): string[] {
-  if (limit === undefined || peak <= limit) return [];
+function memoryWarnings(memory: MemorySection | undefined, peak: number): string[] {
+  if (memory === undefined || peak <= memory.limitBytes) return [];
+  const limit = formatBytes(memory.limitBytes);
+  const allowed = memory.limitAsked
+    ? `${limit} that --memory-limit allowed`
+    : `${limit} that were to be used`;
   return [
-    `Training took ${formatBytes(peak)} of memory, more than the ${formatBytes(limit)} that --memory-limit allowed; give a lower limit or a --micro-batch.`,
+    `Training took ${formatBytes(peak)} of memory, more than the ${allowed}; give a lower --memory-limit or a --micro-batch.`,
   ];
 }
 

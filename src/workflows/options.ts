@@ -35,20 +35,26 @@ export interface ArtifactChoices extends OpenFreezing {
   batch: number;
   /** Samples per run of the training graph; divides `batch`, which is the default. */
   microBatch?: number | undefined;
-  /** Bytes that the training process may take: chooses the micro-batch. */
+  /** Bytes that the training process may take: chooses the micro-batch. Default: 80 % of the memory that is free. */
   memoryLimit?: number | undefined;
   loss: LossKind;
   /** Share of distillation in the automatic loss with labels; default: the trainer's. */
   distill?: number | undefined;
   optimizer: Partial<OptimizerOptions>;
-  /** What the training forward computes with; auto: the faster on the CPU with 8-bit activations, else float. */
+  /** What the training forward computes with; auto: integers on the CPU with 8-bit activations, else float. */
   forward: "auto" | "float" | "integer";
-  /** What data gradients of convolutions are computed with; auto: the faster on the CPU, else float. */
+  /** What data gradients of convolutions are computed with; auto: what should be faster on the CPU, else float. */
   backward: "auto" | "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;
-  /** Decide by trial on this machine in which of several forms a gradient is computed, or by estimate. */
-  forms: "trial" | "estimate";
+  /**
+   * How it is decided in which of several forms a gradient is computed, and in which arithmetic: by estimate, but for a
+   * clear winner of trials on this machine. auto: trials that take at most a tenth of the expected training time.
+   */
+  forms: "auto" | "trial" | "estimate";
+  /** Passes over the data, and the held-out part of them, where known: how much time trials may take. Default: 1 and 0. */
+  epochs?: number | undefined;
+  val?: number | undefined;
   /** Folder for what was measured of this machine; default: none is kept. */
   cache?: string | undefined;
 }
@@ -70,7 +76,7 @@ export interface CourseChoices extends Pick<FreezingOptions, "refresh"> {
 export interface RunChoices extends AskedFreezing, CourseChoices {}
 
 /** How the quantized model is trained, from the artifact to the last step. */
-export interface TrainingChoices extends Omit<ArtifactChoices, "refresh">, CourseChoices {}
+export interface TrainingChoices extends Omit<ArtifactChoices, keyof CourseChoices>, CourseChoices {}
 
 /** What every command on a model file takes. */
 export interface CommonOptions extends RuntimeOptions {

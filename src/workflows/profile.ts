@@ -30,7 +30,12 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
   const { training } = options;
   const prepared = await prepareSource(options, context);
   await claim.addReads(dataOfModels(prepared.source.model));
-  const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  const quantized = await quantizePrepared(
+    prepared,
+    options.quantization,
+    { ...options, ...options.training },
+    context,
+  );
   const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
   try {
     const place = { directory, local: true };

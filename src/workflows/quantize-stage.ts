@@ -9,6 +9,7 @@ import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import { findRanges } from "./find-ranges.ts";
+import { memoryLimitOf, samplesWithin } from "./memory-limit.ts";
 import { openModelData, sampleFeeds } from "./open-data.ts";
 import type { QuantizationChoices } from "./options.ts";
 import { readSource, type Source } from "./read-source.ts";
@@ -76,17 +77,29 @@ function describeFrozen({ symbol, size, reason }: FrozenDim, isBatch: boolean): 
     : `The open dimension "${symbol}" takes no size but ${size}${culprit}, and is fixed to it.`;
 }
 
-/** Plans quantization, calibrates on the data, and computes scales, zero points and integer weights. */
+/** Samples per run of calibration, where neither --batch nor memory asks for fewer; they change no result. */
+const calibrationBatch = 32;
+
+/**
+ * Plans quantization, calibrates on the data at most `batch` samples at a time, and computes scales, zero points and
+ * integer weights.
+ */
 export async function quantizePrepared(
   prepared: Prepared,
   choices: QuantizationChoices,
-  { provider, threads }: RuntimeOptions,
+  {
+    provider,
+    threads,
+    batch,
+    memoryLimit,
+  }: RuntimeOptions & { batch: number; memoryLimit?: number | undefined },
   context: RunContext,
 ): Promise<Quantized> {
   const { logger, signal } = context;
   const { plan, ranges, notes } = await findRanges(prepared.model, prepared.dataset, choices, {
     method: choices.calibration,
     samples: choices.calibrationSamples,
+    batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), memoryLimitOf(memoryLimit)),
     provider,
     threads,
     logger,

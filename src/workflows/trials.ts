@@ -1,13 +1,23 @@
 import { type Batch, type Dataset } from "../data/dataset.ts";
 import { batches } from "../data/batches.ts";
 import { knownForms } from "../lowering/forms.ts";
+import type { Logger } from "../log.ts";
 import { encodeModel } from "../onnx/index.ts";
 import type { ActivationPlan } from "../quantization/types.ts";
 import type { ArithmeticTrials } from "../training/artifact.ts";
 import type { Arithmetic, FormTrials } from "../training/artifact/forward-candidate.ts";
 import { cachedChoice, cachedForms, costKey } from "../training/costs/cache.ts";
 import { tryForms } from "../training/costs/try-forms.ts";
-import { type GradientSamples, measureGradients, raceGraphs } from "../training/measure-gradients.ts";
+import { clearlyFaster } from "../training/costs/find-clear-winner.ts";
+import { isWorthARace, probesFor } from "../training/costs/trial-budget.ts";
+import {
+  agree,
+  firstGradients,
+  type GradientSamples,
+  measureGradients,
+  raceGraphs,
+} from "../training/measure-gradients.ts";
+import { version } from "../version.ts";
 import { type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
@@ -26,63 +36,95 @@ export function openArithmetic(
   return { forward: open(forward, plan.activations.every(isByte)), backward: open(backward, !portable) };
 }
 
-/** Runs on the samples, for an integer backward and to decide what is open; the latter not where forms go by estimate. */
+/** What trials go by beside the model: how long training will be, and who watches. */
+export interface TrialContext {
+  /** Runs of the training graph that are expected. */
+  runs: number;
+  runtime: RuntimeOptions;
+  logger: Logger;
+  signal: AbortSignal;
+}
+
+/**
+ * Runs on the samples: for an integer backward, to see that it points where a float one does, and to race arithmetics
+ * where that costs little against training, or is asked for.
+ */
 export function arithmeticTrials(
   { model, dataset }: Quantized,
   { microBatch, forms, cache, ratio }: ArtifactChoices & { microBatch: number },
-  runtime: RuntimeOptions,
+  { runs, runtime, logger }: TrialContext,
 ): ArithmeticTrials {
   const samples: GradientSamples = {
     teacher: model,
-    batches: () => probeBatches(dataset, microBatch),
-    session: { ...sessionOptionsOf(runtime), isolated: false },
+    batches: () => probeBatches(dataset, microBatch, probesFor(runs)),
+    session: sessionOptionsOf(runtime),
   };
-  const measure: ArithmeticTrials["measure"] = (probe, start) => measureGradients(probe, start, samples);
-  if (forms === "estimate") return { measure };
-  const choose: ArithmeticTrials["choose"] = (models, start) => {
-    const key = costKey(Buffer.concat(models.map(encodeModel)), { ratio, ...runtime });
-    return cachedChoice(cache ?? null, key, () => raceGraphs(models, start, samples));
+  const measured: Omit<ArithmeticTrials, "choose"> = {
+    measure: (probe, start) => {
+      logger.debug("Measuring how far gradients reach, for their 8-bit codes.");
+      return measureGradients(probe, start, samples);
+    },
+    agrees: async (trained, exact, start) => {
+      const found = await firstGradients(trained, start, samples);
+      return found !== undefined && agree(exact, found);
+    },
   };
-  return { measure, choose };
+  if (!racesArithmetics(forms, runs)) return measured;
+  const choose: ArithmeticTrials["choose"] = (race, start) => {
+    const key = costKey(Buffer.concat(race.models.map(encodeModel)), {
+      ratio,
+      likely: race.likely,
+      ...runtime,
+    });
+    const progress = (done: number, total: number): void =>
+      logger.progress("timing the step in floats and in integers", done, total);
+    return cachedChoice(cache ?? null, key, () => raceGraphs(race, start, samples, progress));
+  };
+  return { ...measured, choose };
 }
+
+/** Whether arithmetics are raced. Four can be open, so that three run against the likely one. */
+export const racesArithmetics = (forms: ArtifactChoices["forms"], runs: number): boolean =>
+  forms === "trial" || (forms === "auto" && isWorthARace(runs, 3));
 
 /** Without rounding to 4 bits in between, a forward on integer kernels is as good to train with as one in float. */
 const isByte = ({ bits }: ActivationPlan): boolean => bits === 8;
 
 export const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";
 
-/** Batches that the size of gradients is measured on. */
-const probes = 4;
-
-/** The first samples in batches of one size, from the start again where there are fewer. */
-function probeBatches(dataset: Dataset, batch: number): AsyncIterable<Batch> {
-  const count = Math.min(probes, Math.max(1, Math.floor(dataset.length / batch)));
-  const indices = Uint32Array.from({ length: count * batch }, (_, index) => index % dataset.length);
+/** The first samples in at most `count` batches of one size, from the start again where there are fewer. */
+function probeBatches(dataset: Dataset, batch: number, count: number): AsyncIterable<Batch> {
+  const wanted = Math.min(count, Math.max(1, Math.floor(dataset.length / batch)));
+  const indices = Uint32Array.from({ length: wanted * batch }, (_, index) => index % dataset.length);
   return batches(dataset, { batch, indices });
 }
 
 /**
- * Trials of the forms of gradients with a share of the rows trained; those made before on this machine are taken from
- * the folder `cache`.
+ * Trials of the forms of gradients with a share of the rows trained, those that pay for so many runs of the training
+ * graph; what was found before on this machine is taken from the folder `cache`.
  */
 export function formTrials({
   cache,
   ratio,
+  runs = Infinity,
   runtime,
+  logger,
   signal,
 }: {
   cache: string | undefined;
   ratio: number;
-  runtime: RuntimeOptions;
-  signal?: AbortSignal;
-}): FormTrials {
+} & Pick<TrialContext, "runtime"> &
+  Partial<TrialContext>): FormTrials {
   const session = sessionOptionsOf(runtime);
   let tried: ReadonlyMap<string, string> = new Map();
+  const progress = (done: number, total: number): void =>
+    logger?.progress("timing ways to compute gradients", done, total);
   return async (abstract, target) => {
-    const settings = { ratio, ...target, ...runtime };
-    tried = await cachedForms(cache ?? null, settings, tried, (known) =>
-      tryForms(abstract, known, { ...target, ratio, session, signal }),
-    );
-    return knownForms(tried);
+    const settings = { version, clearlyFaster, ratio, ...target, ...runtime };
+    let answers: ReadonlyMap<string, string> = new Map();
+    tried = await cachedForms(cache ?? null, settings, tried, async (known) => {
+      answers = await tryForms(abstract, known, { ...target, ratio, runs, session, signal, progress });
+    });
+    return knownForms(answers);
   };
 }

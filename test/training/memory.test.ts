@@ -177,7 +177,7 @@ describe("the micro-batch for a limit", () => {
       const bytes = 1e8 + 2e6 * microBatch + 1e5 * (microBatch % 3);
       return Promise.resolve({ microBatch, estimate: { bytes, parts: [] } });
     };
-    return (await fitMicroBatch(divisorsOf(batch), limit, build)).microBatch;
+    return (await fitMicroBatch(divisorsOf(batch), { bytes: limit, asked: true }, build)).microBatch;
   };
 
   test.each([

@@ -107,7 +107,7 @@ async function prepare(
   const quantized = await quantizePrepared(
     prepared,
     { wbits, abits, firstLast: "same", calibration: "auto", calibrationSamples: 512, int4: "container" },
-    { threads },
+    { threads, batch: 64 },
     quiet,
   );
   const training: ArtifactChoices = {
@@ -115,7 +115,7 @@ async function prepare(
     ...{ batch: 64, loss: "auto", optimizer: {}, portable: false, cache: join(out, "cache") },
     ...{ forward: "auto", backward: "auto", forms: "trial" },
   };
-  await artifactStage(quantized, training, { directory, local: true }, { threads }, quiet);
+  await artifactStage(quantized, training, { directory, local: true }, { threads, seed: 0 }, quiet);
   const { model, plan, state } = quantized;
   const ptq = (await exportModel(model, plan, state)).model;
   await record(out, { setting: name, choice: "float", seed: 0, top1: await judge(model, test), rows: 0 });

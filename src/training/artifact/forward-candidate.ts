@@ -1,8 +1,9 @@
 import { differentiateAbstract } from "../../autodiff/differentiate.ts";
 import { contribOpsets, createModel, createValue } from "../../ir/graph.ts";
 import type { Graph, Model, Value } from "../../ir/model.ts";
-import { type Forms, guessedForms } from "../../lowering/forms.ts";
 import { explainFloatLayers, type FloatLayer } from "../../lowering/integer/float-layers.ts";
+import { type Forms, guessedForms, questionKey } from "../../lowering/forms.ts";
+import { codesPay } from "../../lowering/integer/codes-pay.ts";
 import { withReaches } from "../../lowering/integer/gradient-reaches.ts";
 import { lowerIntegerBackward } from "../../lowering/integer/integer-backward.ts";
 import {
@@ -17,6 +18,7 @@ import type { AllowedOperators } from "../../lowering/lowering.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import { weightNames } from "../names.ts";
+import type { Measured, Race } from "../measure-gradients.ts";
 import { heldBiases, zeroPointsOf } from "./forward-model.ts";
 import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
@@ -35,16 +37,18 @@ export type Arithmetic = "float" | "integer";
 
 /** Runs of training graphs on samples, on which the making of one may depend. */
 export interface TrainingTrials {
-  /** Runs a graph whose outputs are scalars on some samples and returns the mean of each of them. */
-  measure: (model: Model) => Promise<ReadonlyMap<string, number>>;
-  /** Picks one of several graphs of the same gradients, by index. The first is the most exact. */
-  choose?: (models: readonly Model[]) => Promise<number>;
+  /** Runs a graph on some samples; see measure-gradients.ts. */
+  measure: (model: Model) => Promise<Measured>;
+  /** Whether a graph's gradients on the first samples point where these do. Default: they do. */
+  agrees?: (model: Model, exact: Measured["first"]) => Promise<boolean>;
+  /** Picks one of several graphs of the same gradients, by index, the likely one unless another is clearly better. */
+  choose?: (race: Race) => Promise<number>;
 }
 
 export interface TrainingModelOptions extends AllowedOperators {
-  /** auto: what `trials` choose; integer where they cannot. */
+  /** auto: integer, or what `trials` choose. */
   forward: Arithmetic | "auto";
-  /** What data gradients of convolutions are computed with. Anything but float needs `trials`. */
+  /** What data gradients of convolutions are computed with; auto: by estimate, or what `trials` choose. Anything but float needs `trials`. */
   backward: Arithmetic | "auto";
   tune: FormTrials | undefined;
   trials: TrainingTrials | undefined;
@@ -62,6 +66,8 @@ export interface BuiltTraining {
   backward: Arithmetic;
   /** Quantized layers that an integer forward computes in float all the same. */
   floatLayers: readonly FloatLayer[];
+  /** Forms of gradients that are not the guessed ones, by question: what trials found clearly faster. */
+  formsByTrial: Record<string, string>;
 }
 
 interface Sources {
@@ -93,12 +99,19 @@ export class ForwardCandidate {
     this.#biases = heldBiases(graph, sources.layout.whole, onKernel);
   }
 
-  /** The graph with every backward asked for; the float one where nothing can be held in codes. */
-  async withBackwards(backwards: readonly Arithmetic[]): Promise<BuiltTraining[]> {
-    const coded = backwards.includes("integer") ? await this.#inCodes() : undefined;
-    if (coded !== undefined && !backwards.includes("float")) return [coded];
-    const float = await this.#complete(this.#differentiate(false), "float");
-    return coded === undefined ? [float] : [float, coded];
+  /** The graph with the backward asked for; auto: the likely one. The float one where nothing can be held in codes. */
+  async withBackward(backward: Arithmetic | "auto"): Promise<BuiltTraining> {
+    const coded = backward === "float" ? undefined : await this.#inCodes(backward === "auto");
+    return coded ?? this.#complete(this.#differentiate(false), "float");
+  }
+
+  /** The graph with either backward, the likely one first. */
+  async withBackwards(): Promise<BuiltTraining[]> {
+    const likely = await this.withBackward("auto");
+    const other = likely.backward === "integer" ? "float" : "integer";
+    return [likely, await this.withBackward(other)].filter(
+      ({ backward }, index) => index === 0 || backward === other,
+    );
   }
 
   #differentiate(coded: boolean): Graph {
@@ -130,23 +143,45 @@ export class ForwardCandidate {
     const { trained, parameters } = layout;
     const target = { opset: this.#opset, ...allowedBy(options) };
     const forms = (await options.tune?.(abstract, target)) ?? guessedForms;
+    const formsByTrial: Record<string, string> = {};
+    const recorded: Forms = {
+      answer: (question) => {
+        const form = forms.answer(question);
+        if (form !== question.guess) formsByTrial[questionKey(question)] = form;
+        return form;
+      },
+    };
     const outputs = [createValue("loss", "float32", []), ...gradientOutputs(trained, parameters)];
-    const model = this.#lower(abstract, forms, outputs);
-    return { model, forward: this.#forward, backward, floatLayers: this.#floatLayers };
+    const model = this.#lower(abstract, recorded, outputs);
+    const floatLayers = this.#floatLayers;
+    return { model, forward: this.#forward, backward, floatLayers, formsByTrial };
   }
 
-  /** With data gradients in codes, as wide as they are on some samples; undefined where that says nothing. */
-  async #inCodes(): Promise<BuiltTraining | undefined> {
-    const { trials } = this.#sources.options;
+  /**
+   * With data gradients in codes, as wide as they are on some samples; undefined where that says nothing. `ifBetter`: also
+   * where codes should not pay, or change where gradients point.
+   */
+  async #inCodes(ifBetter: boolean): Promise<BuiltTraining | undefined> {
+    const { layout, options } = this.#sources;
+    const { trained, parameters } = layout;
+    const { trials } = options;
     const exact = this.#differentiate(true);
     const plan = planIntegerBackward(exact);
     if (plan.coded.size === 0 || trials === undefined) return undefined;
+    if (ifBetter && !codesPay(exact, plan)) return undefined;
     const probe = withReaches(exact, plan);
-    const model = this.#lower(probe, guessedForms, probe.outputs);
-    const reaches = await trials.measure(dropUnusedInputs(model));
+    const compared = ifBetter && trials.agrees !== undefined ? gradientOutputs(trained, parameters) : [];
+    const model = this.#lower(probe, guessedForms, [...probe.outputs, ...compared]);
+    const { means, first } = await trials.measure(dropUnusedInputs(model));
+    const reaches = new Map(probe.outputs.map(({ name }) => [name, means.get(name) ?? NaN]));
     // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
     if (![...reaches.values()].every((reach) => Number.isFinite(reach) && reach > 0)) return undefined;
     const integerForward = this.#integer !== undefined;
-    return this.#complete(lowerIntegerBackward(exact, plan, { reaches, integerForward }), "integer");
+    const built = await this.#complete(
+      lowerIntegerBackward(exact, plan, { reaches, integerForward }),
+      "integer",
+    );
+    const agrees = compared.length === 0 || (await trials.agrees?.(built.model, first));
+    return agrees === false ? undefined : built;
   }
 }

@@ -116,6 +116,8 @@ const manifestSchema = z.object({
   backward: z.enum(["float", "integer"]).default("float"),
   /** Quantized layers that the integer forward computes in float, and why. */
   floatLayers: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })).default([]),
+  /** Forms of gradients that trials found clearly faster than the estimate's, by question. */
+  formsByTrial: z.record(z.string(), z.string()).default({}),
   sessionConfig: z.record(z.string(), z.string()),
   inputs: z.array(port),
   outputs: z.array(port),

@@ -5,6 +5,7 @@ import {
   type BuiltTraining,
   ForwardCandidate,
   type TrainingModelOptions,
+  type TrainingTrials,
 } from "./forward-candidate.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
 
@@ -22,17 +23,35 @@ export async function buildTrainingModel(
   );
   const graph = { ...pinned.graph, inputs: [...pinned.graph.inputs, ...rows] };
   const opset = pinned.opsets.get("") ?? 13;
-  const built: BuiltTraining[] = [];
-  for (const arithmetic of candidates(options.forward, options)) {
-    const candidate = new ForwardCandidate(arithmetic, graph, opset, { layout, options });
-    built.push(...(await candidate.withBackwards(candidates(options.backward, options))));
-  }
-  const chosen = built.length === 1 ? 0 : await options.trials?.choose?.(built.map(({ model }) => model));
-  return built[chosen ?? 0] ?? (built[0] as BuiltTraining);
+  const candidateOf = (arithmetic: Arithmetic): ForwardCandidate =>
+    new ForwardCandidate(arithmetic, graph, opset, { layout, options });
+  const built =
+    options.trials?.choose === undefined
+      ? await candidateOf(options.forward === "float" ? "float" : "integer").withBackward(options.backward)
+      : await chooseAmong(options, candidateOf, options.trials.choose);
+  return built;
 }
 
-/** What is left to choose from, the most exact first. */
-function candidates(wanted: Arithmetic | "auto", { trials }: TrainingModelOptions): readonly Arithmetic[] {
-  if (wanted !== "auto") return [wanted];
-  return trials?.choose === undefined ? ["integer"] : ["float", "integer"];
+/** Builds the graph in every arithmetic that is left open, and has one chosen. */
+async function chooseAmong(
+  { forward, backward }: TrainingModelOptions,
+  candidateOf: (arithmetic: Arithmetic) => ForwardCandidate,
+  choose: NonNullable<TrainingTrials["choose"]>,
+): Promise<BuiltTraining> {
+  const forwards: Arithmetic[] = forward === "auto" ? ["integer", "float"] : [forward];
+  const built: BuiltTraining[] = [];
+  for (const arithmetic of forwards) {
+    const candidate = candidateOf(arithmetic);
+    if (backward === "auto") built.push(...(await candidate.withBackwards()));
+    else built.push(await candidate.withBackward(backward));
+  }
+  const likely = built[0] as BuiltTraining;
+  if (built.length === 1) return likely;
+  const byExactness = [...built].sort((a, b) => roundingOf(a) - roundingOf(b));
+  const race = { models: byExactness.map(({ model }) => model), likely: byExactness.indexOf(likely) };
+  return byExactness[await choose(race)] ?? likely;
 }
+
+/** How many parts of a step are rounded to codes. */
+const roundingOf = ({ forward, backward }: BuiltTraining): number =>
+  Number(forward === "integer") + 2 * Number(backward === "integer");

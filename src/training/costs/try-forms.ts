@@ -1,87 +1,98 @@
-import type { Graph, Model, Node } from "../../ir/model.ts";
+import { setImmediate } from "node:timers/promises";
+import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { withSessions } from "../../runtime/open-model.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { feedsFor } from "../state.ts";
-import { variantsOf } from "./form-variants.ts";
 import type { TrialTarget } from "../artifact/forward-candidate.ts";
+import { feedsFor } from "../state.ts";
+import { findClearWinner } from "./find-clear-winner.ts";
+import { type Variant, variantsOf } from "./form-variants.ts";
+import { flushedFloats, isWorthATrial } from "./trial-budget.ts";
 import { isTried, trialFeeds } from "./trial-model.ts";
 
 export interface TrialOptions extends TrialTarget {
   /** Share of a weight's rows that train in the trials. */
   ratio: number;
+  /** Runs of the training graph to come, which trials must not cost more than a share of; Infinity: whatever they cost. */
+  runs: number;
   session: SessionOptions;
   signal?: AbortSignal | undefined;
+  /** Called before each trial with the number of those done, and of all. */
+  progress?: (done: number, total: number) => void;
 }
 
-const rounds = 5;
-/** Floats that are written before each run, so that it finds its operands in memory, as within a step, and not in a cache. */
-const flushedFloats = 2 ** 24;
-/** An alternative has to be this much faster than what the cost model guesses: times of a busy machine vary. */
-const clearlyFaster = 0.9;
-
 /**
- * Lowers every kind of convolution gradient in `abstract` in each of its forms, times them in turn on the machine, and
- * adds the forms of the fastest to `table` where they are not the guess. What the table knows is not tried again.
+ * Lowers every kind of convolution gradient in `abstract` whose trial pays in each of its forms, times them in turn on
+ * the machine, and returns the forms by question: the guessed ones, or those of a clear winner. What `table` knows is
+ * not tried again; what is found is added to it.
  */
 export async function tryForms(
   abstract: Graph,
   table: Map<string, string>,
   options: TrialOptions,
-): Promise<void> {
-  const seen = new Set<string>();
-  const flushed = new Float32Array(flushedFloats);
+): Promise<Map<string, string>> {
+  const answers = new Map<string, string>();
+  const worthy = kindsToTry(abstract, options);
+  const open = worthy.filter(({ variants: [guess] }) =>
+    [...(guess as Variant).assignment.keys()].some((key) => !table.has(key)),
+  );
+  const flushed = open.length > 0 ? new Float32Array(flushedFloats) : new Float32Array(0);
+  for (const [done, { node, variants }] of open.entries()) {
+    options.progress?.(done, open.length);
+    await setImmediate();
+    options.signal?.throwIfAborted();
+    await tryNode(node, variants, table, flushed, options);
+  }
+  if (open.length > 0) options.progress?.(open.length, open.length);
+  for (const { variants } of worthy)
+    for (const key of variants.flatMap(({ assignment }) => [...assignment.keys()])) {
+      const form = table.get(key);
+      if (form !== undefined) answers.set(key, form);
+    }
+  return answers;
+}
+
+interface Kind {
+  node: Node;
+  variants: Variant[];
+}
+
+/** One node of each kind that has several forms, and whose trial pays. */
+function kindsToTry(abstract: Graph, options: TrialOptions): Kind[] {
+  const kinds = new Map<string, Node[]>();
   for (const node of abstract.nodes) {
     if (node.domain !== gradientDomain || !isTried(node)) continue;
     const kind = JSON.stringify([node.opType, node.inputs.length, windowProblemOf(node)]);
-    if (seen.has(kind)) continue;
-    seen.add(kind);
-    options.signal?.throwIfAborted();
-    await tryNode(node, table, flushed, options);
+    kinds.set(kind, [...(kinds.get(kind) ?? []), node]);
   }
+  return [...kinds.values()].flatMap((nodes) => {
+    const [node] = nodes as [Node];
+    const { runs, ratio } = options;
+    // Two variants are the fewest: where their trial does not pay, none are made.
+    if (!isWorthATrial(node, { runs, ratio, count: nodes.length, variants: 2 })) return [];
+    const variants = variantsOf(node, options);
+    const pays = isWorthATrial(node, { runs, ratio, count: nodes.length, variants: variants.length });
+    return variants.length > 1 && pays ? [{ node, variants }] : [];
+  });
 }
 
 async function tryNode(
   node: Node,
+  variants: readonly Variant[],
   table: Map<string, string>,
   flushed: Float32Array,
   options: TrialOptions,
 ): Promise<void> {
-  const variants = variantsOf(node, options);
-  const [guess] = variants;
-  if (guess === undefined || variants.length < 2) return;
-  if ([...guess.assignment.keys()].every((key) => table.has(key))) return;
-  const times = await race(
-    variants.map(({ model }) => model),
-    trialFeeds(node, options.ratio),
-    flushed,
-    options,
-  );
-  const limit = (times[0] as number) * clearlyFaster;
-  const fastest = times.reduce((best, time, index) => (time < (times[best] as number) ? index : best), 0);
-  const chosen = variants[(times[fastest] as number) < limit ? fastest : 0];
-  for (const [key, form] of chosen?.assignment ?? []) table.set(key, form);
-  for (const [key, form] of guess.assignment) if (!table.has(key)) table.set(key, form);
-}
-
-/** Shortest milliseconds of each model, run in turn. */
-function race(
-  models: readonly Model[],
-  feeds: Record<string, Tensor>,
-  flushed: Float32Array,
-  options: TrialOptions,
-): Promise<number[]> {
-  return withSessions(models, options.session, async (sessions) => {
-    const times = models.map(() => Infinity);
-    for (let round = 0; round <= rounds; round++) {
-      for (const [index, session] of sessions.entries()) {
-        flushed.fill(round);
-        const start = performance.now();
-        await session.run(feedsFor(session, feeds));
-        if (round > 0) times[index] = Math.min(times[index] as number, performance.now() - start);
-      }
-    }
-    return times;
+  const models = variants.map(({ model }) => model);
+  const best = await withSessions(models, options.session, (sessions) => {
+    const feeds = trialFeeds(node, options.ratio);
+    return findClearWinner(
+      sessions.map((session) => () => {
+        flushed.fill(1);
+        return session.time(feedsFor(session, feeds));
+      }),
+    );
   });
+  for (const [key, form] of variants[best]?.assignment ?? []) table.set(key, form);
+  for (const [key, form] of variants[0]?.assignment ?? []) if (!table.has(key)) table.set(key, form);
 }

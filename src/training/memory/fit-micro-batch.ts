@@ -1,4 +1,4 @@
-import { usageError } from "../../errors.ts";
+import { environmentError, usageError } from "../../errors.ts";
 import type { MemoryEstimate } from "./estimate-memory.ts";
 
 /**
@@ -8,13 +8,14 @@ import type { MemoryEstimate } from "./estimate-memory.ts";
  */
 export async function fitMicroBatch<Built extends { estimate: MemoryEstimate }>(
   sizes: readonly number[],
-  limit: number,
+  { bytes: limit, asked }: { bytes: number; asked: boolean },
   build: (microBatch: number) => Promise<Built>,
 ): Promise<Built> {
   let high = { index: sizes.length - 1, built: await build(sizes.at(-1) as number) };
   if (high.built.estimate.bytes <= limit) return high.built;
   let low = sizes.length === 1 ? high : { index: 0, built: await build(sizes[0] as number) };
-  if (low.built.estimate.bytes > limit) throw tooSmall(limit, low.built.estimate.bytes, sizes[0] as number);
+  if (low.built.estimate.bytes > limit)
+    throw tooSmall(limit, asked, low.built.estimate.bytes, sizes[0] as number);
   while (high.index - low.index > 1) {
     const index = between(sizes, low, high, limit);
     const probe = { index, built: await build(sizes[index] as number) };
@@ -44,12 +45,22 @@ export function divisorsOf(batch: number): number[] {
   return Array.from({ length: batch }, (_, index) => index + 1).filter((size) => batch % size === 0);
 }
 
-function tooSmall(limit: number, least: number, size: number) {
+function tooSmall(limit: number, asked: boolean, least: number, size: number): Error {
   const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
-  return usageError(
-    "memory-limit",
-    `Training takes at least an estimated ${megabytes(least)}, ${size === 1 ? "one sample" : `${size} samples`} at a time, and the limit is ${megabytes(limit)}`,
-    "--memory-limit",
-    "Raise the limit, lower --ratio, or use a smaller model or image size.",
+  const samples = size === 1 ? "one sample" : `${size} samples`;
+  const needs = `Training takes at least an estimated ${megabytes(least)}, ${samples} at a time`;
+  if (asked) {
+    return usageError(
+      "memory-limit",
+      `${needs}, and the limit is ${megabytes(limit)}`,
+      "--memory-limit",
+      "Raise the limit, lower --ratio, or use a smaller model or image size.",
+    );
+  }
+  return environmentError(
+    "memory",
+    `${needs}, and 80 % of the free memory are ${megabytes(limit)}`,
+    undefined,
+    "Free memory, lower --ratio or --micro-batch, use a smaller model or image size, or allow more with --memory-limit.",
   );
 }
