@@ -45,6 +45,18 @@ export class UserError extends Error {
   }
 }
 
+/** Several errors that were found together. Its kind is that of the first. */
+export class SeveralErrors extends UserError {
+  readonly errors: readonly UserError[];
+
+  constructor(errors: readonly [UserError, ...UserError[]]) {
+    const what = errors.map((error) => error.toParagraph()).join(" ");
+    super("several", errors[0].kind, `${errors.length} problems: ${what}`);
+    this.name = "SeveralErrors";
+    this.errors = errors;
+  }
+}
+
 /** A broken invariant of our own: a bug, never the user's fault. */
 export class InternalError extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -91,6 +103,14 @@ export function modelError(
   cause?: unknown,
 ): UserError {
   return new UserError(`model/${code}`, "input", what, { where, hint, cause });
+}
+
+/** One error for all that was found: the error itself where there is one. */
+export function severalErrors(errors: readonly UserError[]): UserError {
+  const flat = errors.flatMap((error) => (error instanceof SeveralErrors ? error.errors : [error]));
+  const [first, ...rest] = flat;
+  if (first === undefined) throw new InternalError("no errors to report");
+  return rest.length === 0 ? first : new SeveralErrors([first, ...rest]);
 }
 
 /** An operator or a feature of the graph that a stage cannot handle. */

@@ -37,11 +37,11 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   claims: ["zod"],
   onnx: ["protobufjs"],
   runtime: ["onnxruntime-node"],
-  data: ["fflate", "sharp", "zod"],
+  data: ["sharp", "yauzl", "zod"],
   training: ["zod"],
   report: ["zod"],
   workflows: ["zod"],
-  cli: ["yargs", "cli-progress", "zod"],
+  cli: ["yargs", "cli-progress", "fastest-levenshtein", "zod"],
 };
 
 const root = resolve("src");

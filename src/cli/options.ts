@@ -58,6 +58,9 @@ export const dataOptions = group(groups.data, {
   },
   "batch-axis": inputOptions["batch-axis"],
   set: inputOptions.set,
+  "data-timeout": {
+    describe: "Seconds after which a JavaScript module that gives nothing is ended (default: 15)",
+  },
 });
 
 export const testOptions = group(groups.data, {

@@ -1,8 +1,10 @@
 import yargs, { type Argv, type Options } from "yargs";
 import { exitCodes, UserError, usageError } from "../errors.ts";
 import { version } from "../version.ts";
+import { checkArguments } from "./check-arguments.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands/index.ts";
+import { didYouMean } from "./nearest-name.ts";
 import { OptionReader } from "./option-reader.ts";
 import { inputOptions, type OptionSpec } from "./options.ts";
 import { joinRepeated } from "./read-inputs.ts";
@@ -23,20 +25,23 @@ const exitCodeLines = [
 
 const epilogue = `Exit codes:\n  ${exitCodeLines.join("\n  ")}`;
 
-/** Parses a command line. Throws a usage error for unknown commands and options, missing and wrong values. */
+/**
+ * Parses a command line. Throws a usage error that names all unknown commands and options, missing and wrong values; `help
+ * COMMAND` is `COMMAND --help`.
+ */
 export async function parseCommandLine(args: readonly string[], columns: number): Promise<Request> {
-  requireCommand(args[0]);
+  const [name, ...rest] = arrange(args);
+  const command = requireCommand(name);
+  const checked =
+    command === undefined ? arrange(args) : [command.name, ...checkArguments(command, rest, commands)];
   const chosen: { request?: Request; text: string } = { text: "" };
   const choose = (request: Request): void => void (chosen.request = request);
   const parser = createParser(columns, choose);
-  await parser.parseAsync(
-    joinRepeated(args, Object.keys(inputOptions)),
-    {},
-    (error: Error | null | undefined, _argv: unknown, output: string) => {
-      if (error != null) throw error;
-      chosen.text = output;
-    },
-  );
+  const words = joinRepeated(checked, Object.keys(inputOptions));
+  await parser.parseAsync(words, {}, (error: Error | null | undefined, _argv: unknown, output: string) => {
+    if (error != null) throw error;
+    chosen.text = output;
+  });
   if (chosen.text !== "") return { kind: "text", text: chosen.text };
   return chosen.request ?? { kind: "text", text: await parser.getHelp() };
 }
@@ -44,10 +49,31 @@ export async function parseCommandLine(args: readonly string[], columns: number)
 export const findCommand = (name: string | undefined): Command | undefined =>
   commands.find((command) => command.name === name);
 
-function requireCommand(name: string | undefined): void {
-  if (name === undefined || name.startsWith("-") || findCommand(name) !== undefined) return;
-  const names = commands.map((command) => command.name).join(", ");
-  throw usageError("command", `There is no command "${name}"`, undefined, `Choose ${names}.`);
+const isOption = (word: string): boolean => word.startsWith("-");
+const isCommand = (word: string): boolean => commands.some(({ name }) => name === word);
+
+/** The arguments with the command first, wherever it stands; `help` and `-v` as options. */
+function arrange(args: readonly string[]): string[] {
+  const [first = "", second] = args;
+  if (first === "help") return second === undefined ? ["--help"] : [second, "--help"];
+  if (first === "-v") return ["--version"];
+  const at = args.findIndex(isCommand);
+  if (!isOption(first) || at < 0) return [...args];
+  return [args[at] as string, ...args.slice(0, at), ...args.slice(at + 1)];
+}
+
+/** The command of a name; undefined where the line asks for help or the version alone. */
+function requireCommand(name: string | undefined): Command | undefined {
+  if (name === undefined || ["--help", "-h", "--version"].includes(name)) return undefined;
+  const names = commands.map((command) => command.name);
+  const found = findCommand(name);
+  if (found !== undefined) return found;
+  const choices = `Choose ${names.join(", ")}.`;
+  if (isOption(name))
+    throw usageError("command", "The command is missing", name, `It comes first: efqat COMMAND. ${choices}`);
+  const isPath = /[./\\]/.test(name);
+  const hint = isPath ? `The command comes first: efqat optimize ${name}. ` : didYouMean(name, names);
+  throw usageError("command", `There is no command "${name}"`, undefined, `${hint}${choices}`);
 }
 
 function createParser(columns: number, choose: (request: Request) => void): Argv {

@@ -32,6 +32,8 @@ function readPreprocessing(options: OptionReader): Partial<DataSpec> {
   if (std !== undefined) spec.std = std;
   if (resize !== undefined) spec.resize = resize;
   if (crop !== undefined) spec.crop = crop;
+  const timeout = options.number("data-timeout", { min: 0, max: 1e6, open: true });
+  if (timeout !== undefined) spec.timeout = timeout;
   if (layout === "nchw" || layout === "nhwc") spec.layout = layout;
   const batchAxes = readBatchAxes(options);
   const set = readSetInputs(options);

@@ -66,7 +66,7 @@ export function joinRepeated(args: readonly string[], names: readonly string[]):
     if (own === undefined) at++;
     const place = places.get(name);
     if (place !== undefined) joined[place] += `,${value}`;
-    else places.set(name, joined.push(`--${name}`, value) - 1);
+    else places.set(name, joined.push(`--${name}=${value}`) - 1);
   }
   return joined;
 }

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from "../errors.ts";
+import { exitCodes, SeveralErrors, UserError } from "../errors.ts";
 import type { FailedReport } from "../report/report-data.ts";
 
 /** What an error looks like on the terminal and which exit code it means. */
@@ -9,9 +9,17 @@ export function describeError(
   if (options.aborted && !(error instanceof UserError)) {
     return { text: "Stopped.", exitCode: exitCodes.interrupted };
   }
+  if (error instanceof SeveralErrors) {
+    const lines = error.errors.map(lineOf);
+    const stack = options.stack ? `\n${stackOf(error)}` : "";
+    return {
+      text: `Error: ${lines.length} problems\n  ${lines.join("\n  ")}${stack}`,
+      exitCode: exitCodes[error.kind],
+    };
+  }
   if (error instanceof UserError) {
     const stack = options.stack ? `\n${stackOf(error)}` : "";
-    return { text: `Error [${error.code}]: ${error.toParagraph()}${stack}`, exitCode: exitCodes[error.kind] };
+    return { text: `Error ${lineOf(error)}${stack}`, exitCode: exitCodes[error.kind] };
   }
   const message = error instanceof Error ? error.message : String(error);
   const text = options.stack
@@ -37,6 +45,8 @@ export function errorSection(error: unknown, { aborted }: { aborted: boolean }):
   const what = error instanceof Error ? error.message : String(error);
   return { code: "internal", what, hint: "This is a bug in efqat.", exitCode };
 }
+
+const lineOf = (error: UserError): string => `[${error.code}]: ${error.toParagraph()}`;
 
 /** The error's stack with those of its causes. */
 function stackOf(error: unknown): string {

@@ -51,6 +51,8 @@ export async function arrayDataset(
       );
     }
   }
+  if (length > 0 && feeds.every(({ array }) => elementCount(array.dims) === 0))
+    throw dataError("empty", "The samples hold no elements", spec.path, "Check how the arrays were made.");
   if (labels !== undefined) checkLabels(labels, length, spec.classes, spec.path);
   const images = feeds.length === 1 ? imageLikeOf(feeds[0] as Feed, spec) : undefined;
   return {

@@ -1,7 +1,6 @@
-import { open, readFile, stat, type FileHandle } from "node:fs/promises";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { open, stat, type FileHandle } from "node:fs/promises";
 import { dataError, type UserError } from "../errors.ts";
+import { isGzip, unpackGzip } from "./unpack.ts";
 
 /** Bytes that can be read at any place: a file read when asked, or memory. */
 export interface ByteSource {
@@ -15,11 +14,29 @@ export interface ByteSource {
 
 /** Opens a file for reading by pieces; a gzipped one is unpacked into memory. */
 export async function openBytes(path: string): Promise<ByteSource> {
-  if (path.endsWith(".gz")) return memoryBytes(path, await unpack(path));
-  const { size } = await stat(path).catch((error: unknown) => {
-    throw unreadable(path, error);
-  });
-  return { path, size, heldBytes: 0, readRows: (offsets, length) => readFileRows(path, offsets, length) };
+  const size = await sizeOfFile(path);
+  const file = fileBytes(path, 0, size);
+  const start = await file.readRows([0], Math.min(size, 2));
+  return isGzip(start) ? memoryBytes(path, await unpackGzip(path, size)) : file;
+}
+
+/** The first bytes, enough to tell a format by. */
+export const startOf = (file: ByteSource): Promise<Uint8Array> =>
+  file.readRows([0], Math.min(512, file.size));
+
+/** A part of a file, read when asked. */
+export function fileBytes(path: string, begin: number, size: number): ByteSource {
+  return {
+    path,
+    size,
+    heldBytes: 0,
+    readRows: (offsets, length) =>
+      readFileRows(
+        path,
+        offsets.map((offset) => begin + offset),
+        length,
+      ),
+  };
 }
 
 /** A byte source over memory. */
@@ -36,11 +53,25 @@ export function memoryBytes(path: string, bytes: Uint8Array): ByteSource {
   };
 }
 
-/** A whole file; UserError data/unreadable when it cannot be read. */
-export async function readWhole(path: string): Promise<Uint8Array> {
-  return readFile(path).catch((error: unknown) => {
+/** Bytes of a file; UserError data/unreadable when it is missing, or a pipe, device or folder. */
+export async function sizeOfFile(path: string): Promise<number> {
+  const info = await stat(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
+  if (info.isFile()) return info.size;
+  const kind = info.isDirectory()
+    ? "a folder"
+    : info.isFIFO()
+      ? "a named pipe"
+      : info.isSocket()
+        ? "a socket"
+        : "a device";
+  throw dataError(
+    "no-file",
+    `The data path is ${kind}, where a file is expected`,
+    path,
+    "Samples are read at any place and more than once: write them to a file first.",
+  );
 }
 
 export function unreadable(path: string, error: unknown): UserError {
@@ -51,20 +82,6 @@ export function unreadable(path: string, error: unknown): UserError {
     path,
     "Check the path and its permissions.",
   );
-}
-
-async function unpack(path: string): Promise<Uint8Array> {
-  const packed = await readWhole(path);
-  try {
-    return await promisify(gunzip)(packed);
-  } catch (error) {
-    throw dataError(
-      "gzip",
-      `The gzipped file is damaged: ${error instanceof Error ? error.message : String(error)}`,
-      path,
-      "Download it again.",
-    );
-  }
 }
 
 async function readFileRows(path: string, offsets: readonly number[], length: number): Promise<Uint8Array> {

@@ -20,7 +20,7 @@ const integers = new Set<DataType>([
  */
 export function convertElements(tensor: Tensor, dtype: DataType, where: string): Tensor {
   if (tensor.dtype === dtype) return tensor;
-  const values = readValues(tensor);
+  const values = readNumbers(tensor);
   if (values !== undefined && dtype === "float32")
     return tensorOf("float32", tensor.dims, Float32Array.from(values));
   if (values !== undefined && integers.has(tensor.dtype)) {
@@ -37,7 +37,8 @@ export function convertElements(tensor: Tensor, dtype: DataType, where: string):
   );
 }
 
-function readValues(tensor: Tensor): (ArrayLike<number> & number[]) | undefined {
+/** The elements as numbers, where the type has any; those of 64-bit integers rounded to floats. */
+export function readNumbers(tensor: Tensor): (ArrayLike<number> & number[]) | undefined {
   switch (tensor.dtype) {
     case "int64":
     case "uint64":

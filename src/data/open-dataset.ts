@@ -1,50 +1,59 @@
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
-import { dataError } from "../errors.ts";
-import { tensorOfBytes, viewAs } from "../tensor/tensor.ts";
+import { dataError, type UserError } from "../errors.ts";
 import { arrayDataset, type Feed, holdsImages } from "./array-dataset.ts";
 import { arrayImages } from "./array-images.ts";
-import { openBytes, unreadable } from "./byte-source.ts";
-import { convertElements } from "./convert-elements.ts";
+import { type ByteSource, fileBytes, openBytes, sizeOfFile, startOf, unreadable } from "./byte-source.ts";
 import type { Dataset } from "./dataset.ts";
+import { addressNotPath, foreignFile } from "./foreign-files.ts";
 import type { ImageSource } from "./image.ts";
 import { imageDataset } from "./image-dataset.ts";
-import { findIdxImages, openIdx, readIdxLabels } from "./loaders/idx.ts";
+import { readLabels } from "./labels.ts";
+import { readLabelsFile } from "./labels-file.ts";
+import { findIdxImages, openIdx } from "./loaders/idx.ts";
+import { isIdx } from "./loaders/idx-header.ts";
 import { openImageFolder } from "./loaders/image-folder.ts";
 import { openModule } from "./loaders/module.ts";
-import { type NpyArray, openNpy } from "./loaders/npy.ts";
-import { openNpz } from "./loaders/npz.ts";
+import { isNpy, openNpy } from "./loaders/npy.ts";
+import { type NpzFile, openNpz } from "./loaders/npz.ts";
 import { imageInputOf, type ModelInput } from "./model-input.ts";
 import type { DataSpec } from "./spec.ts";
 import { batchAxisOf } from "./place-samples.ts";
 import { checkInputNames, withSetInputs } from "./set-inputs.ts";
+import { isGzip, isZip } from "./unpack.ts";
 import { limitSamples } from "./subset.ts";
 
 type Loader = (spec: DataSpec, inputs: readonly ModelInput[]) => Promise<Dataset>;
 
-/** Loaders by file extension; folders and IDX files (which have none) are told apart by their content. */
-const loaders: Readonly<Record<string, Loader>> = {
-  ".npy": openNpyDataset,
-  ".npz": openNpzDataset,
-  ".js": (spec, inputs) => openModule(spec.path, spec, inputs),
-  ".mjs": (spec, inputs) => openModule(spec.path, spec, inputs),
-};
+/** Modules are told by their ending, everything else by how it begins. */
+const moduleEndings = new Set([".js", ".mjs"]);
+
+/** Lists of indices are kept in memory. */
+const mostSamples = 2 ** 28;
 
 /**
  * Opens the data of `spec` as samples that feed `inputs`. Large files are read when samples are asked for.
- * Throws UserError data/* that names the file: unreadable, empty, of the wrong shape or names, labels out of
- * range; NaN and Inf are found when a sample is read.
+ * Throws UserError data/* that names the file: unreadable, of another kind, empty, of the wrong shape or names, labels
+ * out of range; NaN and Inf are found when a sample is read.
  */
 export async function openDataset(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
+  const address = addressNotPath(spec.path);
+  if (address !== undefined) throw address;
   const info = await stat(spec.path).catch((error: unknown) => {
     throw unreadable(spec.path, error);
   });
-  const loader = info.isDirectory()
-    ? openFolder
-    : (loaders[extname(spec.path).toLowerCase()] ?? openIdxDataset);
+  const loader = info.isDirectory() ? openFolder : openFile;
   const dataset = await openUnset(loader, spec, inputs);
   if (dataset.length === 0) {
     throw dataError("empty", "The data set has no samples", spec.path, "Check the path and --split.");
+  }
+  if (dataset.length > mostSamples) {
+    throw dataError(
+      "too-many",
+      `The data set claims ${dataset.length} samples`,
+      spec.path,
+      `Give at most ${mostSamples}.`,
+    );
   }
   return spec.samples === undefined ? dataset : limitSamples(dataset, spec.samples);
 }
@@ -66,6 +75,29 @@ function fixedSamples(inputs: readonly ModelInput[]): number | undefined {
   return sizes.find((size) => typeof size === "number");
 }
 
+async function openFile(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
+  const { path } = spec;
+  if (moduleEndings.has(extname(path).toLowerCase())) return openModule(path, spec, inputs);
+  const raw = fileBytes(path, 0, await sizeOfFile(path));
+  const packed = await startOf(raw);
+  if (isZip(packed)) return openZipped(packed, spec, inputs);
+  const file = isGzip(packed) ? await openBytes(path) : raw;
+  if (await isNpy(file)) return openNpyDataset(file, spec, inputs);
+  const start = await startOf(file);
+  if (!isIdx(start)) throw foreignFile(path, start);
+  return openImages(await openIdx(path, spec), spec, inputs);
+}
+
+async function openZipped(
+  start: Uint8Array,
+  spec: DataSpec,
+  inputs: readonly ModelInput[],
+): Promise<Dataset> {
+  const file = await openNpz(spec.path);
+  if (file.names.length === 0) throw foreignFile(spec.path, start);
+  return openNpzDataset(file, spec, inputs);
+}
+
 async function openFolder(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
   const split = spec.split ?? "train";
   const images = await findIdxImages(spec.path, split);
@@ -82,15 +114,15 @@ async function openFolder(spec: DataSpec, inputs: readonly ModelInput[]): Promis
   return openImages(await openImageFolder(spec.path, spec), spec, inputs);
 }
 
-async function openIdxDataset(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
-  return openImages(await openIdx(spec.path, spec), spec, inputs);
-}
-
 function openImages(source: ImageSource, spec: DataSpec, inputs: readonly ModelInput[]): Dataset {
   return imageDataset(source, spec, imageInputOf(inputs, spec.layout, spec.path));
 }
 
-async function openNpyDataset(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
+async function openNpyDataset(
+  file: ByteSource,
+  spec: DataSpec,
+  inputs: readonly ModelInput[],
+): Promise<Dataset> {
   const [input] = inputs;
   if (input === undefined || inputs.length > 1) {
     throw dataError(
@@ -100,27 +132,49 @@ async function openNpyDataset(spec: DataSpec, inputs: readonly ModelInput[]): Pr
       "Write an .npz file with one array per input.",
     );
   }
-  const feeds = [{ input, array: await openNpy(await openBytes(spec.path)) }];
-  return openFeeds(feeds, await readLabelsFile(spec), spec);
+  const array = await openNpy(file);
+  return openFeeds([{ input, array }], await readAskedLabels(spec, array.dims[0]), spec);
 }
 
-async function openNpzDataset(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
-  const arrays = await openNpz(spec.path);
-  const labelled = ["labels", "label", "y", "targets"].find((name) => arrays.has(name));
-  const inner = labelled === undefined ? undefined : await readLabels(arrays.get(labelled) as NpyArray);
-  const feeds = inputs.map((input): Feed => {
+async function openNpzDataset(
+  file: NpzFile,
+  spec: DataSpec,
+  inputs: readonly ModelInput[],
+): Promise<Dataset> {
+  const feeds: Feed[] = [];
+  for (const input of inputs) {
     // numpy.savez calls an array that is given without a name arr_0.
-    const array = arrays.get(input.name) ?? (inputs.length === 1 ? arrays.get("arr_0") : undefined);
-    if (array !== undefined) return { input, array };
-    throw dataError(
-      "names",
-      `The file holds the arrays ${[...arrays.keys()].join(", ")} but none for the model input "${input.name}"`,
-      spec.path,
-      "Name each array after the model input it feeds.",
+    const name = [input.name, ...(inputs.length === 1 ? ["arr_0"] : [])].find((each) =>
+      file.names.includes(each),
     );
-  });
-  const labels = spec.labels === undefined ? inner : await readLabelsFile(spec);
+    if (name === undefined) throw missingArray(file.names, input.name, spec.path);
+    feeds.push({ input, array: await file.open(name) });
+  }
+  const samples = feeds[0]?.array.dims[0];
+  const inner = ["labels", "label", "y", "targets"].find((name) => file.names.includes(name));
+  const labels =
+    spec.labels === undefined && inner !== undefined && samples !== undefined
+      ? await readLabels(await file.open(inner), samples)
+      : await readAskedLabels(spec, samples);
   return openFeeds(feeds, labels, spec);
+}
+
+const missingArray = (names: readonly string[], input: string, where: string): UserError =>
+  dataError(
+    "names",
+    `The file holds the arrays ${names.join(", ")} but none for the model input "${input}"`,
+    where,
+    "Name each array after the model input it feeds.",
+  );
+
+/** The labels of the file that --labels names, if any. `samples` undefined: of an array without a first dimension. */
+async function readAskedLabels(
+  { labels }: DataSpec,
+  samples: number | undefined,
+): Promise<Int32Array | undefined> {
+  return labels === undefined || labels === "none" || samples === undefined
+    ? undefined
+    : readLabelsFile(labels, samples);
 }
 
 async function openFeeds(feeds: Feed[], labels: Int32Array | undefined, spec: DataSpec): Promise<Dataset> {
@@ -139,24 +193,4 @@ async function openFeeds(feeds: Feed[], labels: Int32Array | undefined, spec: Da
     );
   }
   return arrayDataset(name, feeds, labels, spec);
-}
-
-async function readLabelsFile(spec: DataSpec): Promise<Int32Array | undefined> {
-  if (spec.labels === undefined || spec.labels === "none") return undefined;
-  if (!spec.labels.endsWith(".npy")) return readIdxLabels(spec.labels);
-  return readLabels(await openNpy(await openBytes(spec.labels)));
-}
-
-async function readLabels(array: NpyArray): Promise<Int32Array> {
-  const [count = 0] = array.dims;
-  const rows = await array.readRows(Array.from({ length: count }, (_, index) => index));
-  const tensor = convertElements(tensorOfBytes(array.dtype, array.dims, rows), "int64", array.where);
-  if (array.dims.length !== 1) {
-    throw dataError(
-      "labels",
-      `Labels have one dimension, not the shape [${array.dims.join(", ")}]`,
-      array.where,
-    );
-  }
-  return Int32Array.from(viewAs(tensor, "int64"), Number);
 }

@@ -32,6 +32,8 @@ export const dataSpecSchema = z.strictObject({
   batchAxes: z.record(z.string(), z.number().int().nonnegative()).optional(),
   /** Values of inputs that the data do not feed: one for all elements, or as many as the input has per sample. */
   set: z.record(z.string(), z.array(z.number()).min(1)).optional(),
+  /** Seconds that a JavaScript module may take to show a sign of life. Default 15. */
+  timeout: z.number().positive().max(1e6).optional(),
   /** Use this many samples, drawn at random and always the same. Default: all. */
   samples: extent.optional(),
 });

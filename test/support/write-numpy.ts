@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
-import { zipSync } from "fflate";
 import type { DataType } from "../../src/tensor/data-type.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { zipOf } from "./zip-files.ts";
 
 const descriptions: Partial<Record<DataType, string>> = {
   float32: "<f4",
@@ -21,6 +21,9 @@ export function encodeNpy({ dtype, dims, bytes }: Tensor): Uint8Array {
 
 /** Arrays by name as an .npz file. */
 export async function writeNpz(path: string, arrays: Readonly<Record<string, Tensor>>): Promise<void> {
-  const entries = Object.entries(arrays).map(([name, tensor]) => [`${name}.npy`, encodeNpy(tensor)]);
-  await writeFile(path, zipSync(Object.fromEntries(entries) as Record<string, Uint8Array>));
+  const entries = Object.entries(arrays).map(([name, tensor]) => ({
+    name: `${name}.npy`,
+    content: encodeNpy(tensor),
+  }));
+  await writeFile(path, zipOf(...entries));
 }

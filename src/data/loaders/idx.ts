@@ -1,16 +1,11 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { dataError } from "../../errors.ts";
-import { elementCount } from "../../tensor/tensor.ts";
-import { type ByteSource, openBytes, unreadable } from "../byte-source.ts";
+import { openBytes, unreadable } from "../byte-source.ts";
 import type { ImageSource, RawImage } from "../image.ts";
+import { readLabelsFile } from "../labels-file.ts";
 import type { DataSpec } from "../spec.ts";
-
-/** Header of an IDX file: dimensions and where the bytes begin. Source: the MNIST pages, "the IDX file format". */
-interface IdxHeader {
-  dims: number[];
-  offset: number;
-}
+import { readIdxHeader } from "./idx-header.ts";
 
 const prefixes = { train: ["train"], test: ["t10k", "test"] } as const;
 
@@ -35,7 +30,7 @@ export async function findIdxImages(folder: string, split: "train" | "test"): Pr
 /** Opens IDX images and their labels (beside them under the matching name, or `spec.labels`). */
 export async function openIdx(path: string, spec: DataSpec): Promise<ImageSource> {
   const file = await openBytes(path);
-  const { dims, offset } = await readHeader(file);
+  const { dims, offset } = await readIdxHeader(file);
   const [count = 0, height = 0, width = 0] = dims;
   if (dims.length !== 3) {
     throw dataError(
@@ -45,7 +40,9 @@ export async function openIdx(path: string, spec: DataSpec): Promise<ImageSource
       "Give the images file as --data and the labels file as --labels.",
     );
   }
-  const labels = await openLabels(path, spec);
+  if (height * width === 0 && count > 0)
+    throw dataError("empty", "The images have no pixels", path, "Write or download it again.");
+  const labels = await openLabels(path, spec, count);
   const size = height * width;
   return {
     name: basename(path),
@@ -70,19 +67,10 @@ export async function openIdx(path: string, spec: DataSpec): Promise<ImageSource
   };
 }
 
-/** Reads an IDX file of one dimension as labels. */
-export async function readIdxLabels(path: string): Promise<Int32Array> {
-  const file = await openBytes(path);
-  const { dims, offset } = await readHeader(file);
-  if (dims.length !== 1)
-    throw dataError("idx", `IDX labels have one dimension; this file has ${dims.length}`, path);
-  return Int32Array.from(await file.readRows([offset], dims[0] as number));
-}
-
-async function openLabels(path: string, spec: DataSpec): Promise<Int32Array | undefined> {
+async function openLabels(path: string, spec: DataSpec, samples: number): Promise<Int32Array | undefined> {
   if (spec.labels === "none") return undefined;
   const labels = spec.labels ?? (await labelsBeside(path));
-  return labels === undefined ? undefined : readIdxLabels(labels);
+  return labels === undefined ? undefined : readLabelsFile(labels, samples);
 }
 
 /** The file of labels that lies beside an IDX file of images under the matching name. */
@@ -92,40 +80,6 @@ export async function labelsBeside(path: string): Promise<string | undefined> {
   const plain = name.replace(/\.gz$/, "");
   const found = [name, plain, `${plain}.gz`].find((candidate) => names.includes(candidate));
   return found === undefined || name === basename(path) ? undefined : join(dirname(path), found);
-}
-
-async function readHeader(file: ByteSource): Promise<IdxHeader> {
-  const start = await file.readRows([0], Math.min(file.size, 4 + 4 * 255));
-  const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
-  const rank = start[3] ?? 0;
-  const offset = 4 + 4 * rank;
-  if (start.length < 4 || view.getUint16(0) !== 0 || rank === 0 || start.length < offset) {
-    throw dataError(
-      "idx",
-      "This is not an IDX file",
-      file.path,
-      "IDX files begin with two zero bytes, a type and a rank.",
-    );
-  }
-  if (start[2] !== 8) {
-    throw dataError(
-      "idx",
-      `IDX elements of type 0x${start[2]?.toString(16)} are not read, only unsigned bytes`,
-      file.path,
-      "Convert the file to .npy.",
-    );
-  }
-  const dims = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const expected = offset + elementCount(dims);
-  if (file.size < expected) {
-    throw dataError(
-      "truncated",
-      `The file ends after ${file.size} of ${expected} bytes`,
-      file.path,
-      "Download it again.",
-    );
-  }
-  return { dims, offset };
 }
 
 /** Grey pixels as they are, or repeated for three channels. */

@@ -4,6 +4,7 @@ import sharp from "sharp";
 import { dataError } from "../../errors.ts";
 import { unreadable } from "../byte-source.ts";
 import type { ImageSource, RawImage } from "../image.ts";
+import { readLabelsFile } from "../labels-file.ts";
 import type { DataSpec } from "../spec.ts";
 
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif"]);
@@ -31,11 +32,17 @@ export async function openImageFolder(root: string, spec: DataSpec): Promise<Ima
   }
   const labelled = files.length > 0;
   if (!labelled) files.push(...(await listFolder(folder)).files.map((file) => join(folder, file)));
+  const asked = spec.labels === "none" ? undefined : spec.labels;
   return {
     name: basename(folder),
     length: files.length,
     channels: undefined,
-    labels: labelled ? Int32Array.from(labels) : undefined,
+    labels:
+      asked !== undefined
+        ? await readLabelsFile(asked, files.length)
+        : labelled
+          ? Int32Array.from(labels)
+          : undefined,
     where: (index) => files[index] as string,
     describe: () => ({ format: "image folder", path: folder, ...(labelled ? { classNames } : {}) }),
     async read(indices, channels): Promise<RawImage[]> {

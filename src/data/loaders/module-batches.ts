@@ -1,78 +1,132 @@
-import { dataError } from "../../errors.ts";
-
 /** A batch as a data module gives it: typed arrays with their shapes, first dimension the samples. */
 export interface ModuleBatch {
   inputs: Record<string, { data: ArrayBufferView; dims: readonly number[] }>;
   labels?: ArrayLike<number | bigint>;
 }
 
-type Sliceable = ArrayBufferView & {
+/** What a data module may export as default, or return from its default function. */
+export interface ModuleDataset {
   length: number;
-  slice(start: number, end: number): Sliceable;
-  set(from: Sliceable, at: number): void;
-};
-
-interface Sample {
-  inputs: Record<string, { data: Sliceable; dims: readonly number[] }>;
-  label: number | undefined;
+  classes?: number;
+  /** Bytes that are kept in memory, where that is known. */
+  heldBytes?: number;
+  read(indices: number[]): Promise<ModuleBatch> | ModuleBatch;
 }
 
-/** Takes batches apart into samples held in memory, at most `limit`, readable in any order. */
+/** The typed arrays, as far as they are alike. */
+type Elements = ArrayBufferView & {
+  length: number;
+  slice(start?: number, end?: number): Elements;
+  subarray(start: number, end: number): Elements;
+  set(from: Elements, at: number): void;
+};
+
+interface HeldBatch {
+  /** Index of its first sample. */
+  start: number;
+  size: number;
+  inputs: Map<string, { data: Elements; dims: readonly number[] }>;
+  labels: readonly (number | bigint)[] | undefined;
+}
+
+/** How much of an iteration is kept; `alive` is called as it goes on. */
+export interface IterationLimits {
+  samples: number;
+  bytes: number;
+  alive: () => void;
+}
+
+/** What a batch takes besides its elements. */
+const batchOverhead = 1024;
+
+/**
+ * Reads batches to their end, at most `limits.samples`, and keeps them in memory. Throws an Error on a malformed batch,
+ * and where they take more than `limits.bytes`.
+ */
 export async function materializeBatches(
   source: AsyncIterable<ModuleBatch>,
-  path: string,
-  limit = Infinity,
-): Promise<{ length: number; read(indices: number[]): ModuleBatch }> {
-  const samples: Sample[] = [];
+  limits: IterationLimits,
+): Promise<ModuleDataset> {
+  const held: HeldBatch[] = [];
+  let length = 0;
+  let bytes = 0;
   for await (const batch of source) {
-    for (const sample of takeApart(batch, path)) if (samples.length < limit) samples.push(sample);
-    if (samples.length >= limit) break;
+    const copy = holdBatch(batch, length);
+    held.push(copy);
+    length += copy.size;
+    bytes += batchOverhead + sizeOf(copy);
+    if (bytes > limits.bytes) {
+      throw new Error(
+        `its batches take more than the ${(limits.bytes / 1e6).toFixed(0)} MB that are kept in memory, after ${length} samples; does it ever end? For more data than that, export {length, read(indices)}`,
+      );
+    }
+    if (length >= limits.samples) break;
+    limits.alive();
   }
   return {
-    length: samples.length,
-    read: (indices) => stack(indices.map((index) => samples[index] as Sample)),
+    length: Math.min(length, limits.samples),
+    heldBytes: bytes,
+    read: (indices) => stack(held, indices),
   };
 }
 
-function takeApart(batch: ModuleBatch, path: string): Sample[] {
+const sizeOf = ({ inputs, labels = [] }: HeldBatch): number =>
+  [...inputs.values()].reduce((sum, { data }) => sum + data.byteLength, 8 * labels.length);
+
+/** A copy, since iterations may fill the same arrays again. */
+function holdBatch(batch: ModuleBatch, start: number): HeldBatch {
   const entries = Object.entries(batch?.inputs ?? {});
-  const sizes = entries.map(([, { data, dims }]: [string, Partial<ModuleBatch["inputs"][string]>]) =>
-    ArrayBuffer.isView(data) ? dims?.[0] : undefined,
+  const sizes = entries.map(([, input]) => samplesOf(input));
+  const [size] = sizes;
+  if (size === undefined || sizes.some((other) => other !== size)) {
+    throw new Error(
+      "a batch must be {inputs: {name: {data, dims}}, labels?}, first dimension the samples, data a typed array of as many elements as dims say",
+    );
+  }
+  const inputs = entries.map(
+    ([name, { data, dims }]) => [name, { data: (data as Elements).slice(), dims: [...dims] }] as const,
   );
-  const [count] = sizes;
-  if (count === undefined || sizes.some((size) => size !== count)) {
-    throw dataError(
-      "module",
-      "A batch of the data module must be {inputs: {name: {data, dims}}, labels?}, first dimension the samples",
-      path,
-    );
-  }
-  return Array.from({ length: count }, (_, index) => ({
-    inputs: Object.fromEntries(entries.map(([name, input]) => [name, sliceSample(input, index, count)])),
-    label: batch.labels === undefined ? undefined : Number(batch.labels[index]),
-  }));
+  const labels = batch.labels === undefined ? undefined : Array.from(batch.labels);
+  if (labels !== undefined && labels.length !== size)
+    throw new Error(`a batch of ${size} samples has ${labels.length} labels`);
+  return { start, size, inputs: new Map(inputs), labels };
 }
 
-function sliceSample(
-  { data, dims }: { data: ArrayBufferView; dims: readonly number[] },
-  index: number,
-  count: number,
-): { data: Sliceable; dims: readonly number[] } {
-  const array = data as Sliceable;
-  const size = array.length / count;
-  return { data: array.slice(index * size, (index + 1) * size), dims: dims.slice(1) };
+function samplesOf(input: Partial<ModuleBatch["inputs"][string]> | undefined): number | undefined {
+  const { data, dims } = input ?? {};
+  if (!ArrayBuffer.isView(data) || !Array.isArray(dims)) return undefined;
+  const whole = (dims as unknown[]).every((dim) => Number.isSafeInteger(dim) && (dim as number) >= 0);
+  const count = (dims as number[]).reduce((product, dim) => product * dim, 1);
+  return whole && count === (data as Elements).length ? (dims as number[])[0] : undefined;
 }
 
-function stack(samples: Sample[]): ModuleBatch {
+function stack(held: readonly HeldBatch[], indices: readonly number[]): ModuleBatch {
+  const found = indices.map((index) => {
+    const batch = held[findBatch(held, index)] as HeldBatch;
+    return { batch, at: index - batch.start };
+  });
   const inputs: ModuleBatch["inputs"] = {};
-  for (const [name, { data, dims }] of Object.entries(samples[0]?.inputs ?? {})) {
-    const TypedArray = data.constructor as new (length: number) => Sliceable;
-    const stacked = new TypedArray(samples.length * data.length);
-    samples.forEach((sample, index) =>
-      stacked.set((sample.inputs[name] as { data: Sliceable }).data, index * data.length),
-    );
-    inputs[name] = { data: stacked, dims: [samples.length, ...dims] };
+  for (const [name, { data, dims }] of found[0]?.batch.inputs ?? []) {
+    const size = dims.slice(1).reduce((product, dim) => product * dim, 1);
+    const stacked = new (data.constructor as new (length: number) => Elements)(found.length * size);
+    found.forEach(({ batch, at }, row) => {
+      const from = batch.inputs.get(name)?.data.subarray(at * size, (at + 1) * size);
+      if (from?.length !== size) throw new Error(`its batches differ in the shape of "${name}"`);
+      stacked.set(from, row * size);
+    });
+    inputs[name] = { data: stacked, dims: [found.length, ...dims.slice(1)] };
   }
-  const labels = samples.map(({ label }) => label);
+  const labels = found.map(({ batch, at }) => batch.labels?.[at]);
   return labels.includes(undefined) ? { inputs } : { inputs, labels: labels as number[] };
+}
+
+/** The last batch that starts at or before a sample. */
+function findBatch(held: readonly HeldBatch[], index: number): number {
+  let low = 0;
+  for (let high = held.length - 1; low < high;) {
+    const middle = (low + high + 1) >> 1;
+    if ((held[middle] as HeldBatch).start <= index) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }

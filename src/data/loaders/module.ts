@@ -1,95 +1,57 @@
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { dataError, UserError } from "../../errors.ts";
 import type { DataType } from "../../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOfBytes } from "../../tensor/tensor.ts";
 import { checkFinite } from "../array-dataset.ts";
 import { checkInputShape } from "../check-input.ts";
 import type { Batch, Dataset } from "../dataset.ts";
-import { labelOutOfRange } from "../labels.ts";
+import { labelOutOfRange, toLabels } from "../labels.ts";
 import type { ModelInput } from "../model-input.ts";
 import type { DataSpec } from "../spec.ts";
-import { materializeBatches, type ModuleBatch } from "./module-batches.ts";
+import type { ModuleBatch } from "./module-batches.ts";
+import { ModuleHost } from "./module-host.ts";
 
-/** What a data module may export as default, or return from its default function. */
-interface ModuleDataset {
-  length: number;
-  read(indices: number[]): Promise<ModuleBatch> | ModuleBatch;
-  classes?: number;
-}
-
-type DatasetFactory = (spec: DataSpec, inputs: readonly ModelInput[]) => unknown;
+/** Seconds without a sign of life after which a module is given up. */
+const defaultPatience = 15;
+/** Bytes that iterated batches may take in memory. */
+const iterationLimit = 2 ** 30;
 
 /**
  * Opens a JavaScript module: its default export is {length, read(indices)}, an (async) iterable of batches, or
  * a function of (spec, inputs) that gives either. Iterated batches are kept in memory. The module is code and
- * runs with the caller's rights.
+ * runs with the caller's rights, in a thread of its own: one that never ends is an error.
  */
 export async function openModule(
   path: string,
   spec: DataSpec,
   inputs: readonly ModelInput[],
 ): Promise<Dataset> {
-  const exported = await importDefault(path);
-  const made = typeof exported === "function" ? await (exported as DatasetFactory)(spec, inputs) : exported;
-  const source = isDataset(made) ? made : await materialize(made, path, spec);
-  const first = source.length > 0 ? await source.read([0]) : undefined;
+  if (spec.labels !== undefined && spec.labels !== "none") {
+    const hint = "Give them as labels of its batches; --labels none ignores those.";
+    throw dataError("labels", "A data module brings its own labels", path, hint);
+  }
+  const bytes = Math.min(iterationLimit, Math.floor(process.availableMemory() / 2));
+  const { opened, host } = await ModuleHost.open(
+    { path, spec, inputs, bytes },
+    spec.timeout ?? defaultPatience,
+  );
+  const { length, classes, heldBytes } = opened;
+  const first = length > 0 ? await host.read([0]) : undefined;
   const hasLabels = spec.labels !== "none" && first?.labels !== undefined;
   return {
     name: path.split(/[\\/]/).at(-1) as string,
-    length: source.length,
+    length,
     hasLabels,
-    ...(source.classes === undefined ? {} : { classes: source.classes }),
-    describe: () => ({ format: "module", path, samples: source.length, labels: hasLabels }),
+    ...(classes === undefined ? {} : { classes }),
+    ...(heldBytes === undefined ? {} : { heldBytes }),
+    describe: () => ({ format: "module", path, samples: length, labels: hasLabels }),
     async read(indices, options = {}): Promise<Batch> {
       if (options.augment !== undefined) {
         throw dataError("augment", "A data module does its own augmentation", path, "Leave --augment out.");
       }
       const chosen = Array.from(indices);
-      const batch = await source.read(chosen);
-      return checkBatch(batch, chosen, inputs, hasLabels, spec.classes, path);
+      return checkBatch(await host.read(chosen), chosen, inputs, hasLabels, spec.classes, path);
     },
   };
-}
-
-async function importDefault(path: string): Promise<unknown> {
-  try {
-    const module = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };
-    if (module.default !== undefined) return module.default;
-  } catch (error) {
-    throw dataError(
-      "module",
-      `The data module fails to load: ${error instanceof Error ? error.message : String(error)}`,
-      path,
-    );
-  }
-  throw dataError("module", "The data module has no default export", path, "See docs/data.md.");
-}
-
-function isDataset(value: unknown): value is ModuleDataset {
-  const candidate = value as Partial<ModuleDataset> | null;
-  return (
-    typeof candidate === "object" &&
-    candidate !== null &&
-    typeof candidate.read === "function" &&
-    typeof candidate.length === "number"
-  );
-}
-
-async function materialize(value: unknown, path: string, spec: DataSpec): Promise<ModuleDataset> {
-  const iterable =
-    typeof value === "object" &&
-    value !== null &&
-    (Symbol.asyncIterator in value || Symbol.iterator in value);
-  if (!iterable) {
-    throw dataError(
-      "module",
-      "The data module exports neither {length, read} nor batches to iterate over",
-      path,
-      "See docs/data.md.",
-    );
-  }
-  return materializeBatches(value as AsyncIterable<ModuleBatch>, path, spec.samples);
 }
 
 function checkBatch(
@@ -104,7 +66,7 @@ function checkBatch(
   for (const input of inputs) tensors[input.name] = checkTensor(batch, input, indices, path);
   const checked: Batch = { size: indices.length, inputs: tensors };
   if (!hasLabels) return checked;
-  const labels = Int32Array.from(batch.labels ?? [], Number);
+  const labels = toLabels(batch.labels ?? [], path);
   if (labels.length !== indices.length) {
     throw dataError("label-count", `A batch of ${indices.length} has ${labels.length} labels`, path);
   }
