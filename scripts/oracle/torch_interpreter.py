@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
 
+from torch_layers import LayerOperators
+
 LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
 TYPES = {
     onnx.TensorProto.FLOAT: torch.float32,
@@ -50,7 +52,7 @@ class Codes:
         return (through - self.zero) * self.scale
 
 
-class Interpreter:
+class Interpreter(LayerOperators):
     """Evaluates the nodes of a model whose values are PyTorch tensors.
 
     dtype: the float type of all arithmetic; rounding to codes is done in float32, as ONNX Runtime does it.
@@ -190,7 +192,7 @@ class Interpreter:
             return x.clipped(low, high)
         if low is None and high is None:
             return x
-        return torch.clamp(x, None if low is None else low.item(), None if high is None else high.item())
+        return torch.clamp(x, low, high)
 
     def op_Sigmoid(self, node, a, x):
         return torch.sigmoid(x)
@@ -393,12 +395,14 @@ class Interpreter:
         return x
 
     def op_Pad(self, node, a, x, pads, value=None, axes=None):
-        assert a.get("mode", b"constant") == b"constant"
         widths = pads.tolist()
         axes = list(range(x.dim())) if axes is None else axes.tolist()
         begin, end = [0] * x.dim(), [0] * x.dim()
         for i, axis in enumerate(axes):
             begin[axis], end[axis] = widths[i], widths[i + len(axes)]
+        mode = a.get("mode", b"constant").decode()
+        if mode != "constant":
+            return self.bordered(x, begin, end, mode)
         return self.padded(x, begin, end, 0.0 if value is None else value.item())
 
     def op_Gather(self, node, a, x, indices):

@@ -4,27 +4,51 @@ import type { Answer, GradientRule } from "./rule.ts";
 import * as activation from "./rules/activation.ts";
 import * as arithmetic from "./rules/arithmetic.ts";
 import * as convolution from "./rules/convolution.ts";
+import { col2Im } from "./rules/col2im.ts";
+import { convTranspose } from "./rules/conv-transpose.ts";
+import { einsum } from "./rules/einsum.ts";
 import * as gather from "./rules/gather.ts";
 import * as linear from "./rules/linear.ts";
+import * as movement from "./rules/movement.ts";
+import * as normalization from "./rules/normalization.ts";
 import * as pieces from "./rules/pieces.ts";
 import * as pooling from "./rules/pooling.ts";
 import * as quantization from "./rules/quantization.ts";
 import * as reduction from "./rules/reduction.ts";
+import { resize } from "./rules/resize.ts";
 import * as shape from "./rules/shape.ts";
+import * as smooth from "./rules/smooth.ts";
 import * as softmax from "./rules/softmax.ts";
 
 /** Operators with a gradient rule. The oracle fixture has at least one case for each of them. */
 export const gradientRules = {
   Abs: arithmetic.abs,
+  Acos: smooth.acos,
+  Acosh: smooth.acosh,
   Add: arithmetic.add,
+  Asin: smooth.asin,
+  Asinh: smooth.asinh,
+  Atan: smooth.atan,
+  Atanh: smooth.atanh,
   AveragePool: pooling.averagePool,
+  BatchNormalization: normalization.batchNormalization,
   Cast: shape.cast,
+  CastLike: shape.castLike,
+  Celu: smooth.celu,
+  CenterCropPad: movement.centerCropPad,
   Clip: activation.clip,
+  Col2Im: col2Im,
   Concat: pieces.concat,
   Conv: convolution.conv,
+  ConvTranspose: convTranspose,
+  Cos: smooth.cos,
+  Cosh: smooth.cosh,
+  CumSum: movement.cumSum,
+  DepthToSpace: movement.depthToSpace,
   DequantizeLinear: quantization.dequantizeLinear,
   Div: arithmetic.div,
   Dropout: shape.dropout,
+  Einsum: einsum,
   Elu: activation.elu,
   Erf: arithmetic.erf,
   Exp: arithmetic.exp,
@@ -32,50 +56,81 @@ export const gradientRules = {
   Flatten: shape.reshaped,
   Gather: gather.gather,
   GatherElements: gather.gatherElements,
+  GatherND: movement.gatherND,
+  Gelu: smooth.gelu,
   Gemm: linear.gemm,
   GlobalAveragePool: pooling.globalAveragePool,
+  GlobalLpPool: pooling.globalLpPool,
   GlobalMaxPool: pooling.globalMaxPool,
+  GroupNormalization: normalization.groupNormalization,
   HardSigmoid: activation.hardSigmoid,
   HardSwish: activation.hardSwish,
   Identity: shape.identity,
+  InstanceNormalization: normalization.instanceNormalization,
+  LRN: normalization.lrn,
+  LayerNormalization: normalization.layerNormalization,
   LeakyRelu: activation.leakyRelu,
   Log: arithmetic.log,
   LogSoftmax: softmax.logSoftmax,
+  LpNormalization: normalization.lpNormalization,
+  LpPool: pooling.lpPool,
   MatMul: linear.matMul,
   Max: arithmetic.max,
   MaxPool: pooling.maxPool,
+  MaxUnpool: movement.maxUnpool,
   Mean: arithmetic.mean,
+  MeanVarianceNormalization: normalization.meanVarianceNormalization,
   Min: arithmetic.min,
+  Mish: smooth.mish,
+  Mod: arithmetic.mod,
   Mul: arithmetic.mul,
   Neg: arithmetic.neg,
   NegativeLogLikelihoodLoss: softmax.negativeLogLikelihoodLoss,
   PRelu: activation.pRelu,
   Pad: pieces.pad,
   Pow: arithmetic.pow,
+  RMSNormalization: normalization.rmsNormalization,
   Reciprocal: arithmetic.reciprocal,
   ReduceL1: reduction.reduceL1,
   ReduceL2: reduction.reduceL2,
+  ReduceLogSum: reduction.reduceLogSum,
   ReduceLogSumExp: reduction.reduceLogSumExp,
   ReduceMax: reduction.reduceMax,
   ReduceMean: reduction.reduceMean,
   ReduceMin: reduction.reduceMin,
+  ReduceProd: reduction.reduceProd,
   ReduceSum: reduction.reduceSum,
   ReduceSumSquare: reduction.reduceSumSquare,
   Relu: activation.relu,
   Reshape: shape.reshaped,
+  Resize: resize,
+  ReverseSequence: movement.reverseSequence,
+  ScatterElements: movement.scatterElements,
+  ScatterND: movement.scatterND,
+  Selu: smooth.selu,
+  Shrink: smooth.shrink,
   Sigmoid: activation.sigmoid,
+  Sin: smooth.sin,
+  Sinh: smooth.sinh,
   Slice: pieces.sliceRule,
   Softmax: softmax.softmax,
   SoftmaxCrossEntropyLoss: softmax.softmaxCrossEntropyLoss,
   Softplus: activation.softplus,
   Softsign: activation.softsign,
+  SpaceToDepth: movement.spaceToDepth,
   Split: pieces.split,
   Sqrt: arithmetic.sqrt,
   Squeeze: shape.reshaped,
   Sub: arithmetic.sub,
   Sum: arithmetic.sum,
+  Swish: smooth.swish,
+  Tan: smooth.tan,
   Tanh: activation.tanh,
+  ThresholdedRelu: smooth.thresholdedRelu,
+  Tile: movement.tile,
+  TopK: movement.topK,
   Transpose: shape.transpose,
+  Trilu: movement.trilu,
   Unsqueeze: shape.reshaped,
   Where: arithmetic.where,
 } satisfies Partial<Record<OperatorName, GradientRule>>;
@@ -122,17 +177,12 @@ const control = all(["If", "Loop", "Scan", "SequenceMap"], "refused", "it holds 
 
 // prettier-ignore
 const unwritten = all([
-  "Acos", "Acosh", "AffineGrid", "Asin", "Asinh", "Atan", "Atanh", "Attention", "BatchNormalization", "CastLike",
-  "CausalConvWithState", "Celu", "CenterCropPad", "Col2Im", "Compress", "ConcatFromSequence", "ConvTranspose", "Cos",
-  "Cosh", "CumProd", "CumSum", "DFT", "DeformConv", "DepthToSpace", "Det", "Einsum", "GRU", "GatherND", "Gelu",
-  "GlobalLpPool", "GridSample", "GroupNormalization", "InstanceNormalization", "LRN", "LSTM", "LayerNormalization",
-  "LinearAttention", "LpNormalization", "LpPool", "MaxRoiPool", "MaxUnpool", "MeanVarianceNormalization", "Mish",
-  "Mod", "Optional", "OptionalGetElement", "RMSNormalization", "RNN", "Range", "ReduceLogSum", "ReduceProd", "Resize",
-  "ReverseSequence", "RoiAlign", "RotaryEmbedding", "STFT", "Scatter", "ScatterElements", "ScatterND", "Selu",
-  "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "Shrink", "Sin", "Sinh", "SpaceToDepth",
-  "SplitToSequence", "SwiGLU", "Swish", "Tan", "TensorScatter", "ThresholdedRelu", "Tile", "TopK", "Trilu",
-  "Upsample",
+  "AffineGrid", "Attention", "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "GRU", "GridSample", "LSTM", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "RNN", "Range", "RoiAlign", "RotaryEmbedding", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
 ], "refused", "no gradient rule is written for it");
+
+const shapeless = all(["Compress"], "refused", "the shape of its output depends on values");
+
+const raised = all(["Scatter", "Upsample"], "refused", "preparation makes its successor of it");
 
 /** What every operator of the default domain answers when asked for a gradient. */
 export const answers = {
@@ -146,6 +196,8 @@ export const answers = {
   ...pair,
   ...control,
   ...unwritten,
+  ...shapeless,
+  ...raised,
 } satisfies Record<OperatorName, Answer>;
 
 /** A node's answer; operators of other domains are refused. */

@@ -38,8 +38,10 @@ type PackedCase = Omit<GradientCase, "model" | "feeds" | "expected"> & {
 };
 
 export function readGradientCases(): GradientCase[] {
-  const text = gunzipSync(readFileSync("fixtures/gradients/cases.json.gz")).toString();
-  const { cases } = JSON.parse(text) as { cases: PackedCase[] };
+  const cases = ["cases", "layers"].flatMap((name) => {
+    const text = gunzipSync(readFileSync(`fixtures/gradients/${name}.json.gz`)).toString();
+    return (JSON.parse(text) as { cases: PackedCase[] }).cases;
+  });
   return cases.map((packed) => ({
     ...packed,
     model: decodeModel(Buffer.from(packed.model, "base64")),

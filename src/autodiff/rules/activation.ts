@@ -24,11 +24,21 @@ export const pRelu = rule(
   { broadcasts: true },
 );
 
-/** Forward y = min(max(x, lo), hi);  backward dx = dy * [x = y] */
-export const clip = rule(
-  (c, dy) => [masked(c, dy, c.build.op("Equal", [c.input(0).name, c.output().name]))],
-  { refuse: (_, slot) => (slot === 0 ? undefined : "its bounds are computed") },
-);
+/** Forward y = min(max(x, lo), hi);  backward dx = dy * [x = y], dlo = sum of dy where x < lo, dhi = sum of dy where x > hi */
+export const clip = rule((c, dy) => {
+  const { build: b } = c;
+  const beyond = (slot: number, comparison: "Less" | "Greater"): string | null => {
+    if (!c.wants(slot)) return null;
+    const { name, shape } = c.input(slot);
+    const sum = b.sum(masked(c, dy, b.op(comparison, [c.input(0).name, name])));
+    return shape.length === 0 ? sum : b.reshape(sum, shape);
+  };
+  return [
+    masked(c, dy, b.op("Equal", [c.input(0).name, c.output().name])),
+    beyond(1, "Less"),
+    beyond(2, "Greater"),
+  ];
+});
 
 /** Forward y = 1/(1 + e^-x);  backward dx = dy * y*(1 - y) */
 export const sigmoid = rule((c, dy) => {

@@ -39,7 +39,7 @@ export const div = rule(
   { broadcasts: true },
 );
 
-/** Forward y = x^e;  backward dx = dy * e*x^(e-1)  (2*x for e = 2) */
+/** Forward y = x^e;  backward dx = dy * e*x^(e-1)  (2*x for e = 2), de = dy * y*ln x where x > 0, else 0 */
 export const pow = rule(
   (c, dy) => {
     const { build: b } = c;
@@ -47,12 +47,21 @@ export const pow = rule(
     const exponent = c.constant(1);
     const value = exponent === undefined ? undefined : toNumbers(exponent);
     if (value?.length === 1 && value[0] === 2) return [b.mul(dy, b.add(x, x))];
+    const { dtype } = c.input(0);
+    const exponentGradient = (): string => {
+      const positive = b.op("Greater", [x, b.scalar(0, dtype)]);
+      const log = b.op("Log", [b.op("Where", [positive, x, b.scalar(1, dtype)])]);
+      return b.mul(b.mul(dy, c.output().name), log);
+    };
     const e =
       c.input(1).dtype === c.input(0).dtype ? c.input(1).name : b.cast(c.input(1).name, c.input(0).dtype);
     const less = b.sub(e, b.scalar(1, c.input(0).dtype));
-    return [b.mul(dy, b.mul(e, b.op("Pow", [x, less])))];
+    return [
+      c.wants(0) ? b.mul(dy, b.mul(e, b.op("Pow", [x, less]))) : null,
+      c.wants(1) ? exponentGradient() : null,
+    ];
   },
-  { broadcasts: true, refuse: (_, slot) => (slot === 1 ? "its exponent is computed" : undefined) },
+  { broadcasts: true },
 );
 
 /** Forward y = a + b + ...;  backward each = dy */
@@ -67,7 +76,10 @@ export const mean = rule(
   { broadcasts: true },
 );
 
-/** Forward y = max(a, b);  backward da = dy*([a > b] + [a = b]/2), db = dy - da (equal operands share, as in PyTorch) */
+/**
+ * Forward y = max(a, b);  backward da = dy*([a > b] + [a = b]/2), db = dy - da (equal operands share, as in PyTorch)
+ * Of more operands each that is the maximum gets an equal share.
+ */
 export const max = selection("Greater");
 
 /** Forward y = min(a, b);  backward da = dy*([a < b] + [a = b]/2), db = dy - da */
@@ -77,6 +89,7 @@ function selection(comparison: "Greater" | "Less"): GradientRule {
   return rule(
     (c, dy) => {
       if (c.node.inputs.length === 1) return [dy];
+      if (c.node.inputs.length > 2) return sharedSelection(c, dy);
       const { build: b } = c;
       const operands = [c.input(0).name, c.input(1).name];
       const { dtype } = c.output();
@@ -84,13 +97,31 @@ function selection(comparison: "Greater" | "Less"): GradientRule {
       const first = b.mul(dy, b.add(b.indicator(b.op(comparison, operands), dtype), ties));
       return [first, c.wants(1) ? b.sub(dy, first) : null];
     },
-    {
-      broadcasts: true,
-      refuse: (c) =>
-        c.node.inputs.length > 2 ? `it has ${c.node.inputs.length} operands, more than 2` : undefined,
-    },
+    { broadcasts: true },
   );
 }
+
+function sharedSelection(c: RuleContext, dy: string): string[] {
+  const { build: b } = c;
+  const { name, dtype } = c.output();
+  const hits = c.node.inputs.map((_, slot) => b.indicator(b.op("Equal", [c.input(slot).name, name]), dtype));
+  const share = b.div(
+    dy,
+    hits.reduce((sum, hit) => b.add(sum, hit)),
+  );
+  return hits.map((hit) => b.mul(share, hit));
+}
+
+/** Forward y = a - b*n, n the whole number of times that b goes into a;  backward da = dy, db = -dy*n */
+export const mod = rule(
+  (c, dy) => {
+    const { build: b } = c;
+    const times = (): string =>
+      b.op("Round", [b.div(b.sub(c.input(0).name, c.output().name), c.input(1).name)]);
+    return [dy, c.wants(1) ? b.neg(b.mul(dy, times())) : null];
+  },
+  { broadcasts: true },
+);
 
 /** Forward y = a where condition else b;  backward da = dy*[condition], db = dy - da */
 export const where = rule(

@@ -1,6 +1,8 @@
 import { intOf, stringOf } from "../../ir/attributes.ts";
 import { toNumbers } from "../../tensor/tensor.ts";
 import { rule, type GradientRule, type RuleContext } from "../rule.ts";
+import { axisAdjoint } from "./axis-adjoint.ts";
+import { atPositions } from "./movement.ts";
 
 /** Forward y = a, b, ... one after the other along an axis;  backward each = its piece of dy */
 export const concat = rule((c, dy) => {
@@ -27,44 +29,46 @@ export const split: GradientRule = {
 };
 
 /** Forward y = x[start:end:step];  backward dx = dy put back at those places, zeros elsewhere */
-export const sliceRule = rule(
+export const sliceRule = rule((c, dy) => {
+  if (boundsAreComputed(c)) return [atPositions(c, dy, "Slice", c.node.inputs.slice(1))];
+  let gradient = dy;
+  const shape = [...c.output().shape];
+  for (const { axis, start, step } of ranges(c)) {
+    const count = shape[axis] as number;
+    const size = c.input(0).shape[axis] as number;
+    const forwards = step > 0;
+    if (!forwards && count > 1) gradient = reversed(c, gradient, axis);
+    const first = forwards ? start : start + (count - 1) * step;
+    gradient = placed(c, gradient, shape, axis, { first, step: Math.abs(step), size });
+    shape[axis] = size;
+  }
+  return [gradient];
+});
+
+const boundsAreComputed = (c: RuleContext): boolean =>
+  [1, 2, 3, 4].some((slot) => c.has(slot) && c.constant(slot) === undefined);
+
+/**
+ * Forward   y = x with borders: constant ones, or x mirrored, repeated or gone round (negative widths crop)
+ * Backward  constant: dx = dy with the opposite widths;  else dx = dy, each border added to where it came from
+ */
+export const pad = rule(
   (c, dy) => {
+    const widths = paddedWidths(c);
+    const mode = stringOf(c.node, "mode", "constant");
+    if (mode === "constant") {
+      const opposite = [...widths.map(([before]) => -before), ...widths.map(([, after]) => -after)];
+      return [c.build.op("Pad", [dy, c.build.ints(opposite)])];
+    }
     let gradient = dy;
     const shape = [...c.output().shape];
-    for (const { axis, start, step } of ranges(c)) {
-      const count = shape[axis] as number;
+    for (const [axis, [before, after]] of widths.entries()) {
       const size = c.input(0).shape[axis] as number;
-      const forwards = step > 0;
-      if (!forwards && count > 1) gradient = reversed(c, gradient, axis);
-      const first = forwards ? start : start + (count - 1) * step;
-      gradient = placed(c, gradient, shape, axis, { first, step: Math.abs(step), size });
+      const taps = borderSources(mode, size, before, after).map((index) => [{ index, weight: 1 }]);
+      gradient = axisAdjoint(c, gradient, shape, { axis, size, taps });
       shape[axis] = size;
     }
     return [gradient];
-  },
-  {
-    refuse: (c) =>
-      [1, 2, 3, 4].some((slot) => c.has(slot) && c.constant(slot) === undefined)
-        ? "its bounds are computed by the graph"
-        : undefined,
-  },
-);
-
-/** Forward y = x with constant borders (negative widths crop);  backward dx = dy with the opposite widths */
-export const pad = rule(
-  (c, dy) => {
-    const rank = c.input(0).shape.length;
-    const given = toNumbers(c.constant(1)!);
-    const axesTensor = c.has(3) ? c.constant(3) : undefined;
-    const axes =
-      axesTensor === undefined ? given.slice(given.length / 2).map((_, i) => i) : toNumbers(axesTensor);
-    const opposite = new Array<number>(2 * rank).fill(0);
-    axes.forEach((axis, i) => {
-      const at = axis < 0 ? axis + rank : axis;
-      opposite[at] = -(given[i] as number);
-      opposite[at + rank] = -(given[i + axes.length] as number);
-    });
-    return [c.build.op("Pad", [dy, c.build.ints(opposite)])];
   },
   {
     refuse: (c, slot) => {
@@ -72,11 +76,35 @@ export const pad = rule(
       if (c.constant(1) === undefined || (c.has(3) && c.constant(3) === undefined)) {
         return "its widths are computed by the graph";
       }
-      const mode = stringOf(c.node, "mode", "constant");
-      return mode === "constant" ? undefined : `mode "${mode}" is not supported`;
+      return undefined;
     },
   },
 );
+
+/** Widths in front of and behind each axis. */
+function paddedWidths(c: RuleContext): (readonly [number, number])[] {
+  const rank = c.input(0).shape.length;
+  const given = toNumbers(c.constant(1)!);
+  const axesTensor = c.has(3) ? c.constant(3) : undefined;
+  const axes = axesTensor === undefined ? c.input(0).shape.map((_, i) => i) : toNumbers(axesTensor);
+  const widths = c.input(0).shape.map((): readonly [number, number] => [0, 0]);
+  axes.forEach((axis, i) => {
+    widths[axis < 0 ? axis + rank : axis] = [given[i] as number, given[i + axes.length] as number];
+  });
+  return widths;
+}
+
+/** For each position of a padded axis the position of x that it repeats. */
+function borderSources(mode: string, size: number, before: number, after: number): number[] {
+  return Array.from({ length: before + size + after }, (_, position) => {
+    const at = position - before;
+    if (mode === "edge") return Math.min(Math.max(at, 0), size - 1);
+    if (mode === "wrap") return ((at % size) + size) % size;
+    const period = Math.max(1, 2 * (size - 1));
+    const turned = ((at % period) + period) % period;
+    return turned < size ? turned : period - turned;
+  });
+}
 
 interface Range {
   axis: number;

@@ -2,7 +2,7 @@ import { intOf, intsOf } from "../../ir/attributes.ts";
 import { windowAttributes } from "../../ops/gradient-nodes.ts";
 import { extent, windowOf, type Window } from "../../ops/window.ts";
 import { elementCount, floats } from "../../tensor/tensor.ts";
-import { linearRule, type RuleContext } from "../rule.ts";
+import { linearRule, rule, type RuleContext } from "../rule.ts";
 
 /** Forward y = maximum over each window;  backward dx = dy at each window's first maximum in row-major order */
 export const maxPool = linearRule((c, dy) => [
@@ -27,6 +27,29 @@ export const globalAveragePool = linearRule((c, dy) => {
   const share = c.build.mul(dy, c.build.scalar(1 / elementCount(shape.slice(2)), dtype));
   return [c.build.op("Expand", [share, c.build.ints(shape)])];
 });
+
+/** Forward y = (sum of |x|^p over each window)^(1/p);  backward dx = sign(x)*|x|^(p-1) * (sum over the windows of dy*y^(1-p)) */
+export const lpPool = rule((c, dy) => {
+  const window = poolWindow(c);
+  return [
+    powersOf(c, (share) =>
+      c.build.gradient("AveragePoolGrad", [c.build.mul(dy, share)], poolAttributes(c, window)),
+    ),
+  ];
+});
+
+/** Forward y = (sum of |x|^p over all positions)^(1/p);  backward dx = dy * sign(x)*|x|^(p-1) * y^(1-p) */
+export const globalLpPool = rule((c, dy) => [powersOf(c, (share) => c.build.mul(dy, share))]);
+
+/** sign(x)*|x|^(p-1) times what `spread` makes of y^(1-p). */
+function powersOf(c: RuleContext, spread: (share: string) => string): string {
+  const { build: b } = c;
+  const p = intOf(c.node, "p", 2);
+  const { name, dtype } = c.input(0);
+  const power = (value: string, exponent: number): string => b.op("Pow", [value, b.scalar(exponent, dtype)]);
+  const own = p === 2 ? name : b.mul(b.op("Sign", [name]), power(b.op("Abs", [name]), p - 1));
+  return b.mul(own, spread(power(c.output().name, 1 - p)));
+}
 
 function poolWindow(c: RuleContext): Window {
   return windowOf(c.node, c.input(0).shape.slice(2), intsOf(c.node, "kernel_shape") ?? []);

@@ -30,6 +30,40 @@ export const reduceLogSumExp = reduction((c, dy) =>
   c.build.mul(dy, c.build.op("Exp", [c.build.sub(c.input(0).name, kept(c, c.output().name))])),
 );
 
+/** Forward y = ln(sum of x);  backward dx = dy*e^-y */
+export const reduceLogSum = reduction((c, dy) =>
+  spread(c, c.build.mul(dy, c.build.op("Exp", [c.build.neg(kept(c, c.output().name))]))),
+);
+
+/**
+ * Forward y = product of x;  backward dx = dy * product of the others: y/x where nothing is 0, and where one element is 0
+ * the product of the rest for it and 0 for them
+ */
+export const reduceProd = reduction((c, dy) => {
+  const { build: b } = c;
+  const { name, dtype } = c.input(0);
+  const isZero = b.op("Equal", [name, b.scalar(0, dtype)]);
+  const zero = b.indicator(isZero, dtype);
+  const others = b.op("Where", [isZero, b.scalar(1, dtype), name]);
+  const zeros = b.sum(zero, axesOf(c), true);
+  const product = productOver(c, others);
+  const none = b.div(product, others);
+  const one = b.mul(zero, product);
+  const share = b.op("Where", [
+    b.op("Less", [zeros, b.scalar(0.5, dtype)]),
+    none,
+    b.mul(one, b.indicator(b.op("Less", [zeros, b.scalar(1.5, dtype)]), dtype)),
+  ]);
+  return b.mul(dy, share);
+});
+
+/** Product over the reduced axes, which stay as 1. */
+function productOver(c: RuleContext, value: string): string {
+  const axes = axesOf(c);
+  if (c.opset < 18) return c.build.op("ReduceProd", [value], { axes, keepdims: 1 });
+  return c.build.op("ReduceProd", [value, c.build.ints(axes)], { keepdims: 1 });
+}
+
 /** Forward y = max of x;  backward dx = dy*m/(sum of m), m = [x = y] (equal maxima share, as in PyTorch's amax) */
 export const reduceMax = extremum();
 

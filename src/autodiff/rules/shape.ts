@@ -27,6 +27,12 @@ export const cast = rule((c, dy) => [
   c.input(0).dtype === c.output().dtype ? dy : c.build.cast(dy, c.input(0).dtype),
 ]);
 
+/** Forward y = x in the type of another value;  backward dx = dy in x's type */
+export const castLike = rule(
+  (c, dy) => [c.input(0).dtype === c.output().dtype ? dy : c.build.cast(dy, c.input(0).dtype)],
+  { refuse: (_, slot) => (slot === 1 ? "only the type of its second input counts" : undefined) },
+);
+
 /** Forward (inference) y = x;  backward dx = dy */
 export const dropout = linearRule((_, dy) => [dy], {
   refuse: (c) => (c.has(2) ? "it may run in training mode, with a random mask" : undefined),

@@ -43,6 +43,8 @@ export type ParameterRole =
   | "norm bias"
   /** Running mean or variance. */
   | "norm statistic"
+  /** What values below 0 are multiplied by. */
+  | "slope"
   | "table";
 
 /** An input that is a parameter where it is a constant. */

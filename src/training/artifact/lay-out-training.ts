@@ -4,6 +4,8 @@ import { createValue, indexGraph } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import type { Sizes } from "../../passes/bind-inputs.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
+import { runPasses } from "../../passes/pipeline.ts";
+import { raiseOpset } from "../../passes/raise-opset/raise-opset.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
 import type { Loss } from "../losses/attach-loss.ts";
 import { lossOutputs } from "../losses/outputs.ts";
@@ -65,6 +67,9 @@ export async function layOutTraining(
   return settleLayout(parts, kept, dropped);
 }
 
+/** Least opset of training graphs: gradients of gathers are sums that ScatterElements makes from opset 16 on. */
+const trainingOpset = 18;
+
 interface TracedLoss extends Pick<TrainingLayout, "forward" | "pinned" | "targets" | "loss" | "parameters"> {
   path: GradientPath;
 }
@@ -76,13 +81,14 @@ async function traceLoss(
 ): Promise<TracedLoss> {
   const { model: forward, targets } = buildForwardModel(model, plan, state, loss);
   const parameters = collectParameters(forward.graph, plan);
-  const pinned = withScalars(await pinBatch(forward, batch, { open: true, sizes }), forward);
+  const raised = await runPasses(forward, [raiseOpset(trainingOpset)]);
+  const pinned = withScalars(await pinBatch(raised, batch, { open: true, sizes }), forward);
   openForward(pinned.graph, state, parameters);
   const path = traceGradient(pinned.graph, {
     loss: "loss",
     parameters: differentiatedInputs(state, parameters),
     weights: Array.from(state.weights.keys(), weightNames),
-    opset: pinned.opsets.get("") ?? 13,
+    opset: pinned.opsets.get("") ?? trainingOpset,
   });
   return { forward, pinned, targets, loss, parameters, path };
 }
