@@ -153,7 +153,7 @@ function multiplied(c: RuleContext, dy: string, shape: readonly number[], map: A
 /** One ScatterElements for each tap; needs opset 16. */
 function scattered(c: RuleContext, dy: string, shape: readonly number[], map: AxisMap): string {
   const { build: b } = c;
-  const { axis, size, taps } = map;
+  const { axis, taps } = map;
   const along = shape.map((_, i) => (i === axis ? taps.length : 1));
   let sum = b.op("Expand", [b.scalar(0, c.input(0).dtype), b.ints(withAxis(shape, map))]);
   for (let t = 0; t < Math.max(...taps.map((tap) => tap.length)); t++) {
@@ -173,6 +173,3 @@ function scattered(c: RuleContext, dy: string, shape: readonly number[], map: Ax
   }
   return sum;
 }
-
-/** Whether the transposed map needs ScatterElements with sums. */
-export const needsScatter = ({ size, taps }: AxisMap): boolean => taps.length * size > largestMatrix;
