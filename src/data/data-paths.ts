@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { isFeedName } from "./loaders/feed-folder.ts";
 import { isIdxName, labelsBeside } from "./loaders/idx.ts";
 import { isImageName } from "./loaders/image-folder.ts";
 import type { DataSpec } from "./spec.ts";
@@ -12,7 +13,9 @@ export interface DataPath {
 
 /** What opening the data of `spec` reads, as far as that is known before. Paths may not exist. */
 export async function dataPaths({ path, labels }: DataSpec): Promise<DataPath[]> {
-  const found: DataPath[] = [{ use: "data", path, holds: (name) => isImageName(name) || isIdxName(name) }];
+  const found: DataPath[] = [
+    { use: "data", path, holds: (name) => isImageName(name) || isIdxName(name) || isFeedName(name) },
+  ];
   const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;
   const beside = isFile && labels === undefined ? await labelsBeside(path) : undefined;
   if (labels !== undefined && labels !== "none") found.push({ use: "labels", path: labels });

@@ -10,6 +10,8 @@ import type { ImageSource } from "./image.ts";
 import { imageDataset } from "./image-dataset.ts";
 import { readLabels } from "./labels.ts";
 import { readLabelsFile } from "./labels-file.ts";
+import { feedDataset } from "./feed-dataset.ts";
+import { findFeeds } from "./loaders/feed-folder.ts";
 import { findIdxImages, openIdx } from "./loaders/idx.ts";
 import { isIdx } from "./loaders/idx-header.ts";
 import { openImageFolder } from "./loaders/image-folder.ts";
@@ -99,6 +101,8 @@ async function openZipped(
 }
 
 async function openFolder(spec: DataSpec, inputs: readonly ModelInput[]): Promise<Dataset> {
+  const feeds = await findFeeds(spec.path);
+  if (feeds !== undefined) return feedDataset(feeds, inputs, spec);
   const split = spec.split ?? "train";
   const images = await findIdxImages(spec.path, split);
   if (images !== undefined) return openImages(await openIdx(images, spec), spec, inputs);

@@ -110,10 +110,8 @@ class ProbeSearch {
 
   /** Other symbols of the same size: a model may take them only when they stay equal. */
   #partnersOf(symbol: string, base: Sizes): string[] {
-    const { batch, symbols } = this.#open;
-    if (symbol === batch) return [];
-    const equal = symbols.filter((other) => other !== batch && base.get(other) === base.get(symbol));
-    return equal.length > 1 ? equal : [];
+    const equal = this.#open.symbols.filter((other) => base.get(other) === base.get(symbol));
+    return equal.length > 1 ? [symbol, ...equal.filter((other) => other !== symbol)] : [];
   }
 
   async #vary(base: Sizes, together: readonly string[]): Promise<Sizes | undefined> {
