@@ -22,9 +22,30 @@ function generateCodec(): Promise<string> {
     pbjs.main([...pbjsOptions, proto], (error, output) => {
       if (error || output === undefined) reject(error ?? new Error("pbjs wrote nothing"));
       // Declarations cannot name what the module keeps to itself; schema.ts gives the types.
-      else resolve(banner + output.replace("export const onnx =", "/** @type {any} */\nexport const onnx ="));
+      else
+        resolve(
+          banner + watched(output).replace("export const onnx =", "/** @type {any} */\nexport const onnx ="),
+        );
     });
   });
+}
+
+/**
+ * The decoders tell a reader that wants to know (src/onnx/model-reader.ts) of every message, and leave packed tensor data
+ * to it: as JavaScript arrays they take ten times the memory.
+ */
+function watched(codec: string): string {
+  return codec
+    .replace(
+      /( +)message = _target \|\| new \$root\.onnx\.([\w.]+)\(\);\n/g,
+      (line, indent: string, name) =>
+        `${indent}if (reader.enter)\n${indent}    reader.enter("${name}");\n${line}`,
+    )
+    .replace(
+      /reader\.\w+\(message\.(\w+Data)\);/g,
+      (plain, field: string) =>
+        `if (reader.packed)\n${" ".repeat(32)}reader.packed(message, "${field}");\n${" ".repeat(28)}else\n${" ".repeat(32)}${plain}`,
+    );
 }
 
 const scalarTypes: Record<string, string> = {
@@ -60,7 +81,8 @@ function messagesOf(namespace: protobuf.NamespaceBase): protobuf.Type[] {
 
 function describeInterface(type: protobuf.Type): string {
   const fields = type.fieldsArray.map((field) => `  ${field.name}?: ${fieldType(field)};\n`).join("");
-  return `export interface ${typeName(type)} {\n${fields}  $unknowns?: Uint8Array[];\n}\n`;
+  const packed = type.name === "TensorProto" ? "  $packed?: Partial<Record<string, Uint8Array[]>>;\n" : "";
+  return `export interface ${typeName(type)} {\n${fields}  $unknowns?: Uint8Array[];\n${packed}}\n`;
 }
 
 async function generateSchema(): Promise<string> {

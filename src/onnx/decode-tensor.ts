@@ -3,7 +3,7 @@ import { byteLength, dataTypeOfCode, dataTypes, type DataType } from "../tensor/
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { createExternalTensor, resolveExternalData } from "./external-data.ts";
 import type { Int64, SparseTensorProto, StringStringEntryProto, TensorProto } from "./proto/schema.ts";
-import { packTypedData, typedEntryCount, typedFieldOf } from "./typed-data.ts";
+import { packTypedData, typedEntries, typedEntryCount, typedFieldOf } from "./typed-data.ts";
 import {
   decodeError,
   encodedPart,
@@ -78,7 +78,7 @@ function decodeBytes(
 ): Uint8Array {
   const expected = byteLength(dtype, count);
   const field = typedFieldOf(dtype);
-  const entries = field === undefined ? 0 : (message[field]?.length ?? 0);
+  const entries = field === undefined ? 0 : typedEntries(message, field);
   const raw = message.rawData;
   if (raw !== undefined && isPresent(message, "rawData") && (raw.byteLength > 0 || entries === 0)) {
     if (raw.byteLength === expected) return plainView(raw);

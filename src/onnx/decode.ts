@@ -1,8 +1,9 @@
-import { Reader } from "protobufjs/minimal.js";
+import { BufferReader } from "protobufjs/minimal.js";
 import type { Model } from "../ir/model.ts";
 import { decodeEntries } from "./decode-tensor.ts";
 import { decodeFunction, decodeOpsets } from "./decode-function.ts";
 import { decodeGraph } from "./decode-graph.ts";
+import { FileLimitError, ModelReader } from "./model-reader.ts";
 import { codecs, type ModelProto } from "./proto/schema.ts";
 import { decodeError, encodedPart, plainView, safeNumberOf, type Source } from "./wire.ts";
 
@@ -32,7 +33,7 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Mod
   const fields = ["producerName", "producerVersion", "domain", "docString"] as const;
   const encoded = encodedPart("ModelProto", message, fields, options, "");
   const spelled = [...(encoded.explicitDefaults ?? []), ...explicitDefaults, ...zeroVersions(message)];
-  const unknownFields = [...untouchedFields(message, options), ...(encoded.unknownFields ?? [])];
+  const unknownFields = [...untouchedFields(message, bytes, options), ...(encoded.unknownFields ?? [])];
   return {
     irVersion: message.irVersion === undefined ? 0 : (safeNumberOf(message.irVersion) ?? 0),
     producerName: message.producerName ?? "",
@@ -58,14 +59,32 @@ function zeroVersions(message: ModelProto): string[] {
 }
 
 /** Parts that nothing here looks into, as bytes; also a model version that no JavaScript number can hold. */
-function untouchedFields(message: ModelProto, source: Source): Uint8Array[] {
-  const parts: ModelProto[] = [];
+function untouchedFields(message: ModelProto, bytes: Uint8Array, source: Source): Uint8Array[] {
   refuseExternalTraining(message, source);
-  if (message.trainingInfo?.length) parts.push({ trainingInfo: message.trainingInfo });
-  if (message.configuration?.length) parts.push({ configuration: message.configuration });
-  if (message.modelVersion !== undefined && safeNumberOf(message.modelVersion) === undefined)
-    parts.push({ modelVersion: message.modelVersion });
-  return parts.map((part) => plainView(codecs.ModelProto.encode(part).finish()));
+  const untouched = [fieldNumber.trainingInfo, fieldNumber.configuration];
+  const parts = hasUntouched(message) ? fieldsOf(bytes, untouched) : [];
+  if (message.modelVersion === undefined || safeNumberOf(message.modelVersion) !== undefined) return parts;
+  const version = codecs.ModelProto.encode({ modelVersion: message.modelVersion }).finish();
+  return [...parts, plainView(version)];
+}
+
+/** Source: onnx.proto, ModelProto. */
+const fieldNumber = { trainingInfo: 20, configuration: 26 } as const;
+
+const hasUntouched = ({ trainingInfo = [], configuration = [] }: ModelProto): boolean =>
+  trainingInfo.length + configuration.length > 0;
+
+/** The fields of a message that have one of the numbers, as they are, tags included. */
+function fieldsOf(bytes: Uint8Array, numbers: readonly number[]): Uint8Array[] {
+  const reader = new BufferReader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const fields: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const tag = reader.tag();
+    reader.skipType(tag & 7, 0, tag >>> 3);
+    if (numbers.includes(tag >>> 3)) fields.push(plainView(reader.raw(start, reader.pos)));
+  }
+  return fields.sort((a, b) => (a[0] as number) - (b[0] as number));
 }
 
 /** Training graphs are kept as bytes, so their external data would be lost when the model is saved elsewhere. */
@@ -98,10 +117,8 @@ function decodeMessage(bytes: Uint8Array, source: Source): ModelProto {
       "",
       "Give the path of an .onnx file that holds a model.",
     );
-  const reader = Reader.create(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  reader.discardUnknown = false;
   try {
-    return codecs.ModelProto.decode(reader);
+    return codecs.ModelProto.decode(new ModelReader(bytes));
   } catch (cause) {
     throw explainFailure(bytes, source, cause);
   }
@@ -125,6 +142,16 @@ function explainFailure(bytes: Uint8Array, source: Source, cause: unknown) {
   if (other) {
     const hint = "Export the model to ONNX and give the path of the .onnx file.";
     return decodeError(source, "not-onnx", `The file is not an ONNX model but ${other[0]}`, "", hint);
+  }
+  if (cause instanceof FileLimitError) {
+    const what = `The file holds more than ${cause.what}`;
+    return decodeError(
+      source,
+      "too-many-parts",
+      what,
+      "",
+      "No network needs as many; export the model again.",
+    );
   }
   const reason = cause instanceof Error ? cause.message : String(cause);
   if (reason === "max depth exceeded") {

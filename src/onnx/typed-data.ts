@@ -32,29 +32,103 @@ export function typedEntryCount(dtype: DataType, count: number): number {
   return bits === 4 || bits === 2 ? Math.ceil((count * bits) / 8) : count;
 }
 
+/** Entries that the message's typed field holds. */
+export function typedEntries(message: TensorProto, field: TypedField): number {
+  const packed = packedOf(message, field);
+  return (message[field]?.length ?? 0) + (packed === undefined ? 0 : packedEntries(packed, field));
+}
+
 /** The entries of the message's typed field as packed bytes; their number must be right already. */
 export function packTypedData(dtype: DataType, message: TensorProto): Uint8Array {
-  switch (typedFieldOf(dtype)) {
+  const field = typedFieldOf(dtype);
+  const packed = field && packedOf(message, field);
+  switch (field) {
     case "floatData":
-      return bytesOf(Float32Array.from(message.floatData ?? []));
+      return joined(packed, bytesOf(Float32Array.from(message.floatData ?? [])));
     case "doubleData":
-      return bytesOf(Float64Array.from(message.doubleData ?? []));
+      return joined(packed, bytesOf(Float64Array.from(message.doubleData ?? [])));
     case "int64Data":
-      return pack64(message.int64Data ?? []);
-    case "uint64Data":
-      return dtype === "uint32"
-        ? bytesOf(Uint32Array.from(message.uint64Data ?? [], (value) => value.low >>> 0))
-        : pack64(message.uint64Data ?? []);
-    default:
-      return packInt32Data(dtype, message.int32Data ?? []);
+    case "uint64Data": {
+      const words = joinWords(packed && unpackWords(packed), pack64(message[field] ?? []));
+      return bytesOf(dtype === "uint32" ? lowWords(words) : words);
+    }
+    default: {
+      const entries = Int32Array.from(message.int32Data ?? []);
+      return packInt32Data(dtype, joinWords(packed && lowWords(unpackWords(packed)), entries));
+    }
   }
 }
 
-function packInt32Data(dtype: DataType, entries: number[]): Uint8Array {
+/** The packed entries of a field, undecoded; a file may hold them in pieces. */
+function packedOf(message: TensorProto, field: TypedField): Uint8Array | undefined {
+  const pieces = message.$packed?.[field];
+  return pieces === undefined || pieces.length < 2 ? pieces?.[0] : Buffer.concat(pieces);
+}
+
+/** Fixed-size entries count by their bytes, varints by those that end one. */
+function packedEntries(bytes: Uint8Array, field: TypedField): number {
+  if (field === "floatData") return bytes.byteLength / 4;
+  if (field === "doubleData") return bytes.byteLength / 8;
+  let count = 0;
+  for (const byte of bytes) if (byte < 128) count++;
+  // One that is cut off is none: no number of entries fits then.
+  return (bytes.at(-1) ?? 0) < 128 ? count : NaN;
+}
+
+/** Varints as 64-bit integers, each in two words, the low one first. */
+function unpackWords(bytes: Uint8Array): Int32Array<ArrayBuffer> {
+  const words = new Int32Array(2 * packedEntries(bytes, "int64Data"));
+  let at = 0;
+  let [low, high, shift] = [0, 0, 0];
+  for (const byte of bytes) {
+    const bits = byte & 127;
+    if (shift < 28) low |= bits << shift;
+    else if (shift === 28) {
+      low |= bits << 28;
+      high |= bits >> 4;
+    } else if (shift < 64) high |= bits << (shift - 32);
+    shift += 7;
+    if (byte > 127) continue;
+    words[at++] = low;
+    words[at++] = high;
+    [low, high, shift] = [0, 0, 0];
+  }
+  return words;
+}
+
+/** The low halves of 64-bit integers. */
+const lowWords = (words: Int32Array): Int32Array<ArrayBuffer> => {
+  const low = new Int32Array(words.length / 2);
+  for (let i = 0; i < low.length; i++) low[i] = words[2 * i] as number;
+  return low;
+};
+
+function joinWords(
+  first: Int32Array<ArrayBuffer> | undefined,
+  second: Int32Array<ArrayBuffer>,
+): Int32Array<ArrayBuffer> {
+  if (first === undefined) return second;
+  if (second.length === 0) return first;
+  const all = new Int32Array(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
+}
+
+/** Packed bytes are a view into the file, which need not be aligned to its elements. */
+function joined(first: Uint8Array | undefined, second: Uint8Array): Uint8Array {
+  if (first === undefined) return second;
+  const all = new Uint8Array(first.byteLength + second.byteLength);
+  all.set(first);
+  all.set(second, first.byteLength);
+  return all;
+}
+
+function packInt32Data(dtype: DataType, entries: Int32Array): Uint8Array {
   if (dtype === "bool") return Uint8Array.from(entries, (entry) => (entry === 0 ? 0 : 1));
   switch (dataTypes[dtype].bits) {
     case 32:
-      return bytesOf(Int32Array.from(entries));
+      return bytesOf(entries);
     case 16:
       return bytesOf(Uint16Array.from(entries));
     case 6:
@@ -65,7 +139,7 @@ function packInt32Data(dtype: DataType, entries: number[]): Uint8Array {
 }
 
 /** Four 6-bit elements in three bytes, first element in the lowest bits. */
-function packSixBits(entries: number[]): Uint8Array {
+function packSixBits(entries: Int32Array): Uint8Array {
   const bytes = new Uint8Array(Math.ceil((entries.length * 6) / 8));
   entries.forEach((entry, i) => {
     const bit = i * 6;
@@ -77,13 +151,13 @@ function packSixBits(entries: number[]): Uint8Array {
   return bytes;
 }
 
-function pack64(entries: Int64[]): Uint8Array {
+function pack64(entries: readonly Int64[]): Int32Array<ArrayBuffer> {
   const words = new Int32Array(entries.length * 2);
   entries.forEach((entry, i) => {
     words[2 * i] = entry.low;
     words[2 * i + 1] = entry.high;
   });
-  return bytesOf(words);
+  return words;
 }
 
 const bytesOf = (array: ArrayBufferView): Uint8Array =>

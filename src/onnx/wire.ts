@@ -30,6 +30,7 @@ export function decodeError(
 }
 
 export function bigIntOf(value: Int64): bigint {
+  if (value.high === 0 && value.low >= 0 && value.low < 128) return smallBigInts[value.low] as bigint;
   const low = BigInt(value.low >>> 0);
   return (BigInt(value.unsigned ? value.high >>> 0 : value.high) << 32n) | low;
 }
@@ -48,6 +49,9 @@ export function safeNumberOf(value: Int64): number | undefined {
   const number = Number(bigIntOf(value));
   return Number.isSafeInteger(number) ? number : undefined;
 }
+
+/** Small integers, shared: a list may hold millions. */
+const smallBigInts: readonly bigint[] = Array.from({ length: 128 }, (_, value) => BigInt(value));
 
 /** A plain Uint8Array over the same memory (protobufjs hands out Buffers, whose `slice` does not copy). */
 export function plainView(bytes: Uint8Array): Uint8Array {

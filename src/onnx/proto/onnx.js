@@ -98,6 +98,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("ModelProto");
             message = _target || new $root.onnx.ModelProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -276,6 +278,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("OperatorSetIdProto");
             message = _target || new $root.onnx.OperatorSetIdProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -371,6 +375,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("StringStringEntryProto");
             message = _target || new $root.onnx.StringStringEntryProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -469,6 +475,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("TrainingInfoProto");
             message = _target || new $root.onnx.TrainingInfoProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -619,6 +627,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("FunctionProto");
             message = _target || new $root.onnx.FunctionProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -823,6 +833,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("GraphProto");
             message = _target || new $root.onnx.GraphProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -1009,6 +1021,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("NodeProto");
             message = _target || new $root.onnx.NodeProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -1217,6 +1231,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("AttributeProto");
             message = _target || new $root.onnx.AttributeProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -1461,6 +1477,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("ValueInfoProto");
             message = _target || new $root.onnx.ValueInfoProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -1565,6 +1583,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("TensorAnnotation");
             message = _target || new $root.onnx.TensorAnnotation();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -1707,6 +1727,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("TensorProto");
             message = _target || new $root.onnx.TensorProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -1747,7 +1769,10 @@ export const onnx = $root.onnx = (() => {
                         if (wireType === 2) {
                             if (!(message.floatData && message.floatData.length))
                                 message.floatData = [];
-                            reader.floats(message.floatData);
+                            if (reader.packed)
+                                reader.packed(message, "floatData");
+                            else
+                                reader.floats(message.floatData);
                             continue;
                         }
                         if (wireType !== 5)
@@ -1761,7 +1786,10 @@ export const onnx = $root.onnx = (() => {
                         if (wireType === 2) {
                             if (!(message.int32Data && message.int32Data.length))
                                 message.int32Data = [];
-                            reader.int32s(message.int32Data);
+                            if (reader.packed)
+                                reader.packed(message, "int32Data");
+                            else
+                                reader.int32s(message.int32Data);
                             continue;
                         }
                         if (wireType !== 0)
@@ -1783,7 +1811,10 @@ export const onnx = $root.onnx = (() => {
                         if (wireType === 2) {
                             if (!(message.int64Data && message.int64Data.length))
                                 message.int64Data = [];
-                            reader.int64s(message.int64Data);
+                            if (reader.packed)
+                                reader.packed(message, "int64Data");
+                            else
+                                reader.int64s(message.int64Data);
                             continue;
                         }
                         if (wireType !== 0)
@@ -1835,7 +1866,10 @@ export const onnx = $root.onnx = (() => {
                         if (wireType === 2) {
                             if (!(message.doubleData && message.doubleData.length))
                                 message.doubleData = [];
-                            reader.doubles(message.doubleData);
+                            if (reader.packed)
+                                reader.packed(message, "doubleData");
+                            else
+                                reader.doubles(message.doubleData);
                             continue;
                         }
                         if (wireType !== 1)
@@ -1849,7 +1883,10 @@ export const onnx = $root.onnx = (() => {
                         if (wireType === 2) {
                             if (!(message.uint64Data && message.uint64Data.length))
                                 message.uint64Data = [];
-                            reader.uint64s(message.uint64Data);
+                            if (reader.packed)
+                                reader.packed(message, "uint64Data");
+                            else
+                                reader.uint64s(message.uint64Data);
                             continue;
                         }
                         if (wireType !== 0)
@@ -1964,6 +2001,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TensorProto.Segment");
                 message = _target || new $root.onnx.TensorProto.Segment();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -2067,6 +2106,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("SparseTensorProto");
             message = _target || new $root.onnx.SparseTensorProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -2168,6 +2209,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("TensorShapeProto");
             message = _target || new $root.onnx.TensorShapeProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -2259,6 +2302,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TensorShapeProto.Dimension");
                 message = _target || new $root.onnx.TensorShapeProto.Dimension();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -2380,6 +2425,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("TypeProto");
             message = _target || new $root.onnx.TypeProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -2501,6 +2548,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TypeProto.Tensor");
                 message = _target || new $root.onnx.TypeProto.Tensor();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -2586,6 +2635,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TypeProto.Sequence");
                 message = _target || new $root.onnx.TypeProto.Sequence();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -2668,6 +2719,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TypeProto.Map");
                 message = _target || new $root.onnx.TypeProto.Map();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -2753,6 +2806,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TypeProto.Optional");
                 message = _target || new $root.onnx.TypeProto.Optional();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -2835,6 +2890,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TypeProto.SparseTensor");
                 message = _target || new $root.onnx.TypeProto.SparseTensor();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -2923,6 +2980,8 @@ export const onnx = $root.onnx = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
+                if (reader.enter)
+                    reader.enter("TypeProto.Opaque");
                 message = _target || new $root.onnx.TypeProto.Opaque();
                 while (reader.pos < end) {
                     let start = reader.pos;
@@ -3019,6 +3078,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("DeviceConfigurationProto");
             message = _target || new $root.onnx.DeviceConfigurationProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -3120,6 +3181,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("NodeDeviceConfigurationProto");
             message = _target || new $root.onnx.NodeDeviceConfigurationProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -3228,6 +3291,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("ShardingSpecProto");
             message = _target || new $root.onnx.ShardingSpecProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -3342,6 +3407,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("ShardedDimProto");
             message = _target || new $root.onnx.ShardedDimProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -3442,6 +3509,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("SimpleShardedDimProto");
             message = _target || new $root.onnx.SimpleShardedDimProto();
             while (reader.pos < end) {
                 let start = reader.pos;
@@ -3540,6 +3609,8 @@ export const onnx = $root.onnx = (() => {
                 length = reader.len;
                 reader.len = end;
             }
+            if (reader.enter)
+                reader.enter("IntIntListEntryProto");
             message = _target || new $root.onnx.IntIntListEntryProto();
             while (reader.pos < end) {
                 let start = reader.pos;

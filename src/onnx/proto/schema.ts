@@ -147,6 +147,7 @@ export interface TensorProto {
   uint64Data?: Int64[];
   metadataProps?: StringStringEntryProto[];
   $unknowns?: Uint8Array[];
+  $packed?: Partial<Record<string, Uint8Array[]>>;
 }
 
 export interface TensorProto_Segment {
