@@ -113,7 +113,8 @@ function summarize(tensor: Tensor, count: number): string {
   return `{${short(min)} .. ${short(max)}${mean}} ${digest(tensor.bytes)}`;
 }
 
-function digest(bytes: Uint8Array): string {
+/** The beginning of the SHA-256 of bytes. */
+export function digest(bytes: Uint8Array): string {
   return `#${createHash("sha256").update(bytes).digest("hex").slice(0, 8)}`;
 }
 

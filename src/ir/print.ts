@@ -1,5 +1,6 @@
 import type { Attribute, FunctionDef, Graph, Model, Node, Value, ValueType } from "./model.ts";
 import {
+  digest,
   printBytes,
   printFloat,
   printLongText,
@@ -107,8 +108,25 @@ function printAttribute(attribute: Attribute): string {
     case "ref":
       return `@${printName(attribute.ref)}`;
     default:
-      return `[${printElements(attribute).join(", ")}]`;
+      return printList(attribute);
   }
+}
+
+/** Lists of numbers and strings are printed whole up to this length; of longer ones, the beginning and a digest. */
+const wholeList = 1000;
+
+function printList(attribute: ListAttribute): string {
+  const { type, value } = attribute;
+  const plain = type === "floats" || type === "ints" || type === "strings";
+  if (!plain || value.length <= wholeList) return `[${printElements(attribute).join(", ")}]`;
+  const start = { ...attribute, value: value.slice(0, 8) } as ListAttribute;
+  const bytes =
+    type === "strings"
+      ? Buffer.concat(attribute.value.flatMap((text) => [text, Uint8Array.of(0)]))
+      : type === "ints"
+        ? new Uint8Array(BigInt64Array.from(attribute.value).buffer)
+        : new Uint8Array(Float64Array.from(attribute.value).buffer);
+  return `[${printElements(start).join(", ")}, ... ${value.length} in all] ${digest(bytes)}`;
 }
 
 type ListAttribute = Extract<Attribute, { value: readonly unknown[] }>;

@@ -28,8 +28,16 @@ export class ModelReader extends BufferReader {
   #messages = 0;
   #unknown = 0;
 
+  /** The file without Node's Buffer around it: a file may hold millions of strings. */
+  readonly #plain: Uint8Array;
+
   constructor(bytes: Uint8Array) {
     super(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    this.#plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  override raw(start: number, end: number): Buffer {
+    return this.#plain.subarray(start, end) as Buffer;
   }
 
   /** Called by the decoders for every message. */

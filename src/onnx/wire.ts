@@ -55,6 +55,7 @@ const smallBigInts: readonly bigint[] = Array.from({ length: 128 }, (_, value) =
 
 /** A plain Uint8Array over the same memory (protobufjs hands out Buffers, whose `slice` does not copy). */
 export function plainView(bytes: Uint8Array): Uint8Array {
+  if (!Buffer.isBuffer(bytes)) return bytes;
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

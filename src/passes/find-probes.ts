@@ -5,8 +5,9 @@ import { withSession } from "../runtime/open-model.ts";
 import type { Session } from "../runtime/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { applyInputShapes, bindSymbols, nameOpenDims, type OpenInputs, type Sizes } from "./bind-inputs.ts";
-import { inferStaticTypes } from "./infer-static-types.ts";
+import { dataLimits, loadLimits } from "./preparation-limits.ts";
 import { resizeFeed } from "./resize-feed.ts";
+import { TypeMemo } from "./type-memo.ts";
 
 /** Sizes of the open dimensions at which a model runs. */
 export interface Probes {
@@ -37,17 +38,17 @@ const guesses = [64, 224, 32, 640, 128, 16, 8, 256, 512];
  * Finds sizes of the open dimensions at which `model` can be looked at, starting at those of `sample` where it is given
  * (the model then has to run on it, too), otherwise at usual ones. Throws model/open-shape when no size is found.
  */
-export async function findProbes(model: Model, sample?: SampleFeeds): Promise<Probes> {
+export async function findProbes(model: Model, sample?: SampleFeeds, memo = new TypeMemo()): Promise<Probes> {
   const open = nameOpenDims(applyInputShapes(model.graph));
   const find = async (session?: Session): Promise<Probes> => {
-    const search = new ProbeSearch(model, open, sample && session && { feeds: sample, session });
+    const search = new ProbeSearch(model, open, memo, sample && session && { feeds: sample, session });
     const base = await search.findBase();
     return { base, ...(await search.findVariants(base)) };
   };
   if (open.symbols.length === 0) return { base: new Map(), variants: [], frozen: [] };
   return sample === undefined
     ? find()
-    : withSession(openModel(model, open), { optimization: "disabled" }, find);
+    : withSession(openModel(model, open), { optimization: "disabled", limits: dataLimits(model) }, find);
 }
 
 /** The model with its dimensions open, whatever is declared about them inside. */
@@ -66,11 +67,13 @@ interface Trial {
 class ProbeSearch {
   readonly #model: Model;
   readonly #open: OpenInputs;
+  readonly #memo: TypeMemo;
   readonly #trial: Trial | undefined;
   /** Why the last sizes that failed did. */
   #error: Error = new InternalError("no sizes were tried");
 
-  constructor(model: Model, open: OpenInputs, trial: Trial | undefined) {
+  constructor(model: Model, open: OpenInputs, memo: TypeMemo, trial: Trial | undefined) {
+    this.#memo = memo;
     this.#model = model;
     this.#open = open;
     this.#trial = trial;
@@ -89,7 +92,7 @@ class ProbeSearch {
     // What fails whatever the sizes is not the dimensions' fault.
     await withSession(
       openModel(this.#model, this.#open),
-      { optimization: "disabled" },
+      { optimization: "disabled", limits: loadLimits(this.#model) },
       async () => undefined,
     );
     throw symbols.length === 1 && batch !== undefined ? this.#error : this.#noSize(known);
@@ -130,7 +133,7 @@ class ProbeSearch {
   async #runs(sizes: Sizes): Promise<boolean> {
     const inputs = bindSymbols(this.#open.inputs, sizes);
     try {
-      if (this.#trial === undefined) await inferStaticTypes(this.#model, inputs);
+      if (this.#trial === undefined) await this.#memo.infer(this.#model, inputs);
       else await this.#trial.session.run(feedsAt(inputs, this.#trial.feeds));
       return true;
     } catch (error) {
@@ -181,11 +184,11 @@ function otherSizes(size: number): number[] {
 
 /** A sample's feeds with the sizes of `inputs`. */
 function feedsAt(inputs: readonly Value[], sample: SampleFeeds): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
-  for (const { name, type } of inputs) {
-    const given = sample[name];
-    if (given === undefined || type?.kind !== "tensor") continue;
-    feeds[name] = resizeFeed(given, bindOpen(type.shape ?? [], 1));
-  }
-  return feeds;
+  return Object.fromEntries(
+    inputs.flatMap(({ name, type }) => {
+      const given = Object.hasOwn(sample, name) ? sample[name] : undefined;
+      if (given === undefined || type?.kind !== "tensor") return [];
+      return [[name, resizeFeed(given, bindOpen(type.shape ?? [], 1))]];
+    }),
+  );
 }

@@ -9,6 +9,7 @@ import { byteLength } from "../tensor/data-type.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { dropStaleInfo } from "./edit-graph.ts";
 import { definePass, type PassContext } from "./define-pass.ts";
+import { bareModel } from "./probe-model.ts";
 import { isOverLimit, largestConstants, runLimits } from "./preparation-limits.ts";
 
 /** Results larger than this are computed at run time unless they are no larger than what they are made from. */
@@ -108,7 +109,7 @@ function modelOf(model: Model, nodes: readonly Node[]): Model {
   }
   const names = nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
   graph.outputs = names.map((name) => ({ name, type: undefined }));
-  return { ...model, irVersion: Math.max(model.irVersion, 8), graph };
+  return bareModel(model, graph);
 }
 
 /** The nodes whose values, are tensors and, by the shapes that are known without running, come to at most `room` bytes together. */

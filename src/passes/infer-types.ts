@@ -8,12 +8,14 @@ import {
   tensorTypeOf,
 } from "./bind-inputs.ts";
 import { findProbes, type Probes } from "./find-probes.ts";
-import { inferStaticTypes } from "./infer-static-types.ts";
+import { TypeMemo } from "./type-memo.ts";
 
 export interface InferOptions {
   inputShapes?: InputShapes | undefined;
   /** Sizes of the open dimensions at which the model runs; found where not given. */
   probes?: Probes | undefined;
+  /** What is inferred already. */
+  memo?: TypeMemo | undefined;
 }
 
 /**
@@ -26,12 +28,13 @@ export async function inferTypes(
   model: Model,
   options: InferOptions = {},
 ): Promise<Map<string, TensorValueType>> {
+  const memo = options.memo ?? new TypeMemo();
   const { inputs, symbols } = nameOpenDims(applyInputShapes(model.graph, options.inputShapes));
   const types = new Map(inputs.map((input) => [input.name, tensorTypeOf(input)]));
   const inner =
     symbols.length === 0
-      ? await inferStaticTypes(model, inputs)
-      : await inferOpenTypes(model, options.probes ?? (await findProbes(model)));
+      ? await memo.infer(model, inputs)
+      : await inferOpenTypes(model, options.probes ?? (await findProbes(model, undefined, memo)), memo);
   for (const [name, type] of inner) types.set(name, type);
   return types;
 }
@@ -39,13 +42,14 @@ export async function inferTypes(
 async function inferOpenTypes(
   model: Model,
   { base, variants }: Probes,
+  memo: TypeMemo,
 ): Promise<Map<string, TensorValueType>> {
   const { inputs } = nameOpenDims(applyInputShapes(model.graph));
-  const types = await inferStaticTypes(model, bindSymbols(inputs, base));
+  const types = await memo.infer(model, bindSymbols(inputs, base));
   const open = new Map([...types].map(([name, type]) => [name, type.shape]));
   const first = new Map(open);
   for (const { symbol, sizes } of variants) {
-    const other = await inferStaticTypes(model, bindSymbols(inputs, sizes));
+    const other = await memo.infer(model, bindSymbols(inputs, sizes));
     const change = { symbol, from: base.get(symbol) ?? 1, to: sizes.get(symbol) ?? 1 };
     for (const [name, shape] of open)
       open.set(name, mergeShapes(shape, first.get(name), other.get(name)?.shape, change));

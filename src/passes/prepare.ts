@@ -22,6 +22,7 @@ import { removeUnused } from "./remove-unused.ts";
 import { resolveResize } from "./resolve-resize.ts";
 import { resolveShapes } from "./resolve-shapes.ts";
 import { type InputFacts, setInputShapes } from "./set-input-shapes.ts";
+import { TypeMemo } from "./type-memo.ts";
 import { unpackSequences } from "./unpack-sequences.ts";
 
 export interface PrepareOptions extends PipelineOptions {
@@ -55,15 +56,16 @@ export async function prepareModel(model: Model, options: PrepareOptions = {}): 
 export async function prepareOpen(model: Model, options: PrepareOptions = {}): Promise<Preparation> {
   const { inputShapes: shapes, batchAxes, sample } = options;
   const opened = await runPasses(model, openingPasses({ shapes, batchAxes }), options);
-  const found = await findProbes(opened, sample);
+  const memo = new TypeMemo();
+  const found = await findProbes(opened, sample, memo);
   const { frozen } = found;
   const fixed = new Map(frozen.map(({ symbol, size }) => [symbol, size]));
   const bound =
     frozen.length === 0
       ? opened
       : await runPasses(opened, [setInputShapes({ batchAxes, sizes: fixed })], options);
-  const probes = frozen.length === 0 ? found : await findProbes(bound, sample);
-  const prepared = await runPasses(bound, preparationPasses(probes), options);
+  const probes = frozen.length === 0 ? found : await findProbes(bound, sample, memo);
+  const prepared = await runPasses(bound, preparationPasses(probes, memo), options);
   return { model: prepared, sizes: probes.base, frozen };
 }
 
@@ -77,12 +79,13 @@ function openingPasses(facts: InputFacts): Pass[] {
     checkSource,
     setInputShapes(facts),
     extractConstants,
+    removeUnused,
   ];
 }
 
 /** The other passes of {@link prepareModel}, in order. */
-function preparationPasses(probes: Probes): Pass[] {
-  const types = (): Pass => recordTypes({ probes });
+function preparationPasses(probes: Probes, memo: TypeMemo): Pass[] {
+  const types = (): Pass => recordTypes({ probes, memo });
   return [
     types(),
     raiseOpset(13),

@@ -1,15 +1,17 @@
-import { createGraph, tensorType } from "../ir/graph.ts";
+import { createGraph, createModel, tensorType } from "../ir/graph.ts";
 import { bindOpen } from "../ir/value-types.ts";
 import type { Graph, Model, Value } from "../ir/model.ts";
+import { transferable } from "../runtime/session.ts";
 import { byteLength } from "../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOfBytes } from "../tensor/tensor.ts";
 
 /**
  * A probe is a model whose inner values are graph outputs by name alone, so that ONNX Runtime tells their types
- * or values. Constants above this many bytes become inputs of the probe: shapes never depend on them, and
- * encoding them would be most of the work.
+ * or values. Large constants become inputs of the probe: shapes never depend on them, and encoding them would be most
+ * of the work. Lists of integers may be shapes; tables of more than this many bytes are none.
  */
 const largestConstant = 4096;
+const largestList = 2 ** 20;
 
 export interface Probe {
   model: Model;
@@ -23,14 +25,28 @@ export function probeModel(model: Model, inputs: readonly Value[], names: readon
   const graph: Graph = { ...createGraph(model.graph.name), nodes: model.graph.nodes };
   graph.sparseInitializers = model.graph.sparseInitializers;
   for (const [name, tensor] of model.graph.initializers) {
-    if (tensor.dtype !== "float32" || tensor.bytes.byteLength <= largestConstant)
-      graph.initializers.set(name, tensor);
-    else fed.set(name, tensor);
+    if (isLarge(tensor)) fed.set(name, tensor);
+    else graph.initializers.set(name, tensor);
   }
   const weights = [...fed].map(([name, { dtype, dims }]) => ({ name, type: tensorType(dtype, dims) }));
   graph.inputs = [...inputs, ...weights];
   graph.outputs = names.map((name) => ({ name, type: undefined }));
-  return { model: { ...model, irVersion: Math.max(model.irVersion, 8), graph }, fed };
+  return { model: bareModel(model, graph), fed };
+}
+
+/** A model around `graph` that keeps of `model` what its operators need, and nothing else. */
+export function bareModel(model: Model, graph: Graph): Model {
+  return {
+    ...createModel(graph, 0),
+    opsets: model.opsets,
+    functions: model.functions,
+    irVersion: Math.max(model.irVersion, 8),
+  };
+}
+
+function isLarge({ dtype, dims }: Tensor): boolean {
+  if (!transferable.has(dtype) || dtype === "string") return false;
+  return byteLength(dtype, elementCount(dims)) > (dtype === "float32" ? largestConstant : largestList);
 }
 
 /** Bytes that {@link zeroFeeds} would take; of a string, 64 for the object that it is. */

@@ -8,7 +8,11 @@ import { inferTypes, type InferOptions } from "./infer-types.ts";
 export function recordTypes(options: InferOptions = {}): Pass {
   return definePass({
     name: "record-types",
-    run: async (model) => withTypes(model, await inferTypes(model, options)),
+    run: async (model) => {
+      if (options.memo?.isRecorded(model) === true) return model;
+      const typed = withTypes(model, await inferTypes(model, options));
+      return options.memo?.note(typed) ?? typed;
+    },
   });
 }
 

@@ -4,6 +4,7 @@ import { fitsOneMessage } from "../../runtime/open-model.ts";
 import { readOptimized } from "../../runtime/read-optimized.ts";
 import { definePass } from "../define-pass.ts";
 import { loadLimits } from "../preparation-limits.ts";
+import { bareModel } from "../probe-model.ts";
 import { cutNodes, inlinedOperators } from "./cut-nodes.ts";
 import { restoreSource } from "./restore-source.ts";
 
@@ -50,7 +51,7 @@ async function optimizeAround(model: Model): Promise<Model> {
 }
 
 const runOptimizer = (model: Model): Promise<Model> =>
-  readOptimized(model, {
+  readOptimized(bareModel(model, model.graph), {
     optimization: "basic",
     threads: 1,
     limits: loadLimits(model),
