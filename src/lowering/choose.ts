@@ -52,6 +52,16 @@ function canSpread({ x, y, kernel, strides }: WindowProblem): boolean {
 /** Floats that an unfolded dy of all rows may take. */
 const mostUnfolded = 2 ** 26;
 
+/** Bytes that values written out once per tap may take at a time, with all rows. */
+const mostUnfoldedBytes = 2 ** 28;
+
+/**
+ * How many taps of a kernel are written out for one product. All of them where that stays within bounds: long signals and
+ * large maps would take gigabytes. `bytesPerTap`: of the value moved to one tap.
+ */
+export const chooseTapsAtOnce = (taps: number, bytesPerTap: number): number =>
+  Math.min(taps, Math.max(1, Math.floor(mostUnfoldedBytes / bytesPerTap)));
+
 /** Whether the images' products are computed one by one and summed, or as one product over all images. */
 export type ProductForm = "batched" | "single";
 

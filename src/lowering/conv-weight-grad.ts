@@ -1,11 +1,11 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { chooseConvWeightForm, chooseProductForm, type ConvWeightForm } from "./choose.ts";
+import { chooseConvWeightForm, chooseProductForm, chooseTapsAtOnce, type ConvWeightForm } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { lowerGroupedWeightGrad } from "./grouped-weight-grad.ts";
 import { inputOf, type Lowering, type LoweringOptions } from "./lowering.ts";
 import { matMul } from "./matrices.ts";
-import { unfoldByPhase } from "./phases.ts";
+import { inGroups, type Phase, unfoldByPhase } from "./phases.ts";
 import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
 
 /**
@@ -59,9 +59,13 @@ function unfoldX(b: GradientBuilder, { x, dy, problem, options }: Operands): str
     const skipped = starts.map((start, axis) => Math.floor(start / (problem.strides[axis] as number)));
     return sliceSpatial(b, phase, size, skipped, outputs, ones);
   });
-  const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
-  const sizes = { images, positions: elementCount(outputs), columns: taps.length * channels };
-  const dw = rowProduct(b, dy, unfolded, sizes, { facts: [problem, "unfold-x"], options });
+  const atOnce = chooseTapsAtOnce(pieces.length, 4 * images * channels * elementCount(outputs));
+  const parts = inGroups(pieces, atOnce).map((some) => {
+    const unfolded = some.length === 1 ? (some[0] as string) : b.op("Concat", some, { axis: 1 });
+    const sizes = { images, positions: elementCount(outputs), columns: some.length * channels };
+    return rowProduct(b, dy, unfolded, sizes, { facts: [problem, "unfold-x"], options });
+  });
+  const dw = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 1 });
   const apart = b.reshape(dw, [-1, taps.length, channels]);
   return b.reshape(b.transpose(apart, [0, 2, 1]), [-1, channels, ...problem.kernel]);
 }
@@ -72,11 +76,12 @@ function unfoldX(b: GradientBuilder, { x, dy, problem, options }: Operands): str
  */
 function unfoldDy(b: GradientBuilder, { x, dy, problem, options }: Operands): string {
   const [images = 1, channels = 1, ...inputs] = problem.x;
-  return unfoldByPhase(b, dy, problem, (unfolded, { offset, size }) => {
+  const product = (unfolded: string, { offset, size }: Phase): string => {
     const seen = sliceSpatial(b, x, inputs, offset, size, problem.strides);
     const sizes = { images, positions: elementCount(size), columns: channels };
     return rowProduct(b, unfolded, seen, sizes, { facts: [problem, "unfold-dy", offset], options });
-  });
+  };
+  return unfoldByPhase(b, dy, problem, { product, itemBytes: 4 });
 }
 
 /** dy with zeros between its elements is that of a convolution of stride 1, which takes x as it is. */

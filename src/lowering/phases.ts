@@ -1,4 +1,6 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { chooseTapsAtOnce } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
 import { tapPhase } from "./taps.ts";
@@ -64,27 +66,39 @@ function groupByPhase(problem: WindowProblem): PhasePlan {
   return { phases: [...phases.values()], before, after, paddedShape };
 }
 
+/** What dy is unfolded with. */
+export interface Unfolding {
+  /** Multiplies dy, moved to some taps of a phase, [N, taps * R, ...phase], with the phase of x, to [taps * R, Ci]. */
+  product: (unfolded: string, phase: Phase) => string;
+  /** Bytes of an element of dy. */
+  itemBytes: number;
+  /** The code that stands for zero in dy. */
+  zero?: string;
+}
+
 /**
  * dw [R, Ci, ...kernel] by unfolding dy [N, R, ...]: for each kernel tap dy is shifted so that it lies over the elements of
- * x that it met, [N, taps * R, ...phase], and `product` multiplies that with the phase of x, to [taps * R, Ci]. `zero`:
- * the code that stands for zero in dy.
+ * x that it met, and multiplied with these; as many taps at a time as `chooseTapsAtOnce` allows.
  */
 export function unfoldByPhase(
   b: GradientBuilder,
   dy: string,
   problem: WindowProblem,
-  product: (unfolded: string, phase: Phase) => string,
-  zero?: string,
+  { product, itemBytes, zero }: Unfolding,
 ): string {
   const { x, kernel, strides } = problem;
   const { phases, before, after, paddedShape } = groupByPhase(problem);
   const padded = padSpatial(b, dy, before, after, zero);
   const ones = strides.map(() => 1);
-  const parts = phases.map((phase) => {
-    const { taps, size } = phase;
-    const pieces = taps.map(({ start }) => sliceSpatial(b, padded, paddedShape, start, size, ones));
-    const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
-    return b.reshape(product(unfolded, phase), [taps.length, -1, x[1] as number]);
+  const [images, rows] = [x[0] as number, problem.y[1] as number];
+  const parts = phases.flatMap((phase) => {
+    const { size } = phase;
+    const atOnce = chooseTapsAtOnce(phase.taps.length, images * rows * elementCount(size) * itemBytes);
+    return inGroups(phase.taps, atOnce).map((taps) => {
+      const pieces = taps.map(({ start }) => sliceSpatial(b, padded, paddedShape, start, size, ones));
+      const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
+      return b.reshape(product(unfolded, { ...phase, taps }), [taps.length, -1, x[1] as number]);
+    });
   });
   const met = phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
   const unmet = positions(kernel).flatMap((_, index) => (met.includes(index) ? [] : [index]));
@@ -96,6 +110,12 @@ export function unfoldByPhase(
     : b.op("Gather", [joined, b.ints(order.map((_, index) => order.indexOf(index)))], { axis: 0 });
   return b.reshape(b.transpose(sorted, [1, 2, 0]), [-1, x[1] as number, ...kernel]);
 }
+
+/** A list in pieces of `size`, the last one maybe shorter. */
+export const inGroups = <T>(list: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
+    list.slice(index * size, (index + 1) * size),
+  );
 
 /** Zeros [taps, R, columns] for the R rows of dy. */
 function zerosFor(b: GradientBuilder, dy: string, [taps, columns]: readonly [number, number]): string {

@@ -171,7 +171,8 @@ async function* dataOf(
   start: TrainingStart,
   { teacher, batches, session }: GradientSamples,
 ): AsyncGenerator<Record<string, Tensor>> {
-  const judge = isTaught(start) ? await openSession(teacher, session) : undefined;
+  // Without an arena, which would keep what the float model takes while the training graph runs.
+  const judge = isTaught(start) ? await openSession(teacher, { ...session, arena: false }) : undefined;
   try {
     for await (const batch of batches()) yield await stepDataOf(start, batch, judge);
   } finally {

@@ -152,9 +152,10 @@ async function buildWithin(
     fitMicroBatch(from, { bytes: limit, asked: limited }, make);
   const fitted = await fit(sizes, (microBatch) => build(microBatch, settled));
   const { batch } = fitted.artifact.manifest;
-  // A race has two training graphs open at a time.
-  const forms = racesIn * fitted.estimate.bytes <= limit ? choices.forms : "estimate";
-  const asked = await build(batch, { ...choices, forms });
+  // Measuring gradients for an integer backward takes more than training; a race has two training graphs open at a time.
+  const roomy = racesIn * fitted.estimate.bytes <= limit;
+  if (!roomy && choices.backward !== "integer") return fitted;
+  const asked = await build(batch, roomy ? choices : { ...choices, forms: "estimate" });
   if (asked.estimate.bytes <= limit) return asked;
   if (choices.backward !== "integer") return fitted;
   return fit(

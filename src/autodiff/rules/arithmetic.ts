@@ -144,8 +144,17 @@ export const exp = rule((c, dy) => [c.build.mul(dy, c.output().name)]);
 /** Forward y = ln x;  backward dx = dy/x */
 export const log = rule((c, dy) => [c.build.div(dy, c.input(0).name)]);
 
-/** Forward y = sqrt(x);  backward dx = dy/(2y) */
-export const sqrt = rule((c, dy) => [c.build.div(dy, c.build.add(c.output().name, c.output().name))]);
+/**
+ * Forward y = sqrt(x);  backward dx = dy/(2y), 0 where y = 0: magnitudes of spectra are exactly zero where codes are, and
+ * 0/0 there would spoil every gradient.
+ */
+export const sqrt = rule((c, dy) => {
+  const { build: b } = c;
+  const { name: y, dtype } = c.output();
+  const positive = b.indicator(b.op("Greater", [y, b.scalar(0, dtype)]), dtype);
+  const divisor = b.op("Max", [y, b.sub(b.scalar(1, dtype), positive)]);
+  return [b.mul(b.div(b.mul(dy, positive), divisor), b.scalar(0.5, dtype))];
+});
 
 /** Forward y = 1/x;  backward dx = -dy*y^2 */
 export const reciprocal = rule((c, dy) => [

@@ -29,12 +29,12 @@ export function codedConvWeightGrad(
   const plain = channelsFirst(b, dy.codes, rank);
   const picked = rows === undefined ? plain : b.op("Gather", [plain, rows], { axis: 1 });
   const [images = 1, , ...inputs] = problem.x;
-  const productWith = (unfolded: string, { offset, size }: Phase): string => {
+  const product = (unfolded: string, { offset, size }: Phase): string => {
     const met = sliceSpatial(b, x.codes, inputs, offset, size, problem.strides, 1);
     const sizes = { images, positions: elementCount(size), channels };
     return integerProduct(b, { ...dy, codes: unfolded }, { ...x, codes: met }, sizes);
   };
-  return unfoldByPhase(b, picked, problem, productWith, dy.zeroPoint);
+  return unfoldByPhase(b, picked, problem, { product, itemBytes: 1, zero: dy.zeroPoint });
 }
 
 /**
