@@ -11,7 +11,7 @@ import type { RuntimeOptions } from "../runtime/session.ts";
 import type { CodeFormat } from "../tensor/affine.ts";
 import { type Tensor, viewAs } from "../tensor/tensor.ts";
 import { batchDetector, buildObservedGraph } from "./observed-graph.ts";
-import type { CalibratedRange, ObserverStage } from "./observers/observer.ts";
+import type { CalibratedRange, ObserverStage, SpoiltRange } from "./observers/observer.ts";
 import { watchSpoilt } from "./observers/spoilt.ts";
 import { type CalibrationMethod, observerFor, observers } from "./observers/table.ts";
 
@@ -55,7 +55,7 @@ export async function calibrate(
   const plan = planBatches(model, samples, [...stages.keys()], options);
   for (let pass = 1; stages.size > 0; pass++) {
     const enough = Math.max(...Array.from(stages.values(), (stage) => stage.enough ?? Infinity));
-    const infinite = await runPass(
+    const unfit = await runPass(
       model,
       stages,
       limitSamples(samples, plan.dropLast ? Math.max(enough, plan.batch) : enough),
@@ -67,8 +67,8 @@ export async function calibrate(
       },
     );
     const next = new Map<string, ObserverStage>();
-    for (const [tensor, sample] of infinite) {
-      ranges.set(tensor, { min: 0, max: 0, spoilt: { infiniteOn: sample } });
+    for (const [tensor, spoilt] of unfit) {
+      ranges.set(tensor, { min: 0, max: 0, spoilt });
       stages.delete(tensor);
     }
     for (const [tensor, stage] of stages) {
@@ -115,14 +115,15 @@ interface PassOptions extends CalibrationOptions {
   stage: string;
 }
 
-/** Runs a pass and returns the values that are infinite, with the first sample on which they are. */
+/** Runs a pass and returns the values without a range: infinite ones, and those that no sample has any of. */
 async function runPass(
   model: Model,
   stages: ReadonlyMap<string, ObserverStage>,
   samples: Dataset,
   options: PassOptions,
-): Promise<Map<string, number>> {
-  const infinite = new Map<string, number>();
+): Promise<Map<string, SpoiltRange>> {
+  const unfit = new Map<string, SpoiltRange>();
+  const seen = new Set<string>();
   const hasBatch = batchDetector(model);
   const observed = buildObservedGraph(model, stages, hasBatch);
   const { batch, dropLast, logger, stage, signal, provider, threads } = options;
@@ -133,35 +134,44 @@ async function runPass(
       signal?.throwIfAborted();
       const results = await session.run(feedsOf(session.inputs, part, samples.name));
       for (const [value, observer] of stages) {
-        if (infinite.has(value)) continue;
+        if (unfit.has(value)) continue;
         const outputs = (observed.outputs.get(value) ?? []).map((name) => results[name] as Tensor);
-        const sample = addSamples(value, observer, outputs, done);
-        if (sample !== undefined) infinite.set(value, sample);
+        const { infiniteOn, added } = addSamples(value, observer, outputs, done);
+        if (infiniteOn !== undefined) unfit.set(value, { infiniteOn });
+        if (added > 0) seen.add(value);
       }
       done += part.size;
       logger.progress(stage, done, total);
     }
   });
-  return infinite;
+  for (const value of stages.keys())
+    if (!seen.has(value) && !unfit.has(value)) unfit.set(value, { unseen: true });
+  return unfit;
 }
 
-/** Hands the statistics of samples to an observer; returns the first sample on which they are infinite, if any. */
+/** Hands the statistics of samples to an observer: how many had values, and the first that has infinite ones, if any. */
 function addSamples(
   value: string,
   observer: ObserverStage,
   outputs: readonly Tensor[],
   first: number,
-): number | undefined {
+): { added: number; infiniteOn?: number } {
   const columns = outputs.map((tensor) => viewAs(tensor, "float32"));
   const rows = columns[0]?.length ?? 0;
+  let added = 0;
   for (let row = 0; row < rows; row++) {
     const statistics = columns.map((column) => column[row] as number);
-    if (isInfinite(statistics)) return first + row;
+    if (isEmpty(statistics)) continue;
+    if (isInfinite(statistics)) return { added, infiniteOn: first + row };
     if (!statistics.every(Number.isFinite)) throw notANumber(value, first + row);
     observer.add(statistics);
+    added++;
   }
-  return undefined;
+  return { added };
 }
+
+/** The extremes of no values at all. */
+const isEmpty = ([min, max]: readonly number[]): boolean => min === Infinity && max === -Infinity;
 
 /** Sums of opposite infinities are NaN without one among the values, whose extremes then are infinite both. */
 function isInfinite(statistics: readonly number[]): boolean {

@@ -1,5 +1,6 @@
 import type { Model } from "../ir/model.ts";
 import type { BatchAxes, InputShapes, Sizes } from "./bind-inputs.ts";
+import { checkOperators } from "./check-operators.ts";
 import { checkSource, verifySource } from "./check-source.ts";
 import type { Pass } from "./define-pass.ts";
 import { eliminateNoOps } from "./eliminate-no-ops.ts";
@@ -76,6 +77,7 @@ function openingPasses(facts: InputFacts): Pass[] {
     nameNodes,
     inlineFunctions,
     fixDefaults,
+    checkOperators,
     checkSource,
     setInputShapes(facts),
     extractConstants,

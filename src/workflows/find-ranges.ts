@@ -50,6 +50,7 @@ export async function findRanges(
 }
 
 function describeSpoilt(name: string, { min, max }: CalibratedRange, spoilt: SpoiltRange): string {
+  if ("unseen" in spoilt) return `"${name}" is empty in all calibration samples`;
   if ("infiniteOn" in spoilt) return `"${name}" is infinite on calibration sample ${spoilt.infiniteOn}`;
   const [low, high] = [min, max].map((value) => value.toPrecision(3));
   return `${formatPercent(spoilt.share)} of the values of "${name}" take nearly all of its range [${low}, ${high}], over which 8 bits make zeros of ${formatPercent(spoilt.lost)} of the others`;

@@ -71,3 +71,21 @@ test("an infinite value stays float; a MatMul that could write it as codes write
   expect(plan.float.map(({ node }) => node)).toContain("half");
   expect(plan.weights.map(({ name }) => name)).toContain("huge");
 });
+
+test("a value that no sample has any of stays float; beside it everything is quantized", async () => {
+  const model = buildModel({
+    inputs: { x: ["n", 3, 8], past: ["n", "length", 8] },
+    outputs: ["y", "z"],
+    build(emit) {
+      const weight = (seed: number): string => emit.constant(randomTensor([8, 8], seed), `w${seed}`);
+      const joined = emit.op("Concat", ["past", "x"], { axis: 1 });
+      emit.op("MatMul", [joined, weight(1)], {}, { outputs: ["y"] });
+      emit.op("MatMul", ["past", weight(2)], {}, { outputs: ["z"] });
+    },
+  });
+  const data = tensorDataset({ x: randomTensor([16, 3, 8], 5), past: floats([], [16, 0, 8]) });
+  const sample = (await data.read([0])).inputs;
+  const { plan, notes } = await findRanges(await prepareModel(model, { sample }), data, {}, options);
+  expect(notes).toEqual([expect.stringContaining('"past" is empty in all calibration samples') as string]);
+  expect(plan.weights.map(({ name }) => name)).toEqual(["w1"]);
+});

@@ -3,12 +3,15 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { graphAttribute } from "../../src/ir/attributes.ts";
+import { Emitter } from "../../src/ir/emit.ts";
+import { createGraph, createValue } from "../../src/ir/graph.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { loadModel, saveModel } from "../../src/onnx/index.ts";
 import { type Report, reportSchema } from "../../src/report/report-data.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
 import { dataTypes } from "../../src/tensor/data-type.ts";
-import { floats, ints, type Tensor } from "../../src/tensor/tensor.ts";
+import { floats, ints, type Tensor, toNumbers } from "../../src/tensor/tensor.ts";
 import { runCli } from "../cli/terminal.ts";
 import { buildModel } from "../support/build-model.ts";
 import { emitConv } from "../support/quantize-case.ts";
@@ -253,4 +256,54 @@ describe("nothing to quantize", () => {
       reportSchema.parse(JSON.parse(readFileSync(json, "utf8")));
     },
   );
+});
+
+test("operators of somebody's own are named, with their domain", async () => {
+  const model = buildModel({
+    inputs: { x: ["n", 3, 8, 8] },
+    outputs: ["y"],
+    build(emit) {
+      const conv = emitConv(emit, "x", [4, 3, 3, 3]);
+      emit.op("BatchedNms", [conv], {}, { outputs: ["y"], domain: "vendor", name: "nms" });
+    },
+  });
+  model.opsets.set("vendor", 1);
+  await saveModel(model, at("custom.onnx"));
+  for (const command of [["inspect"], ["quantize", "--data", at("d.npz"), "--out", at("custom.out.onnx")]]) {
+    await writeNpz(at("d.npz"), { x: randomTensor([2, 3, 8, 8], 5) });
+    const [name = "", ...rest] = command;
+    const { exitCode, stderr } = await runCli([name, at("custom.onnx"), ...rest]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/BatchedNms of the domain "vendor" \(node "nms"\).*cannot be loaded/);
+  }
+});
+
+test("a constant output, and a shape that only the source declares, are kept", async () => {
+  const step = createGraph("step");
+  step.inputs = [createValue("state", "float32", [8]), createValue("row", "float32", [8])];
+  step.outputs = [createValue("next", "float32", [8]), createValue("seen", "float32", [8])];
+  const inner = new Emitter(step);
+  inner.op("Add", ["state", "row"], {}, { outputs: ["next"] });
+  inner.op("Identity", ["next"], {}, { outputs: ["seen"] });
+  const model = buildModel({
+    inputs: { x: ["n", 8] },
+    outputs: ["y", "sums", "names"],
+    build(emit) {
+      emit.node("Scan", [emit.constant(floats(Array<number>(8).fill(0)), "zero"), "x"], {
+        outputs: ["last", "sums"],
+        attributes: { body: graphAttribute(step), num_scan_inputs: 1 },
+      });
+      const product = emit.op("MatMul", ["sums", emit.constant(randomTensor([8, 4], 3), "w")]);
+      emit.op("Relu", [product], {}, { outputs: ["y"] });
+      emit.graph.initializers.set("names", floats([1, 2, 3]));
+    },
+  });
+  declared(model, { y: ["n", 4], sums: ["n", 8], names: [3] });
+  const { report, model: written } = await quantize(model, { x: randomTensor([12, 8], 5) });
+  expect(shapesOf(written)).toEqual({ x: ["n", 8], y: ["n", 4], sums: ["n", 8], names: [3] });
+  expect(report.quantization?.weights).toBe(1);
+  const { names } = await withSession(written, { threads: 1 }, (session) =>
+    session.run({ x: randomTensor([2, 8], 6) }),
+  );
+  expect(toNumbers(names as Tensor)).toEqual([1, 2, 3]);
 });

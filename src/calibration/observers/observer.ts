@@ -38,7 +38,9 @@ export type SpoiltRange =
   /** A `share` of the values (zeros aside) takes nearly all of the range; a share of `lost` of the others becomes zero. */
   | { share: number; lost: number }
   /** Values are infinite, first on this sample. */
-  | { infiniteOn: number };
+  | { infiniteOn: number }
+  /** No sample has any values of it (a past of length 0). */
+  | { unseen: true };
 
 /** How ranges are found; `format` is what the value will be quantized to. */
 export type ObserverFactory = (format: CodeFormat) => ObserverStage;
