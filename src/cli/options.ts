@@ -63,6 +63,13 @@ export const dataOptions = group(groups.data, {
   },
 });
 
+export const judgedOptions = group(groups.data, {
+  output: {
+    describe:
+      "Output that results are judged by, and trained on where there is training (default: the first of floats)",
+  },
+});
+
 export const testOptions = group(groups.data, {
   test: {
     describe: "Data to judge the result on (default: the test part of --data, else the held-out samples)",
@@ -174,7 +181,8 @@ export const artifactOptions = group(groups.training, {
       "Memory that the training process may take, such as 800MB or 2GB: chooses the largest micro-batch that is estimated to fit (default: 80 % of what is free; a container's limit counts)",
   },
   loss: {
-    describe: "auto: cross-entropy and distillation with labels, distillation from the float model without",
+    describe:
+      "auto: cross-entropy and distillation with labels; without, distillation from the float model, by KL of outputs that are class scores and by squared error of others",
     choices: ["auto", "cross-entropy", "kl", "mse"],
     default: "auto",
   },
@@ -206,6 +214,7 @@ const { ratio, mode, budget, importance } = freezingOptions;
 /** All that a training artifact is built from. */
 export const buildOptions = {
   ...dataOptions,
+  ...judgedOptions,
   ...quantizationOptions,
   ...calibrationOptions,
   ...{ ratio, mode, budget, importance },

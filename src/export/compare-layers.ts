@@ -6,6 +6,8 @@ import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { codeOf } from "../tensor/affine.ts";
+import { addNoise, type NoiseSums } from "../tensor/agreement.ts";
+import { readNumbers } from "../tensor/read-numbers.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import type { RunOptions } from "./compare-outputs.ts";
 import { type Cut, cutLayers } from "./cut-layers.ts";
@@ -21,9 +23,17 @@ export interface LayerComparison {
   beyondOne: number;
 }
 
+/** A float output of the deployed model, computed from equal codes, against the reference's. */
+export interface EqualInputsComparison extends NoiseSums {
+  output: string;
+  /** Fraction of elements further apart than a hundredth of the output's root mean square. */
+  apart: number;
+}
+
 /**
  * Compares deployed kernels layer by layer: the reference runs in float and gives every quantized value; each layer
- * of the deployed model, in ONNX Runtime with all optimizations, gets those as its inputs; its codes are compared.
+ * of the deployed model, in ONNX Runtime with all optimizations, gets those as its inputs; its codes are compared, and
+ * the float `outputs` that are computed behind the last codes.
  */
 export async function compareLayers(
   deployed: Model,
@@ -31,11 +41,12 @@ export async function compareLayers(
   plan: QuantizationPlan,
   state: QuantizationState,
   dataset: Dataset,
-  options: RunOptions,
-): Promise<LayerComparison[]> {
-  const { model, cuts } = cutLayers(deployed, plan, state);
+  { outputs, ...options }: RunOptions & { outputs: readonly string[] },
+): Promise<{ layers: LayerComparison[]; outputs: EqualInputsComparison[] }> {
+  const { model, cuts } = cutLayers(deployed, plan, state, outputs);
   const values = cuts.map(({ tensor }) => valueInReference(reference, tensor));
-  const observed = selectOutputs(reference, [...new Set(values)]);
+  const observed = selectOutputs(reference, [...new Set([...values, ...outputs])]);
+  const ends = outputs.map((output) => ({ output, signal: 0, noise: 0, apart: 0, total: 0 }));
   const tallies = cuts.map(({ tensor }) => ({
     tensor,
     largestStep: 0,
@@ -59,14 +70,34 @@ export async function compareLayers(
         const computed = await target.run(feeds);
         for (const [i, cut] of cuts.entries())
           addDifferences(tallies[i] as Tally, expected[i] as Tensor, computed[cut.output] as Tensor);
+        for (const end of ends) addApart(end, seen[end.output] as Tensor, computed[end.output] as Tensor);
       }
     }),
   );
-  return tallies.map(({ total, differing, beyondOne, ...rest }) => ({
+  const layers = tallies.map(({ total, differing, beyondOne, ...rest }) => ({
     ...rest,
     differing: total === 0 ? 0 : differing / total,
     beyondOne: total === 0 ? 0 : beyondOne / total,
   }));
+  return {
+    layers,
+    outputs: ends.map(({ total, apart, ...rest }) => ({ ...rest, apart: total === 0 ? 0 : apart / total })),
+  };
+}
+
+/** Adds the elements of a batch that are further apart than rounding has them. */
+function addApart(end: EqualInputsComparison & { total: number }, expected: Tensor, computed: Tensor): void {
+  const [a, b] = [readNumbers(expected), readNumbers(computed)];
+  if (a.length !== b.length)
+    throw new InternalError(`"${end.output}" has another size in the deployed model`);
+  const sums = { signal: 0, noise: 0 };
+  addNoise(sums, a, b);
+  const bound = 0.01 * Math.sqrt(sums.signal / a.length);
+  for (let i = 0; i < a.length; i++)
+    if (!Object.is(a[i], b[i]) && !(Math.abs((a[i] as number) - (b[i] as number)) <= bound)) end.apart++;
+  end.total += a.length;
+  end.signal += sums.signal;
+  end.noise += sums.noise;
 }
 
 type Tally = LayerComparison & { total: number };

@@ -1,12 +1,17 @@
 import { batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { feedsOf } from "../data/feeds.ts";
+import { isFloatOutput, type JudgedOutputs } from "../ir/judged-output.ts";
+import type { OutputFacts } from "../ir/output-kinds.ts";
 import type { Model } from "../ir/model.ts";
 import type { Logger } from "../log.ts";
 import { type ModelSource, withSession } from "../runtime/open-model.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
-import { addNoise, decibelsOf, indexOfLargest, type NoiseSums } from "../tensor/agreement.ts";
-import { type Tensor, viewAs } from "../tensor/tensor.ts";
+import { layOutSamples, startOfPlace } from "../scoring/sample-layout.ts";
+import { createTally, type Tally } from "../scoring/tally.ts";
+import { indexOfLargest } from "../tensor/agreement.ts";
+import { readNumbers } from "../tensor/read-numbers.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { referenceSession } from "./reference-model.ts";
 
 /** How models are run to compare them. */
@@ -18,69 +23,97 @@ export interface RunOptions extends RuntimeOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface OutputComparison {
-  /** Samples compared. */
-  samples: number;
-  /** Signal to quantization noise between deployed and reference, dB, over all elements; the worst output's. */
-  sqnr: number;
-  /** Share of samples with the same largest class in the first [N, classes] output, where there is one. */
-  agreement?: number;
+/** The three models that a verification runs. */
+export interface ComparedModels {
+  /** What was exported, in ONNX Runtime with all optimizations. */
+  exported: ModelSource;
+  /** The graph it was made of, in its training form. */
+  reference: Model;
+  /** The model without quantization, from which both are some way off. */
+  float: ModelSource;
 }
 
-/** Runs the deployed model (all optimizations) and the reference (float) over the data and compares float outputs. */
+/** One output in the three models, sample by sample. */
+export interface OutputComparison {
+  facts: OutputFacts;
+  /** The exported model and the reference against the float one; `apart`: the exported model against the reference. */
+  exported: Tally;
+  reference: Tally;
+  apart: Tally;
+  /** Places of the judged output at which a class is chosen. */
+  places: number;
+  /** By how much the reference prefers its class, at each place where the exported model has chosen another. */
+  margins: number[];
+}
+
+/** Runs the exported model, the graph it was made of and the float model over the data and compares all outputs. */
 export async function compareOutputs(
-  deployed: ModelSource,
-  reference: Model,
+  { exported, reference, float }: ComparedModels,
+  { judged, others }: JudgedOutputs,
   dataset: Dataset,
   options: RunOptions & { logger: Logger },
-): Promise<OutputComparison> {
+): Promise<OutputComparison[]> {
   const { batch: size, dropLast, provider, threads, signal, logger } = options;
-  const sums = new Map<string, NoiseSums>();
-  const classes = { equal: 0, total: 0 };
-  let samples = 0;
+  const compared = [judged, ...others.filter(isFloatOutput)].map(startComparison);
+  const names = compared.map(({ facts }) => facts.name);
+  let done = 0;
   await withSession(reference, { provider, threads, ...referenceSession }, (source) =>
-    withSession(deployed, { provider, threads }, async (target) => {
-      for await (const batch of batches(dataset, { batch: size, dropLast })) {
-        signal?.throwIfAborted();
-        const expected = await source.run(feedsOf(source.inputs, batch, dataset.name));
-        const computed = await target.run(feedsOf(target.inputs, batch, dataset.name));
-        const names = Object.keys(expected).filter((name) => expected[name]?.dtype === "float32");
-        for (const name of names) {
-          const sum = sums.get(name) ?? { signal: 0, noise: 0 };
-          sums.set(name, sum);
-          addNoise(
-            sum,
-            viewAs(expected[name] as Tensor, "float32"),
-            viewAs(computed[name] as Tensor, "float32"),
+    withSession(float, { provider, threads }, (original) =>
+      withSession(exported, { provider, threads }, async (target) => {
+        for await (const batch of batches(dataset, { batch: size, dropLast })) {
+          signal?.throwIfAborted();
+          const [made, plain, found] = await Promise.all(
+            [source, original, target].map((session) =>
+              session.run(feedsOf(session.inputs, batch, dataset.name), names),
+            ),
           );
+          for (const each of compared) {
+            const labels = each.facts === judged ? batch.labels : undefined;
+            const at = each.facts.name;
+            const three = { made: made?.[at], plain: plain?.[at], found: found?.[at] } as ThreeOutputs;
+            addBatch(each, three, batch.size, labels);
+          }
+          done += batch.size;
+          logger.progress("comparing the exported model", done, dataset.length);
         }
-        const ranked = names.find((name) => isRanking(expected[name] as Tensor));
-        if (ranked !== undefined)
-          addAgreement(classes, expected[ranked] as Tensor, computed[ranked] as Tensor);
-        samples += batch.size;
-        logger.progress("comparing the exported model", samples, dataset.length);
-      }
-    }),
+      }),
+    ),
   );
-  const sqnr = Math.min(...Array.from(sums.values(), decibels));
-  return { samples, sqnr, ...(classes.total === 0 ? {} : { agreement: classes.equal / classes.total }) };
+  return compared;
 }
 
-/** Equal outputs have infinite SQNR; it is reported as 200 dB, more than float32 can show. */
-function decibels(sums: NoiseSums): number {
-  if (sums.noise === 0) return 200;
-  return sums.signal === 0 ? -200 : Math.min(200, decibelsOf(sums));
+interface ThreeOutputs {
+  made: Tensor;
+  plain: Tensor;
+  found: Tensor;
 }
 
-function isRanking({ dims }: Tensor): boolean {
-  return dims.length === 2 && (dims[1] as number) > 1;
-}
+const startComparison = (facts: OutputFacts): OutputComparison => ({
+  ...{ facts, places: 0, margins: [] },
+  exported: createTally(facts),
+  reference: createTally(facts),
+  apart: createTally(facts),
+});
 
-function addAgreement(classes: { equal: number; total: number }, expected: Tensor, computed: Tensor): void {
-  const width = expected.dims[1] as number;
-  const [a, b] = [viewAs(expected, "float32"), viewAs(computed, "float32")];
-  for (let start = 0; start < a.length; start += width) {
-    classes.total++;
-    if (indexOfLargest(a, start, width) === indexOfLargest(b, start, width)) classes.equal++;
+function addBatch(
+  comparison: OutputComparison,
+  { made, plain, found }: ThreeOutputs,
+  size: number,
+  labels: Int32Array | undefined,
+): void {
+  comparison.exported.add(found, size, labels, plain);
+  comparison.reference.add(made, size, labels, plain);
+  comparison.apart.add(found, size, undefined, made);
+  const { facts } = comparison;
+  const layout = layOutSamples(made.dims, size, facts);
+  const [wanted, given] = [readNumbers(made), readNumbers(found)];
+  for (let place = 0; place < layout.samples * layout.places; place++) {
+    const sample = Math.floor(place / layout.places);
+    const start = startOfPlace(layout, sample * layout.size, place % layout.places);
+    const best = indexOfLargest(wanted, start, layout.classes, layout.stride);
+    const other = indexOfLargest(given, start, layout.classes, layout.stride);
+    const valueAt = (index: number): number => wanted[start + index * layout.stride] as number;
+    if (other !== best) comparison.margins.push(valueAt(best) - valueAt(other));
   }
+  comparison.places += layout.samples * layout.places;
 }

@@ -21,12 +21,14 @@ export interface Cut {
 /**
  * The deployed model cut at every quantized value: what reads the value gets its codes from a graph input, and the
  * codes that the deployed kernels compute become a graph output. Every layer thus runs on codes that the caller
- * chooses, all layers in one run, and ONNX Runtime still fuses each one as it does in the whole model.
+ * chooses, all layers in one run, and ONNX Runtime still fuses each one as it does in the whole model. `outputs`: outputs
+ * of the model to keep, which what is behind the last cuts computes.
  */
 export function cutLayers(
   deployed: Model,
   plan: QuantizationPlan,
   state: QuantizationState,
+  outputs: readonly string[] = [],
 ): { model: Model; cuts: Cut[] } {
   const model = cloneModel(deployed);
   const { graph } = model;
@@ -34,7 +36,7 @@ export function cutLayers(
   const index = indexGraph(graph);
   const cuts: Cut[] = [];
   const packing: Node[] = [];
-  graph.outputs = [];
+  graph.outputs = graph.outputs.filter(({ name }) => outputs.includes(name));
   for (const { name, tensors, constant } of plan.activations) {
     const activation = state.activations.get(name);
     if (activation === undefined) throw new InternalError(`no values of quantizer "${name}"`);

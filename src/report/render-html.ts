@@ -5,7 +5,8 @@ import { lineChart, type LineChart } from "./line-chart.ts";
 import { layerTable, operatorTable } from "./profile-tables.ts";
 import { renderFailureText, renderText } from "./render-text.ts";
 import { type FailedReport, isFailed, type Report, type Score } from "./report-data.ts";
-import { summaryTable } from "./summary.ts";
+import { describeComparison, describeSamples } from "./describe-results.ts";
+import { otherOutputsTable, summaryTable } from "./summary.ts";
 
 const style = `
 :root { color-scheme: light; }
@@ -14,7 +15,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; margin: 0.5rem 0; } th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; }
 pre { background: #f5f5f5; padding: 0.8rem; overflow-x: auto; } figure { margin: 1rem 0; }
-figcaption { font-weight: 600; } svg { max-width: 100%; height: auto; }
+.warning { background: #fff4d6; padding: 0.6rem 0.8rem 0.6rem 2rem; } figcaption { font-weight: 600; } svg { max-width: 100%; height: auto; }
 `;
 
 /** The report as one HTML page that loads nothing: tables and inline SVG charts. */
@@ -35,7 +36,8 @@ function renderFailure(report: FailedReport): string {
 function renderReport(report: Report): string {
   const title = `efqat ${report.command}: ${report.model.path}`;
   return page(title, [
-    report.scores?.length ? section("Results", htmlTable(summaryTable(report))) : "",
+    warningSection(report),
+    resultSection(report),
     accuracyChart(report.scores ?? []),
     trainingCharts(report),
     section("Summary", `<pre>${escapeHtml(renderText(report))}</pre>`),
@@ -60,6 +62,27 @@ const footer = ({ tool }: Pick<Report, "tool">): string =>
 const page = (title: string, sections: readonly string[]): string =>
   `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="efqat"><title>${escapeHtml(title)}</title>` +
   `<style>${style}</style></head><body>\n<h1>${escapeHtml(title)}</h1>\n${sections.filter((part) => part !== "").join("\n")}\n</body></html>\n`;
+
+/** Warnings first: what is said here may turn what the tables say around. */
+function warningSection({ warnings }: Report): string {
+  if (warnings.length === 0) return "";
+  const items = warnings.map((warning) => `<li>${escapeHtml(warning)}</li>`);
+  return section("Warnings", `<ul class="warning">${items.join("")}</ul>`);
+}
+
+function resultSection(report: Report): string {
+  if (!report.scores?.length) return "";
+  const others = otherOutputsTable(report);
+  const notes = [describeSamples(report), describeComparison(report)]
+    .filter((note) => note !== undefined)
+    .map((note) => `<p>${escapeHtml(note)}</p>`);
+  const table = htmlTable(summaryTable(report, { intervals: true }));
+  return section(
+    "Results",
+    [table, "<p>In brackets: 95 % intervals over the draw of samples.</p>", ...notes].join("\n") +
+      (others === undefined ? "" : htmlTable(others, [1])),
+  );
+}
 
 const section = (title: string, body: string): string => `<h2>${escapeHtml(title)}</h2>\n${body}`;
 

@@ -1,7 +1,13 @@
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
 import type { FailedReport, Report } from "./report-data.ts";
-import { summaryTable } from "./summary.ts";
+import {
+  describeComparison,
+  describeLatency,
+  describeSamples,
+  describeVerification,
+} from "./describe-results.ts";
+import { otherOutputsTable, summaryTable } from "./summary.ts";
 import { renderTable } from "./text-table.ts";
 
 /** The report as plain text for the end of a command: short, without per-layer tables. */
@@ -9,6 +15,7 @@ export function renderText(report: Report): string {
   const sections = [
     describeModel(report),
     report.scores?.length ? renderTable(summaryTable(report)) : undefined,
+    describeJudging(report),
     describeQuantization(report),
     describeMemory(report),
     describeTraining(report),
@@ -43,6 +50,16 @@ function describeModel({ model, command }: Report): string {
     `outputs: ${ports(model.outputs)}`,
     `operators: ${operators}`,
   ].join("\n");
+}
+
+function describeJudging(report: Report): string | undefined {
+  const others = otherOutputsTable(report);
+  const lines = [
+    describeSamples(report),
+    describeComparison(report),
+    others === undefined ? undefined : `\n${renderTable(others)}`,
+  ].filter((line) => line !== undefined);
+  return lines.length === 0 ? undefined : lines.join("\n");
 }
 
 function describeQuantization({ quantization }: Report): string | undefined {
@@ -97,9 +114,13 @@ function describeTraining({ training }: Report): string | undefined {
   const share = mode === "cost" ? `a budget of ${budget}` : `ratio ${ratio}`;
   return (
     `Trained ${mode.toUpperCase()} at ${share} on ${samples} samples in ${steps} steps${split}, ${forward} forward, ${backward} backward, ` +
-    `${formatSeconds(seconds)}, at most ${formatBytes(peakBytes)} of memory (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept the state of step ${bestStep}).`
+    `${formatSeconds(seconds)}, at most ${formatBytes(peakBytes)} of memory (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept ${bestStep === 0 ? "the start" : `the state of step ${bestStep}`}${chosenOn(training)}).`
   );
 }
+
+/** What chose the state that was kept. */
+const chosenOn = ({ heldOut }: { heldOut?: number | undefined }): string =>
+  heldOut === undefined || heldOut === 0 ? "" : `, chosen on ${heldOut} held-out samples`;
 
 /** How a step's samples are split between runs of the training graph, where they are. */
 const describeSplit = ({ batch, microBatch }: { batch: number; microBatch: number }): string =>
@@ -117,27 +138,19 @@ function describeProfile({ profile }: Report): string | undefined {
   ].join("\n\n");
 }
 
-function describeExport({ output, verification, audit, latency }: Report): string | undefined {
+function describeExport({ command, output, verification, audit, latency }: Report): string | undefined {
   const lines: string[] = [];
-  if (output !== undefined) lines.push(`Wrote ${output.path} (${formatBytes(output.bytes)}).`);
-  if (verification !== undefined) {
-    const { agreement, samples, sqnr } = verification;
-    const same =
-      agreement === undefined ? "" : `the same class on ${formatPercent(agreement)} of ${samples} samples, `;
-    lines.push(
-      `Verified in ONNX Runtime against the graph it was made of: ${same}SQNR ${sqnr.toFixed(1)} dB.`,
-    );
+  if (output !== undefined) {
+    const kept = command !== "quantize" && output.model === "ptq";
+    const what = kept ? ", the model of post-training quantization" : "";
+    lines.push(`Wrote ${output.path} (${formatBytes(output.bytes)})${what}.`);
   }
+  if (verification !== undefined) lines.push(describeVerification(verification));
   if (audit !== undefined) {
     const macs = audit.totalMacs === 0 ? "no" : formatPercent(audit.integerMacs / audit.totalMacs);
     lines.push(`Integer kernels: ${audit.integerNodes} of ${audit.totalNodes} nodes, ${macs} of the MACs.`);
   }
-  if (latency !== undefined) {
-    const speedUp = latency.floatMs / latency.quantizedMs;
-    lines.push(
-      `Latency at batch ${latency.batch}: float ${formatNumber(latency.floatMs, 3)} ms, quantized ${formatNumber(latency.quantizedMs, 3)} ms (${speedUp.toFixed(2)}x).`,
-    );
-  }
+  if (latency !== undefined) lines.push(describeLatency(latency));
   return lines.length === 0 ? undefined : lines.join("\n");
 }
 

@@ -5,6 +5,15 @@ const text = z.string();
 
 const fileSchema = z.object({ path: text, bytes: finite });
 
+const outputSchema = fileSchema.extend({
+  model: z
+    .enum(["ptq", "efqat"])
+    .optional()
+    .describe(
+      "Which model was written: the trained one, or the post-training one where training gained nothing.",
+    ),
+});
+
 const modelSchema = fileSchema.extend({
   sha256: text,
   producer: text,
@@ -62,9 +71,18 @@ const trainingSchema = z.object({
   optimizer: z.record(text, z.unknown()),
   history: z.array(z.object({ samples: finite, loss: finite })).describe("Training loss by samples seen."),
   validation: z
-    .array(z.object({ samples: finite, loss: finite, accuracy: finite.optional() }))
+    .array(
+      z.object({
+        ...{ samples: finite, loss: finite, accuracy: finite.optional() },
+        gain: finite.optional().describe("How much lower the loss is than the start's, on the same samples."),
+        gainError: finite.optional().describe("Standard error of the gain."),
+      }),
+    )
     .describe("Loss and top-1 accuracy (a fraction) on held-out samples."),
-  bestStep: finite.describe("Steps before the state that was kept: the best on the held-out samples."),
+  heldOut: finite.optional().describe("Number of held-out samples."),
+  bestStep: finite.describe(
+    "Steps before the state that was kept: the best on the held-out samples, and 0, the start, where none is better beyond chance.",
+  ),
   untrainable: z
     .array(nodeReasonSchema)
     .describe("Nodes at which gradients end or that do not train, with reasons."),
@@ -84,22 +102,86 @@ const memorySchema = z
   })
   .describe("Estimate of the memory that training takes, made from the graphs before it starts.");
 
-const scoreSchema = z.object({
-  model: z.enum(["float", "ptq", "efqat", "model", "reference"]),
-  samples: finite,
+const interval = z.tuple([finite, finite]);
+
+const measureSchema = z.object({
   top1: finite.optional().describe("Fraction of samples whose label has the largest output."),
   top5: finite.optional(),
   loss: finite.optional().describe("Mean cross-entropy."),
+  agreement: finite
+    .optional()
+    .describe("Fraction of samples, or of places in them, with the float model's class."),
   sqnr: finite
     .optional()
-    .describe("Signal to quantization noise of the first output against the float model, in dB."),
-  agreement: finite.optional().describe("Fraction of samples with the float model's top-1 class."),
+    .describe("Signal to quantization noise against the float model, in dB; 200 where nothing differs."),
+  cosine: finite
+    .optional()
+    .describe("Mean cosine of a sample's values with the float model's, of outputs that hold no classes."),
+  equal: finite.optional().describe("Fraction of elements equal to the float model's, of integer outputs."),
 });
+
+const measureNames = ["top1", "top5", "loss", "agreement", "sqnr", "cosine", "equal"] as const;
+
+const scoreSchema = measureSchema.extend({
+  model: z.enum(["float", "ptq", "efqat", "model", "reference"]),
+  samples: finite,
+  usedFor: z
+    .array(text)
+    .optional()
+    .describe("What the judged samples, or some of them, were used for in making this model; none: unseen."),
+  intervals: z
+    .partialRecord(z.enum(measureNames), interval)
+    .optional()
+    .describe("95 % intervals over the draw of samples: Wilson's for rates, normal ones for the others."),
+  otherOutputs: z
+    .array(measureSchema.extend({ output: text, kind: text }))
+    .optional()
+    .describe("Distance of the outputs that are not judged from the float model's."),
+});
+
+const judgingSchema = z
+  .object({
+    output: text.describe("The output that scores are of."),
+    kind: text.describe("What it holds: logits, probabilities, features, map, sequence, integers, ..."),
+    because: text.describe("Why it is taken for that."),
+    certain: z.boolean().describe("False where the kind is what such an output mostly is."),
+    use: text.describe("Where the samples come from: test, held out, training, evaluation."),
+    samples: finite,
+    missingClasses: z.array(finite).optional().describe("Classes of which no judged sample is."),
+  })
+  .describe("What the scores are of.");
+
+const comparisonSchema = z
+  .object({
+    model: text,
+    against: text,
+    samples: finite,
+    measure: z.enum(["loss", "noise"]).describe("What is compared: cross-entropy, or noise in dB."),
+    gain: finite.describe("How much lower it is, on the same samples."),
+    interval: interval.optional().describe("95 % interval of the gain."),
+    moreRight: finite.optional().describe("Samples that only this model has right."),
+    fewerRight: finite.optional().describe("Samples that only the other has right."),
+    probability: finite.optional().describe("That chance alone makes this difference of right answers."),
+    better: z.boolean().describe("Better beyond chance (5 %, one-sided)."),
+  })
+  .describe("The trained model against the post-training one, sample by sample.");
 
 const verificationSchema = z.object({
   samples: finite,
-  sqnr: finite.describe("dB, exported model against the trained evaluation graph."),
-  agreement: finite.optional().describe("Fraction of equal top-1 classes."),
+  output: text.optional().describe("The output that the distances are of."),
+  sqnr: finite.describe("dB, exported model against the graph it was made of."),
+  fromFloat: z
+    .object({ exported: finite, reference: finite })
+    .optional()
+    .describe(
+      "SQNR in dB of the exported model and of the graph it was made of, each against the float model.",
+    ),
+  agreement: finite
+    .optional()
+    .describe(
+      "Fraction of places with equal classes, choices within quantization noise of each other included.",
+    ),
+  onEqualInputs: finite.optional().describe("SQNR in dB of the outputs where every layer gets equal codes."),
   layers: z.array(
     z.object({
       tensor: text,
@@ -119,11 +201,18 @@ const auditSchema = z.object({
   kernels: z.record(text, finite).describe("Operators of the graph as ONNX Runtime optimized it."),
 });
 
+const quartiles = interval.optional().describe("Lower and upper quartile.");
+
 const latencySchema = z.object({
   batch: finite,
-  threads: finite.optional(),
+  threads: finite.optional().describe("Absent: ONNX Runtime's choice."),
+  processors: finite.optional().describe("Processors that the system has."),
+  runs: finite.optional().describe("Timed runs of each model, in turn."),
   floatMs: finite.describe("Median of one run of the source model."),
-  quantizedMs: finite.describe("Median of one run of the exported model, taken in turn with the float one."),
+  quantizedMs: finite.describe("Median of one run of the exported model."),
+  floatQuartiles: quartiles,
+  quantizedQuartiles: quartiles,
+  slower: z.boolean().optional().describe("The exported model is slower beyond the spread of the runs."),
 });
 
 const profileSchema = z.object({
@@ -166,8 +255,10 @@ export const reportSchema = z.object({
   quantization: quantizationSchema.optional(),
   memory: memorySchema.optional(),
   training: trainingSchema.optional(),
+  judging: judgingSchema.optional(),
   scores: z.array(scoreSchema).optional(),
-  output: fileSchema.optional(),
+  comparison: comparisonSchema.optional(),
+  output: outputSchema.optional(),
   verification: verificationSchema.optional(),
   audit: auditSchema.optional(),
   latency: latencySchema.optional(),

@@ -186,7 +186,7 @@ function buildMicroBatch(
     microBatch: choices.microBatch,
     loss: {
       kind: choices.loss,
-      hasLabels: dataset.hasLabels,
+      ...{ hasLabels: dataset.hasLabels, output: quantized.output },
       ...(choices.distill === undefined ? {} : { distill: choices.distill }),
     },
     optimizer: choices.optimizer,

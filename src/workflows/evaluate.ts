@@ -3,10 +3,12 @@ import { loadModel } from "../onnx/index.ts";
 import type { Report } from "../report/report-data.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
-import { givesProbabilities, openModelData } from "./open-data.ts";
+import { openModelData } from "./open-data.ts";
+import { chooseOutputs } from "../ir/judged-output.ts";
+import { judge } from "./judge.ts";
 import type { EvaluateOptions } from "./options.ts";
 import { readSource } from "./read-source.ts";
-import { type Contender, scoreModels } from "./score-models.ts";
+import type { Contender } from "./score-models.ts";
 import { startReport } from "./start-report.ts";
 
 /**
@@ -24,19 +26,20 @@ async function evaluateClaimed(options: EvaluateOptions, context: RunContext, cl
   const models = [source.model];
   if (options.reference !== undefined) models.push(await loadModel(options.reference));
   await claim.addReads(dataOfModels(...models));
-  const dataset = await openModelData(source.model, options.data);
+  const { output } = options;
+  const dataset = await openModelData(source.model, options.data, output);
+  const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
   const contenders: Contender[] = [{ model: "model", source: options.model }];
   if (options.reference !== undefined) contenders.unshift({ model: "reference", source: options.reference });
-  const scores = await scoreModels(
-    contenders,
-    dataset,
-    { ...options, probabilities: givesProbabilities(source.model) },
-    context,
-  );
+  const judged = await judge(contenders, dataset, { ...options, outputs, use: "evaluation" }, context);
   const report = startReport("evaluate", options, source, start);
   const warnings =
     dataset.hasLabels || options.reference !== undefined
       ? []
       : ["Without labels and without --reference there is nothing to judge the outputs by."];
-  return { ...report, data: { evaluation: dataset.describe() }, scores, warnings };
+  return {
+    ...{ ...report, data: { evaluation: dataset.describe() } },
+    ...{ judging: judged.judging, scores: judged.scores },
+    warnings: [...warnings, ...judged.warnings],
+  };
 }

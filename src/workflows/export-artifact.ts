@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
 import { readManifest } from "../training/artifact/files.ts";
+import { chooseOutputs } from "../ir/judged-output.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadTrained } from "../training/train.ts";
 import type { History } from "../training/trainer/events.ts";
@@ -9,13 +10,14 @@ import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describePlan } from "./describe-quantization.ts";
 import { auditDeployed, stageDeployed, verifyTrained, withStaged } from "./export-stage.ts";
-import { measureLatency } from "./measure-latency.ts";
-import { givesProbabilities, openModelData } from "./open-data.ts";
+import { judge } from "./judge.ts";
+import { latencyWarnings, measureLatency } from "./measure-latency.ts";
+import { openModelData } from "./open-data.ts";
 import type { ExportOptions } from "./options.ts";
 import { readSource } from "./read-source.ts";
-import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows } from "./train-stage.ts";
+import { lossOutput, trainingWarnings } from "./training-warnings.ts";
 
 /** Writes the deployable model of a trained artifact, verified in ONNX Runtime against its evaluation graph. */
 export async function exportArtifact(options: ExportOptions, context: RunContext): Promise<Report> {
@@ -30,7 +32,9 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
   const source = await readSource(floatPath);
   await claim.addReads(dataOfModels(source.model));
   const trained = await loadTrained(options.artifact);
-  const dataset = await openModelData(source.model, options.data);
+  const output = options.output ?? lossOutput(trained.manifest);
+  const dataset = await openModelData(source.model, options.data, output);
+  const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
   const deployable = { ...trained, model: source.model };
   const { sourceModel, forward, backward, formsByTrial } = trained.manifest;
   const origin = provenanceOf({ path: sourceModel.file, sha256: sourceModel.sha256 }, {});
@@ -42,19 +46,20 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       deployable,
       deployed,
       dataset,
-      options,
+      { ...options, outputs, float: floatPath },
       context,
     );
     const changed = await countChangedRows(options.artifact, trained);
-    const scores = await scoreModels(
+    const judged = await judge(
       [
         { model: "float", source: floatPath },
         { model: "efqat", source: deployed.path },
       ],
       dataset,
-      { ...options, probabilities: givesProbabilities(source.model) },
+      { ...options, outputs, use: "evaluation" },
       context,
     );
+    const latency = await measureLatency(floatPath, deployed.path, dataset, options, context);
     const { plan, state } = trained;
     return {
       ...startReport("export", options, source, start),
@@ -64,12 +69,18 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
         abits: Math.min(...plan.activations.map(({ bits }) => bits)),
         ...describePlan(plan, state.weights.values(), changed),
       },
-      scores,
-      output: deployed.output,
+      ...{ judging: judged.judging, scores: judged.scores },
+      output: { ...deployed.output, model: trained.history.bestStep === 0 ? "ptq" : "efqat" },
       verification,
       audit: await auditDeployed(deployed, plan, options),
-      latency: await measureLatency(floatPath, deployed.path, dataset, options, context),
-      warnings: [...unfinishedWarnings(trained.history), ...deployed.warnings],
+      latency,
+      warnings: [
+        ...unfinishedWarnings(trained.history),
+        ...trainingWarnings(trained.history, changed),
+        ...deployed.warnings,
+        ...judged.warnings,
+        ...latencyWarnings(latency),
+      ],
     };
   });
 }

@@ -3,7 +3,8 @@ import type { Dataset } from "../data/dataset.ts";
 import { auditKernels } from "../export/audit.ts";
 import { type ExportedModel, exportModel } from "../export/export-model.ts";
 import { bindParameters, buildReference } from "../export/reference-model.ts";
-import { type Verification, verifyExport } from "../export/verify-export.ts";
+import { verifyExport } from "../export/verify-export.ts";
+import type { JudgedOutputs } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import { explainWriteError } from "../atomic-file.ts";
 import { UserError } from "../errors.ts";
@@ -96,7 +97,7 @@ export async function verifyTrained(
   { plan, model }: Deployable,
   deployed: Deployed,
   dataset: Dataset,
-  options: RuntimeOptions,
+  options: VerificationOptions,
   context: RunContext,
 ): Promise<NonNullable<Report["verification"]>> {
   const evalModel = await loadModel(join(directory, artifactFiles.evalModel));
@@ -115,7 +116,7 @@ export async function verifyQuantized(
   { model, plan }: Deployable,
   deployed: Deployed,
   dataset: Dataset,
-  options: RuntimeOptions,
+  options: VerificationOptions,
   context: RunContext,
 ): Promise<NonNullable<Report["verification"]>> {
   const reference = buildReference(model, plan, deployed.state, deployed.biases);
@@ -127,16 +128,19 @@ async function verify(
   plan: QuantizationPlan,
   { path, state }: Deployed,
   dataset: Dataset,
-  { threads, provider }: RuntimeOptions,
+  { threads, provider, float, outputs }: VerificationOptions,
   context: RunContext,
 ): Promise<NonNullable<Report["verification"]>> {
-  const found: Verification = await verifyExport(path, reference, plan, state, dataset, {
-    threads,
-    provider,
-    ...context,
+  return verifyExport(path, reference, plan, state, dataset, {
+    ...{ threads, provider, float, outputs, ...context },
   });
-  const { samples, sqnr, agreement, layers } = found;
-  return { samples, sqnr, ...(agreement === undefined ? {} : { agreement }), layers };
+}
+
+/** What a written file is verified with beside the samples. */
+export interface VerificationOptions extends RuntimeOptions {
+  /** The file of the source model. */
+  float: string;
+  outputs: JudgedOutputs;
 }
 
 /** Which nodes of the written file run on integer kernels here. */

@@ -1,32 +1,50 @@
+import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import { checkInputNames } from "../data/set-inputs.ts";
 import { openDataset } from "../data/open-dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { hasSplit } from "../data/splits.ts";
 import { splitDataset } from "../data/subset.ts";
-import { shapeOf } from "../ir/value-types.ts";
+import { chooseOutputs, classesOf } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { dataInputs } from "./read-source.ts";
 
-/** Opens data for a model; labels are checked against the number of classes its first output tells apart. */
-export async function openModelData(model: Model, spec: DataSpec): Promise<Dataset> {
+/**
+ * Opens data for a model; labels are checked against the number of classes that the judged output tells apart. `output`:
+ * the one that is asked for.
+ */
+export async function openModelData(model: Model, spec: DataSpec, output?: string): Promise<Dataset> {
   const { batchAxes = {} } = spec;
   checkInputNames(Object.keys(batchAxes), dataInputs(model), "--batch-axis");
-  return openDataset(withClasses(model, spec), dataInputs(model, batchAxes));
+  return openDataset(withClasses(model, spec, output), dataInputs(model, batchAxes));
 }
 
-/** The specification with the model's number of classes, where the first output is [samples, classes]. */
-export function withClasses({ graph }: Model, spec: DataSpec): DataSpec {
-  const shape = shapeOf(graph, graph.outputs[0]?.name);
-  const classes = shape?.length === 2 ? shape[1] : undefined;
-  return typeof classes === "number" && classes > 1 ? { ...spec, classes } : spec;
+/**
+ * The specification with the model's number of classes, where the judged output is [samples, classes]. Labels that only
+ * come with the data, as folders do, are left out where that output is a unit vector, which no label says anything of.
+ */
+export function withClasses(model: Model, spec: DataSpec, output?: string): DataSpec {
+  const { judged } = chooseOutputs(model, { output, labels: spec.labels !== "none" });
+  const classes = classesOf(judged);
+  if (judged.kind === "features" && judged.certain && judged.shape?.length === 2)
+    return { ...spec, labels: spec.labels ?? "none" };
+  return classes === undefined ? spec : { ...spec, classes };
 }
 
-/** Whether the first output comes out of a Softmax, so that it holds probabilities. */
-export function givesProbabilities({ graph }: Model): boolean {
-  const output = graph.outputs[0]?.name;
-  return graph.nodes.some(({ opType, outputs }) => opType === "Softmax" && outputs.includes(output ?? ""));
+/** Samples that judge a result, and where they come from. */
+export interface JudgingData {
+  dataset: Dataset;
+  use: "test" | "held out" | "training";
+  /** The model was made with these very data, or some of them. */
+  seen: boolean;
+}
+
+/** Whether two specifications read the same samples, whatever becomes of these. */
+async function isSameData(a: DataSpec, b: DataSpec): Promise<boolean> {
+  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+  return (a.split ?? "train") === (b.split ?? "train") && (await real(a.path)) === (await real(b.path));
 }
 
 /**
@@ -35,19 +53,24 @@ export function givesProbabilities({ graph }: Model): boolean {
  */
 export async function openJudgingData(
   model: Model,
-  data: { spec: DataSpec; dataset: Dataset; test?: DataSpec | undefined },
+  data: { spec: DataSpec; dataset: Dataset; test?: DataSpec | undefined; output?: string | undefined },
   holdOut: { val: number; seed: number } | undefined,
-): Promise<{ dataset: Dataset; use: "test" | "held out" | "training" }> {
-  const { spec, dataset, test } = data;
-  if (test !== undefined) return { dataset: await openModelData(model, test), use: "test" };
+): Promise<JudgingData> {
+  const { spec, dataset, test, output } = data;
+  if (test !== undefined) {
+    const seen = await isSameData(test, spec);
+    return { dataset: await openModelData(model, test, output), use: "test", seen };
+  }
   if (spec.split !== "test" && (await hasSplit(spec.path, "test"))) {
     const { labels, ...rest } = spec;
     const testSpec: DataSpec = { ...rest, split: "test", ...(labels === "none" ? { labels } : {}) };
-    return { dataset: await openModelData(model, testSpec), use: "test" };
+    return { dataset: await openModelData(model, testSpec, output), use: "test", seen: false };
   }
-  if (holdOut === undefined) return { dataset, use: "training" };
+  if (holdOut === undefined) return { dataset, use: "training", seen: true };
   const { validation } = splitDataset(dataset, holdOut);
-  return validation.length > 0 ? { dataset: validation, use: "held out" } : { dataset, use: "training" };
+  return validation.length > 0
+    ? { dataset: validation, use: "held out", seen: true }
+    : { dataset, use: "training", seen: true };
 }
 
 /** One sample as the model takes it, for trying the model at other sizes of its open dimensions. */

@@ -4,23 +4,34 @@ import { usageError, UserError } from "../errors.ts";
 import type { Claim } from "../claims/claim-paths.ts";
 import { formatBytes } from "../report/format.ts";
 import type { MemorySection, Report } from "../report/report-data.ts";
+import type { Model } from "../ir/model.ts";
+import type { History } from "../training/trainer/events.ts";
 import { hasRun } from "../training/trainer/run-checkpoint.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
-import { auditDeployed, deployModel, stageDeployed, verifyTrained, withStaged } from "./export-stage.ts";
+import {
+  auditDeployed,
+  deployModel,
+  stageDeployed,
+  verifyQuantized,
+  verifyTrained,
+  withStaged,
+} from "./export-stage.ts";
 import { keepSource, quantizesNothing } from "./keep-source.ts";
-import { measureLatency } from "./measure-latency.ts";
+import { judge } from "./judge.ts";
+import { latencyWarnings, measureLatency } from "./measure-latency.ts";
 import { discardEarlierRun, type EarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
-import { givesProbabilities, openJudgingData, withClasses } from "./open-data.ts";
+import { type JudgingData, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { chooseRunFolder, removeRunFolder, startRunFolder } from "./run-folder.ts";
-import { scoreModels } from "./score-models.ts";
+import type { Contender } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { StageTimes } from "./stage-times.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
+import { trainingWarnings } from "./training-warnings.ts";
 
 /**
  * The whole way: quantize a model by calibration, train it with EfQAT, export it, verify the exported file in ONNX
@@ -59,12 +70,12 @@ async function optimizeIn(
   const times = new StageTimes();
   const prepared = await prepareSource(options, context);
   times.done("preparation");
-  const { source, dataset, spec } = prepared;
+  const { source, dataset, spec, outputs } = prepared;
   await claim.addReads(dataOfModels(source.model));
   const { val } = options.training;
   const judging = await openJudgingData(
     source.model,
-    { spec, dataset, test: options.test },
+    { spec, dataset, test: options.test, output: options.output },
     { val, seed: options.seed },
   );
   const quantized = await quantizePrepared(
@@ -88,25 +99,25 @@ async function optimizeIn(
     ? undefined
     : await artifactStage(quantized, options.training, { directory, local: own }, options, context);
   times.done("training graphs");
-  const data = withClasses(source.model, spec);
+  const data = withClasses(source.model, spec, options.output);
   const how = { ...options, resume: resumes(earlier, options, context) };
   const { result, section } = await trainStage(directory, data, options.training, how, context);
   times.done("training");
-  const trained = { ...result, model: prepared.model };
+  const keptStart = keepsStart(result.history);
+  const written = keptStart ? quantized : { ...result, model: prepared.model };
   const { forward, backward, formsByTrial } = result.manifest;
   const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward, formsByTrial } };
-  const deployed = await stageDeployed(trained, { ...deployOptions, provenance }, options.out);
+  const deployed = await stageDeployed(written, { ...deployOptions, provenance }, options.out);
   return withStaged(deployed, async () => {
-    const verification = await verifyTrained(directory, trained, deployed, judging.dataset, options, context);
+    const checks = { ...options, outputs, float: options.model };
+    const verification = keptStart
+      ? await verifyQuantized(quantized, deployed, judging.dataset, checks, context)
+      : await verifyTrained(directory, written, deployed, judging.dataset, checks, context);
     times.done("export and verification");
-    const scores = await scoreModels(
-      [
-        { model: "float", source: options.model },
-        { model: "ptq", source: ptq.model },
-        { model: "efqat", source: deployed.path },
-      ],
+    const judged = await judge(
+      contendersOf({ float: options.model, ptq: ptq.model, written: deployed.path }, keptStart, judging),
       judging.dataset,
-      { ...options, batch: options.training.batch, probabilities: givesProbabilities(source.model) },
+      { ...options, batch: options.training.batch, outputs, use: judging.use },
       context,
     );
     times.done("scores");
@@ -120,8 +131,9 @@ async function optimizeIn(
       quantization: describeQuantization(quantized, options.quantization, changed),
       ...(built === undefined ? {} : { memory: built.memory }),
       training: section,
-      scores,
-      output: deployed.output,
+      ...{ judging: judged.judging, scores: judged.scores },
+      ...(judged.comparison === undefined ? {} : { comparison: judged.comparison }),
+      output: { ...deployed.output, model: keptStart ? "ptq" : "efqat" },
       verification,
       audit,
       latency,
@@ -130,11 +142,33 @@ async function optimizeIn(
         ...quantized.notes,
         ...quantizationWarnings(quantized.state),
         ...deployed.warnings,
+        ...trainingWarnings(result.history, changed),
+        ...judged.warnings,
+        ...latencyWarnings(latency),
         ...(built?.warnings ?? []),
         ...memoryWarnings(built?.memory, result.peakBytes),
       ],
     };
   });
+}
+
+/** Whether training found nothing better than what it started from, so that the post-training model is written. */
+const keepsStart = ({ bestStep, heldOut }: History): boolean => bestStep === 0 && heldOut > 0;
+
+/** The models to judge, with what their judged samples were used for; without the trained one where the start was kept. */
+function contendersOf(
+  { float, ptq, written }: { float: string; ptq: Model; written: string },
+  keptStart: boolean,
+  { use, seen }: JudgingData,
+): Contender[] {
+  const calibration = seen ? ["calibration"] : [];
+  const training = use === "held out" ? ["choice of the state"] : seen ? ["training"] : [];
+  const trained: Contender = { model: "efqat", source: written, usedFor: [...calibration, ...training] };
+  return [
+    { model: "float", source: float },
+    { model: "ptq", source: keptStart ? written : ptq, usedFor: calibration },
+    ...(keptStart ? [] : [trained]),
+  ];
 }
 
 /** Says what a run that failed leaves, and removes the rest. */

@@ -83,6 +83,8 @@ export interface CommonOptions extends RuntimeOptions {
   model: string;
   /** Shapes of inputs by name, where the model leaves them open; -1 leaves a dimension open. */
   inputShapes?: InputShapes | undefined;
+  /** Output that results are judged by and, where it is given, trained on; default: the first float one. */
+  output?: string | undefined;
   seed: number;
 }
 
@@ -136,6 +138,8 @@ export interface ExportOptions extends RuntimeOptions {
   int4: "container" | "initializer";
   /** Samples to verify and judge the exported file with. */
   data: DataSpec;
+  /** Output to judge; default: the one that was trained on. */
+  output?: string | undefined;
   seed: number;
   batch: number;
 }
@@ -146,7 +150,7 @@ export interface EvaluateOptions extends RuntimeOptions {
   data: DataSpec;
   /** Float model to compare with. */
   reference?: string | undefined;
-  /** Output to judge; default: the first. */
+  /** Output to judge; default: the first float one. */
   output?: string | undefined;
   batch: number;
 }

@@ -44,7 +44,7 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
     const measured = await profileInChild(
       {
         artifact: directory,
-        data: withClasses(prepared.source.model, options.data),
+        data: withClasses(prepared.source.model, options.data, options.output),
         steps: options.steps,
         options: {
           arena: defaultTrainOptions.arena,

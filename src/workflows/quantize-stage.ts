@@ -1,5 +1,6 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
+import { chooseOutputs, type JudgedOutputs } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import { requiredInputs } from "../ir/value-types.ts";
 import { type InputShapes, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
@@ -9,6 +10,7 @@ import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import { findRanges } from "./find-ranges.ts";
+import { describeKind } from "./judge.ts";
 import { memoryLimitOf, samplesWithin } from "./memory-limit.ts";
 import { openModelData, sampleFeeds } from "./open-data.ts";
 import type { QuantizationChoices } from "./options.ts";
@@ -23,6 +25,10 @@ export interface Prepared {
   sizes: Sizes;
   spec: DataSpec;
   dataset: Dataset;
+  /** What the outputs hold, and which of them results are judged by. */
+  outputs: JudgedOutputs;
+  /** The output that was asked for, which alone is trained on, too. */
+  output: string | undefined;
   /** Warnings about its inputs and values. */
   notes: string[];
 }
@@ -39,17 +45,19 @@ export interface PrepareSourceOptions {
   model: string;
   data: DataSpec;
   inputShapes?: InputShapes | undefined;
+  /** The output that results are to be judged by. */
+  output?: string | undefined;
 }
 
 /** Loads a model, opens its data and prepares it. */
 export async function prepareSource(
-  { model: path, data: spec, inputShapes }: PrepareSourceOptions,
+  { model: path, data: spec, inputShapes, output }: PrepareSourceOptions,
   context: RunContext,
 ): Promise<Prepared> {
   const { logger, signal } = context;
   logger.info(`Reading ${path}.`);
   const source = await readSource(path, inputShapes);
-  const dataset = await openModelData(source.model, spec);
+  const dataset = await openModelData(source.model, spec, output);
   logger.info(
     `Data: ${dataset.name}, ${dataset.length} samples${dataset.hasLabels ? "" : ", without labels"}.`,
   );
@@ -60,8 +68,10 @@ export async function prepareSource(
   const notes = frozen.map((dim) => describeFrozen(dim, dim.symbol === batch));
   for (const note of notes) logger.warn(note);
   const perRun = frozen.find(({ symbol }) => symbol === batch)?.size;
+  const outputs = chooseOutputs(model, { output, labels: dataset.hasLabels });
+  logger.info(`Output "${outputs.judged.name}" is judged as ${describeKind(outputs.judged)}.`);
   return {
-    ...{ source, model, sizes, spec, notes },
+    ...{ source, model, sizes, spec, notes, outputs, output },
     dataset: perRun === undefined ? dataset : { ...dataset, samplesPerRun: perRun },
   };
 }

@@ -5,11 +5,11 @@ import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import { auditDeployed, stageDeployed, verifyQuantized, withStaged } from "./export-stage.ts";
 import { keepSource, quantizesNothing } from "./keep-source.ts";
-import { measureLatency } from "./measure-latency.ts";
-import { givesProbabilities, openJudgingData } from "./open-data.ts";
+import { judge } from "./judge.ts";
+import { latencyWarnings, measureLatency } from "./measure-latency.ts";
+import { openJudgingData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
-import { scoreModels } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 
 /** Post-training quantization: a model and calibration data in, a deployable quantized model out. */
@@ -21,9 +21,13 @@ export async function quantize(options: QuantizeOptions, context: RunContext): P
 async function quantizeClaimed(options: QuantizeOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
   const prepared = await prepareSource(options, context);
-  const { source, dataset, spec } = prepared;
+  const { source, dataset, spec, outputs } = prepared;
   await claim.addReads(dataOfModels(source.model));
-  const judging = await openJudgingData(source.model, { spec, dataset, test: options.test }, undefined);
+  const judging = await openJudgingData(
+    source.model,
+    { spec, dataset, test: options.test, output: options.output },
+    undefined,
+  );
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   if (quantizesNothing(quantized.plan)) {
     const kept = await keepSource(quantized, options.quantization, options.out);
@@ -35,14 +39,21 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
     options.out,
   );
   return withStaged(deployed, async () => {
-    const verification = await verifyQuantized(quantized, deployed, judging.dataset, options, context);
-    const scores = await scoreModels(
+    const verification = await verifyQuantized(
+      quantized,
+      deployed,
+      judging.dataset,
+      { ...options, outputs, float: options.model },
+      context,
+    );
+    const usedFor = judging.seen ? ["calibration"] : [];
+    const judged = await judge(
       [
         { model: "float", source: options.model },
-        { model: "ptq", source: deployed.path },
+        { model: "ptq", source: deployed.path, usedFor },
       ],
       judging.dataset,
-      { ...options, probabilities: givesProbabilities(source.model) },
+      { ...options, outputs, use: judging.use === "training" ? "calibration" : judging.use },
       context,
     );
     const latency = await measureLatency(options.model, deployed.path, judging.dataset, options, context);
@@ -50,12 +61,18 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
       ...startReport("quantize", options, source, start),
       data: { calibration: dataset.describe(), [judging.use]: judging.dataset.describe() },
       quantization: describeQuantization(quantized, options.quantization),
-      scores,
-      output: deployed.output,
+      ...{ judging: judged.judging, scores: judged.scores },
+      output: { ...deployed.output, model: "ptq" },
       verification,
       audit: await auditDeployed(deployed, quantized.plan, options),
       latency,
-      warnings: [...quantized.notes, ...quantizationWarnings(quantized.state), ...deployed.warnings],
+      warnings: [
+        ...quantized.notes,
+        ...quantizationWarnings(quantized.state),
+        ...deployed.warnings,
+        ...judged.warnings,
+        ...latencyWarnings(latency),
+      ],
     };
   });
 }

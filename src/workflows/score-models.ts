@@ -1,100 +1,170 @@
 import { batches } from "../data/batches.ts";
 import type { Batch, Dataset } from "../data/dataset.ts";
-import { dataError } from "../errors.ts";
+import { usageError } from "../errors.ts";
+import type { JudgedOutputs } from "../ir/judged-output.ts";
+import type { OutputFacts } from "../ir/output-kinds.ts";
 import type { ModelSource } from "../runtime/open-model.ts";
 import { openSession } from "../runtime/open-model.ts";
 import type { Session } from "../runtime/session.ts";
 import type { Score } from "../report/report-data.ts";
-import { type Tensor, viewAs } from "../tensor/tensor.ts";
+import { type Measures, summarise } from "../scoring/summarise.ts";
+import { createTally, type SampleScores, type Tally } from "../scoring/tally.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { breathe, type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
-import { createTally, type Tally } from "./tally.ts";
 
 export interface Contender {
   model: Score["model"];
   source: ModelSource;
+  /** What the samples that judge it were used for when it was made. */
+  usedFor?: readonly string[];
 }
 
 export interface ScoreOptions extends RuntimeOptions {
   /** Samples per run, where the models leave it open. */
   batch: number;
-  /** Output to judge; default: the first. */
-  output?: string | undefined;
-  /** The output holds probabilities (a Softmax ends the model) rather than logits. */
-  probabilities?: boolean;
+  /** What the outputs are, and which of them is judged. */
+  outputs: JudgedOutputs;
+}
+
+/** Scores of each model, and what they were added up from. */
+export interface Scored {
+  scores: Score[];
+  /** The judged output's scores of each sample, by model. */
+  samples: Map<Score["model"], SampleScores>;
+}
+
+interface Opened {
+  contender: Contender;
+  session: Session;
+  judged: Tally;
+  others: Tally[];
 }
 
 /**
- * Runs models over a data set in one pass, in ONNX Runtime with all optimizations, and scores each: top-1, top-5
- * and cross-entropy where there are labels and the output is [N, classes]; SQNR and top-1 agreement of each
- * against the first one.
+ * Runs models over a data set in one pass, in ONNX Runtime with all optimizations, and scores each: top-1, top-5 and
+ * cross-entropy where there are labels and the judged output tells classes apart; the distance of each from the first one:
+ * SQNR, cosine of features, the share of equal elements of integers, agreement of classes.
  */
 export async function scoreModels(
   contenders: readonly Contender[],
   dataset: Dataset,
   options: ScoreOptions,
   context: RunContext,
-): Promise<Score[]> {
-  const opened: { contender: Contender; session: Session; tally: Tally }[] = [];
+): Promise<Scored> {
+  const opened: Opened[] = [];
+  const { judged, others } = options.outputs;
   try {
     for (const contender of contenders) {
       const session = await openSession(contender.source, sessionOptionsOf(options));
-      opened.push({ contender, session, tally: createTally(options.probabilities ?? false) });
+      opened.push({ contender, session, judged: createTally(judged), others: others.map(createTally) });
+      requireOutput(session, judged.name);
     }
+    const { samplesPerRun } = dataset;
     const batch =
-      dataset.samplesPerRun ?? Math.min(...opened.map(({ session }) => session.fixedBatch ?? options.batch));
+      samplesPerRun ?? Math.min(...opened.map(({ session }) => session.fixedBatch ?? options.batch));
     let done = 0;
     for await (const samples of batches(dataset, { batch })) {
-      let reference: Float32Array | undefined;
-      for (const { session, tally } of opened) {
-        const output = await runPadded(session, samples, options.output, dataset.samplesPerRun);
-        const values = viewAs(output, "float32");
-        tally.add(values, output.dims, samples.labels, reference);
-        reference ??= values;
-        await breathe(context.signal);
-      }
+      await scoreBatch(opened, samples, samplesPerRun, context);
       done += samples.size;
       context.logger.progress("evaluate", done, dataset.length);
     }
-    return opened.map(({ contender, tally }) => ({ model: contender.model, ...tally.result() }));
+    return {
+      scores: opened.map(scoreOf),
+      samples: new Map(opened.map(({ contender, judged: tally }) => [contender.model, tally.scores])),
+    };
   } finally {
     for (const { session } of opened) await session.release();
   }
+}
+
+/** Runs every model on a batch; the first one's outputs are what the others are compared with. */
+async function scoreBatch(
+  opened: readonly Opened[],
+  samples: Batch,
+  samplesPerRun: number | undefined,
+  context: RunContext,
+): Promise<void> {
+  let reference: Record<string, Tensor> | undefined;
+  for (const { session, judged, others } of opened) {
+    const names = new Set(session.outputs.map(({ name }) => name));
+    const compared = [judged, ...others].filter(({ facts }) => names.has(facts.name));
+    const outputs = await runPadded(
+      session,
+      samples,
+      compared.map(({ facts }) => facts),
+      samplesPerRun,
+    );
+    for (const tally of compared) {
+      const { name } = tally.facts;
+      const labels = tally === judged ? samples.labels : undefined;
+      // Another output may be of any size, as what is left of boxes after a threshold: then there is no distance.
+      if (tally === judged || sameShape(outputs[name], reference?.[name]))
+        tally.add(outputs[name] as Tensor, samples.size, labels, reference?.[name]);
+    }
+    reference ??= outputs;
+    await breathe(context.signal);
+  }
+}
+
+const sameShape = (a: Tensor | undefined, b: Tensor | undefined): boolean =>
+  b !== undefined && a?.dims.length === b.dims.length && a.dims.every((dim, axis) => dim === b.dims[axis]);
+
+function scoreOf({ contender, judged, others }: Opened): Score {
+  const beside = others.filter(({ scores }) => scores.signal.length > 0);
+  return {
+    ...{ model: contender.model, samples: judged.scores.samples, usedFor: [...(contender.usedFor ?? [])] },
+    ...plainMeasures(summarise(judged)),
+    ...(beside.length === 0
+      ? {}
+      : {
+          otherOutputs: beside.map((tally) => {
+            const { intervals: _intervals, ...measures } = plainMeasures(summarise(tally));
+            return { output: tally.facts.name, kind: tally.facts.kind, ...measures };
+          }),
+        }),
+  };
+}
+
+/** Measures with their intervals as lists that can be changed, as the report's schema has them. */
+function plainMeasures({ intervals, ...measures }: Measures): Omit<Score, "model" | "samples" | "usedFor"> {
+  const plain = Object.entries(intervals).map(([name, [low, high]]) => [name, [low, high]] as const);
+  return { ...measures, intervals: Object.fromEntries(plain) };
+}
+
+function requireOutput(session: Session, wanted: string): void {
+  if (session.outputs.some(({ name }) => name === wanted)) return;
+  throw usageError(
+    "output",
+    `A model to judge has no output "${wanted}"`,
+    "--output, --reference",
+    `It has ${session.outputs.map(({ name }) => name).join(", ")}. Compare models of the same outputs.`,
+  );
 }
 
 /** Runs one batch; a model of fixed batch size gets a short batch filled up, and what that adds is cut off again. */
 async function runPadded(
   session: Session,
   batch: Batch,
-  wanted: string | undefined,
+  wanted: readonly OutputFacts[],
   samplesPerRun: number | undefined,
-): Promise<Tensor> {
+): Promise<Record<string, Tensor>> {
   const size = samplesPerRun ?? session.fixedBatch ?? batch.size;
-  const output = wanted ?? session.outputs[0]?.name ?? "";
-  if (!session.outputs.some(({ name }) => name === output)) {
-    throw dataError(
-      "output",
-      `The model has no output "${output}"; it has ${session.outputs.map(({ name }) => name).join(", ")}`,
-      "--output",
-    );
-  }
   const feeds =
     size === batch.size
       ? batch.inputs
       : Object.fromEntries(
           Object.entries(batch.inputs).map(([name, tensor]) => [name, padRows(tensor, size)]),
         );
-  const results = await session.run(feeds, [output]);
-  const result = results[output] as Tensor;
-  if (result.dtype !== "float32") {
-    throw dataError(
-      "output",
-      `Output "${output}" is ${result.dtype}; only float32 outputs are judged`,
-      "--output",
-    );
-  }
-  if (size !== batch.size) return cutRows(result, batch.size);
-  // A model without a batch dimension has none in its outputs either.
-  return samplesPerRun === 1 && result.dims[0] !== 1 ? { ...result, dims: [1, ...result.dims] } : result;
+  const results = await session.run(
+    feeds,
+    wanted.map(({ name }) => name),
+  );
+  if (size === batch.size) return results;
+  const cut = ({ name, kind }: OutputFacts): Tensor => {
+    const result = results[name] as Tensor;
+    return kind === "constant" || result.dims[0] !== size ? result : cutRows(result, batch.size);
+  };
+  return Object.fromEntries(wanted.map((facts) => [facts.name, cut(facts)]));
 }
 
 function padRows(tensor: Tensor, rows: number): Tensor {

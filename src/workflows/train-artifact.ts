@@ -9,7 +9,8 @@ import { discardEarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import type { TrainOptions } from "./options.ts";
 import { readSource } from "./read-source.ts";
 import { startReport } from "./start-report.ts";
-import { trainStage } from "./train-stage.ts";
+import { countChangedRows, trainStage } from "./train-stage.ts";
+import { lossOutput, trainingWarnings } from "./training-warnings.ts";
 import { withClasses } from "./open-data.ts";
 
 /** Trains an artifact; its folder then holds the best state, which `exportArtifact` deploys. */
@@ -25,12 +26,13 @@ async function trainClaimed(options: TrainOptions, context: RunContext, claim: C
   const source = await readSource(join(options.artifact, artifactFiles.floatModel));
   await claim.addReads(dataOfModels(source.model));
   await discardEarlierRun(options.artifact, options);
-  const data = withClasses(source.model, options.data);
+  const data = withClasses(source.model, options.data, lossOutput(await readManifest(options.artifact)));
   const how = { ...options, resume: resumes(earlier, options, context) };
-  const { section } = await trainStage(options.artifact, data, options.training, how, context);
+  const { result, section } = await trainStage(options.artifact, data, options.training, how, context);
   return {
     ...startReport("train", options, source, start),
     data: { training: { ...options.data } },
     training: section,
+    warnings: trainingWarnings(result.history, await countChangedRows(options.artifact, result)),
   };
 }

@@ -71,11 +71,13 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
     ...{ seconds, peakBytes: result.peakBytes },
     optimizer: { weights: manifest.optimizer.weights, quantization: manifest.optimizer.quantization },
     history: history.loss.map((loss, index) => ({ samples: samplesAt(index + 1), loss })),
-    validation: history.evaluations.map(({ step, loss, accuracy }) => ({
-      samples: samplesAt(step),
-      loss,
+    validation: history.evaluations.map(({ step, loss, accuracy, gain }) => ({
+      ...{ samples: samplesAt(step), loss },
+      ...(Number.isFinite(gain.mean) ? { gain: gain.mean } : {}),
       ...(accuracy === null ? {} : { accuracy }),
+      ...(gain.error === null ? {} : { gainError: gain.error }),
     })),
+    heldOut: history.heldOut,
     bestStep: history.bestStep,
     untrainable: manifest.untrainable,
     frozen: manifest.frozen,

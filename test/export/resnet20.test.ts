@@ -119,8 +119,11 @@ describe("ResNet-20", () => {
     const { plan, exported } = await quantize({ wbits, abits });
     const reference = buildReference(model, plan, exported.state, exported.biases);
     const found = await verifyExport(exported.model, reference, plan, exported.state, testing, {
-      samples: 128,
+      ...{ samples: 128, float: model },
     });
+    const { exported: own, reference: made } = found.fromFloat;
+    expect(Math.abs(own - made)).toBeLessThan(1);
+    expect(found.onEqualInputs).toBeGreaterThan(60);
     expect(found.agreement).toBeGreaterThanOrEqual(0.99);
     expect(found.sqnr).toBeGreaterThan(35);
     expect(found.layers).toHaveLength(33);

@@ -4,6 +4,7 @@ import { exportModel } from "../../src/export/export-model.ts";
 import { verifyExport } from "../../src/export/verify-export.ts";
 import type { Emitter } from "../../src/ir/emit.ts";
 import { cloneModel } from "../../src/ir/clone.ts";
+import { chooseOutputs } from "../../src/ir/judged-output.ts";
 import { createValue } from "../../src/ir/graph.ts";
 import { floats, type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { version } from "../../src/version.ts";
@@ -33,7 +34,9 @@ describe("verification of an export", () => {
   test("a good one passes, with its figures", async () => {
     const done = await quantized();
     const { exported, plan, dataset } = done;
-    const found = await verifyExport(exported.model, referenceOf(done), plan, exported.state, dataset);
+    const found = await verifyExport(exported.model, referenceOf(done), plan, exported.state, dataset, {
+      float: done.prepared,
+    });
     expect(found.samples).toBe(64);
     expect(found.agreement).toBe(1);
     expect(found.sqnr).toBeGreaterThan(40);
@@ -49,7 +52,7 @@ describe("verification of an export", () => {
     scale[0] = 1.5 * (scale[0] as number);
     broken.graph.initializers.set(`${name}.scale`, floats(scale));
     const error = await catchUserError(() =>
-      verifyExport(broken, referenceOf(done), plan, exported.state, dataset),
+      verifyExport(broken, referenceOf(done), plan, exported.state, dataset, { float: done.prepared }),
     );
     expect(error.code).toBe("verification/layers");
     expect(error.where).toContain('"b"');
@@ -59,13 +62,15 @@ describe("verification of an export", () => {
     const done = await quantized();
     const { exported, plan, dataset } = done;
     const found = new Set<string>();
+    const outputs = chooseOutputs(done.prepared, { labels: true });
     for (let favoured = 0; favoured < 2; favoured++) {
       const broken = cloneModel(exported.model);
       const codes = viewAs(broken.graph.initializers.get("b5.codes") as Tensor, "int32").slice();
       codes[favoured] = (codes[favoured] as number) + 1e6;
       broken.graph.initializers.set("b5.codes", tensorOf("int32", [5], codes));
+      const options = { float: done.prepared, outputs };
       const error = await catchUserError(() =>
-        verifyExport(broken, referenceOf(done), plan, exported.state, dataset),
+        verifyExport(broken, referenceOf(done), plan, exported.state, dataset, options),
       );
       expect(error.kind).toBe("verification");
       found.add(error.code);
@@ -80,7 +85,9 @@ describe("verification of an export", () => {
     const model = buildModel({ inputs: { x: ["N", 6, 8] }, outputs: ["y"], build });
     const done = await quantizeCase(model, randomDataset({ x: [6, 8] }));
     const { exported, plan, dataset } = done;
-    const found = await verifyExport(exported.model, referenceOf(done), plan, exported.state, dataset);
+    const found = await verifyExport(exported.model, referenceOf(done), plan, exported.state, dataset, {
+      float: done.prepared,
+    });
     expect(found.agreement).toBeUndefined();
     expect(found.sqnr).toBeGreaterThan(60);
     const broken = cloneModel(exported.model);
@@ -89,7 +96,7 @@ describe("verification of an export", () => {
     );
     broken.graph.initializers.set("w.scale", floats(scale));
     const error = await catchUserError(() =>
-      verifyExport(broken, referenceOf(done), plan, exported.state, dataset),
+      verifyExport(broken, referenceOf(done), plan, exported.state, dataset, { float: done.prepared }),
     );
     expect(error.code).toBe("verification/sqnr");
     expect(error.message).toContain("20.0 dB");
@@ -159,6 +166,9 @@ describe("export", () => {
     const bound = bindParameters(open, parameters, ["y"]);
     expect(bound.graph.inputs.map(({ name }) => name)).toEqual(["x"]);
     const { exported, plan, dataset } = done;
-    expect((await verifyExport(exported.model, bound, plan, exported.state, dataset)).agreement).toBe(1);
+    expect(
+      (await verifyExport(exported.model, bound, plan, exported.state, dataset, { float: done.prepared }))
+        .agreement,
+    ).toBe(1);
   });
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import { exportModel } from "../../src/export/export-model.ts";
+import { chooseOutputs } from "../../src/ir/judged-output.ts";
 import { silentLogger } from "../../src/log.ts";
 import { buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { defaultTrainOptions } from "../../src/training/train.ts";
@@ -31,7 +32,14 @@ test("with integer forward the held-out samples are judged as the deployed model
 
   const { model } = await exportModel(quantized.model, quantized.plan, quantized.state);
   const context = { logger: silentLogger, signal: new AbortController().signal };
-  const [score] = await scoreModels([{ model: "efqat", source: model }], some, { batch: 50 }, context);
+  const outputs = chooseOutputs(model, { labels: true });
+  const { scores } = await scoreModels(
+    [{ model: "efqat", source: model }],
+    some,
+    { batch: 50, outputs },
+    context,
+  );
+  const [score] = scores;
   expect(watched.accuracy).toBe(score?.top1);
   expect(Math.abs(watched.loss / (score?.loss ?? NaN) - 1)).toBeLessThan(1e-5);
 });

@@ -3,13 +3,7 @@ import { openDataset } from "../../src/data/open-dataset.ts";
 import type { DataSpec } from "../../src/data/spec.ts";
 import { createValue } from "../../src/ir/graph.ts";
 import type { Model } from "../../src/ir/model.ts";
-import {
-  givesProbabilities,
-  openJudgingData,
-  openModelData,
-  sampleFeeds,
-  withClasses,
-} from "../../src/workflows/open-data.ts";
+import { openJudgingData, openModelData, sampleFeeds, withClasses } from "../../src/workflows/open-data.ts";
 import { provenanceOf } from "../../src/workflows/start-report.ts";
 import { buildModel } from "../support/build-model.ts";
 import { tinyData, tinyModel } from "../training/tiny-network.ts";
@@ -63,9 +57,11 @@ test("labels are checked against the classes of the first output", async () => {
   expect(withClasses(images, fashion)).toEqual(fashion);
 });
 
-test("a Softmax at the end gives probabilities", () => {
-  expect(givesProbabilities(classifier(10, "Softmax"))).toBe(true);
-  expect(givesProbabilities(classifier(10))).toBe(false);
+test("labels that come with the data are left out where the output is a unit vector, and taken where they are asked for", () => {
+  const unit = classifier(10, "LpNormalization");
+  expect(withClasses(unit, { path: "images" })).toEqual({ path: "images", labels: "none" });
+  expect(withClasses(unit, { path: "images", labels: "l.npy" }).labels).toBe("l.npy");
+  expect(withClasses(classifier(10), { path: "images" })).toEqual({ path: "images", classes: 10 });
 });
 
 test("a sample is as many as the model takes at a time", async () => {

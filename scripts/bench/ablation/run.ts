@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { Dataset } from "../../../src/data/dataset.ts";
 import { openDataset } from "../../../src/data/open-dataset.ts";
 import { exportModel } from "../../../src/export/export-model.ts";
+import { chooseOutputs } from "../../../src/ir/judged-output.ts";
 import type { Model } from "../../../src/ir/model.ts";
 import { silentLogger } from "../../../src/log.ts";
 import { viewAs } from "../../../src/tensor/tensor.ts";
@@ -156,6 +157,8 @@ async function runOnce(
 
 /** Top-1 of a model in ONNX Runtime, percent. */
 async function judge(source: Model, test: Dataset): Promise<number> {
-  const [score] = await scoreModels([{ model: "efqat", source }], test, { batch: 250 }, quiet);
+  const outputs = chooseOutputs(source, { labels: true });
+  const { scores } = await scoreModels([{ model: "efqat", source }], test, { batch: 250, outputs }, quiet);
+  const [score] = scores;
   return 100 * (score?.top1 ?? Number.NaN);
 }

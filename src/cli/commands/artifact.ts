@@ -37,6 +37,7 @@ export const artifactCommand: Command = {
         inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
+        output: options.text("output"),
         out: options.needText("out"),
         quantization: readQuantization(options),
         training: readArtifactChoices(options),

@@ -14,7 +14,7 @@ export const evaluateCommand: Command = {
     ...dataOptions,
     "input-shape": inputOptions["input-shape"],
     reference: { describe: "Float model to compare with: SQNR and agreement", group: "Data:" },
-    output: { describe: "Output to judge (default: the first)", group: "Data:" },
+    output: { describe: "Output to judge (default: the first of floats)", group: "Data:" },
     ...evaluationBatch,
     threads,
     provider,

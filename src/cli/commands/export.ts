@@ -2,6 +2,7 @@ import { exportArtifact } from "../../workflows/index.ts";
 import type { Command } from "../command.ts";
 import {
   dataOptions,
+  judgedOptions,
   evaluationBatch,
   int4Options,
   outOptions,
@@ -17,6 +18,7 @@ export const exportCommand: Command = {
   describe: "Write the deployable quantized model of an artifact, and verify it in ONNX Runtime",
   options: {
     ...dataOptions,
+    ...judgedOptions,
     ...int4Options,
     ...evaluationBatch,
     ...runOptions,
@@ -35,6 +37,7 @@ export const exportCommand: Command = {
         artifact,
         ...readRun(options),
         data: readDataSpec(options),
+        output: options.text("output"),
         out: options.needText("out"),
         int4: readInt4(options),
         batch: options.needNumber("batch", { min: 1, integer: true }),

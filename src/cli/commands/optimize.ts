@@ -6,6 +6,7 @@ import {
   dataOptions,
   freezingOptions,
   int4Options,
+  judgedOptions,
   optimizerOptions,
   outOptions,
   quantizationOptions,
@@ -27,6 +28,7 @@ export const optimizeCommand: Command = {
   options: {
     ...dataOptions,
     "input-shape": inputOptions["input-shape"],
+    ...judgedOptions,
     ...testOptions,
     ...quantizationOptions,
     ...calibrationOptions,
@@ -62,6 +64,7 @@ export const optimizeCommand: Command = {
         inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
+        output: options.text("output"),
         test: readTestSpec(options),
         out: options.needText("out"),
         artifact: options.text("artifact"),

@@ -29,6 +29,7 @@ export const profileCommand: Command = {
         inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
+        output: options.text("output"),
         quantization: readQuantization(options),
         training: readArtifactChoices(options),
         steps: options.needNumber("steps", { min: 1, integer: true }),

@@ -5,6 +5,7 @@ import {
   dataOptions,
   evaluationBatch,
   int4Options,
+  judgedOptions,
   outOptions,
   quantizationOptions,
   reportOptions,
@@ -23,6 +24,7 @@ export const quantizeCommand: Command = {
   options: {
     ...dataOptions,
     "input-shape": inputOptions["input-shape"],
+    ...judgedOptions,
     ...testOptions,
     ...quantizationOptions,
     ...calibrationOptions,
@@ -45,6 +47,7 @@ export const quantizeCommand: Command = {
         inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
+        output: options.text("output"),
         test: readTestSpec(options),
         out: options.needText("out"),
         quantization: { ...readQuantization(options), int4: readInt4(options) },

@@ -1,0 +1,46 @@
+import type { Report } from "../report/report-data.ts";
+import { total } from "../scoring/summarise.ts";
+import type { SampleScores } from "../scoring/tally.ts";
+import { logRatioOf, z95 } from "../statistics/intervals.ts";
+import { isBelow, pairedDifference, signTest } from "../statistics/paired.ts";
+
+type Comparison = NonNullable<Report["comparison"]>;
+
+/**
+ * The trained model against the post-training one, sample by sample: by cross-entropy where there are labels, else by its
+ * noise against the float model. Undefined where there is nothing to compare.
+ */
+export function compareScores(trained: SampleScores, start: SampleScores): Comparison | undefined {
+  const pair = { model: "efqat", against: "ptq", samples: trained.samples };
+  if (trained.loss.length > 0) return { ...pair, ...compareRight(trained, start) };
+  const [after, before] = [total(trained.noise), total(start.noise)];
+  if (trained.noise.length === 0) return undefined;
+  if (after === 0 || before === 0) return { ...pair, measure: "noise", gain: 0, better: after < before };
+  const { mean, error } = logRatioOf(start.noise, trained.noise);
+  const decibels = 10 / Math.LN10;
+  return {
+    ...{ ...pair, measure: "noise", gain: decibels * mean },
+    ...intervalOf(decibels * mean, decibels * error),
+    better: after < before && isBelow(trained.noise, start.noise),
+  };
+}
+
+function compareRight(
+  trained: SampleScores,
+  start: SampleScores,
+): Omit<Comparison, "model" | "against" | "samples"> {
+  const { mean, error } = pairedDifference(start.loss, trained.loss);
+  const changed = (from: number, to: number): number =>
+    trained.right.filter((right, sample) => start.right[sample] === from && right === to).length;
+  const [moreRight, fewerRight] = [changed(0, 1), changed(1, 0)];
+  const probability = signTest(moreRight, fewerRight);
+  const moreAreRight = moreRight > fewerRight && probability < 0.1;
+  const fewerAreRight = fewerRight > moreRight && probability < 0.1;
+  return {
+    ...{ measure: "loss", gain: mean, ...intervalOf(mean, error), moreRight, fewerRight, probability },
+    better: moreAreRight || (!fewerAreRight && isBelow(trained.loss, start.loss)),
+  };
+}
+
+const intervalOf = (middle: number, error: number): Pick<Comparison, "interval"> =>
+  Number.isFinite(error) ? { interval: [middle - z95 * error, middle + z95 * error] } : {};

@@ -1,0 +1,65 @@
+import type { Dataset } from "../data/dataset.ts";
+import type { JudgedOutputs } from "../ir/judged-output.ts";
+import type { OutputFacts } from "../ir/output-kinds.ts";
+import type { Report } from "../report/report-data.ts";
+import type { SampleScores } from "../scoring/tally.ts";
+import { compareScores } from "./compare-scores.ts";
+import type { RunContext, RuntimeOptions } from "./context.ts";
+import { type Contender, scoreModels } from "./score-models.ts";
+import { scoreWarnings } from "./score-warnings.ts";
+
+/** The report's sections on what models are worth, and warnings about them. */
+export interface Judgement extends Required<Pick<Report, "judging" | "scores">> {
+  comparison?: NonNullable<Report["comparison"]>;
+  warnings: string[];
+}
+
+export interface JudgeOptions extends RuntimeOptions {
+  /** Samples per run, where the models leave it open. */
+  batch: number;
+  outputs: JudgedOutputs;
+  use: NonNullable<Report["judging"]>["use"];
+}
+
+/** Scores models on the samples of a data set, compares the trained one with the post-training one, and says what is amiss. */
+export async function judge(
+  contenders: readonly Contender[],
+  dataset: Dataset,
+  options: JudgeOptions,
+  context: RunContext,
+): Promise<Judgement> {
+  const { scores, samples } = await scoreModels(contenders, dataset, options, context);
+  const { name, kind, because, certain } = options.outputs.judged;
+  const first = samples.get(contenders[0]?.model ?? "float");
+  const missingClasses = first === undefined ? [] : findMissingClasses(first);
+  const judging = {
+    ...{ output: name, kind, because, certain, use: options.use, samples: first?.samples ?? 0 },
+    ...(missingClasses.length === 0 ? {} : { missingClasses }),
+  };
+  const [trained, start] = [samples.get("efqat"), samples.get("ptq")];
+  const comparison = trained && start && compareScores(trained, start);
+  const judged = { judging, scores, ...(comparison === undefined ? {} : { comparison }) };
+  return { ...judged, warnings: scoreWarnings(judged, samples) };
+}
+
+/** Classes of which no sample with a label is. */
+function findMissingClasses({ labels, classes }: SampleScores): number[] {
+  if (labels.length === 0) return [];
+  const seen = new Set(labels);
+  return Array.from({ length: classes }, (_, label) => label).filter((label) => !seen.has(label));
+}
+
+const names: Readonly<Record<OutputFacts["kind"], string>> = {
+  logits: "class scores",
+  probabilities: "class probabilities",
+  "log-probabilities": "logarithms of class probabilities",
+  features: "features",
+  sequence: "a sequence of values",
+  map: "a map of values",
+  integers: "integers",
+  constant: "a constant",
+  other: "something else",
+};
+
+/** The kind of an output in words, with the reason. */
+export const describeKind = ({ kind, because }: OutputFacts): string => `${names[kind]} (${because})`;
