@@ -80,6 +80,7 @@ function describeOutput(name: string, search: Search): OutputFacts {
   const known = (kind: OutputKind, because: string): OutputFacts => ({
     ...{ name, dtype, shape, kind, because, certain: true },
   });
+  if (type === undefined) return { ...known("features", "its type is not declared"), certain: false };
   if (!floatTypes.has(dtype) && !integerTypes.has(dtype)) return known("other", "it is no tensor of numbers");
   if (!varying.has(name)) return known("constant", "it depends on no input");
   if (integerTypes.has(dtype)) return known("integers", `its elements are ${dtype ?? "integers"}`);
