@@ -15,6 +15,7 @@ const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
   { folders: ["claims"], only: ["diagnostics", "atomic-file.ts"] },
   { folders: ["tensor"] },
   { folders: ["ir"] },
+  { folders: ["scoring"], only: ["diagnostics", "statistics", "tensor", "ir"] },
   { folders: ["ops"] },
   { folders: ["onnx"] },
   { folders: ["data"] },
