@@ -41,7 +41,7 @@ export class HeldOutputs {
     // A file system that ignores case has the lock of another name there already.
     const own = await this.#ownLock(file);
     if (own !== undefined) throw collisionError({ option, path: shown }, own);
-    this.#locks.set(file, { lock: await takeLock(file, this.#command, shown), option });
+    this.#locks.set(file, { lock: await takeLock(file, { command: this.#command, shown }), option });
   }
 
   async #ownLock(file: string): Promise<{ option: string } | undefined> {

@@ -35,25 +35,34 @@ export const folderLock = ".efqat-lock";
 export const lockPathOf = (target: string): string =>
   path.join(path.dirname(target), nameBeside(path.basename(target), "efqat-lock"));
 
+/** Milliseconds between two looks at a lock that another process holds. */
+const lookInterval = 200;
+
 /**
  * Takes a lock file, which is removed on release or when the process exits. One that a process of this machine left
  * behind is taken over. Throws environment/in-use, which says who holds it, and what the file system says where it
- * cannot be made; `shown` is the output that it is for.
+ * cannot be made; `shown` is the output that it is for, and `patience` the milliseconds to wait for its holder.
  */
-export async function takeLock(file: string, command: string, shown: string): Promise<Lock> {
+export async function takeLock(
+  file: string,
+  { command, shown, patience = 0 }: { command: string; shown: string; patience?: number },
+): Promise<Lock> {
   const own: Holder = {
     ...{ pid: process.pid, host: hostname(), start: startOf(process.pid), id: randomUUID() },
     ...{ command, since: new Date().toISOString() },
   };
-  for (let attempt = 0; attempt < 20; attempt++) {
+  const began = Date.now();
+  for (;;) {
     if (await create(file, own, shown)) return heldLock(file);
     const holder = await readHolder(file);
     if (holder === undefined) continue;
-    if (holder !== "unknown" && !isGone(holder)) throw inUseError(holder, file, shown);
-    await removeStale(file, holder);
+    if (holder === "unknown" || isGone(holder)) await removeStale(file, holder, shown);
+    else if (Date.now() - began >= patience) throw inUseError(holder, file, shown);
+    else await pause();
   }
-  throw inUseError("unknown", file, shown);
 }
+
+const pause = (): Promise<void> => new Promise((resume) => setTimeout(resume, lookInterval));
 
 function heldLock(file: string): Lock {
   const removeAtExit = (): void => rmSync(file, { force: true });
@@ -93,7 +102,7 @@ async function readHolder(file: string): Promise<Holder | "unknown" | undefined>
   if (holder !== undefined) return holder;
   const { mtimeMs = 0 } = (await stat(file).catch(() => undefined)) ?? {};
   if (Date.now() - mtimeMs > writingTime) return "unknown";
-  await new Promise((resume) => setTimeout(resume, 300));
+  await pause();
   return undefined;
 }
 
@@ -103,6 +112,12 @@ function parseHolder(text: string): Holder | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether there is a lock file whose holder, a process of this machine, has ended. */
+export async function isAbandoned(file: string): Promise<boolean> {
+  const holder = parseHolder(await readFile(file, "utf8").catch(() => ""));
+  return holder !== undefined && isGone(holder);
 }
 
 /** Whether the holder is a process of this machine that has ended. */
@@ -134,12 +149,13 @@ function startOf(pid: number): string {
  * Removes the lock of a process that is gone. It is moved away first: of two that do so, only one finds it, and one that
  * another process has taken in the meantime is put back.
  */
-async function removeStale(file: string, stale: Holder | "unknown"): Promise<void> {
+async function removeStale(file: string, stale: Holder | "unknown", shown: string): Promise<void> {
   const aside = `${file}.${randomUUID()}.tmp`;
   try {
     await rename(file, aside);
-  } catch {
-    return;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw inUseError(stale, file, shown);
   }
   const found = parseHolder(await readFile(aside, "utf8").catch(() => ""));
   const other = found !== undefined && (stale === "unknown" || found.id !== stale.id);

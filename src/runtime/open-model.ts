@@ -1,10 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Model } from "../ir/model.ts";
 import { encodeModel, saveModel } from "../onnx/index.ts";
 import { byteLength } from "../tensor/data-type.ts";
 import { elementCount } from "../tensor/tensor.ts";
+import { withTemporaryDirectory } from "./temporary-directory.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 /** What one protobuf message can hold, with room for everything that is not weights. */
@@ -57,16 +56,6 @@ export async function openSession(model: ModelSource, options: SessionOptions = 
     await saveModel(model, path);
     return Session.create(path, options);
   });
-}
-
-/** Runs `work` with a fresh directory that is gone afterwards. */
-export async function withTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp(join(tmpdir(), "efqat-"));
-  try {
-    return await work(directory);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
 }
 
 /** Bytes of a model's initializers, wherever they lie. */

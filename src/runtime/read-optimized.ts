@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { Model } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
-import { type ModelSource, withSession, withTemporaryDirectory } from "./open-model.ts";
+import { type ModelSource, withSession } from "./open-model.ts";
+import { withTemporaryDirectory } from "./temporary-directory.ts";
 import type { SessionOptions } from "./session.ts";
 
 /** The graph that ONNX Runtime makes of a model, its nodes in the order in which it runs them. */

@@ -3,7 +3,7 @@ import { interruptedError, modelError } from "../errors.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
-import { withTemporaryDirectory } from "../runtime/open-model.ts";
+import { withTemporaryDirectory } from "../runtime/temporary-directory.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Artifact, writeArtifact } from "./artifact.ts";
 import { artifactDigest, readManifest } from "./artifact/files.ts";

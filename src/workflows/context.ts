@@ -2,6 +2,7 @@ import { type Claim, claimPaths } from "../claims/claim-paths.ts";
 import type { CommandPaths } from "../claims/paths.ts";
 import type { Logger } from "../log.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
+import { requireTemporaryFolder } from "../runtime/temporary-directory.ts";
 
 export type { RuntimeOptions } from "../runtime/session.ts";
 
@@ -23,6 +24,7 @@ export async function withClaim<T>(
   context: RunContext,
   work: (claim: Claim) => Promise<T>,
 ): Promise<T> {
+  if (paths.files.length + paths.folders.length > 0) await requireTemporaryFolder();
   if (context.claim !== undefined) return work(await context.claim(paths));
   const claim = await claimPaths(paths, { command });
   try {

@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { withTemporaryDirectory } from "../runtime/temporary-directory.ts";
 import type { KernelTime } from "../runtime/read-profile.ts";
 import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
@@ -36,8 +34,7 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
     { ...options, ...options.training },
     context,
   );
-  const directory = await mkdtemp(join(tmpdir(), "efqat-profile-"));
-  try {
+  return withTemporaryDirectory(async (directory) => {
     const place = { directory, local: true };
     const { memory, warnings } = await artifactStage(quantized, training, place, options, context);
     context.logger.info(`Taking ${options.steps} steps of ${training.batch} samples.`);
@@ -69,9 +66,7 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
       profile: describeProfile(measured, new Set(prepared.model.graph.nodes.map(({ name }) => name))),
       warnings: [...quantizationWarnings(quantized.state), ...warnings],
     };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 const operatorOf = (time: KernelTime): string => `${phaseOf(time)}\n${time.opType}`;

@@ -54,7 +54,7 @@ export async function removeRunFolder(folder: string): Promise<void> {
 /** Removes the checkpoints in an artifact's folder. */
 export async function removeRun(artifact: string): Promise<void> {
   const folder = join(artifact, runDirectory);
-  await removeFiles(folder, Object.values(runFiles));
+  await removeFiles(folder, [...Object.values(runFiles), folderLock]);
   await rmdir(folder).catch(() => undefined);
 }
 

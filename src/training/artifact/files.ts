@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { type FileHandle, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, writeFileAtomically } from "../../atomic-file.ts";
+import { explainWriteError, makeFolder, openPending, type PendingFile } from "../../atomic-file.ts";
 import { modelError } from "../../errors.ts";
 import type { Model } from "../../ir/model.ts";
-import { loadModel, saveModel } from "../../onnx/index.ts";
-import { loadSafetensors, saveSafetensors } from "../checkpoint/files.ts";
+import { loadModel, stageModel } from "../../onnx/index.ts";
+import { loadSafetensors, writeSafetensors } from "../checkpoint/files.ts";
 import type { TrainingState } from "../state.ts";
 import { artifactFiles, type Manifest, parseManifest } from "./manifest.ts";
 
@@ -21,23 +21,52 @@ export interface Artifact {
   checkpoint: TrainingState;
 }
 
+/** A file that is written and waits for its name. */
+type Staged = Pick<PendingFile, "commit" | "discard">;
+
 /**
- * Stores an artifact as a directory, which is made when missing. The manifest comes last, so that a directory
+ * Stores an artifact as a directory, which is made when missing. An artifact that is there stays whole until all files of
+ * the new one are written; while they take their places there is no manifest, and it comes last, so that a directory
  * with a manifest is complete. Throws a UserError when the disk is full or the folder may not be written.
  */
 export async function writeArtifact(artifact: Artifact, directory: string): Promise<void> {
   await makeFolder(directory);
   const at = (name: string): string => join(directory, name);
-  await saveModel(artifact.trainingModel, at(artifactFiles.trainingModel));
-  await saveModel(artifact.evalModel, at(artifactFiles.evalModel));
-  await saveModel(artifact.optimizerModel, at(artifactFiles.optimizerModel));
-  await saveModel(artifact.floatModel, at(artifactFiles.floatModel));
-  await saveSafetensors(at(artifactFiles.checkpoint), {
-    tensors: artifact.checkpoint,
-    metadata: { formatVersion: "1" },
-  });
-  const text = `${JSON.stringify(artifact.manifest, undefined, 1)}\n`;
-  await writeFileAtomically(at(artifactFiles.manifest), async (handle) => handle.writeFile(text));
+  const staged: Staged[] = [];
+  try {
+    for (const [name, model] of modelsOf(artifact))
+      staged.push(await stageModel(model, at(name), { dataFile: `${name}.data` }));
+    const checkpoint = { tensors: artifact.checkpoint, metadata: { formatVersion: "1" } };
+    staged.push(
+      await stageFile(at(artifactFiles.checkpoint), (handle) => writeSafetensors(handle, checkpoint)),
+    );
+    const text = `${JSON.stringify(artifact.manifest, undefined, 1)}\n`;
+    staged.push(await stageFile(at(artifactFiles.manifest), (handle) => handle.writeFile(text)));
+    await rm(at(artifactFiles.manifest), { force: true });
+    for (const file of staged) await file.commit();
+  } catch (error) {
+    throw explainWriteError(error, directory);
+  } finally {
+    for (const file of staged) await file.discard();
+  }
+}
+
+const modelsOf = (artifact: Artifact): [string, Model][] => [
+  [artifactFiles.trainingModel, artifact.trainingModel],
+  [artifactFiles.evalModel, artifact.evalModel],
+  [artifactFiles.optimizerModel, artifact.optimizerModel],
+  [artifactFiles.floatModel, artifact.floatModel],
+];
+
+async function stageFile(path: string, write: (handle: FileHandle) => Promise<void>): Promise<Staged> {
+  const pending = await openPending(path);
+  try {
+    await write(pending.handle);
+    return pending;
+  } catch (error) {
+    await pending.discard();
+    throw explainWriteError(error, path);
+  }
 }
 
 /** Reads an artifact directory back. Throws a UserError that names the file that is missing or wrong. */

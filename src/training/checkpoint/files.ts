@@ -1,13 +1,15 @@
-import { readFile } from "node:fs/promises";
+import { type FileHandle, readFile } from "node:fs/promises";
 import { writeFileAtomically } from "../../atomic-file.ts";
 import { modelError } from "../../errors.ts";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
 
 /** Writes tensors and metadata, whole or not at all. Throws a UserError when the disk is full or the path not writable. */
 export async function saveSafetensors(path: string, file: SafetensorsFile): Promise<void> {
-  await writeFileAtomically(path, async (handle) => {
-    for (const piece of encodeSafetensors(file)) await handle.writeFile(piece);
-  });
+  await writeFileAtomically(path, (handle) => writeSafetensors(handle, file));
+}
+
+export async function writeSafetensors(handle: FileHandle, file: SafetensorsFile): Promise<void> {
+  for (const piece of encodeSafetensors(file)) await handle.writeFile(piece);
 }
 
 /** Reads tensors and metadata. Throws a UserError when the file is missing or malformed. */

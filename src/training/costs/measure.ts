@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadModel } from "../../onnx/index.ts";
 import { profiledIn, readProfile } from "../../runtime/read-profile.ts";
-import { withTemporaryDirectory } from "../../runtime/open-model.ts";
+import { withTemporaryDirectory } from "../../runtime/temporary-directory.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";

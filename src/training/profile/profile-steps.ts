@@ -4,7 +4,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import { openDataset } from "../../data/open-dataset.ts";
 import { subset } from "../../data/subset.ts";
 import { loadModel } from "../../onnx/index.ts";
-import { withTemporaryDirectory } from "../../runtime/open-model.ts";
+import { withTemporaryDirectory } from "../../runtime/temporary-directory.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
 import { readProfile } from "../../runtime/read-profile.ts";
 import { readManifest } from "../artifact/files.ts";

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { makeFolder } from "../../atomic-file.ts";
+import { folderLock, takeLock } from "../../claims/lock-file.ts";
 import { openDataset } from "../../data/open-dataset.ts";
 import { splitDataset } from "../../data/subset.ts";
 import { loadModel } from "../../onnx/index.ts";
@@ -10,6 +12,9 @@ import { closeGraphs, openSideGraphs } from "./graphs.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
 import { planRun } from "./plan-run.ts";
 import { Run, type RunHooks } from "./run.ts";
+
+/** Milliseconds to wait for the process of a run that was killed: it ends after the step in progress. */
+const patience = 60_000;
 
 /**
  * Trains in this process, which `run` of ONNX Runtime blocks for the length of each step. Leaves the best
@@ -23,6 +28,12 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   const plan = planRun(job.options, parts.train.length, manifest);
   const graphs = await openSideGraphs(job.artifact, manifest, job.options);
   const fitted = new FittedGraph(job.artifact, manifest, job.options);
+  await makeFolder(job.runDirectory);
+  const lock = await takeLock(join(job.runDirectory, folderLock), {
+    command: "efqat, training",
+    shown: job.runDirectory,
+    patience,
+  });
   try {
     const floatModel = await loadModel(join(job.artifact, artifactFiles.floatModel));
     const artifact = { manifest, digest: await artifactDigest(job.artifact), floatModel };
@@ -30,6 +41,7 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
     await run.start();
     return await run.train();
   } finally {
+    await lock.release();
     await closeGraphs(graphs);
     await fitted.release();
   }
