@@ -224,6 +224,7 @@ describe("no room", () => {
     expect(run.stderr).toMatch(/Error \[environment\/temporary-folder\].*TMPDIR/);
     expect(run.exitCode).toBe(4);
     expect(digestFolder(folder)).toEqual(before);
-    if (kind === "full") expect(readdirSync(place).filter((name) => !name.startsWith("tsx-"))).toEqual(["filling"]);
+    if (kind === "full")
+      expect(readdirSync(place).filter((name) => !name.startsWith("tsx-"))).toEqual(["filling"]);
   });
 });
