@@ -112,3 +112,43 @@ describe("a folder of full feeds", () => {
     });
   });
 });
+
+describe("a JavaScript module", () => {
+  const write = async (name: string, text: string): Promise<string> => {
+    const path = join(root, name);
+    await writeFile(path, text);
+    return path;
+  };
+
+  test("whose batches differ in shape is fed one sample at a time", async () => {
+    const path = await write(
+      "lengths.mjs",
+      `export default function* () {
+        for (const length of [4, 7])
+          yield { inputs: { ids: { data: new BigInt64Array(2 * length).fill(BigInt(length)), dims: [2, length] } } };
+      }`,
+    );
+    const ids: ModelInput[] = [{ name: "ids", dtype: "int64", shape: ["n", "length"], batchAxis: 0 }];
+    const dataset = await openDataset({ path }, ids);
+    expect([dataset.length, dataset.samplesPerRun]).toEqual([4, 1]);
+    expect((await dataset.read([3])).inputs["ids"]?.dims).toEqual([1, 7]);
+  });
+
+  test("gives samples first, also where the model's batch is another dimension", async () => {
+    const path = await write(
+      "state.mjs",
+      `const data = Float32Array.from({ length: 12 }, (_, i) => i);
+      export default {
+        length: 3,
+        read: (indices) => ({ inputs: { state: {
+          data: Float32Array.from(indices.flatMap((i) => [...data.subarray(4 * i, 4 * i + 4)])),
+          dims: [indices.length, 2, 2],
+        } } }),
+      };`,
+    );
+    const dataset = await openDataset({ path }, inputs.slice(1, 2));
+    const state = (await dataset.read([2, 0])).inputs["state"] as Tensor;
+    expect(state.dims).toEqual([2, 2, 2]);
+    expect(toNumbers(state)).toEqual([8, 9, 0, 1, 10, 11, 2, 3]);
+  });
+});

@@ -241,8 +241,9 @@ describe("JavaScript modules", () => {
       await expect(read()).rejects.toThrow(message);
     }
     const loose = await put("loose.mjs", "export default { length: 5, read: () => new Float32Array(2) };");
-    const opened = await open({ path: loose }, inputs);
-    await expect(opened.read([0])).rejects.toThrow(/gives no inputs but not the model input "x"/);
+    await expect(open({ path: loose }, inputs)).rejects.toThrow(
+      /gives no inputs but not the model input "x"/,
+    );
     const batches = await put(
       "loose-batches.mjs",
       "export default [{ inputs: { x: new Float32Array(2) } }];",

@@ -10,6 +10,8 @@ export interface ModuleDataset {
   classes?: number;
   /** Bytes that are kept in memory, where that is known. */
   heldBytes?: number;
+  /** 1 where samples differ in shape, so that no two of them can be one batch. */
+  samplesPerRun?: number;
   read(indices: number[]): Promise<ModuleBatch> | ModuleBatch;
 }
 
@@ -66,9 +68,15 @@ export async function materializeBatches(
   return {
     length: Math.min(length, limits.samples),
     heldBytes: bytes,
+    ...(haveOneShape(held) ? {} : { samplesPerRun: 1 }),
     read: (indices) => stack(held, indices),
   };
 }
+
+/** Whether samples of all batches have the same shapes. */
+const haveOneShape = (held: readonly HeldBatch[]): boolean =>
+  new Set(held.map(({ inputs }) => JSON.stringify([...inputs].map(([, { dims }]) => dims.slice(1))))).size <
+  2;
 
 const sizeOf = ({ inputs, labels = [] }: HeldBatch): number =>
   [...inputs.values()].reduce((sum, { data }) => sum + data.byteLength, 8 * labels.length);

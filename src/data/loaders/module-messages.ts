@@ -16,6 +16,7 @@ export interface OpenedModule {
   length: number;
   classes: number | undefined;
   heldBytes: number | undefined;
+  samplesPerRun: number | undefined;
 }
 
 /** A request to the thread of a data module: samples by index. */

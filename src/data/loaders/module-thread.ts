@@ -76,8 +76,8 @@ try {
       send({ type: "batch", batch }, buffers);
     })().catch(fail);
   });
-  const { length, classes, heldBytes } = dataset;
-  send({ type: "opened", opened: { length, classes, heldBytes } });
+  const { length, classes, heldBytes, samplesPerRun } = dataset;
+  send({ type: "opened", opened: { length, classes, heldBytes, samplesPerRun } });
 } catch (error) {
   fail(error);
 }

@@ -1,11 +1,11 @@
 import { dataError, UserError } from "../../errors.ts";
 import type { DataType } from "../../tensor/data-type.ts";
-import { elementCount, type Tensor, tensorOfBytes } from "../../tensor/tensor.ts";
+import { elementCount, type Tensor, tensorOfBytes, viewAs } from "../../tensor/tensor.ts";
 import { checkFinite } from "../array-dataset.ts";
-import { checkInputShape } from "../check-input.ts";
 import type { Batch, Dataset } from "../dataset.ts";
 import { labelOutOfRange, toLabels } from "../labels.ts";
 import type { ModelInput } from "../model-input.ts";
+import { type Placement, placementOf, placeSamples, samplesPerRun } from "../place-samples.ts";
 import type { DataSpec } from "../spec.ts";
 import type { ModuleBatch } from "./module-batches.ts";
 import { ModuleHost } from "./module-host.ts";
@@ -35,12 +35,16 @@ export async function openModule(
     spec.timeout ?? defaultPatience,
   );
   const { length, classes, heldBytes } = opened;
+  const placed: Placed[] = [];
   const first = length > 0 ? await host.read([0]) : undefined;
   const hasLabels = spec.labels !== "none" && first?.labels !== undefined;
+  if (first !== undefined) placed.push(...inputs.map((input) => placeInput(first, input, path)));
+  const perRun = opened.samplesPerRun ?? samplesPerRun(placed, path);
   return {
     name: path.split(/[\\/]/).at(-1) as string,
     length,
     hasLabels,
+    ...(perRun === undefined ? {} : { samplesPerRun: perRun }),
     ...(classes === undefined ? {} : { classes }),
     ...(heldBytes === undefined ? {} : { heldBytes }),
     describe: () => ({ format: "module", path, samples: length, labels: hasLabels }),
@@ -49,21 +53,32 @@ export async function openModule(
         throw dataError("augment", "A data module does its own augmentation", path, "Leave --augment out.");
       }
       const chosen = Array.from(indices);
-      return checkBatch(await host.read(chosen), chosen, inputs, hasLabels, spec.classes, path);
+      return checkBatch(await host.read(chosen), chosen, placed, hasLabels, spec.classes, path);
     },
   };
+}
+
+/** An input, and how samples become it. */
+interface Placed {
+  input: ModelInput;
+  placement: Placement;
+}
+
+function placeInput(batch: ModuleBatch, input: ModelInput, path: string): Placed {
+  const { dims } = readTensor(batch, input, path);
+  return { input, placement: placementOf(dims, input, `${path}, "${input.name}"`) };
 }
 
 function checkBatch(
   batch: ModuleBatch,
   indices: number[],
-  inputs: readonly ModelInput[],
+  placed: readonly Placed[],
   hasLabels: boolean,
   classes: number | undefined,
   path: string,
 ): Batch {
   const tensors: Record<string, Tensor> = {};
-  for (const input of inputs) tensors[input.name] = checkTensor(batch, input, indices, path);
+  for (const feed of placed) tensors[feed.input.name] = checkTensor(batch, feed, indices, path);
   const checked: Batch = { size: indices.length, inputs: tensors };
   if (!hasLabels) return checked;
   const labels = toLabels(batch.labels ?? [], path);
@@ -75,7 +90,7 @@ function checkBatch(
   return { ...checked, labels };
 }
 
-function checkTensor(batch: ModuleBatch, input: ModelInput, indices: number[], path: string): Tensor {
+function readTensor(batch: ModuleBatch, input: ModelInput, path: string): Tensor {
   const inputs: Partial<ModuleBatch["inputs"]> = (batch as Partial<ModuleBatch> | undefined)?.inputs ?? {};
   const given = inputs[input.name];
   if (given === undefined) {
@@ -86,16 +101,25 @@ function checkTensor(batch: ModuleBatch, input: ModelInput, indices: number[], p
       "Name each array after the model input it feeds.",
     );
   }
-  const tensor = toTensor(given, input, path);
-  checkInputShape(tensor.dims, input, `${path}, "${input.name}"`);
+  return toTensor(given, input, path);
+}
+
+function checkTensor(
+  batch: ModuleBatch,
+  { input, placement }: Placed,
+  indices: number[],
+  path: string,
+): Tensor {
+  const tensor = readTensor(batch, input, path);
+  placementOf(tensor.dims, input, `${path}, "${input.name}"`);
   if (tensor.dims[0] !== indices.length) {
     throw dataError("shape", `Asked for ${indices.length} samples, the module gave ${tensor.dims[0]}`, path);
   }
   if (input.dtype === "float32") {
-    const values = given.data as Float32Array;
+    const values = viewAs(tensor, "float32");
     checkFinite(values, elementCount(tensor.dims.slice(1)), indices, path);
   }
-  return tensor;
+  return placeSamples(tensor, input, placement);
 }
 
 const arrayTypes: Readonly<Record<string, DataType>> = {
