@@ -177,8 +177,14 @@ const control = all(["If", "Loop", "Scan", "SequenceMap"], "refused", "it holds 
 
 // prettier-ignore
 const unwritten = all([
-  "AffineGrid", "Attention", "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "GRU", "GridSample", "LSTM", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "RNN", "Range", "RoiAlign", "RotaryEmbedding", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
+  "AffineGrid", "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "GRU", "GridSample", "LSTM", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "RNN", "Range", "RoiAlign", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
 ], "refused", "no gradient rule is written for it");
+
+const writtenOut = all(
+  ["Attention", "RotaryEmbedding"],
+  "refused",
+  "preparation writes it out where it can, and here it could not",
+);
 
 const shapeless = all(["Compress"], "refused", "the shape of its output depends on values");
 
@@ -196,6 +202,7 @@ export const answers = {
   ...pair,
   ...control,
   ...unwritten,
+  ...writtenOut,
   ...shapeless,
   ...raised,
 } satisfies Record<OperatorName, Answer>;

@@ -25,6 +25,7 @@ import { resolveShapes } from "./resolve-shapes.ts";
 import { type InputFacts, setInputShapes } from "./set-input-shapes.ts";
 import { TypeMemo } from "./type-memo.ts";
 import { unpackSequences } from "./unpack-sequences.ts";
+import { writeOut } from "./write-out/write-out.ts";
 
 export interface PrepareOptions extends PipelineOptions {
   /** Shapes of inputs, by name; -1 leaves a dimension as the model has it. */
@@ -91,6 +92,7 @@ function preparationPasses(probes: Probes, memo: TypeMemo): Pass[] {
   return [
     types(),
     raiseOpset(13),
+    writeOut,
     foldConstants,
     unpackSequences,
     types(),

@@ -1,0 +1,55 @@
+import { intOf } from "../../ir/attributes.ts";
+import type { Composite } from "./composite.ts";
+
+/** Queries, keys and values as [batch, heads, positions, width]. */
+export interface Heads {
+  query: string;
+  key: string;
+  value: string;
+  scale: number;
+  /** Values that are added to the scores, as broadcast to [batch, heads, queries, keys]. */
+  added: readonly string[];
+}
+
+/** softmax(query · keyᵀ * scale + added) · value */
+export function attend(c: Composite, { query, key, value, scale, added }: Heads): string {
+  const turned = c.transpose(key, [0, 1, 3, 2]);
+  const scores = added.reduce((sum, each) => c.add(sum, each), c.matMul(c.times(query, scale), turned));
+  return c.matMul(c.op("Softmax", [scores], { axis: -1 }), value);
+}
+
+/** [batch, positions, heads*width] as [batch, heads, positions, width]. */
+export const toHeads = (c: Composite, value: string, heads: number): string =>
+  c.transpose(c.reshape(value, [0, 0, heads, -1]), [0, 2, 1, 3]);
+
+/** [batch, heads, positions, width] as [batch, positions, heads*width]. */
+export const fromHeads = (c: Composite, value: string): string =>
+  c.reshape(c.transpose(value, [0, 2, 1, 3]), [0, 0, -1]);
+
+/** What keeps a query from the keys behind it: `low` there, 0 elsewhere, [queries, keys]. */
+export function causalMask(c: Composite, queries: number, keys: number, low: number): string {
+  const values = Array.from({ length: queries * keys }, (_, i) =>
+    i % keys > Math.floor(i / keys) ? low : 0,
+  );
+  return c.numbers(values, [queries, keys]);
+}
+
+/**
+ * A mask of 1 (kept) and 0, [batch, keys] or [batch, queries, keys], or how many keys of each sample are kept, [batch], as
+ * values to add to scores; undefined for others.
+ */
+export function keptMask(c: Composite, slot: number, low: number): string | undefined {
+  const rank = c.shape(slot)?.length;
+  const keys = c.dim(0, 1);
+  if (rank === 1 && keys !== undefined && c.shape(slot)?.[0] === c.shape(0)?.[0]) {
+    const positions = c.op("Range", [c.integer(0), c.integer(keys), c.integer(1)]);
+    const counts = c.op("Cast", [c.unsqueeze(c.input(slot), [1])], { to: 7 });
+    const beyond = c.op("GreaterOrEqual", [c.unsqueeze(positions, [0]), counts]);
+    return c.unsqueeze(c.times(c.op("Cast", [beyond], { to: 1 }), low), [1, 2]);
+  }
+  if (rank !== 2 && rank !== 3) return undefined;
+  const dropped = c.op("Sub", [c.number(1), c.op("Cast", [c.input(slot)], { to: 1 })]);
+  return c.unsqueeze(c.times(dropped, low), rank === 2 ? [1, 2] : [1]);
+}
+
+export const headsOf = (c: Composite, name = "num_heads"): number => intOf(c.node, name, 1);
