@@ -3,9 +3,9 @@ import { reachableNodes, readNames, tensorType } from "../ir/graph.ts";
 import type { Dim, Model, Node, TensorValueType, Value } from "../ir/model.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { withSession } from "../runtime/open-model.ts";
-import { type PortType, transferable } from "../runtime/session.ts";
+import { type PortType, type Session, transferable } from "../runtime/session.ts";
 import { isOverLimit, largestProbe, loadLimits, runLimits } from "./preparation-limits.ts";
-import { feedBytes, probeModel, zeroFeeds } from "./probe-model.ts";
+import { feedBytes, type Probe, probeModel, zeroFeeds } from "./probe-model.ts";
 
 /**
  * Types of all inner values when every input shape is static. ONNX Runtime infers what it can without running;
@@ -18,21 +18,36 @@ export async function inferStaticTypes(
   inputs: readonly Value[],
 ): Promise<Map<string, TensorValueType>> {
   const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
-  const ports = names.length === 0 ? [] : await declaredTypes(model, inputs, names);
+  if (names.length === 0) return new Map();
+  const probe = probeModel(model, inputs, names);
+  return withSession(probe.model, { ...plain, limits: loadLimits(model) }, async (session) => {
+    const { types, open } = readTypes(model, session.outputs);
+    const part = withoutUnread(model, open);
+    if (open.length === 0 || isLarge(part, inputs, types)) return types;
+    // Where all nodes are needed, this very session can run them.
+    const whole = part.graph.nodes.length === model.graph.nodes.length;
+    const shapes = whole
+      ? await runOnZeros(session, probe, inputs, open)
+      : await measuredShapes(part, inputs, open);
+    for (const [name, shape] of shapes) types.set(name, { ...(types.get(name) as TensorValueType), shape });
+    return types;
+  });
+}
+
+const plain = { optimization: "disabled", threads: 1 } as const;
+
+/** What the runtime says of the values, and which of them have to be measured to be known. */
+function readTypes(
+  model: Model,
+  ports: readonly PortType[],
+): { types: Map<string, TensorValueType>; open: string[] } {
   const types = new Map<string, TensorValueType>();
   const unstable = valuesOfUnstableShape(model);
   for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port, unstable.has(port.name)));
   const open = [...types].filter(
     ([name, type]) => !isStatic(type) && !unstable.has(name) && transferable.has(type.dtype),
   );
-  if (open.length === 0) return types;
-  const wanted = open.map(([name]) => name);
-  const part = withoutUnread(model, wanted);
-  const shapes = isLarge(part, inputs, types)
-    ? new Map<string, readonly number[]>()
-    : await measuredShapes(part, inputs, wanted);
-  for (const [name, type] of open) types.set(name, tensorType(type.dtype, shapes.get(name) ?? type.shape));
-  return types;
+  return { types, open: open.map(([name]) => name) };
 }
 
 /**
@@ -49,7 +64,7 @@ export async function declaredTypes(
   for (const output of probe.model.graph.outputs) output.type = known.get(output.name);
   return withSession(
     probe.model,
-    { optimization: "disabled", threads: 1, limits: loadLimits(model) },
+    { ...plain, limits: loadLimits(model) },
     async (session) => session.outputs,
   );
 }
@@ -58,17 +73,27 @@ async function measuredShapes(
   model: Model,
   inputs: readonly Value[],
   names: readonly string[],
-): Promise<Map<string, readonly number[]>> {
+): Promise<Map<string, number[]>> {
   const probe = probeModel(model, inputs, names);
-  const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(probe.fed) };
-  const options = { optimization: "disabled", threads: 1, limits: runLimits(model) } as const;
-  return withSession(probe.model, options, async (session) => {
-    const outputs = await session.run(feeds);
-    return new Map(Object.entries(outputs).map(([name, tensor]) => [name, tensor.dims]));
-  }).catch((error: unknown) => {
-    if (isOverLimit(error)) return new Map<string, readonly number[]>();
+  const options = { ...plain, limits: runLimits(model) };
+  return withSession(probe.model, options, (session) => runOnZeros(session, probe, inputs, names));
+}
+
+/** Shapes of the values `names` from a run on zeros; none where it would take too much. */
+async function runOnZeros(
+  session: Session,
+  { fed }: Probe,
+  inputs: readonly Value[],
+  names: readonly string[],
+): Promise<Map<string, number[]>> {
+  const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(fed) };
+  try {
+    const outputs = await session.run(feeds, names);
+    return new Map(Object.entries(outputs).map(([name, tensor]) => [name, [...tensor.dims]]));
+  } catch (error) {
+    if (isOverLimit(error)) return new Map();
     throw error;
-  });
+  }
 }
 
 /** Whether the inputs, or one of the values whose size is known, are too large to be computed for their shapes' sake. */

@@ -1,7 +1,7 @@
 import { modelError } from "../errors.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { requiredInputs } from "../ir/value-types.ts";
-import type { Model } from "../ir/model.ts";
+import type { Model, Value } from "../ir/model.ts";
 import { bindSymbols, nameOpenDims, type Sizes } from "./bind-inputs.ts";
 import { definePass, type Pass } from "./define-pass.ts";
 import { eliminateNoOps } from "./eliminate-no-ops.ts";
@@ -36,13 +36,30 @@ export async function pinBatch(
       foldConstants,
       eliminateNoOps,
       removeUnused,
-      recordTypes(),
+      recordMissingTypes,
     ],
     options,
   );
   if (!open) requireStaticShapes(pinned);
   return pinned;
 }
+
+/** Of what has come in since the types were recorded; shapes of values that stayed are what they were. */
+const recordMissingTypes = definePass({
+  name: "record-missing-types",
+  run(model, context) {
+    const { graph } = model;
+    const known = new Set(graph.outputs.filter(isTyped).map(({ name }) => name));
+    for (const [name, value] of graph.valueInfo) if (isTyped(value)) known.add(name);
+    const missing = graph.nodes.some(({ outputs }) =>
+      outputs.some((name) => name !== "" && !known.has(name)),
+    );
+    return missing ? recordTypes().run(model, context) : model;
+  },
+});
+
+const isTyped = ({ type }: Value): boolean =>
+  type?.kind === "tensor" && type.shape?.every((dim) => typeof dim === "number") === true;
 
 function bindInputs(batch: number, sizes: Sizes): Pass {
   return definePass({

@@ -94,9 +94,11 @@ function mayBeFloat(name: string, context: RuleContext): boolean {
 
 /** A weight has one set of codes: all its readers must be weighted nodes of one operator that agree on the axis. */
 function refuseSharedWeights(annotations: Annotations, { index }: RuleContext): void {
+  const agreed = new Set<string>();
   for (const [node, annotation] of annotations) {
     if (annotation.kind !== "integer" || annotation.weight === undefined) continue;
     const { name, axis } = annotation.weight;
+    if (agreed.has(name)) continue;
     const agrees = (reader: Node): boolean => {
       const other = annotations.get(reader);
       return (
@@ -108,7 +110,10 @@ function refuseSharedWeights(annotations: Annotations, { index }: RuleContext): 
       );
     };
     const stranger = (index.consumers.get(name) ?? []).find((reader) => !agrees(reader));
-    if (stranger === undefined && !index.outputs.has(name)) continue;
+    if (stranger === undefined && !index.outputs.has(name)) {
+      agreed.add(name);
+      continue;
+    }
     const reader =
       stranger === undefined ? "the graph's output" : `node "${stranger.name}" (${stranger.opType})`;
     annotations.set(node, stayFloat(`its weight "${name}" is also read by ${reader} in another way`));

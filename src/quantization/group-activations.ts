@@ -21,17 +21,13 @@ export function groupActivations(
   const { nodes, dropped, quantized } = placement;
   const active = [...dropped.values()].filter(({ node }) => nodes.get(node)?.kind === "saturate");
   const renamed = new Map(active.map(({ node }) => [node.inputs[0] as string, node.outputs[0] as string]));
+  const byRoot = new Map(active.toReversed().map((each) => [each.root, each]));
   const byTensor = new Map<string, ActivationPlan>();
   const activations: ActivationPlan[] = [];
   const start = (value: string, facts: Partial<ActivationPlan>): void => {
     const name = renamed.get(value) ?? value;
     if (!quantized.has(value) && !quantized.has(name)) return;
-    const plan = newQuantizer(
-      name,
-      context,
-      facts,
-      active.find(({ root }) => root === value),
-    );
+    const plan = newQuantizer(name, context, facts, byRoot.get(value));
     byTensor.set(name, plan);
     activations.push(plan);
   };

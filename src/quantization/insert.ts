@@ -77,8 +77,13 @@ function rewireReads(insertion: Insertion): void {
 
 function insertWeights(insertion: Insertion, before: Map<Node, Node[]>): void {
   const { graph, state } = insertion;
+  const places = new Map(graph.nodes.map((node, place) => [node.name, place]));
   for (const weight of state.weights.values()) {
-    const reader = graph.nodes.find((node) => weight.nodes.includes(node.name));
+    const first = weight.nodes.reduce(
+      (least, name) => Math.min(least, places.get(name) ?? Infinity),
+      Infinity,
+    );
+    const reader = graph.nodes[first];
     if (reader === undefined) throw new InternalError(`no reader of weight "${weight.name}"`);
     append(before, reader, [insertWeight(insertion, weight)]);
   }
