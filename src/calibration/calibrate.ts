@@ -4,7 +4,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { feedsOf } from "../data/feeds.ts";
 import { dataError, modelError } from "../errors.ts";
 import { fixedBatch } from "../ir/value-types.ts";
-import type { Model } from "../ir/model.ts";
+import type { Model, Node } from "../ir/model.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { withSession } from "../runtime/open-model.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
@@ -20,6 +20,8 @@ export interface CalibrationOptions extends RuntimeOptions {
   method?: CalibrationMethod;
   /** Codes that each value will get, for methods that weigh the quantization error. Default: 8 bits, unsigned. */
   formats?: ReadonlyMap<string, CodeFormat>;
+  /** The layers that alone read a value, where only layers of weights do: what they make of its codes says whether those fit. */
+  readers?: ReadonlyMap<string, Node>;
   /** Samples used, drawn at random, always the same ones. Default 512. */
   samples?: number;
   /** Samples per run; does not change the result. Default 32; a model of fixed batch size has its own. */
@@ -50,7 +52,10 @@ export async function calibrate(
   let stages = new Map<string, ObserverStage>();
   for (const tensor of tensors) {
     const format = options.formats?.get(tensor) ?? bytes;
-    stages.set(tensor, watchSpoilt(observers[observerFor(method, format)](format)));
+    stages.set(
+      tensor,
+      watchSpoilt(observers[observerFor(method, format)](format), tensor, options.readers?.get(tensor)),
+    );
   }
   const plan = planBatches(model, samples, [...stages.keys()], options);
   for (let pass = 1; stages.size > 0; pass++) {

@@ -25,8 +25,9 @@ export function buildObservedGraph(
   emit.prefix = "efqat/observe";
   const outputs = new Map<string, string[]>();
   for (const [value, stage] of stages) {
-    const rows = emitRows(emit, value, hasBatch(value));
-    outputs.set(value, stage.emit({ emit, rows, reduceRows: reduceRows(emit, model.opsets.get("") ?? 13) }));
+    const rowsOf = (name: string): string => emitRows(emit, name, hasBatch(value));
+    const reduce = reduceRows(emit, model.opsets.get("") ?? 13);
+    outputs.set(value, stage.emit({ emit, rows: rowsOf(value), rowsOf, reduceRows: reduce }));
   }
   graph.outputs = [...outputs.values()].flat().map((name) => createValue(name, "float32", undefined));
   return { model: observed, outputs };

@@ -1,7 +1,8 @@
 import { calibrate, type CalibrationOptions } from "../calibration/calibrate.ts";
 import type { CalibratedRange, SpoiltRange } from "../calibration/observers/observer.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { Model } from "../ir/model.ts";
+import { indexGraph } from "../ir/graph.ts";
+import type { Model, Node } from "../ir/model.ts";
 import type { PlanOptions } from "../quantization/options.ts";
 import { observedTensors } from "../quantization/parameters.ts";
 import { planQuantization } from "../quantization/plan.ts";
@@ -33,7 +34,8 @@ export async function findRanges(
     const plan = planQuantization(model, { ...planOptions, floatValues });
     const formats = observedTensors(plan);
     const missing = [...formats.keys()].filter((name) => !ranges.has(name));
-    const found = await calibrate(model, missing, dataset, { ...options, formats });
+    const readers = soleLayers(model, plan);
+    const found = await calibrate(model, missing, dataset, { ...options, formats, readers });
     for (const [name, range] of found) ranges.set(name, range);
     const spoilt = plan.activations.filter((activation) => {
       const range = ranges.get(activation.observed ?? activation.name);
@@ -49,9 +51,24 @@ export async function findRanges(
   }
 }
 
+/** Layers of weights by the values that they alone read: one for each value, and where several do, the first. */
+function soleLayers({ graph }: Model, plan: QuantizationPlan): Map<string, Node> {
+  const { consumers, outputs } = indexGraph(graph);
+  const layers = new Set(plan.weights.flatMap(({ nodes }) => nodes));
+  const found = new Map<string, Node>();
+  for (const [value, readers] of consumers) {
+    const [first] = readers;
+    const all = readers.every((reader) => layers.has(reader.name) && reader.inputs[0] === value);
+    if (first !== undefined && all && !outputs.has(value)) found.set(value, first);
+  }
+  return found;
+}
+
 function describeSpoilt(name: string, { min, max }: CalibratedRange, spoilt: SpoiltRange): string {
   if ("unseen" in spoilt) return `"${name}" is empty in all calibration samples`;
   if ("infiniteOn" in spoilt) return `"${name}" is infinite on calibration sample ${spoilt.infiniteOn}`;
   const [low, high] = [min, max].map((value) => value.toPrecision(3));
+  if ("reader" in spoilt)
+    return `8 bits over the range [${low}, ${high}] of "${name}" leave ${formatPercent(spoilt.off)} of what "${spoilt.reader}" computes from it off by more than half`;
   return `${formatPercent(spoilt.share)} of the values of "${name}" take nearly all of its range [${low}, ${high}], over which 8 bits make zeros of ${formatPercent(spoilt.lost)} of the others`;
 }

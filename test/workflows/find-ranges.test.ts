@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import type { Model } from "../../src/ir/model.ts";
-import { floats, scalar } from "../../src/tensor/tensor.ts";
+import { floats, scalar, viewAs } from "../../src/tensor/tensor.ts";
 import { findRanges } from "../../src/workflows/find-ranges.ts";
 import { buildModel } from "../support/build-model.ts";
 import { emitConv, tensorDataset } from "../support/quantize-case.ts";
@@ -89,3 +89,33 @@ test("a value that no sample has any of stays float; beside it everything is qua
   expect(notes).toEqual([expect.stringContaining('"past" is empty in all calibration samples') as string]);
   expect(plan.weights.map(({ name }) => name)).toEqual(["w1"]);
 });
+
+/** Numbers beside much smaller ones, of which a layer makes sums (`mix`) or keeps them apart. */
+function unequal(mix: boolean): Model {
+  const weight = mix
+    ? randomTensor([64, 8], 3)
+    : floats(
+        Array.from({ length: 512 }, (_, at) => (Math.floor(at / 8) % 8 === at % 8 ? 1 : 0)),
+        [64, 8],
+      );
+  return buildModel({
+    inputs: { x: ["n", 64] },
+    outputs: ["y"],
+    build: (emit) => void emit.op("MatMul", ["x", emit.constant(weight, "w")], {}, { outputs: ["y"] }),
+  });
+}
+
+test.each([
+  [true, []],
+  [false, [expect.stringMatching(/8 bits over the range .* of "x" leave .* off by more than half/)]],
+])(
+  "small values beside large ones are no loss to sums of both (%s), and one elsewhere",
+  async (mix, expected) => {
+    const x = randomTensor([16, 64], 5, -1, 1);
+    const values = viewAs(x, "float32");
+    // Of every eight, one is large; without mixing it has an output of its own.
+    values.forEach((value, at) => (values[at] = at % 8 === 0 ? 10 * value : 1e-3 * value));
+    const { notes } = await findRanges(await prepareModel(unequal(mix)), tensorDataset({ x }), {}, options);
+    expect(notes).toEqual(expected);
+  },
+);

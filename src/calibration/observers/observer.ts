@@ -6,6 +6,8 @@ export interface ReductionEmitter {
   emit: Emitter;
   /** The value as [samples, elements]; as [1, elements] where its first dimension is not the batch. */
   rows: string;
+  /** Another value, whose samples are on the same axis, as such a matrix. */
+  rowsOf: (value: string) => string;
   /** Reduces each row of a [samples, elements] value to one number and returns the output's name. */
   reduceRows: (op: "ReduceMin" | "ReduceMax" | "ReduceSum" | "ReduceSumSquare", value: string) => string;
 }
@@ -37,6 +39,8 @@ export interface CalibratedRange extends ValueRange {
 export type SpoiltRange =
   /** A `share` of the values (zeros aside) takes nearly all of the range; a share of `lost` of the others becomes zero. */
   | { share: number; lost: number }
+  /** A share `off` of what the node `reader` computes from the codes is off by more than half. */
+  | { reader: string; off: number }
   /** Values are infinite, first on this sample. */
   | { infiniteOn: number }
   /** No sample has any values of it (a past of length 0). */

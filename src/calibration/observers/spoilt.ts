@@ -1,6 +1,7 @@
 import { dataTypes } from "../../tensor/data-type.ts";
 import { scalar } from "../../tensor/tensor.ts";
-import type { ValueRange } from "../../tensor/affine.ts";
+import type { Node } from "../../ir/model.ts";
+import { affineOfRange, type CodeFormat, type ValueRange } from "../../tensor/affine.ts";
 import type { CalibratedRange, ObserverOutcome, ObserverStage } from "./observer.ts";
 
 /** Samples that are enough to see whether a few values take the whole range. */
@@ -12,19 +13,24 @@ const leastSteps = 0.7;
 /** Share of the bulk that may become zero, where most of it is: more has a gap between it and the rest. */
 const mostLost = 0.9;
 
+/** Share of what a layer computes that may be off by more than half. */
+const mostOff = 0.5;
+
 /**
- * The same stage, and after it a look at whether its range is spoilt: a minority of values reaches so far out that the
- * others have less than a step of 8 bits among them.
+ * The same stage, and after it a look at whether the range of `value` is spoilt: a minority of values reaches so far out
+ * that the others have less than a step of 8 bits among them. Where a layer alone reads the value, its result tells:
+ * small values beside large ones are no loss to a sum of both.
  */
-export function watchSpoilt(stage: ObserverStage): ObserverStage {
+export function watchSpoilt(stage: ObserverStage, value: string, reader?: Node): ObserverStage {
   return {
     ...stage,
     finish(): ObserverOutcome {
       const outcome = stage.finish();
-      if ("next" in outcome) return { next: watchSpoilt(outcome.next) };
+      if ("next" in outcome) return { next: watchSpoilt(outcome.next, value, reader) };
       const { range } = outcome;
       const span = Math.max(0, range.max) - Math.min(0, range.min);
-      return Number.isFinite(span) && span > 0 ? { next: lookAtBulk(range, span) } : outcome;
+      if (!Number.isFinite(span) || span === 0) return outcome;
+      return { next: reader === undefined ? lookAtBulk(range, span) : tryLayer(range, value, reader) };
     },
   };
 }
@@ -64,6 +70,42 @@ function lookAtBulk(range: ValueRange, span: number): ObserverStage {
       const share = beyond / Math.max(1, beyond + within);
       const found: CalibratedRange = spoilt ? { ...range, spoilt: { share, lost: lost / within } } : range;
       return { range: found };
+    },
+  };
+}
+
+const eightBits: CodeFormat = { qmin: 0, qmax: 255, symmetric: false };
+
+/** Runs a layer on the value as 8 bits hold it, and counts the results that are off by more than half. */
+function tryLayer(range: ValueRange, value: string, reader: Node): ObserverStage {
+  let [off, right] = [0, 0];
+  return {
+    enough: samplesLooked,
+    emit({ emit, rowsOf, reduceRows }) {
+      const { scale, zeroPoint } = affineOfRange(range, eightBits);
+      const number = (constant: number): string => emit.constant(scalar(constant), "number");
+      const codes = emit.op("Clip", [
+        emit.op("Round", [emit.op("Div", [value, number(scale)])]),
+        ...[eightBits.qmin, eightBits.qmax].map((code) => number(code - zeroPoint)),
+      ]);
+      const held = emit.op("Mul", [codes, number(scale)]);
+      const inputs = reader.inputs.map((name) => (name === value ? held : name));
+      const found = emit.op(reader.opType, inputs, Object.fromEntries(reader.attributes));
+      const wanted = rowsOf(reader.outputs[0] as string);
+      const error = emit.op("Abs", [emit.op("Sub", [rowsOf(found), wanted])]);
+      const half = emit.op("Mul", [emit.op("Abs", [wanted]), number(0.5)]);
+      const tooFar = emit.op("Greater", [error, half]);
+      return [tooFar, emit.op("Not", [tooFar])].map((condition) =>
+        reduceRows("ReduceSum", emit.op("Cast", [condition], { to: dataTypes.float32.code })),
+      );
+    },
+    add([wrong = 0, good = 0]) {
+      off += wrong;
+      right += good;
+    },
+    finish(): ObserverOutcome {
+      const share = off / Math.max(1, off + right);
+      return { range: share > mostOff ? { ...range, spoilt: { reader: reader.name, off: share } } : range };
     },
   };
 }
