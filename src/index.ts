@@ -16,6 +16,7 @@ export { renderText } from "./report/render-text.ts";
 export { type Report, renderJson, reportJsonSchema } from "./report/report-data.ts";
 export {
   type ArtifactChoices,
+  type AskedTraining,
   buildArtifact,
   type BuildArtifactOptions,
   evaluate,

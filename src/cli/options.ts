@@ -53,7 +53,8 @@ export const dataOptions = group(groups.data, {
   resize: { describe: "Resize images: the shorter side, or HEIGHTxWIDTH" },
   crop: { describe: "Cut the centre out of the resized image: side, or HEIGHTxWIDTH" },
   layout: {
-    describe: "Layout of the model's image input, where its shape does not tell",
+    describe:
+      "Layout of the model's image input, where its shape does not tell; of float arrays, where it is not the model's",
     choices: ["nchw", "nhwc"],
   },
   "batch-axis": inputOptions["batch-axis"],
@@ -171,7 +172,10 @@ const cache = {
 };
 
 export const artifactOptions = group(groups.training, {
-  batch: { describe: "Samples per training step", default: "64" },
+  batch: {
+    describe:
+      "Samples per training step (default: 64, or fewer where an epoch would have less than four steps)",
+  },
   "micro-batch": {
     describe:
       "Samples per run of the training graph, a divisor of --batch: a step averages the gradients of several runs and takes less memory (default: --batch)",

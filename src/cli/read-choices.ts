@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import {
   type ArtifactChoices,
+  type AskedTraining,
   type AskedFreezing,
   calibrationMethods,
   type CourseChoices,
@@ -141,7 +142,7 @@ export function readHyper(options: OptionReader): Record<string, number> {
 }
 
 /** Training options that are built into an artifact. */
-export function readArtifactChoices(options: OptionReader): ArtifactChoices {
+export function readArtifactChoices(options: OptionReader): AskedTraining {
   return {
     ...readFreezing(options),
     ...readBatch(options),
@@ -157,8 +158,8 @@ export function readArtifactChoices(options: OptionReader): ArtifactChoices {
 }
 
 /** --batch and the part of it that one run of the training graph takes, or what that part is chosen by. */
-function readBatch(options: OptionReader): Pick<ArtifactChoices, "batch" | "microBatch" | "memoryLimit"> {
-  const batch = options.needNumber("batch", count);
+function readBatch(options: OptionReader): Pick<AskedTraining, "batch" | "microBatch" | "memoryLimit"> {
+  const batch = options.number("batch", count);
   const microBatch = options.number("micro-batch", count);
   const memoryLimit = options.bytes("memory-limit");
   if (microBatch !== undefined && memoryLimit !== undefined) {
@@ -169,7 +170,7 @@ function readBatch(options: OptionReader): Pick<ArtifactChoices, "batch" | "micr
       "Leave one of them out.",
     );
   }
-  splitBatch({ batch, microBatch });
+  if (batch !== undefined) splitBatch({ batch, microBatch });
   return { batch, microBatch, memoryLimit };
 }
 

@@ -1,10 +1,11 @@
 import { dataError } from "../errors.ts";
 import { elementCount, tensorOf, tensorOfBytes, viewAs, type Tensor } from "../tensor/tensor.ts";
+import { arrangeChannels } from "./arrange-channels.ts";
 import { drawPlacement } from "./augment.ts";
 import { convertElements } from "./convert-elements.ts";
 import type { AugmentOptions, Batch, Dataset } from "./dataset.ts";
 import { type Geometry, placeImage } from "./image.ts";
-import { checkLabels, countClasses } from "./labels.ts";
+import { checkLabels, countLabels } from "./labels.ts";
 import type { NpyArray } from "./loaders/npy.ts";
 import type { ModelInput } from "./model-input.ts";
 import { isShared, type Placement, placementOf, placeSamples, samplesPerRun } from "./place-samples.ts";
@@ -35,10 +36,15 @@ interface ImageLike {
  */
 export async function arrayDataset(
   name: string,
-  feeds: Feed[],
+  given: Feed[],
   labels: Int32Array | undefined,
   spec: DataSpec,
 ): Promise<Dataset> {
+  const feeds = given.map(({ input, array }) => ({
+    input,
+    array: arrangeChannels(array, input, spec.layout),
+  }));
+  const moved = feeds.some(({ array }, index) => array !== given[index]?.array);
   const length = feeds[0]?.array.dims[0] ?? 0;
   const placed = await Promise.all(feeds.map(placeFeed));
   const perRun = samplesPerRun(placed, spec.path);
@@ -54,14 +60,15 @@ export async function arrayDataset(
   if (length > 0 && feeds.every(({ array }) => elementCount(array.dims) === 0))
     throw dataError("empty", "The samples hold no elements", spec.path, "Check how the arrays were made.");
   if (labels !== undefined) checkLabels(labels, length, spec.classes, spec.path);
-  const images = feeds.length === 1 ? imageLikeOf(feeds[0] as Feed, spec) : undefined;
+  const images =
+    feeds.length === 1 ? imageLikeOf(feeds[0] as Feed, moved ? withOtherLayout(spec) : spec) : undefined;
   return {
     name,
     length,
     hasLabels: labels !== undefined,
     ...(perRun === undefined ? {} : { samplesPerRun: perRun }),
     heldBytes: feeds.reduce((sum, { array }) => sum + array.heldBytes, 0),
-    ...(labels === undefined ? {} : { classes: countClasses(labels) }),
+    ...(labels === undefined ? {} : countLabels(labels)),
     describe: () => ({
       format: "arrays",
       path: spec.path,
@@ -83,6 +90,12 @@ export async function arrayDataset(
     },
   };
 }
+
+/** What is said of an array whose channels were moved, of the input that it feeds. */
+const withOtherLayout = (spec: DataSpec): DataSpec => ({
+  ...spec,
+  layout: spec.layout === "nhwc" ? "nchw" : "nhwc",
+});
 
 async function placeFeed(feed: Feed): Promise<PlacedFeed> {
   const { input, array } = feed;

@@ -23,6 +23,8 @@ export interface Dataset {
   readonly heldBytes?: number;
   /** Largest label plus one, where there are labels and it is known. */
   readonly classes?: number;
+  /** Number of different labels, where there are labels and it is known. */
+  readonly distinctLabels?: number;
   /** Samples that the model takes at a time, where it does not take any number: `read` is then asked for as many. */
   readonly samplesPerRun?: number;
   /** Reads the samples of the given indices, in their order. Throws a UserError on NaN, Inf or a bad label. */

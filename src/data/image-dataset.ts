@@ -4,7 +4,7 @@ import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { drawPlacement } from "./augment.ts";
 import type { Batch, Dataset } from "./dataset.ts";
 import { type ImageSource, placeImage, type RawImage } from "./image.ts";
-import { checkLabels, countClasses } from "./labels.ts";
+import { checkLabels, countLabels } from "./labels.ts";
 import type { ImageInput } from "./model-input.ts";
 import { perChannel, pixelTables } from "./pixel-tables.ts";
 import type { DataSpec } from "./spec.ts";
@@ -27,7 +27,7 @@ export function imageDataset(source: ImageSource, spec: DataSpec, input: ImageIn
     length: source.length,
     hasLabels: labels !== undefined,
     heldBytes: source.heldBytes ?? 0,
-    ...(labels === undefined ? {} : { classes: countClasses(labels) }),
+    ...(labels === undefined ? {} : countLabels(labels)),
     describe: () => ({
       ...source.describe(),
       samples: source.length,

@@ -103,7 +103,10 @@ export function labelOutOfRange(
   );
 }
 
-/** Largest label plus one. */
-export function countClasses(labels: Int32Array): number {
-  return labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+/** Largest label plus one, and how many different ones there are. */
+export function countLabels(labels: Int32Array): { classes: number; distinctLabels: number } {
+  return {
+    classes: labels.reduce((most, label) => Math.max(most, label), -1) + 1,
+    distinctLabels: new Set(labels).size,
+  };
 }

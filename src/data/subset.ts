@@ -11,6 +11,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, note: Record<stri
     ...(dataset.heldBytes === undefined ? {} : { heldBytes: dataset.heldBytes }),
     ...(dataset.samplesPerRun === undefined ? {} : { samplesPerRun: dataset.samplesPerRun }),
     ...(dataset.classes === undefined ? {} : { classes: dataset.classes }),
+    ...(dataset.distinctLabels === undefined ? {} : { distinctLabels: dataset.distinctLabels }),
     read: (chosen, options) =>
       dataset.read(
         Uint32Array.from(chosen, (index) => indices[index] as number),

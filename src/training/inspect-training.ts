@@ -11,7 +11,7 @@ import {
 } from "../quantization/types.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { layOutTraining, type Untrainable } from "./artifact/lay-out-training.ts";
-import { resolveLoss } from "./losses/attach-loss.ts";
+import { type LossChoice, resolveLoss } from "./losses/attach-loss.ts";
 
 /**
  * What would not train of a model that is quantized by this plan, and why: what an artifact's manifest lists, found
@@ -31,6 +31,27 @@ export async function inspectTraining(
     if (!(error instanceof UserError)) throw error;
     return [{ node: error.where ?? model.graph.name, op: "model", reason: error.message }];
   }
+}
+
+/**
+ * Traces the gradient of the loss that training would have, without data and without building its graph: the quantized
+ * weights that no gradient reaches, and the nodes at which it ends. Throws the UserErrors of the loss, and
+ * unsupported/gradient where it reaches nothing.
+ */
+export async function traceTraining(
+  model: Model,
+  plan: QuantizationPlan,
+  choice: LossChoice,
+  sizes?: Sizes,
+): Promise<{ frozen: string[]; stops: Untrainable[] }> {
+  const loss = resolveLoss(model.graph, choice);
+  const state = placeholderState(model.graph, plan);
+  const layout = await layOutTraining({ model, plan, state, sizes }, loss, fixedBatch(model.graph) ?? 1);
+  const held = new Set(layout.frozen);
+  return {
+    frozen: plan.weights.map(({ name }) => name).filter((name) => held.has(name)),
+    stops: layout.stops,
+  };
 }
 
 /** A state of the plan's shapes and types; nothing that trains depends on its values. */

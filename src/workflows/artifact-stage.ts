@@ -1,5 +1,4 @@
 import { splitDataset } from "../data/subset.ts";
-import { usageError } from "../errors.ts";
 import { fixedBatch } from "../ir/value-types.ts";
 import type { Arithmetic } from "../training/artifact/forward-candidate.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
@@ -14,6 +13,7 @@ import { divisorsOf, fitMicroBatch } from "../training/memory/fit-micro-batch.ts
 import { roughTrainingBytes } from "../training/memory/rough-memory.ts";
 import { type MemoryLimit, memoryLimitOf } from "./memory-limit.ts";
 import type { ArtifactChoices } from "./options.ts";
+import { chooseBatch } from "./preflight/choose-batch.ts";
 import type { Quantized } from "./quantize-stage.ts";
 import { arithmeticTrials, formTrials, onCpu, openArithmetic, type TrialContext } from "./trials.ts";
 
@@ -62,10 +62,8 @@ export async function artifactStage(
   };
   const { batch, memoryLimit } = choices;
   const limit = memoryLimitOf(memoryLimit);
-  const microBatch = requiredMicroBatch(
-    choices,
-    quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph),
-  );
+  const fixed = quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph);
+  const { microBatch } = chooseBatch(choices, quantized.dataset.length, fixed);
   const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
   const settled = { ...choices, ...openArithmetic(quantized, choices, options) };
   const { artifact, estimate } = await buildWithin(limit, sizes, settled, quantized, build);
@@ -112,21 +110,6 @@ function expectedRuns(
 }
 
 const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "integers" : "float");
-
-/** The micro-batch that is asked for, or that the model's own inputs fix. */
-function requiredMicroBatch(
-  { batch, microBatch }: ArtifactChoices,
-  fixed: number | undefined,
-): number | undefined {
-  if (fixed === undefined) return microBatch;
-  if (batch % fixed === 0 && (microBatch ?? fixed) === fixed) return fixed;
-  throw usageError(
-    "fixed-batch",
-    `The model takes ${fixed === 1 ? "one sample" : `${fixed} samples`} at a time, and no other number`,
-    "--batch, --micro-batch",
-    `Give a --batch that is a multiple of ${fixed} and no --micro-batch, or export the model with an open batch.`,
-  );
-}
 
 /**
  * Builds with the largest micro-batch that keeps the limit. Where not even a rough estimate comes near it, there is nothing

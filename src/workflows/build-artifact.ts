@@ -7,6 +7,8 @@ import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import { discardEarlierRun, findEarlierRun } from "./earlier-run.ts";
 import type { BuildArtifactOptions } from "./options.ts";
+import { outputSizes } from "./preflight/check-machine.ts";
+import { checkTraining } from "./preflight/check-training.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { startReport } from "./start-report.ts";
 
@@ -24,17 +26,22 @@ async function buildClaimed(
   const start = performance.now();
   const begun = { resume: false, restart: options.restart };
   await findEarlierRun(options.out, begun, false);
-  const prepared = await prepareSource(options, context);
+  const prepared = await prepareSource(
+    options,
+    [{ option: "--out", path: options.out, size: outputSizes.artifact }],
+    context,
+  );
   await claim.addReads(dataOfModels(prepared.source.model));
+  const training = await checkTraining(prepared, options.training, options, context);
   const quantized = await quantizePrepared(
     prepared,
     options.quantization,
-    { ...options, ...options.training },
+    { ...options, ...training },
     context,
   );
   const place = { directory: options.out, local: false };
   await discardEarlierRun(options.out, begun);
-  const { memory, warnings } = await artifactStage(quantized, options.training, place, options, context);
+  const { memory, warnings } = await artifactStage(quantized, training, place, options, context);
   context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {
     ...startReport("artifact", options, prepared.source, start),

@@ -3,11 +3,13 @@ import { loadModel } from "../onnx/index.ts";
 import type { Report } from "../report/report-data.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
-import { openModelData } from "./open-data.ts";
 import { chooseOutputs } from "../ir/judged-output.ts";
 import { judge } from "./judge.ts";
 import type { EvaluateOptions } from "./options.ts";
-import { readSource } from "./read-source.ts";
+import { labelWarnings } from "./preflight/check-data.ts";
+import { checkReference } from "./preflight/check-reference.ts";
+import { checkStart } from "./preflight/check-start.ts";
+import { portsOf } from "./read-source.ts";
 import type { Contender } from "./score-models.ts";
 import { startReport } from "./start-report.ts";
 
@@ -22,12 +24,15 @@ export async function evaluate(options: EvaluateOptions, context: RunContext): P
 
 async function evaluateClaimed(options: EvaluateOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
-  const source = await readSource(options.model, options.inputShapes);
+  const { source, dataset } = await checkStart(options);
   const models = [source.model];
-  if (options.reference !== undefined) models.push(await loadModel(options.reference));
+  if (options.reference !== undefined) {
+    const reference = await loadModel(options.reference);
+    checkReference(portsOf(source.model), portsOf(reference), options.output);
+    models.push(reference);
+  }
   await claim.addReads(dataOfModels(...models));
   const { output } = options;
-  const dataset = await openModelData(source.model, options.data, output);
   const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
   const contenders: Contender[] = [{ model: "model", source: options.model }];
   if (options.reference !== undefined) contenders.unshift({ model: "reference", source: options.reference });
@@ -40,6 +45,6 @@ async function evaluateClaimed(options: EvaluateOptions, context: RunContext, cl
   return {
     ...{ ...report, data: { evaluation: dataset.describe() } },
     ...{ judging: judged.judging, scores: judged.scores },
-    warnings: [...warnings, ...judged.warnings],
+    warnings: [...labelWarnings(dataset), ...warnings, ...judged.warnings],
   };
 }

@@ -12,9 +12,9 @@ import { describePlan } from "./describe-quantization.ts";
 import { auditDeployed, stageDeployed, verifyTrained, withStaged } from "./export-stage.ts";
 import { judge } from "./judge.ts";
 import { latencyWarnings, measureLatency } from "./measure-latency.ts";
-import { openModelData } from "./open-data.ts";
 import type { ExportOptions } from "./options.ts";
-import { readSource } from "./read-source.ts";
+import { outputSizes } from "./preflight/check-machine.ts";
+import { checkStart } from "./preflight/check-start.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows } from "./train-stage.ts";
 import { lossOutput, trainingWarnings } from "./training-warnings.ts";
@@ -29,11 +29,11 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
 async function exportClaimed(options: ExportOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
   const floatPath = join(options.artifact, artifactFiles.floatModel);
-  const source = await readSource(floatPath);
-  await claim.addReads(dataOfModels(source.model));
   const trained = await loadTrained(options.artifact);
   const output = options.output ?? lossOutput(trained.manifest);
-  const dataset = await openModelData(source.model, options.data, output);
+  const places = [{ option: "--out", path: options.out, size: outputSizes.model }];
+  const { source, dataset } = await checkStart({ ...options, output, model: floatPath }, places);
+  await claim.addReads(dataOfModels(source.model));
   const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
   const deployable = { ...trained, model: source.model };
   const { sourceModel, forward, backward, formsByTrial } = trained.manifest;

@@ -16,6 +16,7 @@ export { splitBatch } from "../training/artifact/split-batch.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
 export type {
   ArtifactChoices,
+  AskedTraining,
   AskedFreezing,
   BuildArtifactOptions,
   CourseChoices,

@@ -9,6 +9,7 @@ import { splitDataset } from "../data/subset.ts";
 import { chooseOutputs, classesOf } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { trySample } from "./preflight/check-data.ts";
 import { dataInputs } from "./read-source.ts";
 
 /**
@@ -59,18 +60,25 @@ export async function openJudgingData(
   const { spec, dataset, test, output } = data;
   if (test !== undefined) {
     const seen = await isSameData(test, spec);
-    return { dataset: await openModelData(model, test, output), use: "test", seen };
+    return { dataset: await openTestData(model, test, output), use: "test", seen };
   }
   if (spec.split !== "test" && (await hasSplit(spec.path, "test"))) {
     const { labels, ...rest } = spec;
     const testSpec: DataSpec = { ...rest, split: "test", ...(labels === "none" ? { labels } : {}) };
-    return { dataset: await openModelData(model, testSpec, output), use: "test", seen: false };
+    return { dataset: await openTestData(model, testSpec, output), use: "test", seen: false };
   }
   if (holdOut === undefined) return { dataset, use: "training", seen: true };
   const { validation } = splitDataset(dataset, holdOut);
   return validation.length > 0
     ? { dataset: validation, use: "held out", seen: true }
     : { dataset, use: "training", seen: true };
+}
+
+/** Data that are first read after all training: that their samples fit the model is found at once. */
+async function openTestData(model: Model, spec: DataSpec, output?: string): Promise<Dataset> {
+  const dataset = await openModelData(model, spec, output);
+  await trySample(dataset);
+  return dataset;
 }
 
 /** One sample as the model takes it, for trying the model at other sizes of its open dimensions. */

@@ -25,6 +25,8 @@ import { latencyWarnings, measureLatency } from "./measure-latency.ts";
 import { discardEarlierRun, type EarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import { type JudgingData, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
+import { outputSizes } from "./preflight/check-machine.ts";
+import { checkTraining } from "./preflight/check-training.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { chooseRunFolder, removeRunFolder, startRunFolder } from "./run-folder.ts";
 import type { Contender } from "./score-models.ts";
@@ -68,7 +70,11 @@ async function optimizeIn(
   const goesOn = options.resume && earlier.artifact;
   if (own && !goesOn) await startRunFolder(directory);
   const times = new StageTimes();
-  const prepared = await prepareSource(options, context);
+  const places = [
+    { option: "--out", path: options.out, size: outputSizes.model },
+    { option: own ? "--out" : "--artifact", path: directory, size: outputSizes.artifact },
+  ];
+  const prepared = await prepareSource(options, places, context);
   times.done("preparation");
   const { source, dataset, spec, outputs } = prepared;
   await claim.addReads(dataOfModels(source.model));
@@ -78,10 +84,11 @@ async function optimizeIn(
     { spec, dataset, test: options.test, output: options.output },
     { val, seed: options.seed },
   );
+  const training = await checkTraining(prepared, options.training, { ...options, keeps: true }, context);
   const quantized = await quantizePrepared(
     prepared,
     options.quantization,
-    { ...options, ...options.training },
+    { ...options, ...training },
     context,
   );
   times.done("calibration");
@@ -97,11 +104,11 @@ async function optimizeIn(
   await discardEarlierRun(directory, options);
   const built = goesOn
     ? undefined
-    : await artifactStage(quantized, options.training, { directory, local: own }, options, context);
+    : await artifactStage(quantized, training, { directory, local: own }, options, context);
   times.done("training graphs");
   const data = withClasses(source.model, spec, options.output);
   const how = { ...options, resume: resumes(earlier, options, context) };
-  const { result, section } = await trainStage(directory, data, options.training, how, context);
+  const { result, section } = await trainStage(directory, data, training, how, context);
   times.done("training");
   const keptStart = keepsStart(result.history);
   const written = keptStart ? quantized : { ...result, model: prepared.model };
@@ -117,7 +124,7 @@ async function optimizeIn(
     const judged = await judge(
       contendersOf({ float: options.model, ptq: ptq.model, written: deployed.path }, keptStart, judging),
       judging.dataset,
-      { ...options, batch: options.training.batch, outputs, use: judging.use },
+      { ...options, batch: training.batch, outputs, use: judging.use },
       context,
     );
     times.done("scores");

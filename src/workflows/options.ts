@@ -59,6 +59,9 @@ export interface ArtifactChoices extends OpenFreezing {
   cache?: string | undefined;
 }
 
+/** The same as it is asked for: without a number of samples per step, it follows from how many there are. */
+export type AskedTraining = Omit<ArtifactChoices, "batch"> & { batch?: number | undefined };
+
 /** The course of a training run, which no artifact settles. */
 export interface CourseChoices extends Pick<FreezingOptions, "refresh"> {
   epochs: number;
@@ -76,7 +79,7 @@ export interface CourseChoices extends Pick<FreezingOptions, "refresh"> {
 export interface RunChoices extends AskedFreezing, CourseChoices {}
 
 /** How the quantized model is trained, from the artifact to the last step. */
-export interface TrainingChoices extends Omit<ArtifactChoices, keyof CourseChoices>, CourseChoices {}
+export interface TrainingChoices extends Omit<AskedTraining, keyof CourseChoices>, CourseChoices {}
 
 /** What every command on a model file takes. */
 export interface CommonOptions extends RuntimeOptions {
@@ -108,7 +111,7 @@ export interface BuildArtifactOptions extends CommonOptions {
   /** Folder to write the artifact to. */
   out: string;
   quantization: QuantizationChoices;
-  training: ArtifactChoices;
+  training: AskedTraining;
   /** Replace an artifact that has been trained. */
   restart?: boolean | undefined;
 }
@@ -116,7 +119,7 @@ export interface BuildArtifactOptions extends CommonOptions {
 export interface ProfileOptions extends CommonOptions {
   data: DataSpec;
   quantization: QuantizationChoices;
-  training: ArtifactChoices;
+  training: AskedTraining;
   /** Training steps to take after one that warms up. */
   steps: number;
 }

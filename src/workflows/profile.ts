@@ -13,6 +13,7 @@ import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import type { ProfileOptions } from "./options.ts";
+import { checkTraining } from "./preflight/check-training.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { withClasses } from "./open-data.ts";
 import { startReport } from "./start-report.ts";
@@ -25,13 +26,13 @@ export async function profile(options: ProfileOptions, context: RunContext): Pro
 
 async function profileClaimed(options: ProfileOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
-  const { training } = options;
-  const prepared = await prepareSource(options, context);
+  const prepared = await prepareSource(options, [], context);
   await claim.addReads(dataOfModels(prepared.source.model));
+  const training = await checkTraining(prepared, { ...options.training, val: 0 }, options, context);
   const quantized = await quantizePrepared(
     prepared,
     options.quantization,
-    { ...options, ...options.training },
+    { ...options, ...training },
     context,
   );
   return withTemporaryDirectory(async (directory) => {

@@ -12,9 +12,12 @@ import type { RunContext, RuntimeOptions } from "./context.ts";
 import { findRanges } from "./find-ranges.ts";
 import { describeKind } from "./judge.ts";
 import { memoryLimitOf, samplesWithin } from "./memory-limit.ts";
-import { openModelData, sampleFeeds } from "./open-data.ts";
+import { sampleFeeds } from "./open-data.ts";
 import type { QuantizationChoices } from "./options.ts";
-import { readSource, type Source } from "./read-source.ts";
+import { labelWarnings } from "./preflight/check-data.ts";
+import type { PlannedOutput } from "./preflight/check-machine.ts";
+import { checkStart } from "./preflight/check-start.ts";
+import type { Source } from "./read-source.ts";
 
 /** A model made ready, with the data it will see. */
 export interface Prepared {
@@ -47,17 +50,22 @@ export interface PrepareSourceOptions {
   inputShapes?: InputShapes | undefined;
   /** The output that results are to be judged by. */
   output?: string | undefined;
+  provider?: string | undefined;
 }
 
-/** Loads a model, opens its data and prepares it. */
+/**
+ * Loads a model, opens its data and prepares it. What can be known before any work on samples is checked first: throws one
+ * error for all that is wrong with the provider, the `places` of outputs, the model and its data.
+ */
 export async function prepareSource(
-  { model: path, data: spec, inputShapes, output }: PrepareSourceOptions,
+  options: PrepareSourceOptions,
+  places: readonly PlannedOutput[],
   context: RunContext,
 ): Promise<Prepared> {
   const { logger, signal } = context;
-  logger.info(`Reading ${path}.`);
-  const source = await readSource(path, inputShapes);
-  const dataset = await openModelData(source.model, spec, output);
+  const { data: spec, output } = options;
+  logger.info(`Reading ${options.model}.`);
+  const { source, dataset } = await checkStart(options, places);
   logger.info(
     `Data: ${dataset.name}, ${dataset.length} samples${dataset.hasLabels ? "" : ", without labels"}.`,
   );
@@ -65,7 +73,10 @@ export async function prepareSource(
   const { batchAxes } = spec;
   const { model, sizes, frozen } = await prepareOpen(source.model, { sample, batchAxes, logger, signal });
   const { batch } = nameOpenDims(requiredInputs(source.model.graph), batchAxes);
-  const notes = frozen.map((dim) => describeFrozen(dim, dim.symbol === batch));
+  const notes = [
+    ...labelWarnings(dataset),
+    ...frozen.map((dim) => describeFrozen(dim, dim.symbol === batch)),
+  ];
   for (const note of notes) logger.warn(note);
   const perRun = frozen.find(({ symbol }) => symbol === batch)?.size;
   const outputs = chooseOutputs(model, { output, labels: dataset.hasLabels });

@@ -9,6 +9,7 @@ import { judge } from "./judge.ts";
 import { latencyWarnings, measureLatency } from "./measure-latency.ts";
 import { openJudgingData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
+import { outputSizes } from "./preflight/check-machine.ts";
 import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 
@@ -20,7 +21,8 @@ export async function quantize(options: QuantizeOptions, context: RunContext): P
 
 async function quantizeClaimed(options: QuantizeOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
-  const prepared = await prepareSource(options, context);
+  const places = [{ option: "--out", path: options.out, size: outputSizes.model }];
+  const prepared = await prepareSource(options, places, context);
   const { source, dataset, spec, outputs } = prepared;
   await claim.addReads(dataOfModels(source.model));
   const judging = await openJudgingData(

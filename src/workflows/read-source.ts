@@ -69,11 +69,16 @@ export function describeSource({ path, sha256, bytes, model }: Source): ModelSec
     opset: model.opsets.get("") ?? 0,
     nodes: graph.nodes.length,
     parameters,
-    inputs: requiredInputs(graph).map(describeValue),
-    outputs: graph.outputs.map(describeValue),
+    ...portsOf(model),
     operators,
   };
 }
+
+/** Inputs and outputs of a model, as a report tells them. */
+export const portsOf = ({ graph }: Model): Pick<ModelSection, "inputs" | "outputs"> => ({
+  inputs: requiredInputs(graph).map(describeValue),
+  outputs: graph.outputs.map(describeValue),
+});
 
 function describeValue({ name, type }: Value): ModelSection["outputs"][number] {
   if (type?.kind !== "tensor") return { name, type: type?.kind ?? "unknown", shape: [] };

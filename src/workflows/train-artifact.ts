@@ -7,7 +7,8 @@ import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { discardEarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import type { TrainOptions } from "./options.ts";
-import { readSource } from "./read-source.ts";
+import { checkRun } from "./preflight/check-run.ts";
+import { checkStart } from "./preflight/check-start.ts";
 import { startReport } from "./start-report.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
 import { lossOutput, trainingWarnings } from "./training-warnings.ts";
@@ -23,8 +24,14 @@ export async function trainArtifact(options: TrainOptions, context: RunContext):
 async function trainClaimed(options: TrainOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
   const earlier = await findEarlierRun(options.artifact, options);
-  const source = await readSource(join(options.artifact, artifactFiles.floatModel));
+  const model = join(options.artifact, artifactFiles.floatModel);
+  const { source, dataset } = await checkStart({ ...options, model });
   await claim.addReads(dataOfModels(source.model));
+  const { logger } = context;
+  await checkRun(await readManifest(options.artifact), dataset, options.training, {
+    seed: options.seed,
+    logger,
+  });
   await discardEarlierRun(options.artifact, options);
   const data = withClasses(source.model, options.data, lossOutput(await readManifest(options.artifact)));
   const how = { ...options, resume: resumes(earlier, options, context) };

@@ -53,7 +53,7 @@ describe("wrong usage is one paragraph and exit code 2, before anything is read"
     [[...base, "--forward", "half"], /forward is "half".*Choose auto, float/],
     [[...base, "--epochs", "0"], /--epochs is "0".*above 0/],
     [[...base, "--batch", "2.5"], /--batch is "2.5".*whole number/],
-    [[...base, "--micro-batch", "24"], /micro-batch of 24 does not divide the batch of 64/],
+    [[...base, "--batch", "64", "--micro-batch", "24"], /micro-batch of 24 does not divide the batch of 64/],
     [[...base, "--memory-limit", "2"], /--memory-limit is "2".*800MB/],
     [[...base, "--memory-limit", "0GB"], /--memory-limit is "0GB"/],
     [[...base, "--memory-limit", "2GB", "--micro-batch", "8"], /only one of the two/],

@@ -8,6 +8,7 @@ import { openDataset } from "../../src/data/open-dataset.ts";
 import type { ModelInput } from "../../src/data/model-input.ts";
 import type { DataSpec } from "../../src/data/spec.ts";
 import { toNumbers, viewAs } from "../../src/tensor/tensor.ts";
+import { float32Npy } from "../support/zip-files.ts";
 import { doublesWithNaN, floats, fortranOrder, pixels, twoInputs } from "./numpy-files.ts";
 
 const grey = (height: number, width = height): ModelInput[] => [
@@ -138,6 +139,29 @@ describe("NumPy files", () => {
     expect(values.slice(0, 4).map(Math.round)).toEqual([0, 3, 6, 9]);
     expect(values[4]).toBeCloseTo(1 - 127.5, 4);
     await expect(open({ path }, inputs)).rejects.toThrow(/label of sample 1 is -1/);
+  });
+
+  test("float arrays with their channels elsewhere need --layout, and are then moved", async () => {
+    const path = await put(
+      "last.npy",
+      float32Npy(
+        [1, 2, 2, 3],
+        Float32Array.from({ length: 12 }, (_, i) => i),
+      ),
+    );
+    const first: ModelInput[] = [{ name: "x", dtype: "float32", shape: ["n", 3, "h", "w"] }];
+    await expect(open({ path }, first)).rejects.toMatchObject({
+      code: "data/layout",
+      hint: "Say that the data have them last with --layout nhwc.",
+    });
+    const dataset = await open({ path, layout: "nhwc", mean: [0, 100, 0], std: [1] }, first);
+    const { inputs } = await dataset.read([0]);
+    expect(inputs["x"]?.dims).toEqual([1, 3, 2, 2]);
+    expect(toNumbers(inputs["x"] as never)).toEqual([0, 3, 6, 9, -99, -96, -93, -90, 2, 5, 8, 11]);
+    const last: ModelInput[] = [{ name: "x", dtype: "float32", shape: ["n", 2, 3, 2] }];
+    await expect(open({ path }, last)).rejects.toThrow(/channels first/);
+    const back = await (await open({ path, layout: "nchw" }, last)).read([0]);
+    expect(toNumbers(back.inputs["x"] as never)).toEqual([0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11]);
   });
 
   test("NaN, Fortran order, wrong shapes and other files are refused with their place", async () => {

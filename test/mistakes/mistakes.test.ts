@@ -13,10 +13,12 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runCli } from "../cli/terminal.ts";
 import type { Mistake } from "./mistake.ts";
 import { pathMistakes } from "./path-mistakes.ts";
+import { preflightMistakes } from "./preflight-mistakes.ts";
 import { digestFolder, makeUserFolder } from "./user-folder.ts";
 
 const lists: Record<string, readonly Mistake[]> = {
   paths: pathMistakes,
+  "command lines and data": preflightMistakes,
 };
 
 /** Seconds within which an error must arrive on a machine that has other things to do. */

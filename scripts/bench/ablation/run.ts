@@ -104,7 +104,7 @@ async function prepare(
   if (existsSync(directory) && known.has(`${name} ptq 0`)) return;
   const { network, wbits, abits } = setting;
   const path = join("fixtures", network, "model.onnx");
-  const prepared = await prepareSource({ model: path, data: specOf(data, "train") }, quiet);
+  const prepared = await prepareSource({ model: path, data: specOf(data, "train") }, [], quiet);
   const quantized = await quantizePrepared(
     prepared,
     { wbits, abits, firstLast: "same", calibration: "auto", calibrationSamples: 512, int4: "container" },

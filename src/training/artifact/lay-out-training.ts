@@ -34,6 +34,8 @@ export interface TrainingLayout {
   parameters: FloatParameter[];
   /** Names of the quantized weights and float parameters that no gradient reaches: they stay as they are. */
   frozen: string[];
+  /** Nodes at which the gradient ends. */
+  stops: GradientStop[];
   untrainable: Untrainable[];
 }
 
@@ -132,6 +134,7 @@ async function settleLayout(
   return {
     ...{ ...traced, trained, whole: state, parameters, frozen: [...still, ...held] },
     pinned: pinned ?? closeInitializers(traced.pinned, traced.forward, [...still.flatMap(namesOf), ...held]),
+    stops: path.stops(),
     untrainable: [
       ...path.stops().map((stop) => ({ ...stop, reason: `the gradient ends here: ${stop.reason}` })),
       ...unreachedOutputs(model.graph, dropped),
