@@ -28,7 +28,7 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
   const start = performance.now();
   const prepared = await prepareSource(options, [], context);
   await claim.addReads(dataOfModels(prepared.source.model));
-  const training = await checkTraining(prepared, { ...options.training, val: 0 }, options, context);
+  const training = await checkTraining(prepared, options.training, options, context);
   const quantized = await quantizePrepared(
     prepared,
     options.quantization,

@@ -50,7 +50,8 @@ export async function checkTraining<T extends TrainingRequest>(
   const fixed = dataset.samplesPerRun ?? fixedBatch(model.graph);
   const settled = await findings.attempt(() => {
     const batch = chooseBatch(choices, samples ?? dataset.length, fixed);
-    if (samples !== undefined) requireOneStep(samples, batch.batch, dataset);
+    // An artifact may be trained on other data than it is built with.
+    if (samples !== undefined && choices.val !== undefined) requireOneStep(samples, batch.batch, dataset);
     return batch;
   });
   if (choices.augment !== undefined) await findings.attempt(() => trySample(dataset, choices.augment));
