@@ -25,15 +25,13 @@ async function trainClaimed(options: TrainOptions, context: RunContext, claim: C
   const start = performance.now();
   const earlier = await findEarlierRun(options.artifact, options);
   const model = join(options.artifact, artifactFiles.floatModel);
-  const { source, dataset } = await checkStart({ ...options, model });
+  const manifest = await readManifest(options.artifact);
+  const output = lossOutput(manifest);
+  const { source, dataset } = await checkStart({ ...options, model, output });
   await claim.addReads(dataOfModels(source.model));
-  const { logger } = context;
-  await checkRun(await readManifest(options.artifact), dataset, options.training, {
-    seed: options.seed,
-    logger,
-  });
+  await checkRun(manifest, dataset, options.training, { seed: options.seed, logger: context.logger });
   await discardEarlierRun(options.artifact, options);
-  const data = withClasses(source.model, options.data, lossOutput(await readManifest(options.artifact)));
+  const data = withClasses(source.model, options.data, output);
   const how = { ...options, resume: resumes(earlier, options, context) };
   const { result, section } = await trainStage(options.artifact, data, options.training, how, context);
   return {

@@ -33,13 +33,13 @@ const foreign = new Set(["import", "help", "version"]);
  */
 const reach: readonly [start: string, commands: readonly string[]][] = [
   ["data/subset.ts", ["optimize", "train"]],
+  ["data/feed-dataset.ts", ["optimize", "train"]],
   ["data/loaders/module.ts", ["optimize", "train"]],
   ["data/", ["optimize", "quantize", "artifact", "profile", "train", "export", "evaluate"]],
   ["quantization/", ["optimize", "quantize", "artifact", "profile"]],
   ["calibration/", ["optimize", "quantize", "artifact", "profile"]],
   ["training/artifact/", ["optimize", "artifact", "profile"]],
   ["training/memory/", ["optimize", "artifact", "profile"]],
-  ["training/losses/outputs.ts", ["evaluate"]],
   ["training/", ["optimize", "train|artifact"]],
   ["export/", ["optimize", "quantize", "export"]],
 ];
