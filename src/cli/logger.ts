@@ -1,5 +1,6 @@
 import { type Options, type Params, SingleBar } from "cli-progress";
 import type { Logger } from "../log.ts";
+import { TimeLeft } from "./time-left.ts";
 
 /** Where messages go: standard error in the program, memory in tests. */
 export interface MessageStream {
@@ -15,7 +16,7 @@ export interface ClosableLogger extends Logger {
 /** Milliseconds between two progress lines of one stage where there is no terminal. */
 const lineInterval = 5000;
 
-/** Messages and progress for people: a bar on a terminal, lines elsewhere, only warnings when quiet. */
+/** Messages and progress for people, with the time left: a bar on a terminal, lines elsewhere, only warnings when quiet. */
 export function createLogger(
   stream: MessageStream,
   options: { quiet: boolean; verbose: boolean },
@@ -30,6 +31,7 @@ export function createLogger(
     progress?.pause();
     line(text);
   };
+  const timeLeft = new TimeLeft();
   return {
     debug: (message) => {
       if (options.verbose) say(message);
@@ -38,7 +40,10 @@ export function createLogger(
       if (!options.quiet) say(message);
     },
     warn: (message) => say(`Warning: ${message}`),
-    progress: (stage, done, total, note) => progress?.update(stage, done, total, note),
+    progress: (stage, done, total, note = "") => {
+      const notes = [note, timeLeft.after(stage, done, total)].filter((each) => each !== "");
+      progress?.update(stage, done, total, notes.join(", "));
+    },
     close: () => progress?.pause(),
   };
 }

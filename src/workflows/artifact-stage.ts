@@ -15,7 +15,15 @@ import { type MemoryLimit, memoryLimitOf } from "./memory-limit.ts";
 import type { ArtifactChoices } from "./options.ts";
 import { chooseBatch } from "./preflight/choose-batch.ts";
 import type { Quantized } from "./quantize-stage.ts";
-import { arithmeticTrials, formTrials, onCpu, openArithmetic, type TrialContext } from "./trials.ts";
+import {
+  arithmeticTrials,
+  buildingParts,
+  buildingStage,
+  formTrials,
+  onCpu,
+  openArithmetic,
+  type TrialContext,
+} from "./trials.ts";
 
 /** Where an artifact is written. */
 interface Place {
@@ -46,18 +54,21 @@ export async function artifactStage(
   options: RuntimeOptions & { seed: number },
   { logger, signal }: RunContext,
 ): Promise<ArtifactOutcome> {
-  logger.info("Building the training graphs.");
   const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
   const build = async (microBatch: number, settled = choices): Promise<Built> => {
+    logger.progress(buildingStage, 0, buildingParts, `for ${microBatch} samples at a time`);
     await breathe(signal);
     const runs = expectedRuns(quantized, { ...choices, microBatch }, options.seed);
     const context = { runs, runtime: options, logger, signal };
     const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, context);
+    logger.progress(buildingStage, 3, buildingParts, "estimating the memory of training");
+    await breathe(signal);
     const estimate = await estimateMemory(artifact, {
       threads: options.threads ?? null,
       dataBytes: quantized.dataset.heldBytes ?? 0,
       refresh: choices.refresh,
     });
+    logger.progress(buildingStage, buildingParts, buildingParts);
     return { artifact, estimate };
   };
   const { batch, memoryLimit } = choices;

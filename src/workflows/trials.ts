@@ -36,6 +36,9 @@ export function openArithmetic(
   return { forward: open(forward, plan.activations.every(isByte)), backward: open(backward, !portable) };
 }
 
+/** The stage that graphs are built in, as progress names it, and its parts. */
+export const [buildingStage, buildingParts] = ["building the training graphs", 4];
+
 /** What trials go by beside the model: how long training will be, and who watches. */
 export interface TrialContext {
   /** Runs of the training graph that are expected. */
@@ -61,10 +64,11 @@ export function arithmeticTrials(
   };
   const measured: Omit<ArithmeticTrials, "choose"> = {
     measure: (probe, start) => {
-      logger.debug("Measuring how far gradients reach, for their 8-bit codes.");
+      logger.progress(buildingStage, 1, buildingParts, "measuring gradients for their 8-bit codes");
       return measureGradients(probe, start, samples);
     },
     agrees: async (trained, exact, start) => {
+      logger.progress(buildingStage, 2, buildingParts, "comparing gradients in codes with exact ones");
       const found = await firstGradients(trained, start, samples);
       return found !== undefined && agree(exact, found);
     },

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createLogger } from "../../src/cli/logger.ts";
+import { TimeLeft } from "../../src/cli/time-left.ts";
 
 function capture(isTTY: boolean, options = {}) {
   const stream = {
@@ -34,6 +35,26 @@ describe("createLogger", () => {
     expect(stream.text).toContain("loss 2");
     expect(stream.text).toMatch(/\nWarning: hot\n/);
     expect(stream.text.match(/█/g)?.length).toBeGreaterThanOrEqual(30);
+  });
+
+  test("foretells how long a stage still takes", () => {
+    let now = 0;
+    const left = new TimeLeft(() => now);
+    expect(left.after("train", 10, 100)).toBe("");
+    now = 1000;
+    expect(left.after("train", 20, 100)).toBe("");
+    now = 3000;
+    expect(left.after("train", 40, 100)).toBe("6 s left");
+    now = 30_000;
+    expect(left.after("train", 41, 100)).toBe("58 s left");
+    now = 300_000;
+    expect(left.after("train", 42, 100)).toBe("10 min left");
+    expect(left.after("train", 100, 100)).toBe("");
+    // Another stage starts over, and so does the same one when it runs again.
+    expect(left.after("evaluate", 50, 100)).toBe("");
+    now += 4000;
+    expect(left.after("evaluate", 60, 100)).toBe("16 s left");
+    expect(left.after("evaluate", 10, 100)).toBe("");
   });
 
   test("--quiet leaves only warnings, --verbose adds details", () => {
