@@ -43,19 +43,17 @@ function renderCommand(command: Command): string {
     `| **${group.replace(":", "")}** | | |`,
     ...entries.map(renderOption),
   ]);
+  const argument = positional?.name.toUpperCase();
   return [
-    `## efqat ${name} ${positional.name.toUpperCase()}`,
+    argument === undefined ? `## efqat ${name}` : `## efqat ${name} ${argument}`,
     "",
-    `${describe}. ${positional.name.toUpperCase()}: ${positional.describe}.`,
+    positional === undefined ? `${describe}.` : `${describe}. ${argument}: ${positional.describe}.`,
     "",
     "```sh",
     ...lines,
     "```",
     "",
-    "| option | meaning | default |",
-    "|---|---|---|",
-    ...rows,
-    "",
+    ...(rows.length === 0 ? [] : ["| option | meaning | default |", "|---|---|---|", ...rows, ""]),
   ].join("\n");
 }
 

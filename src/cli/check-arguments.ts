@@ -33,7 +33,8 @@ export function checkArguments(
   if (given.has("help") || given.has("version")) return words;
   const missing = missingArguments(command, read);
   if (missing !== undefined) problems.push(missing);
-  for (const extra of positional.slice(1)) problems.push(tooMuch(command, extra));
+  for (const extra of positional.slice(command.positional === undefined ? 0 : 1))
+    problems.push(tooMuch(command, extra));
   if (problems.length > 0) throw severalErrors(problems);
   return words;
 }
@@ -153,7 +154,9 @@ function missingArguments(
     ([key, { required }]) => required === true && !read.given.has(key),
   );
   const missing = [
-    ...(read.positional.length === 0 ? [`${positional.name.toUpperCase()} (${positional.describe})`] : []),
+    ...(positional !== undefined && read.positional.length === 0
+      ? [`${positional.name.toUpperCase()} (${positional.describe})`]
+      : []),
     ...needed.map(([key]) => `--${key}`),
   ];
   if (missing.length === 0) return undefined;
@@ -168,7 +171,7 @@ function missingArguments(
 const tooMuch = ({ name, positional }: Command, extra: string): UserError =>
   usageError(
     "extra",
-    `"${extra}" is one argument too many: efqat ${name} takes one ${positional.name}`,
+    `"${extra}" is one argument too many: efqat ${name} takes ${positional === undefined ? "none" : `one ${positional.name}`}`,
     undefined,
     "Put a path with spaces into quotation marks; options begin with --.",
   );

@@ -6,11 +6,13 @@ import type { OptionSpec } from "./options.ts";
 /** One command of the command line: what it takes, how it is explained, and what it does. */
 export interface Command {
   name: Report["command"];
-  /** Name of the positional argument and what it is. */
-  positional: { name: string; describe: string };
+  /** Name of the positional argument and what it is; none where the command only prints. */
+  positional: { name: string; describe: string } | undefined;
   describe: string;
   options: Readonly<Record<string, OptionSpec>>;
   examples: readonly { line: string; describe: string }[];
+  /** The text that a command without a model prints; it is not run. */
+  print?: () => string;
   /** Runs the workflow. `path` is the positional argument. */
   run(path: string, options: OptionReader, context: RunContext): Promise<Report>;
 }

@@ -1,4 +1,4 @@
-import { calibrationMethods, importanceNames, modeNames } from "../workflows/index.ts";
+import { calibrationMethods, importanceNames, modeNames, listTargets } from "../workflows/index.ts";
 
 /** An option of the command line as it is declared to the parser; values stay text and are read by name. */
 export interface OptionSpec {
@@ -11,6 +11,8 @@ export interface OptionSpec {
   flag?: true;
   required?: true;
 }
+
+const targetNames = listTargets().map(({ name }) => name);
 
 const groups = {
   data: "Data:",
@@ -77,7 +79,16 @@ export const testOptions = group(groups.data, {
   },
 });
 
+export const targetOptions = group(groups.quantization, {
+  target: {
+    describe: "Runtime that the file is for; efqat targets tells what each is",
+    choices: targetNames,
+    default: "ort-cpu",
+  },
+});
+
 export const quantizationOptions = group(groups.quantization, {
+  target: targetOptions.target,
   wbits: { describe: "Bits of weights", choices: ["8", "4"], default: "8" },
   abits: { describe: "Bits of activations", choices: ["8", "4"], default: "8" },
   "first-last": {

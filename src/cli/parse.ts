@@ -102,18 +102,20 @@ function createParser(columns: number, choose: (request: Request) => void): Argv
 }
 
 function addCommand(parser: Argv, command: Command, choose: (request: Request) => void): void {
-  const { name, positional, describe } = command;
+  const { name, positional, describe, print } = command;
   parser.command(
-    `${name} <${positional.name}>`,
+    positional === undefined ? name : `${name} <${positional.name}>`,
     describe,
     (builder: Argv) => {
-      builder.positional(positional.name, { describe: positional.describe, type: "string" });
+      if (positional !== undefined)
+        builder.positional(positional.name, { describe: positional.describe, type: "string" });
       for (const [option, spec] of Object.entries(command.options)) builder.option(option, declare(spec));
       for (const { line, describe: what } of command.examples) builder.example(line, what);
       return builder.epilogue(epilogue);
     },
     (argv) => {
-      const path = String((argv as Record<string, unknown>)[positional.name]);
+      if (print !== undefined) return choose({ kind: "text", text: print() });
+      const path = String((argv as Record<string, unknown>)[positional?.name ?? ""]);
       choose({ kind: "command", command, path, options: new OptionReader(argv) });
     },
   );

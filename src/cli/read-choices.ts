@@ -32,6 +32,7 @@ export function readRun(options: OptionReader): RuntimeOptions & { seed: number 
 /** What the plan needs: bits, first and last layer, exclusions. */
 export function readPlan(options: OptionReader) {
   return {
+    target: options.needText("target"),
     wbits: options.choice("wbits", ["8", "4"]) === "4" ? (4 as const) : (8 as const),
     abits: options.choice("abits", ["8", "4"]) === "4" ? (4 as const) : (8 as const),
     firstLast: options.choice("first-last", ["8", "same"]),

@@ -33,7 +33,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
       return args.length === 0 ? exitCodes.usage : exitCodes.ok;
     }
     const { command, path, options } = request;
-    given.options = { [command.positional.name]: path, ...options.given() };
+    given.options = { [command.positional?.name ?? "model"]: path, ...options.given() };
     const logger = createLogger(stderr, { quiet: options.flag("quiet"), verbose: options.flag("verbose") });
     const context = { logger, signal, claim: reports.claimWith(`efqat ${command.name}`) };
     const report = await command.run(path, options, context).finally(() => logger.close());

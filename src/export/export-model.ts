@@ -1,6 +1,8 @@
 import { InternalError, modelError } from "../errors.ts";
 import { cloneModel } from "../ir/clone.ts";
 import type { Model } from "../ir/model.ts";
+import type { Sizes } from "../passes/bind-inputs.ts";
+import { pinBatch } from "../passes/pin-batch.ts";
 import { runPasses } from "../passes/pipeline.ts";
 import { raiseOpset } from "../passes/raise-opset/raise-opset.ts";
 import { recordTypes } from "../passes/record-types.ts";
@@ -17,6 +19,8 @@ export interface ExportOptions {
   int4?: "container" | "initializer";
   /** Goes to the model's metadata as JSON under "efqat": options, hashes of model and data, whatever the caller knows. */
   provenance?: Readonly<Record<string, unknown>>;
+  /** Fix all shapes: the samples per run, and sizes of other open dimensions by symbol. */
+  fixed?: { batch: number; sizes?: Sizes | undefined } | undefined;
 }
 
 export interface ExportedModel {
@@ -46,7 +50,10 @@ export async function exportModel(
   const { int4 = "container" } = options;
   const trained = putParameters(model, biases);
   const needsInt4 = int4 === "initializer" && hasFourBits(state);
-  const raised = needsInt4 ? await runPasses(trained, [raiseOpset(21), recordTypes()]) : trained;
+  const { fixed } = options;
+  const shaped =
+    fixed === undefined ? trained : await pinBatch(trained, fixed.batch, { open: true, sizes: fixed.sizes });
+  const raised = needsInt4 ? await runPasses(shaped, [raiseOpset(21), recordTypes()]) : shaped;
   const { state: guarded, enlargedRows } = guardBiases(raised, roundState(state));
   const deployed = insertQuantizers(raised, plan, guarded, {
     form: "deploy",

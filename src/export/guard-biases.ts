@@ -1,10 +1,15 @@
 import { InternalError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
 import { enlargeForBias } from "../quantization/bias-guard.ts";
+import { limitPairs, rescaleRows, tieScales } from "../quantization/limit-weight.ts";
 import type { QuantizationState, QuantizedWeight } from "../quantization/types.ts";
-import { roundHalfEven } from "../tensor/affine.ts";
-import { forEachInRow, rowLayout } from "../tensor/rows.ts";
 import { viewAs } from "../tensor/tensor.ts";
+
+/** A trained weight within what its target can take: one scale where it wants one, no pair of codes beyond its limit. */
+function keepLimits(weight: QuantizedWeight): QuantizedWeight {
+  const scale = weight.scale.slice();
+  return limitPairs(rescaleRows(weight, scale, tieScales(weight, scale)));
+}
 
 /**
  * Makes every bias fit int32 at scale s_x * s_w: rows where it would not get a larger weight scale, and codes for
@@ -14,7 +19,7 @@ export function guardBiases(
   model: Model,
   state: QuantizationState,
 ): { state: QuantizationState; enlargedRows: Map<string, number> } {
-  const weights = new Map(state.weights);
+  const weights = new Map(Array.from(state.weights, ([name, weight]) => [name, keepLimits(weight)]));
   const enlargedRows = new Map<string, number>();
   for (const bias of state.biases) {
     const weight = weights.get(bias.weight);
@@ -25,21 +30,11 @@ export function guardBiases(
     const scale = weight.scale.slice();
     const rows = enlargeForBias(scale, viewAs(tensor, "float32"), activation.scale);
     if (rows.length === 0) continue;
-    weights.set(bias.weight, rescaleRows(weight, scale, rows));
+    tieScales(weight, scale);
+    const changed = [...scale.keys()].filter((row) => scale[row] !== weight.scale[row]);
+    const known = [...new Set([...weight.enlargedRows, ...rows])].sort((a, b) => a - b);
+    weights.set(bias.weight, { ...rescaleRows(weight, scale, changed), enlargedRows: known });
     enlargedRows.set(bias.weight, (enlargedRows.get(bias.weight) ?? 0) + rows.length);
   }
   return { state: { ...state, weights }, enlargedRows };
-}
-
-function rescaleRows(weight: QuantizedWeight, scale: Float32Array, rows: readonly number[]): QuantizedWeight {
-  const codes = weight.codes.slice();
-  const layout = rowLayout(weight.shape, weight.axis);
-  for (const row of rows) {
-    const ratio = (weight.scale[row] as number) / (scale[row] as number);
-    forEachInRow(layout, row, (i) => {
-      codes[i] = roundHalfEven((codes[i] as number) * ratio);
-    });
-  }
-  const enlargedRows = [...new Set([...weight.enlargedRows, ...rows])].sort((a, b) => a - b);
-  return { ...weight, codes, scale, enlargedRows };
 }

@@ -61,7 +61,7 @@ export async function verifyExport(
   const { logger = silentLogger, threads, provider, signal, float } = options;
   const outputs = options.outputs ?? chooseOutputs(reference, { labels: dataset.hasLabels });
   const model = typeof deployed === "string" ? await loadModel(deployed) : deployed;
-  const fixed = dataset.samplesPerRun ?? fixedBatch(reference.graph);
+  const fixed = dataset.samplesPerRun ?? fixedBatch(model.graph) ?? fixedBatch(reference.graph);
   const run: RunOptions = {
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,

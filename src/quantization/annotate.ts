@@ -6,8 +6,9 @@ import { viewAs } from "../tensor/tensor.ts";
 import { operatorNames } from "../ops/operator-names.ts";
 import { floatReason } from "./rules/float-operators.ts";
 import { findMasked } from "./rules/masks.ts";
-import { type Annotation, type RuleContext, stayFloat } from "./rules/rule.ts";
+import { type Annotation, type Answer, type RuleContext, stayFloat } from "./rules/rule.ts";
 import { ruleOf } from "./rules/table.ts";
+import { useOf } from "./targets/target.ts";
 
 export type Annotations = Map<Node, Annotation>;
 
@@ -34,15 +35,26 @@ function annotateNode(node: Node, context: RuleContext): Annotation {
     return { kind: "none" };
   if (excludeOps.includes(node.opType)) return stayFloat(`operator ${node.opType} is excluded by option`);
   if (excludeNodes.includes(node.name)) return stayFloat("the node is excluded by option");
-  const rule = node.domain === "" ? ruleOf(node.opType) : undefined;
-  if (rule === undefined) return stayFloat(floatReason(node));
-  const annotation = rule(node, context);
+  const { target } = context.options;
+  const rule = ruleOf(node, target);
+  if (rule === undefined) return stayFloat(floatReason(node, target));
+  const annotation = useKernel(node, rule(node, context), context);
   const wrong = touchedTensors(annotation).find((name) => dtypeOf(context.graph, name) !== "float32");
   if (wrong === undefined) return withoutFloatValues(withFiniteConstants(annotation, context), context);
   const dtype = dtypeOf(context.graph, wrong);
   return dtype === undefined
     ? stayFloat(`the type of "${wrong}" is not known`)
     : stayFloat(`"${wrong}" is ${dtype}; only float32 is quantized`);
+}
+
+/** What the target makes of a rule's answer. */
+function useKernel(node: Node, answer: Answer, { graph, options }: RuleContext): Annotation {
+  if (answer.kind !== "integer") return answer;
+  const use = useOf(options.target, node.opType);
+  const refusal = use?.refuse?.(node, graph);
+  if (use === undefined || refusal !== undefined)
+    return stayFloat(refusal ?? "the target has no kernel for it");
+  return { ...answer, outputRequired: use.writes === "codes", eager: use.where === "always" };
 }
 
 /** No scale can hold a constant operand with NaN or infinity in it. */
@@ -79,6 +91,7 @@ function touchedTensors(annotation: Annotation): string[] {
     case "carry":
       return [annotation.input, ...annotation.outputs];
     case "saturate":
+    case "kept":
       return [annotation.input, annotation.output];
     default:
       return [];

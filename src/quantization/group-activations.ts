@@ -37,15 +37,17 @@ export function groupActivations(
       for (const input of annotation.inputs)
         if (graph.initializers.has(input) && !byTensor.has(input))
           start(input, { trainable: false, constant: true });
-      for (const output of annotation.outputs) start(output, fixedRange(node));
+      for (const output of annotation.outputs) start(output, fixedRange(node, context));
     } else if (annotation.kind === "float") {
-      for (const output of node.outputs) if (output !== "") start(output, fixedRange(node));
+      for (const output of node.outputs) if (output !== "") start(output, fixedRange(node, context));
+    } else if (annotation.kind === "kept") {
+      start(annotation.output, annotation.min >= 0 ? { fixedZeroPoint: true } : {});
     } else if (annotation.kind === "carry") {
       const plan = byTensor.get(annotation.input);
       for (const output of annotation.outputs) {
         const name = renamed.get(output) ?? output;
         if (plan === undefined || !(quantized.has(output) || quantized.has(name))) continue;
-        plan.tensors.push(name);
+        if (context.options.target.sharedQuantizers === "every value") plan.tensors.push(name);
         byTensor.set(name, plan);
       }
     }
@@ -61,6 +63,7 @@ function newQuantizer(
   dropped: Dropped | undefined,
 ): ActivationPlan {
   const symmetric = options.symmetricActivations;
+  const { leastRange } = options.target.activations;
   const plan: ActivationPlan = {
     name,
     tensors: [name],
@@ -70,6 +73,7 @@ function newQuantizer(
     fixedZeroPoint:
       symmetric || facts.fixedRange !== undefined || (dropped !== undefined && dropped.min >= 0),
     trainable: true,
+    ...(leastRange === undefined ? {} : { leastRange }),
     ...facts,
   };
   if (dropped === undefined) return plan;
@@ -79,9 +83,10 @@ function newQuantizer(
   return plan;
 }
 
-function fixedRange(node: Node): Partial<ActivationPlan> {
-  const range = rowOf(node)?.range;
-  return range?.[0] === 0 ? { fixedRange: range } : {};
+function fixedRange(node: Node, { options }: RuleContext): Partial<ActivationPlan> {
+  const names: readonly string[] = options.target.activations.fixedRanges;
+  const range = node.domain === "" && names.includes(node.opType) ? rowOf(node)?.range : undefined;
+  return range === undefined ? {} : { fixedRange: range };
 }
 
 /** `abits` where a weighted node (or a MatMul of activations) reads, 8 where a first or last one does. */

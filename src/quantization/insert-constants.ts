@@ -1,7 +1,15 @@
 import { InternalError } from "../errors.ts";
 import type { Node } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
-import { floats, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
+import {
+  elementCount,
+  floats,
+  scalar,
+  type Tensor,
+  tensorOf,
+  tensorOfBytes,
+  viewAs,
+} from "../tensor/tensor.ts";
 import { encodeBias } from "./bias-guard.ts";
 import { addConstant, claim, makeNode } from "./graph-editor.ts";
 import type { Insertion } from "./insertion.ts";
@@ -14,17 +22,18 @@ export function insertWeight(insertion: Insertion, weight: QuantizedWeight): Nod
   const { name, shape, axis, scale } = weight;
   graph.initializers.delete(name);
   const codes = weightCodes(weight, insertion);
+  const whole = form === "deploy" && weight.granularity === "tensor";
   const inputs = [
     addConstant(insertion, `${name}.codes`, codes),
-    addConstant(insertion, `${name}.scale`, floats(scale)),
+    addConstant(insertion, `${name}.scale`, whole ? scalar(scale[0] as number) : floats(scale)),
   ];
-  if (form === "deploy")
-    inputs.push(addConstant(insertion, `${name}.zero_point`, zeros(codes.dtype, scale.length)));
+  if (form === "deploy") {
+    const dims = whole ? [] : [scale.length];
+    inputs.push(addConstant(insertion, `${name}.zero_point`, zeros(codes.dtype, dims)));
+  }
   const output = { name, dtype: "float32" as DataType, shape };
-  return makeNode(insertion, "DequantizeLinear", inputs, output, {
-    name: `${name}.dequantize`,
-    attributes: { axis },
-  });
+  const attributes = whole ? {} : { axis };
+  return makeNode(insertion, "DequantizeLinear", inputs, output, { name: `${name}.dequantize`, attributes });
 }
 
 function weightCodes({ codes, bits, shape }: QuantizedWeight, { form, int4 }: Insertion): Tensor {
@@ -33,9 +42,9 @@ function weightCodes({ codes, bits, shape }: QuantizedWeight, { form, int4 }: In
   return tensorOf("int8", shape, codes);
 }
 
-function zeros(dtype: DataType, length: number): Tensor {
-  const bytes = dtype === "int4" ? Math.ceil(length / 2) : length;
-  return tensorOfBytes(dtype, [length], new Uint8Array(bytes));
+function zeros(dtype: DataType, dims: readonly number[]): Tensor {
+  const length = elementCount(dims);
+  return tensorOfBytes(dtype, dims, new Uint8Array(dtype === "int4" ? Math.ceil(length / 2) : length));
 }
 
 /**

@@ -72,7 +72,8 @@ function rewireReads(insertion: Insertion): void {
   const biases = new Set(plan.biases.map((bias) => JSON.stringify([bias.node, bias.name])));
   const rename = (name: string, node: Node): string =>
     biases.has(JSON.stringify([node.name, name])) ? name : (target.get(name) ?? name);
-  for (const node of graph.nodes) renameReads(node, rename);
+  const readers = plan.readers === undefined ? undefined : new Set(plan.readers);
+  for (const node of graph.nodes) if (readers?.has(node.name) !== false) renameReads(node, rename);
 }
 
 function insertWeights(insertion: Insertion, before: Map<Node, Node[]>): void {

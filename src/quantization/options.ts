@@ -1,18 +1,22 @@
 import { usageError } from "../errors.ts";
+import { targetNamed } from "./targets/table.ts";
+import type { Target } from "./targets/target.ts";
 import type { Bits } from "./types.ts";
 
 /** What the user may choose about the plan. */
 export interface PlanOptions {
+  /** The runtime that the file is for, or its name. Default: ort-cpu. */
+  target?: Target | string;
   /** Bits of weights. Default 8. */
   wbits?: Bits;
   /** Bits of what Conv, Gemm and MatMul read. Default 8. */
   abits?: Bits;
   /**
-   * Signed (int8) instead of unsigned (uint8) activation codes, for runtimes that ask for them. Default false: on x64,
-   * ONNX Runtime rewrites int8 activations to uint8 where it can and runs the rest in float.
+   * Signed (int8) instead of unsigned (uint8) activation codes. Default: the target's. On x64, ONNX Runtime rewrites int8
+   * activations to uint8 where it can and runs the rest in float.
    */
   signedActivations?: boolean;
-  /** Zero point in the middle of the activation codes; keeps Relu from being free. Default false. */
+  /** Zero point in the middle of the activation codes; keeps Relu from being free. Default: the target's. */
   symmetricActivations?: boolean;
   /** First and last weighted layers, their weights and what they read: "8" (default) keeps 8 bits, "same" as the rest. */
   firstLast?: "8" | "same";
@@ -29,7 +33,7 @@ export interface PlanOptions {
   floatValues?: ReadonlyMap<string, string>;
 }
 
-export type ResolvedPlanOptions = Required<PlanOptions>;
+export type ResolvedPlanOptions = Required<Omit<PlanOptions, "target">> & { target: Target };
 
 const choices: Readonly<Record<string, readonly unknown[]>> = {
   wbits: [8, 4],
@@ -40,11 +44,14 @@ const choices: Readonly<Record<string, readonly unknown[]>> = {
 
 /** Fills in defaults; throws a usage error for values outside the choices. */
 export function resolvePlanOptions(options: PlanOptions): ResolvedPlanOptions {
+  const target = targetNamed(options.target);
+  const { signed, symmetric } = target.activations;
   const resolved: ResolvedPlanOptions = {
+    target,
     wbits: options.wbits ?? 8,
     abits: options.abits ?? 8,
-    signedActivations: options.signedActivations ?? false,
-    symmetricActivations: options.symmetricActivations ?? false,
+    signedActivations: options.signedActivations ?? signed,
+    symmetricActivations: options.symmetricActivations ?? symmetric,
     firstLast: options.firstLast ?? "8",
     otherActivations: options.otherActivations ?? "same",
     excludeOps: options.excludeOps ?? [],
@@ -56,5 +63,30 @@ export function resolvePlanOptions(options: PlanOptions): ResolvedPlanOptions {
     if (allowed.includes(value)) continue;
     throw usageError(name, `${name} is ${String(value)}`, name, `Choose ${allowed.join(" or ")}.`);
   }
+  checkBits(resolved);
   return resolved;
+}
+
+/** Throws where the target's runtime has no kernels for the bits that are asked for, or wants other codes. */
+function checkBits({
+  target,
+  wbits,
+  abits,
+  signedActivations,
+  symmetricActivations,
+}: ResolvedPlanOptions): void {
+  const wrong = (name: string, what: string, hint: string): never => {
+    throw usageError(name, `The target ${target.name} has no ${what}`, name, hint);
+  };
+  const { activations, weights } = target;
+  const choose = (bits: readonly Bits[]): string => `Choose ${bits.join(" or ")}, or another target.`;
+  if (!weights.bits.includes(wbits)) wrong("wbits", `weights of ${wbits} bits`, choose(weights.bits));
+  if (!activations.bits.includes(abits))
+    wrong("abits", `activations of ${abits} bits`, choose(activations.bits));
+  if (activations.symmetric && !(signedActivations && symmetricActivations))
+    wrong(
+      "symmetricActivations",
+      "codes but signed ones around zero",
+      "Leave the option out, or choose another target.",
+    );
 }

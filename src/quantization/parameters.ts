@@ -5,6 +5,7 @@ import { rowLayout } from "../tensor/rows.ts";
 import { viewAs } from "../tensor/tensor.ts";
 import { enlargeForBias } from "./bias-guard.ts";
 import { encodeWeight } from "./encode-weight.ts";
+import { limitPairs, tieScales } from "./limit-weight.ts";
 import {
   type ActivationPlan,
   codeRange,
@@ -81,10 +82,15 @@ function computeActivation(plan: ActivationPlan, range: ValueRange): QuantizedAc
   // A symmetric int8 scale uses -127..127; QuantizeLinear saturates at -128 all the same.
   const qmin = plan.signed && plan.bits === 8 ? -128 : format.qmin;
   const { qmax } = format;
-  const { scale, zeroPoint } = affineOfRange(range, format);
+  const { scale, zeroPoint } = affineOfRange(widen(range, plan.leastRange), format);
   const empty = Math.max(0, range.max) - Math.min(0, range.min) === 0;
   const pinned = empty && plan.fixedZeroPoint && !plan.symmetric;
   return { ...plan, qmin, qmax, scale, zeroPoint: pinned ? qmin : zeroPoint };
+}
+
+/** The range, its upper end moved up where it is narrower than `least`. */
+function widen(range: ValueRange, least = 0): ValueRange {
+  return range.max - range.min >= least ? range : { min: range.min, max: range.min + least };
 }
 
 function computeWeight(
@@ -100,6 +106,7 @@ function computeWeight(
   const layout = rowLayout(shape, plan.axis);
   const method = options.weightScales ?? (plan.bits === 4 ? "mse" : "minmax");
   const scale = findWeightScales(plan.name, data, layout, codes, method);
+  tieScales(plan, scale);
   const enlarged = new Set<number>();
   for (const bias of biases) {
     if (bias.weight !== plan.name) continue;
@@ -109,14 +116,15 @@ function computeWeight(
     const activation = activations.get(bias.activation) as QuantizedActivation;
     for (const row of enlargeForBias(scale, values, activation.scale)) enlarged.add(row);
   }
-  return {
+  tieScales(plan, scale);
+  return limitPairs({
     ...plan,
     ...codes,
     shape,
     codes: encodeWeight(data, layout, scale, codes),
     scale,
     enlargedRows: [...enlarged].sort((a, b) => a - b),
-  };
+  });
 }
 
 function floatsOf(graph: Graph, name: string): Float32Array {

@@ -1,5 +1,7 @@
 import type { Node } from "../ir/model.ts";
+import { dtypeOf } from "../ir/value-types.ts";
 import type { Annotations } from "./annotate.ts";
+import { useOf } from "./targets/target.ts";
 import { type Annotation, type RuleContext, soleReader, stayFloat } from "./rules/rule.ts";
 
 /** A Relu or Clip that a quantizer replaces. */
@@ -31,17 +33,26 @@ export function placeQuantizers(annotations: Annotations, context: RuleContext):
   for (;;) {
     const dropped = findDropped(nodes, context);
     const available = findAvailable(nodes, dropped, context);
-    const wanted = findWanted(nodes, dropped);
+    const wanted = findWanted(nodes, dropped, context);
     const quantized = findQuantized(nodes, dropped, wanted, context);
     let changed = false;
     for (const [node, annotation] of nodes) {
       const reason = refusal(annotation, { available, wanted, quantized, dropped });
       if (reason === undefined) continue;
-      nodes.set(node, stayFloat(reason));
+      nodes.set(node, unitInstead(node, annotation, context) ?? stayFloat(reason));
       changed = true;
     }
     if (!changed) return { nodes, dropped, quantized };
   }
+}
+
+/** A Relu or Clip that no quantizer can stand for is a kernel of its own where the target has one. */
+function unitInstead(node: Node, annotation: Annotation, { options }: RuleContext): Annotation | undefined {
+  const use = annotation.kind === "saturate" ? useOf(options.target, node.opType) : undefined;
+  if (use === undefined || annotation.kind !== "saturate") return undefined;
+  const { input, output } = annotation;
+  const [outputRequired, eager] = [use.writes === "codes", use.where === "always"];
+  return { kind: "integer", inputs: [input], outputs: [output], outputRequired, eager };
 }
 
 /** Relus and Clips whose effect can move into the quantizer of the value before them. */
@@ -85,6 +96,7 @@ function findAvailable(
     if (annotation.kind === "integer") for (const output of annotation.outputs) available.add(output);
     else if (annotation.kind === "carry" && available.has(annotation.input))
       for (const output of annotation.outputs) available.add(output);
+    else if (annotation.kind === "kept" && available.has(annotation.input)) available.add(annotation.output);
     else if (annotation.kind === "saturate" && available.has(annotation.input)) {
       const output = node.outputs[0] as string;
       if (dropped.has(output)) available.add(output);
@@ -93,9 +105,15 @@ function findAvailable(
   return available;
 }
 
-/** Values that an integer node reads, directly or through carry nodes and dropped ones. */
-function findWanted(nodes: Annotations, dropped: Map<string, Dropped>): Set<string> {
+/** Values that are read as codes, by an integer node or as the target wants outputs, directly or through others. */
+function findWanted(
+  nodes: Annotations,
+  dropped: Map<string, Dropped>,
+  { graph, options }: RuleContext,
+): Set<string> {
   const wanted = new Set<string>();
+  if (options.target.graphOutputs === "codes")
+    for (const { name } of graph.outputs) if (dtypeOf(graph, name) === "float32") wanted.add(name);
   for (const annotation of [...nodes.values()].reverse()) {
     if (annotation.kind === "integer") for (const input of annotation.inputs) wanted.add(input);
     else if (annotation.kind === "carry" && annotation.outputs.some((name) => wanted.has(name)))
@@ -151,7 +169,7 @@ function refusal(
       if (annotation.eager) return undefined;
       if (!annotation.inputs.some((name) => available.has(name)))
         return "everything it reads is float: an integer kernel would only add QuantizeLinear nodes";
-      return annotation.outputs.some((name) => wanted.has(name))
+      return !annotation.outputRequired || annotation.outputs.some((name) => wanted.has(name))
         ? undefined
         : "everything that reads its output is float: an integer kernel would only add a QuantizeLinear";
     case "carry":

@@ -7,7 +7,8 @@ import { findFirstAndLast } from "./assign-bits.ts";
 import { groupActivations } from "./group-activations.ts";
 import { type PlanOptions, resolvePlanOptions } from "./options.ts";
 import { type Placement, placeQuantizers } from "./place.ts";
-import type { IntegerAnnotation, RuleContext } from "./rules/rule.ts";
+import type { Annotation, IntegerAnnotation, RuleContext } from "./rules/rule.ts";
+import { useOf } from "./targets/target.ts";
 import type { BiasPlan, Bits, QuantizationPlan, WeightPlan } from "./types.ts";
 
 /**
@@ -20,6 +21,7 @@ export function planQuantization(model: Model, options: PlanOptions = {}): Quant
   const { graph } = model;
   refuseQuantizedModel(model);
   const context: RuleContext = { graph, index: indexGraph(graph), options: resolvePlanOptions(options) };
+  const { target } = context.options;
   const placement = placeQuantizers(annotateNodes(context), context);
   const edges = context.options.firstLast === "8" ? findFirstAndLast(context) : new Set<Node>();
   const { activations, quantizerOf } = groupActivations(placement, context, edges);
@@ -35,15 +37,35 @@ export function planQuantization(model: Model, options: PlanOptions = {}): Quant
         nodes: [node.name],
         op: node.opType,
         bits,
+        ...limitsOf(node, context),
       });
     } else {
       weight.nodes.push(node.name);
       if (edges.has(node)) weight.bits = 8;
     }
-    const bias = planBias(annotation, quantizerOf);
+    const bias = target.bias === "int32" ? planBias(annotation, quantizerOf) : undefined;
     if (bias !== undefined) biases.push(bias);
   }
-  return { activations, weights: [...weights.values()], biases, ...listNodes(placement) };
+  const lists = listNodes(placement);
+  const readers =
+    target.floatReaders === "dequantized"
+      ? {}
+      : {
+          readers: [...placement.nodes].flatMap(([node, { kind }]) => (readsCodes(kind) ? [node.name] : [])),
+        };
+  return { target: target.name, activations, weights: [...weights.values()], biases, ...readers, ...lists };
+}
+
+const readsCodes = (kind: Annotation["kind"]): boolean => kind === "integer" || kind === "carry";
+
+/** What the target asks of a weight besides codes. */
+function limitsOf(node: Node, { options }: RuleContext): Pick<WeightPlan, "granularity" | "pairLimit"> {
+  const { pairLimit } = options.target.weights;
+  const whole = useOf(options.target, node.opType)?.granularity === "tensor";
+  return {
+    ...(whole ? { granularity: "tensor" } : {}),
+    ...(pairLimit === undefined ? {} : { pairLimit }),
+  };
 }
 
 function planBias(annotation: IntegerAnnotation, quantizerOf: Map<string, string>): BiasPlan | undefined {
@@ -57,7 +79,8 @@ function listNodes({ nodes, dropped }: Placement): Pick<QuantizationPlan, "dropp
   const lists: Pick<QuantizationPlan, "dropped" | "float"> = { dropped: [], float: [] };
   for (const [node, annotation] of nodes) {
     const entry = { node: node.name, op: node.opType };
-    if (annotation.kind === "float") lists.float.push({ ...entry, reason: annotation.reason });
+    if (annotation.kind === "float" || annotation.kind === "kept")
+      lists.float.push({ ...entry, reason: annotation.reason });
     if (annotation.kind !== "saturate") continue;
     const free = dropped.get(annotation.output)?.free === true;
     lists.dropped.push({

@@ -25,6 +25,8 @@ export interface ActivationPlan {
   trainable: boolean;
   /** The value whose range sets the parameters, where it is not the first tensor (a Relu dropped behind a MaxPool). */
   observed?: string;
+  /** Ranges narrower than this are widened to it. */
+  leastRange?: number;
   /** The quantizer belongs to a constant: its range is read from the initializer. */
   constant?: true;
   /**
@@ -43,6 +45,10 @@ export interface WeightPlan {
   op: string;
   axis: number;
   bits: Bits;
+  /** All output channels have one scale. Default: each its own. */
+  granularity?: "tensor";
+  /** Largest sum of two codes of one sign in an output channel. */
+  pairLimit?: number;
 }
 
 /** A bias stored as int32 with scale s_x * s_w in the deployed model; float while training. */
@@ -58,9 +64,13 @@ export interface BiasPlan {
 }
 
 export interface QuantizationPlan {
+  /** Name of the target whose layout this is. */
+  target: string;
   activations: ActivationPlan[];
   weights: WeightPlan[];
   biases: BiasPlan[];
+  /** Names of the nodes that read dequantized values, where others read floats. Default: all do. */
+  readers?: string[];
   /**
    * Relu and Clip nodes that a quantizer replaces: in both forms where the saturation of its codes is the same
    * function, otherwise (form "deploy") by bounds on the codes, and training keeps the node.
@@ -81,6 +91,8 @@ export interface QuantizedWeight extends WeightPlan {
   scale: Float32Array;
   /** Rows whose scale was enlarged so that an int32 bias can hold its value. */
   enlargedRows: number[];
+  /** Rows whose scale was enlarged to keep `pairLimit`. */
+  pairRows?: number[];
 }
 
 /** Values of an activation quantizer. The zero point is an integer at rest and may be fractional while it trains. */

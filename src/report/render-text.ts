@@ -64,9 +64,9 @@ function describeJudging(report: Report): string | undefined {
 
 function describeQuantization({ quantization }: Report): string | undefined {
   if (quantization === undefined) return undefined;
-  const { wbits, abits, weights, activations, float } = quantization;
+  const { target, wbits, abits, weights, activations, float } = quantization;
   const lines = [
-    `Quantized to W${wbits}A${abits}: ${weights} weights, ${activations} activation quantizers; ${float.length} nodes stay float.`,
+    `Quantized to W${wbits}A${abits} for ${target}: ${weights} weights, ${activations} activation quantizers; ${float.length} nodes stay float.`,
   ];
   const byReason = new Map<string, string[]>();
   for (const { node, op, reason } of float) {

@@ -38,6 +38,7 @@ const layerSchema = z.object({
 });
 
 const quantizationSchema = z.object({
+  target: text.describe("The runtime that the file is for (efqat targets)."),
   wbits: finite,
   abits: finite,
   calibration: text.optional(),
@@ -244,7 +245,17 @@ const errorSchema = z.object({
 export const reportSchema = z.object({
   formatVersion: z.literal(1),
   tool: z.object({ name: z.literal("efqat"), version: text, runtime: text, node: text }),
-  command: z.enum(["optimize", "inspect", "quantize", "artifact", "train", "export", "evaluate", "profile"]),
+  command: z.enum([
+    "optimize",
+    "inspect",
+    "quantize",
+    "artifact",
+    "train",
+    "export",
+    "evaluate",
+    "profile",
+    "targets",
+  ]),
   options: z.record(text, z.unknown()).describe("The options in effect, defaults included."),
   model: modelSchema,
   data: z.record(text, z.record(text, z.unknown())).optional().describe("What was read, by its use."),

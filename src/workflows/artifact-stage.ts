@@ -90,7 +90,7 @@ export async function artifactStage(
       "--backward integer changes nothing: no convolution here has data gradients that integer kernels compute, or some of them were zero on all samples.",
     );
   }
-  const warnings = floatLayerWarnings(artifact.manifest);
+  const warnings = [...layoutWarnings(quantized, choices), ...floatLayerWarnings(artifact.manifest)];
   for (const warning of warnings) logger.warn(warning);
   const memory = {
     microBatch: taken,
@@ -100,6 +100,14 @@ export async function artifactStage(
     parts: estimate.parts,
   };
   return { memory, warnings };
+}
+
+/** A layout that integer kernels do not compute trains in float. */
+function layoutWarnings({ target }: Quantized, { forward }: ArtifactChoices): string[] {
+  if (target.integerForward || forward === "float") return [];
+  return [
+    `The training forward is computed in float: the layout of the target ${target.name} has no integer training forward.`,
+  ];
 }
 
 /** Layers that the training forward computes in another arithmetic than the deployed model. */

@@ -28,6 +28,7 @@ export function describePlan(
   changed?: ReadonlyMap<string, number>,
 ): Omit<QuantizationSection, "wbits" | "abits"> {
   return {
+    target: plan.target,
     weights: plan.weights.length,
     activations: plan.activations.length,
     layers: Array.from(weights, ({ name, nodes, op, bits, shape, axis }) => ({

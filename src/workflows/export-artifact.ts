@@ -72,7 +72,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       ...{ judging: judged.judging, scores: judged.scores },
       output: { ...deployed.output, model: trained.history.bestStep === 0 ? "ptq" : "efqat" },
       verification,
-      audit: await auditDeployed(deployed, plan, options),
+      ...(await auditDeployed(deployed, plan, options)),
       latency,
       warnings: [
         ...unfinishedWarnings(trained.history),

@@ -5,7 +5,12 @@ import { type ExportedModel, exportModel } from "../export/export-model.ts";
 import { bindParameters, buildReference } from "../export/reference-model.ts";
 import { verifyExport } from "../export/verify-export.ts";
 import type { JudgedOutputs } from "../ir/judged-output.ts";
+import { checkStorage, checkStructure } from "../export/check-target.ts";
 import type { Model } from "../ir/model.ts";
+import { fixedBatch } from "../ir/value-types.ts";
+import type { Sizes } from "../passes/bind-inputs.ts";
+import { targetNamed } from "../quantization/targets/table.ts";
+import type { Target } from "../quantization/targets/target.ts";
 import { explainWriteError } from "../atomic-file.ts";
 import { UserError } from "../errors.ts";
 import { loadModel, type StagedModel, stageModel } from "../onnx/index.ts";
@@ -15,6 +20,8 @@ import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadBest } from "../training/trainer/run-checkpoint.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
+import type { QuantizationChoices } from "./options.ts";
+import type { Quantized } from "./quantize-stage.ts";
 import { enlargedWarnings } from "./describe-quantization.ts";
 
 /** What a deployable model is made of. */
@@ -30,6 +37,10 @@ export interface Deployable {
 /** How a deployable model is stored and what it says about itself. */
 export interface DeployOptions {
   int4: "container" | "initializer";
+  /** What the file is for; default: the plan's. */
+  target?: Target | string | undefined;
+  /** Sizes of open dimensions other than the batch, by symbol, for targets that need fixed shapes. */
+  sizes?: Sizes | undefined;
   /** Goes into the file's metadata. */
   provenance: Readonly<Record<string, unknown>>;
 }
@@ -43,17 +54,30 @@ export interface Deployed {
   /** Biases as the file holds them. */
   biases: ReadonlyMap<string, Float32Array>;
   output: NonNullable<Report["output"]>;
+  target: Target;
   /** Rows whose scale was enlarged so that their int32 bias fits, in words. */
   warnings: string[];
 }
+
+/** How a quantized model is deployed, by the choices it was quantized with. */
+export const deployChoices = (
+  { sizes, target }: Pick<Quantized, "sizes" | "target">,
+  { int4 }: QuantizationChoices,
+): Pick<DeployOptions, "int4" | "target" | "sizes"> => ({ int4, target, sizes });
 
 /** The deployable model of a quantized one. */
 export async function deployModel(
   { model, plan, state, parameters = new Map() }: Deployable,
   options: DeployOptions,
 ): Promise<ExportedModel> {
+  const target = targetNamed(options.target ?? plan.target);
+  const { int4, provenance, sizes } = options;
+  checkStorage(target, int4);
   const biases = new Map(Array.from(parameters, ([name, tensor]) => [name, viewAs(tensor, "float32")]));
-  return exportModel(model, plan, state, biases, options);
+  const fixed = target.shapes === "static" ? { batch: fixedBatch(model.graph) ?? 1, sizes } : undefined;
+  const exported = await exportModel(model, plan, state, biases, { int4, provenance, fixed });
+  checkStructure(exported.model, target);
+  return exported;
 }
 
 /** Writes the deployable model of a quantized one, to be looked at before it becomes `out`: see `withStaged`. */
@@ -63,9 +87,11 @@ export async function stageDeployed(
   out: string,
 ): Promise<Deployed> {
   const { model, state, biases, enlargedRows } = await deployModel(deployable, options);
+  const target = targetNamed(options.target ?? deployable.plan.target);
   const file = await stageModel(model, out);
   const output = { path: out, bytes: file.bytes };
-  return { path: file.path, file, state, biases, output, warnings: enlargedWarnings(enlargedRows) };
+  const warnings = [...enlargedWarnings(enlargedRows), ...fixedShapeNotes(deployable.model, target)];
+  return { path: file.path, file, state, biases, output, target, warnings };
 }
 
 /** Gives a written model its name once `work` on it has gone well; else it is removed, and what was there before stays. */
@@ -143,13 +169,21 @@ export interface VerificationOptions extends RuntimeOptions {
   outputs: JudgedOutputs;
 }
 
-/** Which nodes of the written file run on integer kernels here. */
+/** What was open in the model and is fixed in a file for a target that needs fixed shapes. */
+function fixedShapeNotes({ graph }: Model, { name, shapes }: Target): string[] {
+  return shapes === "static" && fixedBatch(graph) === undefined
+    ? [`The file takes one sample at a time, and all its shapes are fixed: the target ${name} needs that.`]
+    : [];
+}
+
+/** Which nodes of the written file run on integer kernels here; nothing where it is for another runtime. */
 export async function auditDeployed(
-  { path }: Deployed,
+  { path, target }: Deployed,
   plan: QuantizationPlan,
   { threads, provider }: RuntimeOptions,
-): Promise<NonNullable<Report["audit"]>> {
+): Promise<Pick<Report, "audit">> {
+  if (!target.audited) return {};
   const audit = await auditKernels(path, plan, { threads, provider });
   const { integerNodes, totalNodes, integerMacs, totalMacs, floatNodes, kernels } = audit;
-  return { integerNodes, totalNodes, integerMacs, totalMacs, floatNodes, kernels };
+  return { audit: { integerNodes, totalNodes, integerMacs, totalMacs, floatNodes, kernels } };
 }

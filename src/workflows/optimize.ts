@@ -13,6 +13,7 @@ import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import {
   auditDeployed,
+  deployChoices,
   deployModel,
   stageDeployed,
   verifyQuantized,
@@ -97,7 +98,7 @@ async function optimizeIn(
     return { ...startReport("optimize", options, source, start), ...kept, stages: times.stages };
   }
   const deployOptions = {
-    int4: options.quantization.int4,
+    ...deployChoices(quantized, options.quantization),
     provenance: provenanceOf(source, options),
   };
   const ptq = await deployModel(quantized, deployOptions);
@@ -129,7 +130,7 @@ async function optimizeIn(
     );
     times.done("scores");
     const changed = await countChangedRows(directory, result);
-    const audit = await auditDeployed(deployed, result.plan, options);
+    const audited = await auditDeployed(deployed, result.plan, options);
     const latency = await measureLatency(options.model, deployed.path, judging.dataset, options, context);
     times.done("audit and latency");
     return {
@@ -142,7 +143,7 @@ async function optimizeIn(
       ...(judged.comparison === undefined ? {} : { comparison: judged.comparison }),
       output: { ...deployed.output, model: keptStart ? "ptq" : "efqat" },
       verification,
-      audit,
+      ...audited,
       latency,
       stages: times.stages,
       warnings: [

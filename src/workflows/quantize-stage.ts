@@ -6,6 +6,9 @@ import { requiredInputs } from "../ir/value-types.ts";
 import { type InputShapes, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
 import type { FrozenDim } from "../passes/find-probes.ts";
 import { prepareOpen } from "../passes/prepare.ts";
+import { checkModel, checkStorage } from "../export/check-target.ts";
+import type { Target } from "../quantization/targets/target.ts";
+import { targetNamed } from "../quantization/targets/table.ts";
 import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
@@ -38,6 +41,7 @@ export interface Prepared {
 
 /** A prepared model with the values of its quantizers. */
 export interface Quantized extends Prepared {
+  target: Target;
   plan: QuantizationPlan;
   state: QuantizationState;
 }
@@ -117,6 +121,9 @@ export async function quantizePrepared(
   context: RunContext,
 ): Promise<Quantized> {
   const { logger, signal } = context;
+  const target = targetNamed(choices.target);
+  checkStorage(target, choices.int4);
+  await checkModel(prepared.model, target, prepared.sizes);
   const { plan, ranges, notes } = await findRanges(prepared.model, prepared.dataset, choices, {
     method: choices.calibration,
     samples: choices.calibrationSamples,
@@ -131,5 +138,5 @@ export async function quantizePrepared(
   logger.info(
     `Plan: ${plan.weights.length} weights and ${plan.activations.length} activations quantized, ${plan.float.length} nodes stay float.`,
   );
-  return { ...prepared, plan, state, notes: [...prepared.notes, ...notes] };
+  return { ...prepared, target, plan, state, notes: [...prepared.notes, ...notes] };
 }

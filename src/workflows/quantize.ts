@@ -3,7 +3,7 @@ import type { Report } from "../report/report-data.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
-import { auditDeployed, stageDeployed, verifyQuantized, withStaged } from "./export-stage.ts";
+import { auditDeployed, deployChoices, stageDeployed, verifyQuantized, withStaged } from "./export-stage.ts";
 import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { judge } from "./judge.ts";
 import { latencyWarnings, measureLatency } from "./measure-latency.ts";
@@ -37,7 +37,7 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
   }
   const deployed = await stageDeployed(
     quantized,
-    { int4: options.quantization.int4, provenance: provenanceOf(source, options) },
+    { ...deployChoices(quantized, options.quantization), provenance: provenanceOf(source, options) },
     options.out,
   );
   return withStaged(deployed, async () => {
@@ -66,7 +66,7 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
       ...{ judging: judged.judging, scores: judged.scores },
       output: { ...deployed.output, model: "ptq" },
       verification,
-      audit: await auditDeployed(deployed, quantized.plan, options),
+      ...(await auditDeployed(deployed, quantized.plan, options)),
       latency,
       warnings: [
         ...quantized.notes,

@@ -49,11 +49,19 @@ const toolSection = (): Report["tool"] => ({
 
 /** Options as JSON can hold them: undefined ones left out, infinities spelt. */
 function plainOptions(options: object): Record<string, unknown> {
-  const text = JSON.stringify(options, (_key, value: unknown) =>
-    typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
+  const text = JSON.stringify(options, (key, value: unknown) =>
+    key === "target" && isNamed(value)
+      ? value.name
+      : typeof value === "number" && !Number.isFinite(value)
+        ? String(value)
+        : value,
   );
   return JSON.parse(text) as Record<string, unknown>;
 }
+
+/** A target that is given as an object goes by its name. */
+const isNamed = (value: unknown): value is { name: string } =>
+  typeof value === "object" && value !== null && "name" in value && typeof value.name === "string";
 
 /** What a written model says about its origin: the source file and the options, without paths of this machine. */
 export function provenanceOf(

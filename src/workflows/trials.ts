@@ -27,12 +27,14 @@ import type { Quantized } from "./quantize-stage.ts";
  * backward on them needs contrib operators.
  */
 export function openArithmetic(
-  { plan }: Quantized,
-  { forward, backward, portable }: ArtifactChoices,
+  { plan, target }: Quantized,
+  { forward: asked, backward, portable }: ArtifactChoices,
   { provider }: RuntimeOptions,
 ): Pick<ArtifactChoices, "forward" | "backward"> {
   const open = (wanted: Arithmetic | "auto", possible: boolean): Arithmetic | "auto" =>
     wanted === "auto" && !(possible && onCpu(provider)) ? "float" : wanted;
+  // A forward on the kernels of another layout would not be the deployed model's.
+  const forward = target.integerForward ? asked : "float";
   return { forward: open(forward, plan.activations.every(isByte)), backward: open(backward, !portable) };
 }
 

@@ -71,6 +71,7 @@ const tables = [
     "passes/raise-opset/",
     "passes/eliminate-no-ops.ts",
     "passes/fold-batch-norm/",
+    "passes/write-out/",
   ],
   // What an output is for, guessed from the operators in front of it.
   ...["ir/output-hints.ts", "ir/output-kinds.ts"],

@@ -24,6 +24,7 @@ const report: Report = {
     operators: { Conv: 2, Relu: 1 },
   },
   quantization: {
+    target: "ort-cpu",
     wbits: 4,
     abits: 8,
     calibration: "minmax",

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Emitter } from "../../src/ir/emit.ts";
 import { movementOf } from "../../src/ops/catalogue/catalogue.ts";
-import { rules } from "../../src/quantization/rules/table.ts";
+import { ortCpu } from "../../src/quantization/targets/ort-cpu.ts";
 import { floats, ints, scalar, tensorOf } from "../../src/tensor/tensor.ts";
 import { type Artifact, buildArtifact } from "../../src/training/artifact.ts";
 import { buildModel } from "../support/build-model.ts";
@@ -90,7 +90,7 @@ function convolutions({ trainingModel }: Artifact): Record<string, string> {
 }
 
 test("every operator that moves codes is tried", () => {
-  const movers = Object.entries(rules).flatMap(([name]) =>
+  const movers = ortCpu.carries.flatMap((name) =>
     movementOf({ domain: "", opType: name, attributes: new Map() } as never) === undefined ? [] : [name],
   );
   // Preparation removes Identity.

@@ -6,6 +6,7 @@ import { inspectCommand } from "./inspect.ts";
 import { optimizeCommand } from "./optimize.ts";
 import { profileCommand } from "./profile.ts";
 import { quantizeCommand } from "./quantize.ts";
+import { targetsCommand } from "./targets.ts";
 import { trainCommand } from "./train.ts";
 
 /** All commands, in the order of the help. */
@@ -18,4 +19,5 @@ export const commands: readonly Command[] = [
   exportCommand,
   evaluateCommand,
   profileCommand,
+  targetsCommand,
 ];

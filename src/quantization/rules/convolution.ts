@@ -1,8 +1,9 @@
 import { weightPortOf } from "../../ops/catalogue/ports.ts";
-import { type Annotation, inputOf, type Rule, stayFloat } from "./rule.ts";
+import { intOf } from "../../ir/attributes.ts";
+import { type Answer, inputOf, type Rule, stayFloat } from "./rule.ts";
 
-/** QLinearConv: codes in and out, weight per output channel, int32 bias. Without a quantized output it stays float. */
-export const conv: Rule = (node, { graph }): Annotation => {
+/** A weight per output channel and a bias, both constants. */
+export const conv: Rule = (node, { graph }): Answer => {
   const [x, w] = [inputOf(node, 0), inputOf(node, 1)];
   const bias = inputOf(node, 2);
   const weight = w === undefined ? undefined : graph.initializers.get(w);
@@ -15,12 +16,13 @@ export const conv: Rule = (node, { graph }): Annotation => {
     kind: "integer",
     inputs: [x],
     outputs: [node.outputs[0] as string],
-    outputRequired: true,
-    eager: true,
     weight: { name: w, axis },
     ...(bias === undefined ? {} : { bias: { name: bias, node: node.name } }),
   };
 };
 
-export const convTranspose: Rule = () =>
-  stayFloat("ONNX Runtime's CPU provider has no integer ConvTranspose in any layout");
+/** Channels along axis 1 are those of a group: with several, one scale would be several channels'. */
+export const convTranspose: Rule = (node, context): Answer =>
+  intOf(node, "group", 1) === 1
+    ? conv(node, context)
+    : stayFloat("its groups share scales of output channels");

@@ -1,5 +1,6 @@
 import type { Node } from "../../ir/model.ts";
 import { rowOf } from "../../ops/catalogue/catalogue.ts";
+import type { Target } from "../targets/target.ts";
 import type { OperatorKind } from "../../ops/catalogue/row.ts";
 
 /** Why operators of a kind are never quantized; those of other kinds would be, had the runtime kernels for them. */
@@ -16,8 +17,11 @@ const never: Readonly<Partial<Record<OperatorKind, string>>> = {
   codes: "it computes on codes already",
 };
 
-/** Why an operator without a rule stays in float. */
-export function floatReason(node: Pick<Node, "domain" | "opType">): string {
+/** Why an operator that a target has no rule for stays in float. */
+export function floatReason(
+  node: Pick<Node, "domain" | "opType">,
+  { runtime }: Pick<Target, "runtime">,
+): string {
   const { domain, opType } = node;
   if (domain !== "") return `operators of the domain "${domain}" have no quantization rule`;
   const row = rowOf(node);
@@ -25,6 +29,6 @@ export function floatReason(node: Pick<Node, "domain" | "opType">): string {
   return (
     row.note ??
     never[row.kind] ??
-    `ONNX Runtime's CPU provider has no integer ${opType}; quantizers around it would only add work`
+    `${runtime} has no integer ${opType}; quantizers around it would only add work`
   );
 }

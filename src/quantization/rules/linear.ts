@@ -1,10 +1,11 @@
 import { floatOf } from "../../ir/attributes.ts";
 import { weightPortOf } from "../../ops/catalogue/ports.ts";
-import { type Annotation, inputOf, type Rule, type RuleContext, soleReader, stayFloat } from "./rule.ts";
+import { type Answer, inputOf, type Rule, type RuleContext, soleReader, stayFloat } from "./rule.ts";
 import type { Node } from "../../ir/model.ts";
+import { useOf } from "../targets/target.ts";
 
 /** QGemm: weight per output feature, int32 bias; writes codes or floats. */
-export const gemm: Rule = (node, { graph }): Annotation => {
+export const gemm: Rule = (node, { graph }): Answer => {
   const [x, w, bias] = [inputOf(node, 0), inputOf(node, 1), inputOf(node, 2)];
   const weight = w === undefined ? undefined : graph.initializers.get(w);
   if (x === undefined || w === undefined || weight === undefined)
@@ -24,8 +25,6 @@ export const gemm: Rule = (node, { graph }): Annotation => {
     kind: "integer",
     inputs: [x],
     outputs: [node.outputs[0] as string],
-    outputRequired: false,
-    eager: true,
     weight: { name: w, axis },
     ...(bias === undefined ? {} : { bias: { name: bias, node: node.name } }),
   };
@@ -35,13 +34,13 @@ export const gemm: Rule = (node, { graph }): Annotation => {
  * QLinearMatMul or MatMulIntegerToFloat, and QGemm together with the Add of a constant bias behind it. The second
  * operand is a constant of rank 2 (scales along its last axis), or both operands are activations.
  */
-export const matMul: Rule = (node, context): Annotation => {
+export const matMul: Rule = (node, context): Answer => {
   const [a, b] = [inputOf(node, 0), inputOf(node, 1)];
   const { initializers } = context.graph;
   if (a === undefined || b === undefined) return stayFloat("an operand is missing");
   if (initializers.has(a))
     return stayFloat("its first operand is a constant; only the second may be a weight");
-  const base = { kind: "integer", outputRequired: false, eager: true } as const;
+  const base = { kind: "integer" } as const;
   const weight = initializers.get(b);
   if (weight === undefined) return { ...base, inputs: [a, b], outputs: [node.outputs[0] as string] };
   if (weight.dims.length !== 2)
@@ -49,7 +48,8 @@ export const matMul: Rule = (node, context): Annotation => {
       `its weight has rank ${weight.dims.length}; integer kernels take per-channel scales at rank 2`,
     );
   const port = { name: b, axis: 1 };
-  const add = biasAddOf(node, weight.dims[1] as number, context);
+  const absorbs = useOf(context.options.target, node.opType)?.absorbsBiasAdd === true;
+  const add = absorbs ? biasAddOf(node, weight.dims[1] as number, context) : undefined;
   if (add === undefined) return { ...base, inputs: [a], outputs: [node.outputs[0] as string], weight: port };
   const bias = { name: add.bias, node: add.node.name };
   return {

@@ -1,20 +1,18 @@
-import { stringOf } from "../../ir/attributes.ts";
-import { type Annotation, inputOf, type Rule, stayFloat } from "./rule.ts";
+import { movedOutputs, rowOf } from "../../ops/catalogue/catalogue.ts";
+import { type Answer, inputOf, type Rule, stayFloat } from "./rule.ts";
 
-/** Operators that copy elements of their first input: codes move as floats do. */
-export const carry: Rule = (node, { graph }): Annotation => {
-  const x = inputOf(node, 0);
+/** Operators that copy elements of one input: codes move as floats do. */
+export const carry: Rule = (node, { graph }): Answer => {
+  const moves = rowOf(node)?.moves;
+  const [slot = 0, ...more] = moves === undefined || moves.from === "all" ? [0, 1] : moves.from;
+  if (moves === undefined || more.length > 0) return stayFloat("it combines several inputs");
+  const x = inputOf(node, slot);
   if (x === undefined) return stayFloat("its input is missing");
+  const refusal = moves.refuse?.(node);
+  if (refusal !== undefined) return stayFloat(refusal);
   if (graph.initializers.has(x)) return stayFloat("it reads a constant");
-  return { kind: "carry", input: x, outputs: node.outputs.filter((name) => name !== "") };
-};
-
-/** Nearest-neighbour resizing copies elements; other modes compute new ones, in float on ONNX Runtime 1.30. */
-export const resize: Rule = (node, context): Annotation => {
-  const mode = stringOf(node, "mode", "nearest");
-  if (mode !== "nearest")
-    return stayFloat(`mode "${mode}" has no integer kernel in ONNX Runtime 1.30 and later`);
-  if (stringOf(node, "coordinate_transformation_mode", "half_pixel") === "tf_crop_and_resize")
-    return stayFloat("tf_crop_and_resize fills with a float constant");
-  return carry(node, context);
+  const outputs = movedOutputs(moves, node);
+  if (node.outputs.some((name) => name !== "" && !outputs.includes(name)))
+    return stayFloat("its index output is used, which the integer kernel lacks");
+  return { kind: "carry", input: x, outputs };
 };

@@ -2,30 +2,37 @@ import type { GraphIndex } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import type { ResolvedPlanOptions } from "../options.ts";
 
-/** A node that an integer kernel can run. Names are values of the prepared model. */
-export interface IntegerAnnotation {
+/** What an integer kernel for a node would read and write. Names are values of the prepared model. */
+export interface KernelRequest {
   kind: "integer";
   /** Activations the kernel reads as codes; constants among them are quantized as constants. */
   inputs: string[];
   /** Values the kernel can write as codes. */
   outputs: string[];
-  /** Without codes at its output the kernel does not fuse (Conv); Gemm and MatMul can also write floats. */
-  outputRequired: boolean;
-  /** Quantize it whatever its neighbours are; otherwise only between integer neighbours. */
-  eager: boolean;
   weight?: { name: string; axis: number };
   bias?: { name: string; node: string };
   /** Nodes that become part of this one's kernel (the Add of a bias). */
   absorbs?: Node[];
 }
 
+/** A node that the target's kernels can run on integers. */
+export interface IntegerAnnotation extends KernelRequest {
+  /** Without codes at its output the kernel does not fuse. */
+  outputRequired: boolean;
+  /** Quantize it whatever its neighbours are; otherwise only between integer neighbours. */
+  eager: boolean;
+}
+
 /** What a node asks for. Rules only annotate; `insertQuantizers` is the one place that changes a graph. */
-export type Annotation =
-  | IntegerAnnotation
+export type Annotation = IntegerAnnotation | FloatOrMove;
+
+type FloatOrMove =
   /** Moves or selects codes: outputs share the input's scale and zero point. */
   | { kind: "carry"; input: string; outputs: string[] }
   /** Limits values to [min, max]: a quantizer behind it may do the same. */
   | { kind: "saturate"; input: string; output: string; min: number; max: number }
+  /** Limits values as a part of the kernel in front of it: codes or floats, as that has them. */
+  | { kind: "kept"; input: string; output: string; min: number; reason: string }
   /** Stays in float. */
   | { kind: "float"; reason: string }
   /** Neither reads nor writes float values. */
@@ -37,9 +44,12 @@ export interface RuleContext {
   options: ResolvedPlanOptions;
 }
 
-export type Rule = (node: Node, context: RuleContext) => Annotation;
+/** What a rule answers; how a kernel is used is the target's. */
+export type Answer = KernelRequest | FloatOrMove;
 
-export const stayFloat = (reason: string): Annotation => ({ kind: "float", reason });
+export type Rule = (node: Node, context: RuleContext) => Answer;
+
+export const stayFloat = (reason: string): { kind: "float"; reason: string } => ({ kind: "float", reason });
 
 /** Name of input `i`, or undefined when the optional input is absent. */
 export function inputOf(node: Node, i: number): string | undefined {

@@ -1,13 +1,13 @@
 import { toNumbers } from "../../tensor/tensor.ts";
-import { type Annotation, inputOf, type Rule, type RuleContext, stayFloat } from "./rule.ts";
+import { type Answer, inputOf, type Rule, type RuleContext, stayFloat } from "./rule.ts";
 
-export const relu: Rule = (node): Annotation => {
+export const relu: Rule = (node, context): Answer => {
   const input = inputOf(node, 0);
   if (input === undefined) return stayFloat("its input is missing");
-  return { kind: "saturate", input, output: node.outputs[0] as string, min: 0, max: Infinity };
+  return limit(input, node.outputs[0] as string, [0, Infinity], context);
 };
 
-export const clip: Rule = (node, context): Annotation => {
+export const clip: Rule = (node, context): Answer => {
   const input = inputOf(node, 0);
   const min = boundOf(inputOf(node, 1), -Infinity, context);
   const max = boundOf(inputOf(node, 2), Infinity, context);
@@ -15,8 +15,25 @@ export const clip: Rule = (node, context): Annotation => {
   if (min === undefined || max === undefined)
     return stayFloat("its bounds are computed by the graph, not constants");
   if (!(min <= max)) return stayFloat(`its bounds [${min}, ${max}] are empty`);
-  return { kind: "saturate", input, output: node.outputs[0] as string, min, max };
+  return limit(input, node.outputs[0] as string, [min, max], context);
 };
+
+/** Limits that the target puts into codes, or that its runtime keeps with the kernel in front. */
+function limit(
+  input: string,
+  output: string,
+  [min, max]: [number, number],
+  { options }: RuleContext,
+): Answer {
+  const { runtime, saturation } = options.target;
+  if (saturation === "kept") {
+    const reason = `${runtime} computes it with the layer in front of it`;
+    return { kind: "kept", input, output, min, reason };
+  }
+  const free = min === 0 && max === Infinity && !options.symmetricActivations;
+  if (saturation === "free" && !free) return { kind: "integer", inputs: [input], outputs: [output] };
+  return { kind: "saturate", input, output, min, max };
+}
 
 function boundOf(name: string | undefined, fallback: number, { graph }: RuleContext): number | undefined {
   if (name === undefined) return fallback;

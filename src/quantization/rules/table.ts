@@ -1,48 +1,54 @@
+import type { Node } from "../../ir/model.ts";
+import { rowOf } from "../../ops/catalogue/catalogue.ts";
+import type { OperatorKind } from "../../ops/catalogue/row.ts";
+import { carries, type Target, useOf } from "../targets/target.ts";
 import { conv, convTranspose } from "./convolution.ts";
-import { binary, concat, unary, where } from "./elementwise.ts";
+import { binary, concat, residual, unary, unit, where } from "./elementwise.ts";
 import { gemm, matMul } from "./linear.ts";
-import { carry, resize } from "./movement.ts";
-import { maxPool } from "./pooling.ts";
+import { carry } from "./movement.ts";
 import type { Rule } from "./rule.ts";
 import { clip, relu } from "./saturating.ts";
 
-/** Operators of the default domain with a rule; all others stay in float (float-operators.ts says why). */
-export const rules = {
+/** What the kernels of operators read and write; which of them a runtime has is said by targets. */
+const rules: Readonly<Record<string, Rule>> = {
   Add: binary,
   AveragePool: unary,
   Clip: clip,
   Concat: concat,
   Conv: conv,
   ConvTranspose: convTranspose,
-  Expand: carry,
-  Flatten: carry,
-  Gather: carry,
-  GatherElements: carry,
   Gemm: gemm,
   GlobalAveragePool: unary,
-  Identity: carry,
   LeakyRelu: unary,
   MatMul: matMul,
-  MaxPool: maxPool,
   Mul: binary,
-  ReduceMax: carry,
-  ReduceMin: carry,
   Relu: relu,
-  Reshape: carry,
-  Resize: resize,
   Sigmoid: unary,
-  Slice: carry,
   Softmax: unary,
-  Split: carry,
-  Squeeze: carry,
-  Tile: carry,
-  Transpose: carry,
-  Unsqueeze: carry,
   Where: where,
-} satisfies Readonly<Record<string, Rule>>;
+};
 
-export type QuantizableOperator = keyof typeof rules;
+/** Kinds of operators that a target without a list of its own may run on codes. */
+const unitKinds: readonly OperatorKind[] = [
+  "elementwise",
+  "movement",
+  "normalization",
+  "pooling",
+  "reduction",
+];
 
-export function ruleOf(opType: string): Rule | undefined {
-  return Object.hasOwn(rules, opType) ? rules[opType as QuantizableOperator] : undefined;
+/** The rule for a node's operator on a target; undefined where the target runs it in float. */
+export function ruleOf(
+  { domain, opType }: Pick<Node, "domain" | "opType">,
+  target: Target,
+): Rule | undefined {
+  const row = domain === "" ? rowOf({ domain, opType }) : undefined;
+  if (row === undefined) return undefined;
+  if (carries(target, opType)) return carry;
+  const own = Object.hasOwn(rules, opType) ? rules[opType] : undefined;
+  if (own === relu || own === clip) return own;
+  const use = useOf(target, opType);
+  if (use === undefined) return undefined;
+  if (use.operands === "residual") return residual;
+  return own ?? (row.note === undefined && unitKinds.includes(row.kind) ? unit : undefined);
 }

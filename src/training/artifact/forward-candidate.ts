@@ -22,6 +22,7 @@ import type { Measured, Race } from "../measure-gradients.ts";
 import { heldBiases, zeroPointsOf } from "./forward-model.ts";
 import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
+import { tieScaleGradients } from "./tie-scale-gradients.ts";
 import { type HeldBias, holdBiases, openZeroPoints } from "./open-parameters.ts";
 
 /** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
@@ -133,6 +134,7 @@ export class ForwardCandidate {
     if (this.#integer !== undefined) graph = lowerIntegerForward(graph, this.#integer.places);
     openZeroPoints(graph, zeroPointsOf(layout.trained));
     holdBiases(graph, this.#biases);
+    tieScaleGradients(graph, layout.trained);
     graph.outputs = [...outputs];
     const model = dropUnused(createModel(graph, this.#opset, contribOpsets(graph)));
     return { ...model, graph: orderNodes(model.graph, "loss") };

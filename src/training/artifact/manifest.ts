@@ -70,6 +70,7 @@ const bits = z.union([z.literal(8), z.literal(4)]);
 
 /** The quantization plan, from which the trained model is exported. */
 const planSchema = z.object({
+  target: z.string().default("ort-cpu"),
   activations: z.array(
     z.object({
       name: z.string(),
@@ -81,6 +82,7 @@ const planSchema = z.object({
       fixedZeroPoint: z.boolean(),
       trainable: z.boolean(),
       observed: z.string().exactOptional(),
+      leastRange: z.number().exactOptional(),
       constant: z.literal(true).exactOptional(),
       /** Infinite bounds are null in JSON. */
       saturation: z
@@ -92,11 +94,20 @@ const planSchema = z.object({
     }),
   ),
   weights: z.array(
-    z.object({ name: z.string(), nodes: z.array(z.string()), op: z.string(), axis: count, bits }),
+    z.object({
+      name: z.string(),
+      nodes: z.array(z.string()),
+      op: z.string(),
+      axis: count,
+      bits,
+      granularity: z.literal("tensor").exactOptional(),
+      pairLimit: z.number().exactOptional(),
+    }),
   ),
   biases: z.array(
     z.object({ name: z.string(), node: z.string(), activation: z.string(), weight: z.string() }),
   ),
+  readers: z.array(z.string()).exactOptional(),
   dropped: z.array(placed.extend({ form: z.enum(["both", "deploy"]) })),
   float: z.array(placed),
 });

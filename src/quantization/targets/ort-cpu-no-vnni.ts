@@ -1,0 +1,18 @@
+import { ortCpu } from "./ort-cpu.ts";
+import type { Target } from "./target.ts";
+
+/**
+ * x64 without VNNI adds two products of uint8 and int8 in saturating int16 (VPMADDUBSW): 255 * 128 is the most that fits.
+ * Rows whose two largest codes of one sign could exceed that get a larger scale; all others stay as they are.
+ */
+export const ortCpuNoVnni: Target = {
+  ...ortCpu,
+  name: "ort-cpu-no-vnni",
+  describe: "ONNX Runtime's CPU provider, on x64 processors without VNNI (AVX2 or AVX512 alone)",
+  weights: { ...ortCpu.weights, pairLimit: 128 },
+  verified: {
+    ...ortCpu.verified,
+    by: "structure",
+    what: "as ort-cpu, on processors with VNNI; no two codes of a row that saturate",
+  },
+};

@@ -1,0 +1,16 @@
+import { ortCpu } from "./ort-cpu.ts";
+import type { Target } from "./target.ts";
+
+/** onnxruntime-web has the CPU provider's kernels in WebAssembly. Its 4-bit kernels are for MatMulNBits alone. */
+export const ortWeb: Target = {
+  ...ortCpu,
+  name: "ort-web",
+  describe: "onnxruntime-web, WebAssembly backend",
+  runtime: "onnxruntime-web's wasm backend",
+  int4: ["container"],
+  verified: {
+    ...ortCpu.verified,
+    by: "runs",
+    what: "both fixtures in onnxruntime-web's wasm under Node",
+  },
+};
