@@ -7,11 +7,14 @@ import { protobufLimit } from "./encode.ts";
 
 /**
  * Reads an ONNX model. Weights in the file are views into one buffer; external data must lie in the model's
- * folder and is read when first used. Throws model/* errors for anything that is not a sound ONNX file.
+ * folder (or in `directory`) and is read when first used. Throws model/* errors for anything that is not a sound ONNX file.
  */
-export async function loadModel(file: string): Promise<Model> {
+export async function loadModel(
+  file: string,
+  directory: string = path.dirname(path.resolve(file)),
+): Promise<Model> {
   const bytes = await readWhole(file);
-  return decodeModel(bytes, { file, directory: path.dirname(path.resolve(file)) });
+  return decodeModel(bytes, { file, directory });
 }
 
 async function readWhole(file: string): Promise<Uint8Array> {
