@@ -37,7 +37,10 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     const logger = createLogger(stderr, { quiet: options.flag("quiet"), verbose: options.flag("verbose") });
     const context = { logger, signal, claim: reports.claimWith(`efqat ${command.name}`) };
     const report = await command.run(path, options, context).finally(() => logger.close());
-    await reports.write(report);
+    await reports.write(report).catch((error: unknown) => {
+      if (report.output !== undefined) stderr.write(`${report.output.path} was written and verified.\n`);
+      throw error;
+    });
     if (!options.flag("quiet")) stdout.write(`\n${renderText(report)}`);
     return exitCodes.ok;
   } catch (error) {

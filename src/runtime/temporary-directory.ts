@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, readdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,12 +14,15 @@ const leastFree = 2 ** 16;
  */
 export async function withTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const { directory, lock } = await makeTemporaryDirectory();
+  const removeAtExit = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", removeAtExit);
   try {
     return await work(directory);
   } catch (error) {
     if (await isFull(directory)) throw temporaryFolderError(error);
     throw error;
   } finally {
+    process.removeListener("exit", removeAtExit);
     await lock.release();
     await rm(directory, { recursive: true, force: true });
   }

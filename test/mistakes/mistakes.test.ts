@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runCli } from "../cli/terminal.ts";
+import { inputMistakes } from "./input-mistakes.ts";
 import type { Mistake } from "./mistake.ts";
 import { pathMistakes } from "./path-mistakes.ts";
 import { preflightMistakes } from "./preflight-mistakes.ts";
@@ -19,6 +20,7 @@ import { digestFolder, makeUserFolder } from "./user-folder.ts";
 const lists: Record<string, readonly Mistake[]> = {
   paths: pathMistakes,
   "command lines and data": preflightMistakes,
+  inputs: inputMistakes,
 };
 
 /** Seconds within which an error must arrive on a machine that has other things to do. */
