@@ -1,5 +1,6 @@
 import { type Options, type Params, SingleBar } from "cli-progress";
 import type { Logger } from "../log.ts";
+import { printable } from "../printable.ts";
 import { TimeLeft } from "./time-left.ts";
 
 /** Where messages go: standard error in the program, memory in tests. */
@@ -21,7 +22,7 @@ export function createLogger(
   stream: MessageStream,
   options: { quiet: boolean; verbose: boolean },
 ): ClosableLogger {
-  const line = (text: string): void => void stream.write(`${text}\n`);
+  const line = (text: string): void => void stream.write(`${printable(text)}\n`);
   const progress = options.quiet
     ? undefined
     : stream.isTTY === true
@@ -58,7 +59,7 @@ const barFormat = (options: Options, params: Params, payload: { stage: string; n
   const columns = 30;
   const filled = Math.round(columns * (params.total > 0 ? Math.min(1, params.progress) : 0));
   const bar = `${options.barCompleteString?.slice(0, filled)}${options.barIncompleteString?.slice(0, columns - filled)}`;
-  return `${payload.stage} ${bar} ${params.value}/${params.total || "?"} ${payload.note}`;
+  return printable(`${payload.stage} ${bar} ${params.value}/${params.total || "?"} ${payload.note}`);
 };
 
 function barProgress(stream: MessageStream): Progress {

@@ -1,4 +1,5 @@
 import { exitCodes, SeveralErrors, UserError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import type { FailedReport } from "../report/report-data.ts";
 
 /** What an error looks like on the terminal and which exit code it means. */
@@ -24,7 +25,7 @@ export function describeError(
   const message = error instanceof Error ? error.message : String(error);
   const text = options.stack
     ? stackOf(error)
-    : `Error [internal]: ${message}. This is a bug in efqat; run again with --stack and report what it prints.`;
+    : `Error [internal]: ${printable(message)}. This is a bug in efqat; run again with --stack and report what it prints.`;
   return { text, exitCode: exitCodes.internal };
 }
 
@@ -46,7 +47,7 @@ export function errorSection(error: unknown, { aborted }: { aborted: boolean }):
   return { code: "internal", what, hint: "This is a bug in efqat.", exitCode };
 }
 
-const lineOf = (error: UserError): string => `[${error.code}]: ${error.toParagraph()}`;
+const lineOf = (error: UserError): string => printable(`[${error.code}]: ${error.toParagraph()}`);
 
 /** The error's stack with those of its causes. */
 function stackOf(error: unknown): string {

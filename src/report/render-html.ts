@@ -1,4 +1,5 @@
 import { barChart } from "./bar-chart.ts";
+import { printableData } from "../printable.ts";
 import { escapeHtml } from "./escape-html.ts";
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { lineChart, type LineChart } from "./line-chart.ts";
@@ -20,7 +21,7 @@ pre { background: #f5f5f5; padding: 0.8rem; overflow-x: auto; } figure { margin:
 
 /** The report as one HTML page that loads nothing: tables and inline SVG charts. */
 export function renderHtml(report: Report | FailedReport): string {
-  return isFailed(report) ? renderFailure(report) : renderReport(report);
+  return isFailed(report) ? renderFailure(printableData(report)) : renderReport(printableData(report));
 }
 
 function renderFailure(report: FailedReport): string {

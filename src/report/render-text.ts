@@ -1,3 +1,4 @@
+import { printableData } from "../printable.ts";
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
 import type { FailedReport, Report } from "./report-data.ts";
@@ -11,7 +12,8 @@ import { otherOutputsTable, summaryTable } from "./summary.ts";
 import { renderTable } from "./text-table.ts";
 
 /** The report as plain text for the end of a command: short, without per-layer tables. */
-export function renderText(report: Report): string {
+export function renderText(given: Report): string {
+  const report = printableData(given);
   const sections = [
     describeModel(report),
     report.scores?.length ? renderTable(summaryTable(report)) : undefined,
@@ -30,7 +32,7 @@ export function renderText(report: Report): string {
 
 /** Why a command failed, in one paragraph. */
 export function renderFailureText({ error }: Pick<FailedReport, "error">): string {
-  const { code, what, where, hint } = error;
+  const { code, what, where, hint } = printableData(error);
   const place = where === undefined ? "" : ` (${where})`;
   return `Error [${code}]: ${what}${place}.${hint === undefined ? "" : ` ${hint}`}`;
 }
