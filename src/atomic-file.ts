@@ -144,6 +144,8 @@ const isFolder = (folder: string): Promise<boolean> =>
 /** A failed write as an error with a remedy; errors that already have one pass. */
 export function explainWriteError(cause: unknown, file: string): unknown {
   if (cause instanceof UserError || !(cause instanceof Error) || !("code" in cause)) return cause;
+  // An aborted signal's reason has a number there.
+  if (typeof cause.code !== "string") return cause;
   switch (cause.code) {
     case "ENOSPC":
     case "EDQUOT":

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { makeFolder, writeFileAtomically } from "../src/atomic-file.ts";
+import { explainWriteError, makeFolder, writeFileAtomically } from "../src/atomic-file.ts";
 import { catchUserError } from "./support/catch-error.ts";
 
 let folder: string;
@@ -33,4 +33,9 @@ test("a folder is made with those above it; where a file stands in the way, the 
   const error = await catchUserError(() => makeFolder(at("file", "b")));
   expect([error.code, error.where]).toEqual(["environment/write", at("file", "b")]);
   expect(await readdir(folder)).toEqual(["a", "file"]);
+});
+
+test("an interruption while a file is open is no failure to write it", () => {
+  const interruption: unknown = AbortSignal.abort().reason;
+  expect(explainWriteError(interruption, "out.onnx")).toBe(interruption);
 });

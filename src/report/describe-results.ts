@@ -16,9 +16,15 @@ export function describeSamples({ judging, scores = [] }: Report): string | unde
   const { output, kind, because, certain, use, samples } = judging;
   const what = `${certain ? "" : "taken for "}${kinds[kind] ?? kind}: ${because}`;
   const uses = [...new Set(scores.flatMap(({ usedFor = [] }) => usedFor))];
+  const where = use === "calibration" ? "samples of the data that calibration drew from" : `${use} samples`;
+  const others = uses.filter((each) => use !== "calibration" || each !== "calibration");
   const seen =
-    uses.length > 0 ? `, which ${listOf(uses)} used too` : use === "test" ? ", used for nothing else" : "";
-  return `Scores are of output "${output}" (${what}) on ${samples} ${use} samples${seen}.`;
+    others.length > 0
+      ? `, which ${listOf(others)} used too`
+      : use === "test"
+        ? ", used for nothing else"
+        : "";
+  return `Scores are of output "${output}" (${what}) on ${samples} ${where}${seen}.`;
 }
 
 const listOf = (words: readonly string[]): string => {
