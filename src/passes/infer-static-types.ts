@@ -1,11 +1,12 @@
 import { subgraphsOf } from "../ir/attributes.ts";
-import { reachableNodes, readNames, tensorType } from "../ir/graph.ts";
+import { createNode, reachableNodes, readNames, tensorType } from "../ir/graph.ts";
 import type { Dim, Model, Node, TensorValueType, Value } from "../ir/model.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { withSession } from "../runtime/open-model.ts";
-import { type PortType, type Session, transferable } from "../runtime/session.ts";
+import { type PortType, transferable } from "../runtime/session.ts";
+import { type Tensor, toNumbers } from "../tensor/tensor.ts";
 import { isOverLimit, largestProbe, loadLimits, runLimits } from "./preparation-limits.ts";
-import { feedBytes, type Probe, probeModel, zeroFeeds } from "./probe-model.ts";
+import { feedBytes, probeModel, zeroFeeds } from "./probe-model.ts";
 
 /**
  * Types of all inner values when every input shape is static. ONNX Runtime infers what it can without running;
@@ -24,11 +25,7 @@ export async function inferStaticTypes(
     const { types, open } = readTypes(model, session.outputs);
     const part = withoutUnread(model, open);
     if (open.length === 0 || isLarge(part, inputs, types)) return types;
-    // Where all nodes are needed, this very session can run them.
-    const whole = part.graph.nodes.length === model.graph.nodes.length;
-    const shapes = whole
-      ? await runOnZeros(session, probe, inputs, open)
-      : await measuredShapes(part, inputs, open);
+    const shapes = await measuredShapes(part, inputs, open);
     for (const [name, shape] of shapes) types.set(name, { ...(types.get(name) as TensorValueType), shape });
     return types;
   });
@@ -69,27 +66,28 @@ export async function declaredTypes(
   );
 }
 
+/** Shapes of the values `names` from a run on zeros; none where it would take too much. */
 async function measuredShapes(
   model: Model,
   inputs: readonly Value[],
   names: readonly string[],
 ): Promise<Map<string, number[]>> {
-  const probe = probeModel(model, inputs, names);
+  // The graph hands over shapes, not values, which would be most of the work.
+  const measured = names.map((name, index) => ({ name, shape: `efqat/shape/${index}` }));
+  const shapeNodes = measured.map(({ name, shape }) =>
+    createNode({ name: shape, opType: "Shape", inputs: [name], outputs: [shape] }),
+  );
+  const asking: Model = { ...model, graph: { ...model.graph, nodes: [...model.graph.nodes, ...shapeNodes] } };
+  const probe = probeModel(
+    asking,
+    inputs,
+    measured.map(({ shape }) => shape),
+  );
+  const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(probe.fed) };
   const options = { ...plain, limits: runLimits(model) };
-  return withSession(probe.model, options, (session) => runOnZeros(session, probe, inputs, names));
-}
-
-/** Shapes of the values `names` from a run on zeros; none where it would take too much. */
-async function runOnZeros(
-  session: Session,
-  { fed }: Probe,
-  inputs: readonly Value[],
-  names: readonly string[],
-): Promise<Map<string, number[]>> {
-  const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(fed) };
   try {
-    const outputs = await session.run(feeds, names);
-    return new Map(Object.entries(outputs).map(([name, tensor]) => [name, [...tensor.dims]]));
+    const outputs = await withSession(probe.model, options, (session) => session.run(feeds));
+    return new Map(measured.map(({ name, shape }) => [name, toNumbers(outputs[shape] as Tensor)]));
   } catch (error) {
     if (isOverLimit(error)) return new Map();
     throw error;
