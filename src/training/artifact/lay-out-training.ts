@@ -129,11 +129,9 @@ async function settleLayout(
   const parameters = traced.parameters.filter(({ name }) => path.values.has(name));
   const still = [...state.weights.keys()].filter((name) => !trained.weights.has(name));
   const held = traced.parameters.filter(({ name }) => !path.values.has(name)).map(({ name }) => name);
-  // What no gradient reaches is no input, so the graph is opened again with what trains alone.
-  const pinned = still.length + held.length === 0 ? traced.pinned : undefined;
   return {
     ...{ ...traced, trained, whole: state, parameters, frozen: [...still, ...held] },
-    pinned: pinned ?? closeInitializers(traced.pinned, traced.forward, [...still.flatMap(namesOf), ...held]),
+    pinned: closeInitializers(traced.pinned, traced.forward, [...still.flatMap(namesOf), ...held]),
     stops: path.stops(),
     untrainable: [
       ...path.stops().map((stop) => ({ ...stop, reason: `the gradient ends here: ${stop.reason}` })),
