@@ -96,7 +96,7 @@ function checkMemory({ model }: Prepared, asked: number | undefined): void {
   const { node, bytes } = largestNode(model, fixedBatch(model.graph) ?? 1);
   const least = leastProcess + leastCopies * weightBytes(model) + bytes;
   if (least <= limit.bytes) return;
-  const what = `Training takes at least ${formatBytes(least)} of memory for one sample (${formatBytes(bytes)} of it in node "${node}"), and ${formatBytes(limit.bytes)} may be used`;
+  const what = `Training takes at least an estimated ${formatBytes(least)}, one sample at a time (${formatBytes(bytes)} of it in node "${node}"), and ${formatBytes(limit.bytes)} may be used`;
   if (limit.asked)
     throw usageError(
       "memory-limit",
