@@ -10,7 +10,7 @@ export const ortWeb: Target = {
   int4: ["container"],
   verified: {
     ...ortCpu.verified,
-    by: "runs",
-    what: "both fixtures in onnxruntime-web's wasm under Node",
+    by: "structure",
+    what: "as ort-cpu, in ONNX Runtime on CPU; not run in onnxruntime-web",
   },
 };
