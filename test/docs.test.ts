@@ -16,6 +16,7 @@ test("links between documents lead somewhere", () => {
     "docs/benchmarks.md",
     "docs/cli.md",
     "docs/data.md",
+    "docs/limits.md",
     "docs/method.md",
     "CHANGELOG.md",
   ]) {

@@ -5,7 +5,7 @@ import { withSession } from "../runtime/open-model.ts";
 import type { Session } from "../runtime/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { applyInputShapes, bindSymbols, nameOpenDims, type OpenInputs, type Sizes } from "./bind-inputs.ts";
-import { dataLimits, loadLimits } from "./preparation-limits.ts";
+import { loadLimits } from "./preparation-limits.ts";
 import { resizeFeed } from "./resize-feed.ts";
 import { TypeMemo } from "./type-memo.ts";
 
@@ -48,7 +48,7 @@ export async function findProbes(model: Model, sample?: SampleFeeds, memo = new 
   if (open.symbols.length === 0) return { base: new Map(), variants: [], frozen: [] };
   return sample === undefined
     ? find()
-    : withSession(openModel(model, open), { optimization: "disabled", limits: dataLimits(model) }, find);
+    : withSession(openModel(model, open), { optimization: "disabled" }, find);
 }
 
 /** The model with its dimensions open, whatever is declared about them inside. */

@@ -16,23 +16,6 @@ export function loadLimits(model: Model): CallLimits {
 /** Limits of running parts of a model on constants or zeros. */
 export const runLimits = (model: Model): CallLimits => ({ ...loadLimits(model), seconds: 10 });
 
-/** Limits of running a whole model on data. One with loops is not waited for as long: they may never end. */
-export const dataLimits = (model: Model): Partial<CallLimits> =>
-  holdsLoops(model) ? { seconds: loopSeconds } : {};
-
-/** Seconds that one run of a model with loops may take. */
-const loopSeconds = 15;
-
-function holdsLoops({ graph, functions }: Model): boolean {
-  const loops = (nodes: readonly Node[]): boolean =>
-    nodes.some(
-      (node) =>
-        (node.domain === "" && (node.opType === "Loop" || node.opType === "Scan")) ||
-        subgraphsOf(node).some((inner) => loops(inner.nodes)),
-    );
-  return loops(graph.nodes) || functions.some(({ nodes }) => loops(nodes));
-}
-
 /** Bytes of constants that may be made of those in the file: four times theirs, and 64 MiB. */
 export const largestConstants = (model: Model): number => 2 ** 26 + 4 * weightBytes(model);
 

@@ -4,6 +4,7 @@ import { encodeModel, saveModel } from "../onnx/index.ts";
 import { byteLength } from "../tensor/data-type.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { withTemporaryDirectory } from "./temporary-directory.ts";
+import { dataLimits } from "./data-limits.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 /** What one protobuf message can hold, with room for everything that is not weights. */
@@ -50,11 +51,12 @@ export async function withSessions<T>(
  */
 export async function openSession(model: ModelSource, options: SessionOptions = {}): Promise<Session> {
   if (typeof model === "string" || model instanceof Uint8Array) return Session.create(model, options);
-  if (fitsOneMessage(model)) return Session.create(encodeModel(model), options);
+  const limited = { ...options, limits: options.limits ?? dataLimits(model) };
+  if (fitsOneMessage(model)) return Session.create(encodeModel(model), limited);
   return withTemporaryDirectory(async (directory) => {
     const path = join(directory, "model.onnx");
     await saveModel(model, path);
-    return Session.create(path, options);
+    return Session.create(path, limited);
   });
 }
 
