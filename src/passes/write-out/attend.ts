@@ -1,5 +1,5 @@
 import { intOf } from "../../ir/attributes.ts";
-import type { Composite } from "./composite.ts";
+import { type Composite, NotWritten } from "./composite.ts";
 
 /** Queries, keys and values as [batch, heads, positions, width]. */
 export interface Heads {
@@ -26,8 +26,12 @@ export const toHeads = (c: Composite, value: string, heads: number): string =>
 export const fromHeads = (c: Composite, value: string): string =>
   c.reshape(c.transpose(value, [0, 2, 1, 3]), [0, 0, -1]);
 
+/** Elements of a mask that is written as a constant: of 4096 positions. */
+const largestMask = 2 ** 24;
+
 /** What keeps a query from the keys behind it: `low` there, 0 elsewhere, [queries, keys]. */
 export function causalMask(c: Composite, queries: number, keys: number, low: number): string {
+  if (queries * keys > largestMask) throw new NotWritten("its mask of looking back only would be too large");
   const values = Array.from({ length: queries * keys }, (_, i) =>
     i % keys > Math.floor(i / keys) ? low : 0,
   );

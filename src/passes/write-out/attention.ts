@@ -1,6 +1,6 @@
 import { floatOf, intOf, intsOf } from "../../ir/attributes.ts";
 import { attend, causalMask, fromHeads, headsOf, keptMask, toHeads } from "./attend.ts";
-import type { Composite, WrittenOut } from "./composite.ts";
+import { type Composite, NotWritten, type WrittenOut } from "./composite.ts";
 
 /** The value that the kernels give to what a Boolean mask leaves out. */
 const lowest = -3.4028234663852886e38;
@@ -45,9 +45,14 @@ function addedMasks(c: Composite): string[] | string {
   return [...added, causalMask(c, queries, keys, -Infinity)];
 }
 
+/** Heads that share a key and a value; what has more is damaged. */
+const mostHeads = 1024;
+
 /** Each head `times` times, one after the other. */
 function repeated(c: Composite, value: string, times: number, heads: number, width: number): string {
   if (times === 1) return value;
+  if (!Number.isInteger(times) || times < 1 || times > mostHeads)
+    throw new NotWritten("its heads do not share keys and values evenly");
   const apart = c.unsqueeze(value, [2]);
   const copies = c.op("Concat", new Array<string>(times).fill(apart), { axis: 2 });
   return c.reshape(copies, [0, heads, -1, width]);

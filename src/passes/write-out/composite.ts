@@ -8,6 +8,9 @@ import { floats, ints, scalar } from "../../tensor/tensor.ts";
 /** The values of a node's outputs, in order (undefined: not made), or why the node stays as it is. */
 export type WrittenOut = readonly (string | undefined)[] | { refused: string };
 
+/** Thrown where it shows only while writing that a node has to stay as it is. */
+export class NotWritten extends Error {}
+
 /** Writes a node out in simpler operators. */
 export type WriteOutRule = (composite: Composite) => WrittenOut;
 
@@ -80,7 +83,9 @@ export class Composite {
     return this.#emit.constant(ints([value], []));
   }
 
+  /** Sizes, axes and the like. What attributes of damaged models make of them is no size. */
   ints(values: readonly number[]): string {
+    if (!values.every(Number.isSafeInteger)) throw new NotWritten("its sizes do not divide evenly");
     return this.#emit.constant(ints(values));
   }
 

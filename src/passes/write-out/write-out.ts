@@ -4,7 +4,7 @@ import type { Model, Node } from "../../ir/model.ts";
 import { definePass, type PassContext } from "../define-pass.ts";
 import { raiseOpset } from "../raise-opset/raise-opset.ts";
 import { attention, fusedAttention, multiHeadAttention, rotaryEmbedding } from "./attention.ts";
-import { Composite, type WriteOutRule } from "./composite.ts";
+import { Composite, NotWritten, type WriteOutRule, type WrittenOut } from "./composite.ts";
 import { biasAdd, biasGelu, fastGelu, fusedConv, fusedGemm, fusedMatMul, quickGelu } from "./fused.ts";
 import {
   embedLayerNormalization,
@@ -83,7 +83,7 @@ function writeOutNode(composite: Composite, rule: WriteOutRule, emit: Emitter): 
   const { graph } = emit;
   const since = graph.nodes.length;
   emit.prefix = node.name;
-  const result = rule(composite);
+  const result = tryRule(rule, composite);
   const missing =
     "refused" in result ? -1 : node.outputs.findIndex((name, i) => name !== "" && result[i] === undefined);
   if ("refused" in result || missing >= 0) {
@@ -93,6 +93,15 @@ function writeOutNode(composite: Composite, rule: WriteOutRule, emit: Emitter): 
   for (const [i, output] of node.outputs.entries())
     if (output !== "") nameOutput(emit, result[i] as string, output, since);
   return undefined;
+}
+
+function tryRule(rule: WriteOutRule, composite: Composite): WrittenOut {
+  try {
+    return rule(composite);
+  } catch (error) {
+    if (error instanceof NotWritten) return { refused: error.message };
+    throw error;
+  }
 }
 
 /** Gives a value that was emitted from index `since` on the name of an output; an Identity where it is an older one. */
