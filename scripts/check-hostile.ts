@@ -45,6 +45,15 @@ function residentBytes(pid: number): number {
   }
 }
 
+/** Ends a process, which may have ended by itself meanwhile. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone.
+  }
+}
+
 /** Runs the program; each of its processes may take `limits.bytes`. */
 function runLimited(args: readonly string[], temporary: string): Promise<Outcome> {
   const start = performance.now();
@@ -61,7 +70,7 @@ function runLimited(args: readonly string[], temporary: string): Promise<Outcome
     bytes = Math.max(bytes, ...pids.map(residentBytes));
     if (bytes > limits.bytes) limit = "memory";
     else if (performance.now() - start > limits.seconds * 1000) limit = "time";
-    if (limit !== "") for (const pid of pids.reverse()) process.kill(pid, "SIGKILL");
+    if (limit !== "") for (const pid of pids.reverse()) kill(pid);
   }, 20);
   return new Promise((resolve) => {
     child.on("close", (code, signal) => {
