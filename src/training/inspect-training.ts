@@ -13,6 +13,9 @@ import { elementCount } from "../tensor/tensor.ts";
 import { layOutTraining, type Untrainable } from "./artifact/lay-out-training.ts";
 import { type LossChoice, resolveLoss } from "./losses/attach-loss.ts";
 
+/** Training graphs of more nodes take ONNX Runtime many seconds to load; networks have a tenth. */
+const mostNodes = 10_000;
+
 /**
  * What would not train of a model that is quantized by this plan, and why: what an artifact's manifest lists, found
  * without data. A model that cannot be trained at all has one entry that says so.
@@ -22,6 +25,15 @@ export async function inspectTraining(
   plan: QuantizationPlan,
   sizes?: Sizes,
 ): Promise<Untrainable[]> {
+  const { nodes, name } = model.graph;
+  if (nodes.length > mostNodes)
+    return [
+      {
+        node: name,
+        op: "model",
+        reason: `it has ${nodes.length} nodes, more than the ${mostNodes} that are looked at`,
+      },
+    ];
   try {
     const loss = resolveLoss(model.graph, { kind: "auto", hasLabels: false, distill: 0 });
     const state = placeholderState(model.graph, plan);

@@ -150,8 +150,8 @@ const strings = (count: number): Uint8Array =>
 const metadata = (count: number): Uint8Array =>
   modelOfFields(
     relu,
-    ...Array.from({ length: count }, (_, i) =>
-      field(14, Buffer.concat([field(1, String(i)), field(2, "v")])),
+    Buffer.concat(
+      Array.from({ length: count }, (_, i) => field(14, Buffer.concat([field(1, String(i)), field(2, "v")]))),
     ),
   );
 
