@@ -29,7 +29,7 @@ const foreign = new Set(["import", "help", "version"]);
 
 /**
  * Commands in which the messages of a file can occur, by the start of its path, as far as can be told; else any. With
- * "train|artifact" either's options do: what a run lacks may be given when its artifact is built anew.
+ * "train|artifact" either's options do: what a run or an export lacks may be given when its artifact is built anew.
  */
 const reach: readonly [start: string, commands: readonly string[]][] = [
   ["data/subset.ts", ["optimize", "train"]],
@@ -41,6 +41,7 @@ const reach: readonly [start: string, commands: readonly string[]][] = [
   ["training/artifact/", ["optimize", "artifact", "profile"]],
   ["training/memory/", ["optimize", "artifact", "profile"]],
   ["training/", ["optimize", "train|artifact"]],
+  ["export/check-target.ts", ["optimize", "quantize", "export|artifact"]],
   ["export/", ["optimize", "quantize", "export"]],
 ];
 
