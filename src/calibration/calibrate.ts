@@ -30,6 +30,12 @@ export interface CalibrationOptions extends RuntimeOptions {
   signal?: AbortSignal;
 }
 
+/**
+ * A pass that looks at few samples takes them in this many runs: what it computes in the graph for every value and sample
+ * takes several times the memory of the values.
+ */
+const runsOfShortPass = 16;
+
 const bytes: CodeFormat = { qmin: 0, qmax: 255, symmetric: false };
 
 /**
@@ -67,6 +73,7 @@ export async function calibrate(
       {
         ...options,
         ...plan,
+        batch: plan.dropLast ? plan.batch : Math.min(plan.batch, Math.ceil(enough / runsOfShortPass)),
         logger,
         stage: `calibrating, pass ${pass}`,
       },
@@ -133,7 +140,7 @@ async function runPass(
   const observed = buildObservedGraph(model, stages, hasBatch);
   const { batch, dropLast, logger, stage, signal, provider, threads } = options;
   const total = dropLast ? samples.length - (samples.length % batch) : samples.length;
-  await withSession(observed.model, { provider, threads }, async (session) => {
+  await withSession(observed.model, { provider, threads, arena: false }, async (session) => {
     let done = 0;
     for await (const part of batches(samples, { batch, dropLast })) {
       signal?.throwIfAborted();
