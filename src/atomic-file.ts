@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { rmSync } from "node:fs";
 import { mkdir, open, readlink, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { environmentError, UserError } from "./errors.ts";
+import { removeAtExit } from "./remove-at-exit.ts";
 
 /** A file being written beside its destination; nothing appears under its name before `commit`. */
 export interface PendingFile {
@@ -25,12 +25,11 @@ export async function openPending(file: string): Promise<PendingFile> {
   const handle = await open(temporary, "wx").catch((cause: unknown) => {
     throw explainWriteError(cause, file);
   });
-  const removeAtExit = (): void => rmSync(temporary, { force: true });
-  process.once("exit", removeAtExit);
+  const keep = removeAtExit(temporary);
   let done = false;
   const end = (): void => {
     done = true;
-    process.removeListener("exit", removeAtExit);
+    keep();
   };
   return {
     handle,

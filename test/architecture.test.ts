@@ -10,9 +10,10 @@ import { describe, expect, test } from "vitest";
  */
 const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
   { folders: ["errors.ts", "log.ts", "printable.ts", "version.ts"], only: [] },
-  { folders: ["atomic-file.ts"], only: ["diagnostics"] },
+  { folders: ["remove-at-exit.ts"], only: [] },
+  { folders: ["atomic-file.ts"], only: ["diagnostics", "remove-at-exit.ts"] },
   { folders: ["statistics"], only: [] },
-  { folders: ["claims"], only: ["diagnostics", "atomic-file.ts"] },
+  { folders: ["claims"], only: ["diagnostics", "remove-at-exit.ts", "atomic-file.ts"] },
   { folders: ["tensor"] },
   { folders: ["ir"] },
   { folders: ["scoring"], only: ["diagnostics", "statistics", "tensor", "ir"] },

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { link, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { z } from "zod";
 import { explainWriteError, nameBeside } from "../atomic-file.ts";
 import { environmentError, type UserError } from "../errors.ts";
+import { removeAtExit } from "../remove-at-exit.ts";
 
 const holderSchema = z.object({
   pid: z.number().int(),
@@ -65,12 +66,11 @@ export async function takeLock(
 const pause = (): Promise<void> => new Promise((resume) => setTimeout(resume, lookInterval));
 
 function heldLock(file: string): Lock {
-  const removeAtExit = (): void => rmSync(file, { force: true });
-  process.once("exit", removeAtExit);
+  const keep = removeAtExit(file);
   return {
     async release() {
       await rm(file, { force: true });
-      process.removeListener("exit", removeAtExit);
+      keep();
     },
   };
 }

@@ -1,9 +1,9 @@
-import { rmSync } from "node:fs";
 import { mkdtemp, readdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { folderLock, isAbandoned, type Lock, takeLock } from "../claims/lock-file.ts";
 import { environmentError, type UserError } from "../errors.ts";
+import { removeAtExit } from "../remove-at-exit.ts";
 
 /** Bytes that must be free in the folder of temporary files: what a file system may keep for itself. */
 const leastFree = 2 ** 16;
@@ -14,17 +14,16 @@ const leastFree = 2 ** 16;
  */
 export async function withTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const { directory, lock } = await makeTemporaryDirectory();
-  const removeAtExit = (): void => rmSync(directory, { recursive: true, force: true });
-  process.once("exit", removeAtExit);
+  const keep = removeAtExit(directory);
   try {
     return await work(directory);
   } catch (error) {
     if (await isFull(directory)) throw temporaryFolderError(error);
     throw error;
   } finally {
-    process.removeListener("exit", removeAtExit);
     await lock.release();
     await rm(directory, { recursive: true, force: true });
+    keep();
   }
 }
 
