@@ -73,7 +73,9 @@ function describeQuantization({ quantization }: Report): string | undefined {
   const byReason = new Map<string, string[]>();
   for (const { node, op, reason } of float) {
     const key = `${op}: ${reason}`;
-    byReason.set(key, [...(byReason.get(key) ?? []), node]);
+    const nodes = byReason.get(key);
+    if (nodes === undefined) byReason.set(key, [node]);
+    else nodes.push(node);
   }
   for (const [key, nodes] of byReason) lines.push(`  ${key} (${listed(nodes)})`);
   return lines.join("\n");
