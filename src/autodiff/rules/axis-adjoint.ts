@@ -1,5 +1,6 @@
 import { elementCount, floats, ints } from "../../tensor/tensor.ts";
 import type { RuleContext } from "../rule.ts";
+import { padded, reversed } from "./axes.ts";
 
 /** What one position of an axis of y is made of: positions of x with weights. */
 export type Taps = readonly { index: number; weight: number }[];
@@ -95,38 +96,12 @@ function movedRuns(
   const { axis, size } = map;
   const parts = runs.map(({ start, count, first, step }) => {
     const cut = b.op("Slice", [dy, b.ints([start]), b.ints([start + count]), b.ints([axis])]);
-    const piece =
-      step === 0
-        ? b.sum(cut, [axis], true)
-        : step > 0
-          ? cut
-          : b.op("Slice", [
-              cut,
-              b.ints([-1]),
-              b.ints([Number.MIN_SAFE_INTEGER]),
-              b.ints([axis]),
-              b.ints([-1]),
-            ]);
+    const piece = step === 0 ? b.sum(cut, [axis], true) : step > 0 ? cut : reversed(c, cut, axis);
     const length = step === 0 ? 1 : count;
     const low = step < 0 ? first - count + 1 : first;
     return padded(c, piece, shape.length, axis, low, size - low - length);
   });
   return parts.reduce((left, right) => b.add(left, right));
-}
-
-function padded(
-  c: RuleContext,
-  value: string,
-  rank: number,
-  axis: number,
-  before: number,
-  after: number,
-): string {
-  if (before === 0 && after === 0) return value;
-  const widths = new Array<number>(2 * rank).fill(0);
-  widths[axis] = before;
-  widths[axis + rank] = after;
-  return c.build.op("Pad", [value, c.build.ints(widths)]);
 }
 
 function multiplied(c: RuleContext, dy: string, shape: readonly number[], map: AxisMap): string {

@@ -1,6 +1,6 @@
-import { intOf } from "../../ir/attributes.ts";
 import { elementCount, floats, ints, toNumbers } from "../../tensor/tensor.ts";
-import { type NodeFacts, rule, type RuleContext } from "../rule.ts";
+import { rule, type RuleContext } from "../rule.ts";
+import { axisOf, padded } from "./axes.ts";
 
 /** Opset from which ScatterElements can add instead of overwrite. */
 const scatterAddOpset = 16;
@@ -11,7 +11,7 @@ const scatterAddOpset = 16;
  * opset 16; before that as onehot(indices)ᵀ · dy
  */
 export const gather = rule((c, dy) => {
-  const axis = axisOf(c);
+  const axis = axisOf(c, 0);
   const { shape } = c.input(0);
   const depth = shape[axis] as number;
   const before = shape.slice(0, axis);
@@ -35,13 +35,13 @@ export const gather = rule((c, dy) => {
  */
 export const gatherElements = rule(
   (c, dy) => {
-    const axis = axisOf(c);
+    const axis = axisOf(c, 0);
     const single = c.input(1).shape[axis] === 1;
     return [scattered(c, c.input(1).name, dy, axis, !single)];
   },
   {
     refuse: (c) =>
-      c.input(1).shape[axisOf(c)] !== 1 && c.opset < scatterAddOpset
+      c.input(1).shape[axisOf(c, 0)] !== 1 && c.opset < scatterAddOpset
         ? `it may pick an element twice, which needs opset ${scatterAddOpset} to differentiate`
         : undefined,
   },
@@ -70,24 +70,4 @@ function multiplied(
   const oneHot = b.op("OneHot", [flat, depth, values], { axis: 0 });
   const columns = b.reshape(dy, [elementCount(before), count, elementCount(after)]);
   return b.reshape(b.op("MatMul", [oneHot, columns]), shape);
-}
-
-function padded(
-  c: RuleContext,
-  value: string,
-  rank: number,
-  axis: number,
-  before: number,
-  after: number,
-): string {
-  if (before === 0 && after === 0) return value;
-  const widths = new Array<number>(2 * rank).fill(0);
-  widths[axis] = before;
-  widths[axis + rank] = after;
-  return c.build.op("Pad", [value, c.build.ints(widths)]);
-}
-
-function axisOf(c: NodeFacts): number {
-  const axis = intOf(c.node, "axis", 0);
-  return axis < 0 ? axis + c.input(0).shape.length : axis;
 }

@@ -1,6 +1,7 @@
 import { floatOf, intOf, intsOf } from "../../ir/attributes.ts";
 import { elementCount } from "../../tensor/tensor.ts";
 import { type NodeFacts, rule, type RuleContext, type SlotGradients } from "../rule.ts";
+import { axisOf } from "./axes.ts";
 
 /**
  * Forward   h = (x - mean x)/sqrt(var x + eps) over the axes from `axis` on,  y = h*scale + bias
@@ -93,9 +94,8 @@ export const batchNormalization = rule(
 /** Forward y = x/|x| along an axis, |x| of order p;  backward dx = (dy - s*sum(dy*y))/|x|, s = y for p = 2, sign x for p = 1 */
 export const lpNormalization = rule((c, dy) => {
   const { build: b } = c;
-  const { name, shape } = c.input(0);
-  const axis = intOf(c.node, "axis", -1);
-  const axes = [axis < 0 ? axis + shape.length : axis];
+  const { name } = c.input(0);
+  const axes = [axisOf(c, -1)];
   const square = intOf(c.node, "p", 2) === 2;
   const norm = square
     ? b.op("Sqrt", [b.sum(b.mul(name, name), axes, true)])
@@ -224,9 +224,10 @@ const epsilonOf = (c: RuleContext): number => floatOf(c.node, "epsilon", 1e-5);
 const perChannel = (shape: readonly number[]): number[] => shape.map((dim, axis) => (axis === 1 ? dim : 1));
 
 function axesFrom(c: RuleContext, fallback: number): number[] {
-  const { shape } = c.input(0);
-  const axis = intOf(c.node, "axis", fallback);
-  return shape.map((_, i) => i).slice(axis < 0 ? axis + shape.length : axis);
+  return c
+    .input(0)
+    .shape.map((_, i) => i)
+    .slice(axisOf(c, fallback));
 }
 
 function refuseStatistics({ node }: NodeFacts): string | undefined {

@@ -1,6 +1,7 @@
-import { intOf, stringOf } from "../../ir/attributes.ts";
+import { stringOf } from "../../ir/attributes.ts";
 import { toNumbers } from "../../tensor/tensor.ts";
 import { rule, type GradientRule, type RuleContext } from "../rule.ts";
+import { axisOf, padded, reversed, slice } from "./axes.ts";
 import { axisAdjoint } from "./axis-adjoint.ts";
 import { atPositions } from "./movement.ts";
 
@@ -156,35 +157,6 @@ function interleaved(
     wide,
     shape.map((dim, i) => (i === axis ? dim * step : dim)),
   );
-}
-
-function padded(
-  c: RuleContext,
-  value: string,
-  rank: number,
-  axis: number,
-  before: number,
-  after: number,
-): string {
-  if (before === 0 && after === 0) return value;
-  const widths = new Array<number>(2 * rank).fill(0);
-  widths[axis] = before;
-  widths[axis + rank] = after;
-  return c.build.op("Pad", [value, c.build.ints(widths)]);
-}
-
-function slice(c: RuleContext, value: string, axis: number, start: number, end: number, step = 1): string {
-  const { build: b } = c;
-  return b.op("Slice", [value, b.ints([start]), b.ints([end]), b.ints([axis]), b.ints([step])]);
-}
-
-function reversed(c: RuleContext, value: string, axis: number): string {
-  return slice(c, value, axis, -1, Number.MIN_SAFE_INTEGER, -1);
-}
-
-function axisOf(c: RuleContext, fallback: number): number {
-  const axis = intOf(c.node, "axis", fallback);
-  return axis < 0 ? axis + c.input(0).shape.length : axis;
 }
 
 const zero = (c: RuleContext): string => c.build.scalar(0, c.input(0).dtype);

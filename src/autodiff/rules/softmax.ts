@@ -1,18 +1,19 @@
 import { intOf, stringOf } from "../../ir/attributes.ts";
 import { elementCount, floats, ints } from "../../tensor/tensor.ts";
 import { rule, type GradientRule, type NodeFacts, type RuleContext } from "../rule.ts";
+import { axisOf } from "./axes.ts";
 
 /** Forward y = e^x / sum e^x along an axis;  backward dx = y * (dy - sum(dy*y)) */
 export const softmax = rule((c, dy) => {
   const { build: b } = c;
   const y = c.output().name;
-  return [b.mul(y, b.sub(dy, b.sum(b.mul(dy, y), [axisOf(c)], true)))];
+  return [b.mul(y, b.sub(dy, b.sum(b.mul(dy, y), [axisOf(c, -1)], true)))];
 });
 
 /** Forward y = x - ln sum e^x along an axis;  backward dx = dy - e^y * sum(dy) */
 export const logSoftmax = rule((c, dy) => {
   const { build: b } = c;
-  return [b.sub(dy, b.mul(b.op("Exp", [c.output().name]), b.sum(dy, [axisOf(c)], true)))];
+  return [b.sub(dy, b.mul(b.op("Exp", [c.output().name]), b.sum(dy, [axisOf(c, -1)], true)))];
 });
 
 /**
@@ -59,9 +60,4 @@ function perLabel(c: RuleContext, dloss: string): string {
     return c.build.mul(dloss, c.build.scalar(1 / elementCount(shape), c.input(0).dtype));
   const [batch = 1, ...rest] = shape;
   return c.build.reshape(dloss, [batch, 1, ...rest]);
-}
-
-function axisOf(c: RuleContext): number {
-  const axis = intOf(c.node, "axis", -1);
-  return axis < 0 ? axis + c.input(0).shape.length : axis;
 }
