@@ -8,8 +8,8 @@ import { describeQuantization, quantizationWarnings } from "./describe-quantizat
 import { discardEarlierRun, findEarlierRun } from "./earlier-run.ts";
 import type { BuildArtifactOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
-import { checkTraining } from "./preflight/check-training.ts";
-import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
+import { quantizeForTraining } from "./quantize-for-training.ts";
+import { prepareSource } from "./quantize-stage.ts";
 import { startReport } from "./start-report.ts";
 
 /** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */
@@ -32,13 +32,7 @@ async function buildClaimed(
     context,
   );
   await claim.addReads(dataOfModels(prepared.source.model));
-  const training = await checkTraining(prepared, options.training, options, context);
-  const quantized = await quantizePrepared(
-    prepared,
-    options.quantization,
-    { ...options, ...training },
-    context,
-  );
+  const { training, quantized } = await quantizeForTraining(prepared, options.training, options, context);
   const place = { directory: options.out, local: false };
   await discardEarlierRun(options.out, begun);
   const { memory, warnings } = await artifactStage(quantized, training, place, options, context);

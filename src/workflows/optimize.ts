@@ -27,8 +27,8 @@ import { discardEarlierRun, type EarlierRun, findEarlierRun, resumes } from "./e
 import { type JudgingData, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
-import { checkTraining } from "./preflight/check-training.ts";
-import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
+import { quantizeForTraining } from "./quantize-for-training.ts";
+import { prepareSource } from "./quantize-stage.ts";
 import { chooseRunFolder, removeRunFolder, startRunFolder } from "./run-folder.ts";
 import type { Contender } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
@@ -85,13 +85,8 @@ async function optimizeIn(
     { spec, dataset, test: options.test, output: options.output },
     { val, seed: options.seed },
   );
-  const training = await checkTraining(prepared, options.training, { ...options, keeps: true }, context);
-  const quantized = await quantizePrepared(
-    prepared,
-    options.quantization,
-    { ...options, ...training },
-    context,
-  );
+  const asked = { ...options, keeps: true };
+  const { training, quantized } = await quantizeForTraining(prepared, options.training, asked, context);
   times.done("calibration");
   if (quantizesNothing(quantized.plan)) {
     const kept = await keepSource(quantized, options.quantization, options.out);

@@ -13,8 +13,8 @@ import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import type { ProfileOptions } from "./options.ts";
-import { checkTraining } from "./preflight/check-training.ts";
-import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
+import { quantizeForTraining } from "./quantize-for-training.ts";
+import { prepareSource } from "./quantize-stage.ts";
 import { withClasses } from "./open-data.ts";
 import { startReport } from "./start-report.ts";
 
@@ -28,13 +28,7 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
   const start = performance.now();
   const prepared = await prepareSource(options, [], context);
   await claim.addReads(dataOfModels(prepared.source.model));
-  const training = await checkTraining(prepared, options.training, options, context);
-  const quantized = await quantizePrepared(
-    prepared,
-    options.quantization,
-    { ...options, ...training },
-    context,
-  );
+  const { training, quantized } = await quantizeForTraining(prepared, options.training, options, context);
   return withTemporaryDirectory(async (directory) => {
     const place = { directory, local: true };
     const { memory, warnings } = await artifactStage(quantized, training, place, options, context);

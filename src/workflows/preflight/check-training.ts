@@ -17,7 +17,7 @@ import { Findings } from "./findings.ts";
 import type { RunContext } from "../context.ts";
 
 /** What is asked of training; of an artifact that is only built, its course is not known. */
-type TrainingRequest = AskedTraining & {
+export type TrainingRequest = AskedTraining & {
   [Name in "schedule" | "augment"]?: CourseChoices[Name] | undefined;
 };
 
