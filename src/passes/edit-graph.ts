@@ -156,15 +156,6 @@ function innerNames(nodes: readonly Node[], names = new Set<string>()): Set<stri
   return names;
 }
 
-/** How many times each value is read: by nodes (subgraphs included) and as an output of the graph. */
-export function countUses(graph: Graph): Map<string, number> {
-  const uses = new Map<string, number>();
-  const add = (name: string): void => void uses.set(name, (uses.get(name) ?? 0) + 1);
-  for (const node of graph.nodes) for (const name of readNames(node)) add(name);
-  for (const output of graph.outputs) add(output.name);
-  return uses;
-}
-
 /** Sets input `port`, leaving out optional ones before it. */
 export function setInput(node: Node, port: number, name: string): void {
   while (node.inputs.length < port) node.inputs.push("");

@@ -1,17 +1,15 @@
 import { floatOf } from "../ir/attributes.ts";
 import { cloneModel } from "../ir/clone.ts";
-import { Emitter } from "../ir/emit.ts";
 import { shapeOf } from "../ir/value-types.ts";
-import type { Graph, Node } from "../ir/model.ts";
+import type { Node } from "../ir/model.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
-import { countUses, dropStaleInfo } from "./edit-graph.ts";
+import { GraphEdit } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
-/** A graph under edit, and how often each of its values was read before. */
-interface Edit {
-  graph: Graph;
-  uses: ReadonlyMap<string, number>;
-  emit: Emitter;
+/** A graph under edit, and the constants that several nodes read. */
+interface Normalization {
+  edit: GraphEdit;
+  shared: ReadonlySet<string>;
 }
 
 /**
@@ -28,27 +26,28 @@ export const normalizeLinear = definePass({
     if (!model.graph.nodes.some((node) => isOf(node, "Gemm") || isOf(node, "MatMul"))) return model;
     const result = cloneModel(model);
     const { graph } = result;
-    const edit: Edit = { graph, uses: countUses(graph), emit: new Emitter(graph) };
+    const edit = new GraphEdit(graph);
+    const shared = new Set([...graph.initializers.keys()].filter((name) => edit.uses(name) > 1));
+    const work = { edit, shared };
     const products = new Set(
       graph.nodes.filter((node) => isOf(node, "MatMul")).map(({ outputs }) => outputs[0]),
     );
     let changed = false;
     for (const node of graph.nodes) {
       if (isOf(node, "Gemm")) {
-        const reason = foldFactors(edit, node);
+        const reason = foldFactors(work, node);
         if (typeof reason === "string") context.refuse(node, reason);
-        const flattened = flattenConstant(edit, node, 2, shapeOf(graph, node.outputs[0]));
+        const flattened = flattenConstant(work, node, 2, shapeOf(graph, node.outputs[0]));
         changed = flattened || reason === true || changed;
       } else if (isOf(node, "Add")) {
         const product = node.inputs.findIndex((name) => products.has(name));
         if (product < 0) continue;
-        changed = flattenConstant(edit, node, 1 - product, shapeOf(graph, node.inputs[product])) || changed;
+        changed = flattenConstant(work, node, 1 - product, shapeOf(graph, node.inputs[product])) || changed;
       }
     }
     if (!changed) return model;
-    const uses = countUses(graph);
-    for (const name of edit.uses.keys()) if (!uses.has(name)) graph.initializers.delete(name);
-    dropStaleInfo(graph);
+    for (const name of shared) if (edit.uses(name) === 0) graph.initializers.delete(name);
+    edit.finish();
     return result;
   },
 });
@@ -56,8 +55,8 @@ export const normalizeLinear = definePass({
 const isOf = (node: Node, opType: string): boolean => node.opType === opType && node.domain === "";
 
 /** Multiplies alpha and beta into the constants of a Gemm: true when done, or why it stays; false: nothing to do. */
-function foldFactors(edit: Edit, node: Node): boolean | string {
-  const { initializers } = edit.graph;
+function foldFactors(work: Normalization, node: Node): boolean | string {
+  const { initializers } = work.edit.graph;
   const [, w = "", c = ""] = node.inputs;
   const alpha = floatOf(node, "alpha", 1);
   const beta = c === "" ? 1 : floatOf(node, "beta", 1);
@@ -66,8 +65,8 @@ function foldFactors(edit: Edit, node: Node): boolean | string {
     (name) => initializers.get(name)?.dtype !== "float32",
   );
   if (wrong !== undefined) return `alpha is ${alpha}, beta is ${beta} and "${wrong}" is no float32 constant`;
-  if (alpha !== 1) replaceConstant(edit, node, 1, (tensor) => scaled(tensor, alpha));
-  if (beta !== 1) replaceConstant(edit, node, 2, (tensor) => scaled(tensor, beta));
+  if (alpha !== 1) replaceConstant(work, node, 1, (tensor) => scaled(tensor, alpha));
+  if (beta !== 1) replaceConstant(work, node, 2, (tensor) => scaled(tensor, beta));
   node.attributes.delete("alpha");
   node.attributes.delete("beta");
   return true;
@@ -75,12 +74,12 @@ function foldFactors(edit: Edit, node: Node): boolean | string {
 
 /** Gives the constant at `port` the shape [N] of the last dimension of `shape`, where it broadcasts the same. */
 function flattenConstant(
-  edit: Edit,
+  work: Normalization,
   node: Node,
   port: number,
   shape: readonly unknown[] | undefined,
 ): boolean {
-  const tensor = edit.graph.initializers.get(node.inputs[port] ?? "");
+  const tensor = work.edit.graph.initializers.get(node.inputs[port] ?? "");
   const features = shape?.at(-1);
   if (tensor?.dtype !== "float32" || shape === undefined || typeof features !== "number") return false;
   const { dims } = tensor;
@@ -88,21 +87,26 @@ function flattenConstant(
   const perFeature = one || (dims.at(-1) === features && dims.slice(0, -1).every((dim) => dim === 1));
   // A constant of more dimensions than the product would give the sum more dimensions, too.
   if (!perFeature || dims.length > shape.length || (dims.length === 1 && dims[0] === features)) return false;
-  replaceConstant(edit, node, port, () => widened(tensor, features));
+  replaceConstant(work, node, port, () => widened(tensor, features));
   return true;
 }
 
 /** Puts a changed constant in place of the one at `port`; under its own name where nothing else reads that. */
 function replaceConstant(
-  { graph, uses, emit }: Edit,
+  { edit, shared }: Normalization,
   node: Node,
   port: number,
   change: (tensor: Tensor) => Tensor,
 ): void {
   const name = node.inputs[port] as string;
-  const tensor = change(graph.initializers.get(name) as Tensor);
-  if (uses.get(name) === 1 || !uses.has(name)) graph.initializers.set(name, tensor);
-  else node.inputs[port] = emit.constant(tensor, `${name}.${node.name}`);
+  const tensor = change(edit.graph.initializers.get(name) as Tensor);
+  if (!shared.has(name)) {
+    edit.graph.initializers.set(name, tensor);
+    return;
+  }
+  edit.update(node, () => {
+    node.inputs[port] = edit.emit.constant(tensor, `${name}.${node.name}`);
+  });
 }
 
 const scaled = ({ dims, ...tensor }: Tensor, factor: number): Tensor =>
