@@ -10,7 +10,7 @@ import {
   type QuantizedWeight,
 } from "../quantization/types.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { layOutTraining, type Untrainable } from "./artifact/lay-out-training.ts";
+import { layOutTraining, type TrainingLayout, type Untrainable } from "./artifact/lay-out-training.ts";
 import { type LossChoice, resolveLoss } from "./losses/attach-loss.ts";
 
 /** Training graphs of more nodes take ONNX Runtime many seconds to load; networks have a tenth. */
@@ -35,10 +35,7 @@ export async function inspectTraining(
       },
     ];
   try {
-    const loss = resolveLoss(model.graph, { kind: "auto", hasLabels: false, distill: 0 });
-    const state = placeholderState(model.graph, plan);
-    const layout = await layOutTraining({ model, plan, state, sizes }, loss, fixedBatch(model.graph) ?? 1);
-    return layout.untrainable;
+    return (await layOutPlan(model, plan, { kind: "auto", hasLabels: false, distill: 0 }, sizes)).untrainable;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return [{ node: error.where ?? model.graph.name, op: "model", reason: error.message }];
@@ -56,14 +53,21 @@ export async function traceTraining(
   choice: LossChoice,
   sizes?: Sizes,
 ): Promise<{ frozen: string[]; stops: Untrainable[] }> {
+  const { frozen, stops } = await layOutPlan(model, plan, choice, sizes);
+  const held = new Set(frozen);
+  return { frozen: plan.weights.map(({ name }) => name).filter((name) => held.has(name)), stops };
+}
+
+/** What of a model trains when it is quantized by this plan, before anything is known of its values. */
+function layOutPlan(
+  model: Model,
+  plan: QuantizationPlan,
+  choice: LossChoice,
+  sizes: Sizes | undefined,
+): Promise<TrainingLayout> {
   const loss = resolveLoss(model.graph, choice);
   const state = placeholderState(model.graph, plan);
-  const layout = await layOutTraining({ model, plan, state, sizes }, loss, fixedBatch(model.graph) ?? 1);
-  const held = new Set(layout.frozen);
-  return {
-    frozen: plan.weights.map(({ name }) => name).filter((name) => held.has(name)),
-    stops: layout.stops,
-  };
+  return layOutTraining({ model, plan, state, sizes }, loss, fixedBatch(model.graph) ?? 1);
 }
 
 /** A state of the plan's shapes and types; nothing that trains depends on its values. */
