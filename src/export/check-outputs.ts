@@ -2,7 +2,7 @@ import { verificationError } from "../errors.ts";
 import { total } from "../scoring/summarise.ts";
 import type { SampleScores } from "../scoring/tally.ts";
 import { logRatioOf } from "../statistics/intervals.ts";
-import { isBelow, signTest } from "../statistics/paired.ts";
+import { changedAnswers, isBelow, signTest } from "../statistics/paired.ts";
 import { boundedDecibels } from "../tensor/agreement.ts";
 import type { OutputComparison } from "./compare-outputs.ts";
 
@@ -89,8 +89,7 @@ function checkClasses(
 /** Whether fewer labels are right, or fewer classes the float model's, beyond chance. */
 function choosesWorse(exported: SampleScores, reference: SampleScores): boolean {
   if (exported.right.length === 0) return isBelow(exported.agreed, reference.agreed);
-  const lost = exported.right.filter((right, i) => right === 0 && reference.right[i] === 1).length;
-  const won = exported.right.filter((right, i) => right === 1 && reference.right[i] === 0).length;
+  const { won, lost } = changedAnswers(reference.right, exported.right);
   return lost > won && signTest(lost, won) < 0.05;
 }
 

@@ -27,6 +27,19 @@ export function isBelow(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   return -mean > studentPoint(a.length - 1) * error;
 }
 
+/** Answers, 1 for right and 0 for wrong, that another run has right instead of wrong, and wrong instead of right. */
+export function changedAnswers(
+  before: ArrayLike<number>,
+  after: ArrayLike<number>,
+): { won: number; lost: number } {
+  let [won, lost] = [0, 0];
+  for (let i = 0; i < after.length; i++) {
+    if (before[i] === 0 && after[i] === 1) won++;
+    else if (before[i] === 1 && after[i] === 0) lost++;
+  }
+  return { won, lost };
+}
+
 /**
  * The sign test of `plus` against `minus` (of right and wrong answers: McNemar's exact test): the probability that chance
  * alone makes their difference at least as large, in either direction.

@@ -2,7 +2,7 @@ import type { Report } from "../report/report-data.ts";
 import { total } from "../scoring/summarise.ts";
 import type { SampleScores } from "../scoring/tally.ts";
 import { logRatioOf, z95 } from "../statistics/intervals.ts";
-import { isBelow, pairedDifference, signTest } from "../statistics/paired.ts";
+import { changedAnswers, isBelow, pairedDifference, signTest } from "../statistics/paired.ts";
 
 type Comparison = NonNullable<Report["comparison"]>;
 
@@ -30,9 +30,7 @@ function compareRight(
   start: SampleScores,
 ): Omit<Comparison, "model" | "against" | "samples"> {
   const { mean, error } = pairedDifference(start.loss, trained.loss);
-  const changed = (from: number, to: number): number =>
-    trained.right.filter((right, sample) => start.right[sample] === from && right === to).length;
-  const [moreRight, fewerRight] = [changed(0, 1), changed(1, 0)];
+  const { won: moreRight, lost: fewerRight } = changedAnswers(start.right, trained.right);
   const probability = signTest(moreRight, fewerRight);
   const moreAreRight = moreRight > fewerRight && probability < 0.1;
   const fewerAreRight = fewerRight > moreRight && probability < 0.1;
