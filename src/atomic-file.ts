@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readlink, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
-import { environmentError, UserError } from "./errors.ts";
+import { environmentError, systemCodeOf } from "./errors.ts";
 import { removeAtExit } from "./remove-at-exit.ts";
 
 /** A file being written beside its destination; nothing appears under its name before `commit`. */
@@ -125,7 +125,7 @@ async function makeMissing(folder: string): Promise<string[]> {
     await mkdir(folder);
     return [folder];
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = systemCodeOf(error);
     const parent = path.dirname(folder);
     if (code === "EEXIST" && (await isFolder(folder))) return [];
     if (code !== "ENOENT" || parent === folder || (await isFolder(parent))) throw error;
@@ -142,10 +142,10 @@ const isFolder = (folder: string): Promise<boolean> =>
 
 /** A failed write as an error with a remedy; errors that already have one pass. */
 export function explainWriteError(cause: unknown, file: string): unknown {
-  if (cause instanceof UserError || !(cause instanceof Error) || !("code" in cause)) return cause;
-  // An aborted signal's reason has a number there.
-  if (typeof cause.code !== "string") return cause;
-  switch (cause.code) {
+  const code = systemCodeOf(cause);
+  switch (code) {
+    case undefined:
+      return cause;
     case "ENOSPC":
     case "EDQUOT":
     case "EFBIG":
@@ -171,7 +171,7 @@ export function explainWriteError(cause: unknown, file: string): unknown {
     case "EISDIR":
       return environmentError("write", "The path is a folder", file, "Give the path of a file.", cause);
     default: {
-      const what = `The file cannot be written (${String(cause.code)})`;
+      const what = `The file cannot be written (${code})`;
       return environmentError("write", what, file, "Check the path and its permissions.", cause);
     }
   }

@@ -57,6 +57,13 @@ export class SeveralErrors extends UserError {
   }
 }
 
+/** The code of an error of the operating system ("ENOENT"); undefined for others. */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (error instanceof UserError || !(error instanceof Error) || !("code" in error)) return undefined;
+  // An aborted signal's reason has a number there.
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
 /** A broken invariant of our own: a bug, never the user's fault. */
 export class InternalError extends Error {
   constructor(message: string, options?: ErrorOptions) {

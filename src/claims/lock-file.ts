@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { z } from "zod";
 import { explainWriteError, nameBeside } from "../atomic-file.ts";
-import { environmentError, type UserError } from "../errors.ts";
+import { environmentError, systemCodeOf, type UserError } from "../errors.ts";
 import { removeAtExit } from "../remove-at-exit.ts";
 
 const holderSchema = z.object({
@@ -89,7 +89,7 @@ async function create(file: string, own: Holder, shown: string): Promise<boolean
     }
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    if (systemCodeOf(error) === "EEXIST") return false;
     throw explainWriteError(error, shown);
   }
 }
@@ -126,7 +126,7 @@ function isGone({ pid, host, start }: Holder): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ESRCH";
+    return systemCodeOf(error) === "ESRCH";
   }
   const now = startOf(pid);
   return start !== "" && now !== "" && start !== now;
@@ -154,7 +154,7 @@ async function removeStale(file: string, stale: Holder | "unknown", shown: strin
   try {
     await rename(file, aside);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    if (systemCodeOf(error) === "ENOENT") return;
     throw inUseError(stale, file, shown);
   }
   const found = parseHolder(await readFile(aside, "utf8").catch(() => ""));

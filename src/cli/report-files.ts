@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { UserError } from "../errors.ts";
+import { systemCodeOf, UserError } from "../errors.ts";
 import { renderHtml } from "../report/render-html.ts";
 import { type FailedReport, renderJson, type Report } from "../report/report-data.ts";
 import {
@@ -112,6 +112,6 @@ async function isFreeForReport(path: string): Promise<boolean> {
       await handle.close();
     }
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ENOENT";
+    return systemCodeOf(error) === "ENOENT";
   }
 }

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { modelError } from "../errors.ts";
+import { modelError, systemCodeOf } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
 import { decodeModel } from "./decode.ts";
 import { protobufLimit } from "./encode.ts";
@@ -19,7 +19,7 @@ export async function loadModel(
 
 async function readWhole(file: string): Promise<Uint8Array> {
   const stats = await stat(file).catch((cause: unknown) => {
-    const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+    const reason = systemCodeOf(cause) ?? "unknown";
     const what =
       reason === "ENOENT" ? "The model file does not exist" : `The model file cannot be read (${reason})`;
     throw modelError("unreadable", what, file, "Check the path and its permissions.", cause);
