@@ -74,6 +74,20 @@ export class Emitter {
     return this.node(opType, inputs, { ...options, attributes })[0] as string;
   }
 
+  /** Whether a node from index `since` on makes a value. */
+  makes(value: string, since: number): boolean {
+    return this.graph.nodes.slice(since).some(({ outputs }) => outputs.includes(value));
+  }
+
+  /** Gives a value another name in the nodes from index `since` on. */
+  rename(from: string, to: string, since: number): void {
+    const renamed = (name: string): string => (name === from ? to : name);
+    for (const node of this.graph.nodes.slice(since)) {
+      node.inputs = node.inputs.map(renamed);
+      node.outputs = node.outputs.map(renamed);
+    }
+  }
+
   /** A constant; equal small constants (up to 1 KiB) share one initializer. */
   constant(tensor: Tensor, hint = "constant"): string {
     if (this.#outer !== undefined) return this.#outer.constant(tensor, hint);

@@ -52,18 +52,13 @@ export class GradientBuilder {
 
   /** Gives a value that this builder made another name, in the nodes from index `since` on. */
   rename(from: string, to: string, since: number): void {
-    const { nodes } = this.emitter.graph;
-    for (const node of nodes.slice(since)) {
-      node.inputs = node.inputs.map((name) => (name === from ? to : name));
-      node.outputs = node.outputs.map((name) => (name === from ? to : name));
-    }
+    this.emitter.rename(from, to, since);
     for (const [key, value] of this.#known) if (value === from) this.#known.set(key, to);
   }
 
   /** Makes `output` the name of a value; an Identity where a node before index `since` made it. */
   nameOutput(value: string, output: string, since: number): void {
-    const made = this.emitter.graph.nodes.slice(since).some((node) => node.outputs.includes(value));
-    if (made) this.rename(value, output, since);
+    if (this.emitter.makes(value, since)) this.rename(value, output, since);
     else this.emitter.op("Identity", [value], {}, { outputs: [output] });
   }
 

@@ -106,16 +106,8 @@ function tryRule(rule: WriteOutRule, composite: Composite): WrittenOut {
 
 /** Gives a value that was emitted from index `since` on the name of an output; an Identity where it is an older one. */
 function nameOutput(emit: Emitter, value: string, output: string, since: number): void {
-  const made = emit.graph.nodes.slice(since);
-  if (!made.some(({ outputs }) => outputs.includes(value))) {
-    emit.op("Identity", [value], {}, { outputs: [output] });
-    return;
-  }
-  const renamed = (name: string): string => (name === value ? output : name);
-  for (const each of made) {
-    each.inputs = each.inputs.map(renamed);
-    each.outputs = each.outputs.map(renamed);
-  }
+  if (emit.makes(value, since)) emit.rename(value, output, since);
+  else emit.op("Identity", [value], {}, { outputs: [output] });
 }
 
 function ruleFor({ domain, opType }: Node): WriteOutRule | undefined {
