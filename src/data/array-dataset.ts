@@ -11,6 +11,7 @@ import type { ModelInput } from "./model-input.ts";
 import { isShared, type Placement, placementOf, placeSamples, samplesPerRun } from "./place-samples.ts";
 import { perChannel } from "./pixel-tables.ts";
 import type { DataSpec } from "./spec.ts";
+import { namedValues } from "../named-values.ts";
 
 /** One array and the model input it feeds. */
 export interface Feed {
@@ -81,7 +82,7 @@ export async function arrayDataset(
     }),
     async read(indices, options = {}): Promise<Batch> {
       const chosen = Array.from(indices);
-      const inputs: Record<string, Tensor> = {};
+      const inputs = namedValues<Tensor>();
       for (const feed of placed)
         inputs[feed.input.name] = await readFeed(feed, chosen, images, options.augment);
       const batch: Batch = { size: chosen.length, inputs };

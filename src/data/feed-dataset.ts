@@ -9,6 +9,7 @@ import { type FeedFile, tensorFor } from "./loaders/feed-folder.ts";
 import type { ModelInput } from "./model-input.ts";
 import { type Placement, placementOf, placeSamples, samplesPerRun } from "./place-samples.ts";
 import type { DataSpec } from "./spec.ts";
+import { namedValues } from "../named-values.ts";
 
 /** How one input is fed by all files, and what shapes they have for it. */
 interface FedInput {
@@ -88,7 +89,7 @@ async function lookAt(files: readonly FeedFile[], inputs: readonly ModelInput[])
 
 async function readFeed(file: FeedFile, inputs: readonly ModelInput[]): Promise<Record<string, Tensor>> {
   const feeds = await file.read(inputs);
-  const converted: Record<string, Tensor> = {};
+  const converted = namedValues<Tensor>();
   for (const input of inputs) {
     const where = `${file.path}, input "${input.name}"`;
     const tensor = convertElements(tensorFor(feeds, input, file.path), input.dtype, where);

@@ -1,6 +1,7 @@
 import { dataError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Batch } from "./dataset.ts";
+import { namedValues } from "../named-values.ts";
 
 /**
  * What a model's inputs `ports` take: their tensors in `extra`, or else in the batch. Throws UserError
@@ -12,7 +13,7 @@ export function feedsOf(
   source: string,
   extra: Readonly<Record<string, Tensor>> = {},
 ): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
+  const feeds = namedValues<Tensor>();
   for (const { name } of ports) {
     const from = Object.hasOwn(extra, name) ? extra : inputs;
     const tensor = Object.hasOwn(from, name) ? from[name] : undefined;

@@ -6,6 +6,7 @@ import { originOf, withoutToken } from "../runtime/kernel-names.ts";
 import { readOptimized } from "../runtime/read-optimized.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
 import { findIntegerNodes } from "./integer-kernels.ts";
+import { namedValues } from "../named-values.ts";
 
 export interface AuditedNode {
   node: string;
@@ -99,7 +100,7 @@ function kernelsByName(nodes: readonly Node[]): Map<string, Node> {
 }
 
 function countKernels(nodes: readonly Node[]): Record<string, number> {
-  const counts: Record<string, number> = {};
+  const counts = namedValues<number>();
   for (const { opType } of nodes) counts[opType] = (counts[opType] ?? 0) + 1;
   return counts;
 }

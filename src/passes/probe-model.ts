@@ -4,6 +4,7 @@ import type { Graph, Model, Value } from "../ir/model.ts";
 import { transferable } from "../runtime/session.ts";
 import { byteLength } from "../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOfBytes } from "../tensor/tensor.ts";
+import { namedValues } from "../named-values.ts";
 
 /**
  * A probe is a model whose inner values are graph outputs by name alone, so that ONNX Runtime tells their types
@@ -60,7 +61,7 @@ export function feedBytes(inputs: readonly Value[]): number {
 
 /** Zeros for every input, whose shapes must be static; an empty string for each element of string tensors. */
 export function zeroFeeds(inputs: readonly Value[]): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
+  const feeds = namedValues<Tensor>();
   for (const { name, type } of inputs) {
     if (type?.kind !== "tensor" || type.shape === undefined) continue;
     const dims = bindOpen(type.shape, 1);

@@ -1,5 +1,6 @@
 import { InternalError } from "../errors.ts";
 import { elementCount, type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
+import { namedValues } from "../named-values.ts";
 
 /**
  * Everything that training changes, by the names of the graphs' inputs: codes, scales, zero points, trained
@@ -18,7 +19,7 @@ export function stateTensor(state: ReadonlyMap<string, Tensor>, name: string): T
 type Tensors = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
 const named = (source: Tensors, name: string): Tensor | undefined =>
-  isMap(source) ? source.get(name) : source[name];
+  isMap(source) ? source.get(name) : Object.hasOwn(source, name) ? source[name] : undefined;
 
 const isMap = (source: Tensors): source is ReadonlyMap<string, Tensor> => source instanceof Map;
 
@@ -27,7 +28,7 @@ export function feedsFor(
   graph: { readonly inputs: readonly { name: string }[] },
   ...sources: readonly Tensors[]
 ): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
+  const feeds = namedValues<Tensor>();
   for (const { name } of graph.inputs) {
     const found = sources.map((source) => named(source, name)).find((tensor) => tensor !== undefined);
     if (found === undefined) throw new InternalError(`nothing feeds the graph's input "${name}"`);

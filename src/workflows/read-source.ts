@@ -16,6 +16,7 @@ import { loadModel } from "../onnx/index.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { ModelSection } from "../report/report-data.ts";
 import { weightBytes } from "../runtime/open-model.ts";
+import { namedValues } from "../named-values.ts";
 
 /** The model a command works on, as it is in its file. */
 export interface Source {
@@ -50,7 +51,8 @@ export function dataInputs({ graph }: Model, batchAxes: BatchAxes = {}): ModelIn
   const { inputs, batch } = nameOpenDims(requiredInputs(graph), batchAxes);
   return inputs.map((input) => {
     const { dtype, shape = [] } = tensorTypeOf(input);
-    const own = batchAxes[input.name] ?? (batch === undefined ? undefined : shape.indexOf(batch));
+    const asked = Object.hasOwn(batchAxes, input.name) ? batchAxes[input.name] : undefined;
+    const own = asked ?? (batch === undefined ? undefined : shape.indexOf(batch));
     return { name: input.name, dtype, shape, ...(own === undefined ? {} : { batchAxis: own }) };
   });
 }
@@ -58,7 +60,7 @@ export function dataInputs({ graph }: Model, batchAxes: BatchAxes = {}): ModelIn
 /** The report's section on a model file. */
 export function describeSource({ path, sha256, bytes, model }: Source): ModelSection {
   const { graph } = model;
-  const operators: Record<string, number> = {};
+  const operators = namedValues<number>();
   for (const { opType } of graph.nodes) operators[opType] = (operators[opType] ?? 0) + 1;
   const parameters = [...graph.initializers.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   return {

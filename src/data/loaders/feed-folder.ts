@@ -6,6 +6,7 @@ import { type Tensor, tensorOfBytes } from "../../tensor/tensor.ts";
 import { openBytes, unreadable } from "../byte-source.ts";
 import type { ModelInput } from "../model-input.ts";
 import { openNpz } from "./npz.ts";
+import { namedValues } from "../../named-values.ts";
 
 /** A full feed of a model: one file of arrays, or a folder with a file per input. */
 export interface FeedFile {
@@ -49,7 +50,7 @@ function tensorFeed(path: string, names: readonly string[]): FeedFile {
   return {
     path,
     async read(inputs) {
-      const feeds: Record<string, Tensor> = {};
+      const feeds = namedValues<Tensor>();
       const parts = files.map(async (name) =>
         decodeTensorFile(await readFile(join(path, name)), join(path, name)),
       );
@@ -74,7 +75,7 @@ function arrayFeed(path: string): FeedFile {
     path,
     async read(inputs) {
       const file = await openNpz(path);
-      const feeds: Record<string, Tensor> = {};
+      const feeds = namedValues<Tensor>();
       for (const { name } of inputs) {
         if (!file.names.includes(name)) continue;
         const array = await file.open(name);

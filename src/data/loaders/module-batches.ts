@@ -1,3 +1,4 @@
+import { namedValues } from "../../named-values.ts";
 /** A batch as a data module gives it: typed arrays with their shapes, first dimension the samples. */
 export interface ModuleBatch {
   inputs: Record<string, { data: ArrayBufferView; dims: readonly number[] }>;
@@ -113,7 +114,7 @@ function stack(held: readonly HeldBatch[], indices: readonly number[]): ModuleBa
     const batch = held[findBatch(held, index)] as HeldBatch;
     return { batch, at: index - batch.start };
   });
-  const inputs: ModuleBatch["inputs"] = {};
+  const inputs = namedValues<ModuleBatch["inputs"][string]>();
   for (const [name, { data, dims }] of found[0]?.batch.inputs ?? []) {
     const size = dims.slice(1).reduce((product, dim) => product * dim, 1);
     const stacked = new (data.constructor as new (length: number) => Elements)(found.length * size);

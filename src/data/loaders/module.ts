@@ -9,6 +9,7 @@ import { type Placement, placementOf, placeSamples, samplesPerRun } from "../pla
 import type { DataSpec } from "../spec.ts";
 import type { ModuleBatch } from "./module-batches.ts";
 import { ModuleHost } from "./module-host.ts";
+import { namedValues } from "../../named-values.ts";
 
 /** Seconds without a sign of life after which a module is given up. */
 const defaultPatience = 15;
@@ -77,7 +78,7 @@ function checkBatch(
   classes: number | undefined,
   path: string,
 ): Batch {
-  const tensors: Record<string, Tensor> = {};
+  const tensors = namedValues<Tensor>();
   for (const feed of placed) tensors[feed.input.name] = checkTensor(batch, feed, indices, path);
   const checked: Batch = { size: indices.length, inputs: tensors };
   if (!hasLabels) return checked;
@@ -92,7 +93,7 @@ function checkBatch(
 
 function readTensor(batch: ModuleBatch, input: ModelInput, path: string): Tensor {
   const inputs: Partial<ModuleBatch["inputs"]> = (batch as Partial<ModuleBatch> | undefined)?.inputs ?? {};
-  const given = inputs[input.name];
+  const given = Object.hasOwn(inputs, input.name) ? inputs[input.name] : undefined;
   if (given === undefined) {
     throw dataError(
       "names",

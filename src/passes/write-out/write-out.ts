@@ -111,6 +111,6 @@ function nameOutput(emit: Emitter, value: string, output: string, since: number)
 }
 
 function ruleFor({ domain, opType }: Node): WriteOutRule | undefined {
-  const own = rules[domain];
+  const own = Object.hasOwn(rules, domain) ? rules[domain] : undefined;
   return own !== undefined && Object.hasOwn(own, opType) ? own[opType] : undefined;
 }

@@ -4,6 +4,7 @@ import { countMacs } from "../../ops/count-macs.ts";
 import { weightPortOf } from "../../ops/catalogue/ports.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import type { Manifest } from "./manifest.ts";
+import { namedValues } from "../../named-values.ts";
 
 /**
  * Floating-point operations of one step's convolutions and matrix products (a multiply-add counts as two): of
@@ -14,7 +15,7 @@ export function countTrainingFlops(graph: Graph, state: QuantizationState): Mani
   let forward = 0;
   let backwardData = 0;
   let backwardWeightFull = 0;
-  const backwardWeightPerRow: Record<string, number> = {};
+  const backwardWeightPerRow = namedValues<number>();
   for (const node of graph.nodes) {
     const flops = 2 * countMacs(graph, node);
     if (flops === 0) continue;

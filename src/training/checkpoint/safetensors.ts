@@ -1,4 +1,5 @@
 import { modelError } from "../../errors.ts";
+import { namedValues } from "../../named-values.ts";
 import type { DataType } from "../../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOfBytes } from "../../tensor/tensor.ts";
 
@@ -42,7 +43,8 @@ export function encodeSafetensors(file: SafetensorsFile): Uint8Array[] {
       bytesPerElement(storedType(b, nameB)) - bytesPerElement(storedType(a, nameA)) ||
       (nameA < nameB ? -1 : 1),
   );
-  const header: Record<string, unknown> = { __metadata__: file.metadata };
+  const header = namedValues<unknown>();
+  header["__metadata__"] = file.metadata;
   let offset = 0;
   for (const [name, tensor] of entries) {
     const end = offset + tensor.bytes.byteLength;

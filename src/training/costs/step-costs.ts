@@ -4,6 +4,7 @@ import type { KernelTime } from "../../runtime/read-profile.ts";
 import { trainedInputs, trainedPositions } from "../artifact/train-from.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { StepCosts, WeightCost } from "../freezing/selection.ts";
+import { namedValues } from "../../named-values.ts";
 
 /** Kernel times of runs of the training graph with so many rows of every weight trained. */
 export interface MeasuredRuns {
@@ -33,7 +34,7 @@ export function stepCosts(
     for (const { name } of nodes) sum += times.get(name) ?? 0;
     return sum;
   };
-  const weights: Record<string, WeightCost> = {};
+  const weights = namedValues<WeightCost>();
   for (const { name, codes, grad } of manifest.weights) {
     const position = placeOf(codes);
     const reached = always.filter((each) => placeOf(each.name) >= position).map((each) => each.grad);

@@ -1,5 +1,6 @@
 import type { Session } from "../../runtime/session.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
+import { namedValues } from "../../named-values.ts";
 
 /** What a step needs of a session. */
 export type RunnableGraph = Pick<Session, "inputs" | "run">;
@@ -18,7 +19,7 @@ export async function meanOutputs(
   feeds: Readonly<Record<string, Tensor>>,
   batches: Iterable<StepData> | AsyncIterable<StepData>,
 ): Promise<Record<string, Tensor>> {
-  let sums: Record<string, Tensor> = {};
+  let sums = namedValues<Tensor>();
   let runs = 0;
   for await (const data of batches) {
     const outputs = await graph.run({ ...feeds, ...data });

@@ -4,6 +4,7 @@ import { dataPorts, type Manifest } from "../artifact/manifest.ts";
 import { scatterRows } from "../freezing/rows.ts";
 import { feedsFor, stateTensor, type TrainingState, zeros } from "../state.ts";
 import { meanOutputs, type RunnableGraph, type StepData } from "./mean-outputs.ts";
+import { namedValues } from "../../named-values.ts";
 
 /** What one step found. When loss or gradient norm is not finite, the state was left alone. */
 export interface StepResult {
@@ -79,7 +80,7 @@ export class Stepper {
     gradients: Record<string, Tensor>,
     factor: number,
   ): Record<string, Tensor> {
-    const feeds: Record<string, Tensor> = {};
+    const feeds = namedValues<Tensor>();
     for (const { name, role, shape } of this.#manifest.optimizer.inputs) {
       if (role === "state") feeds[name] = stateTensor(state, name);
       else if (role === "gradient") feeds[name] = gradients[name] ?? noGradient(shape);

@@ -4,6 +4,7 @@ import type { Session } from "../../runtime/session.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { StepData } from "./mean-outputs.ts";
+import { namedValues } from "../../named-values.ts";
 
 /** What the targets of a batch depend on. */
 type Loss = Pick<Manifest, "targets" | "loss" | "outputs">;
@@ -27,7 +28,7 @@ export async function targetsOf(
   batch: Batch,
   teacher: Session | undefined,
 ): Promise<Record<string, Tensor>> {
-  const feeds: Record<string, Tensor> = {};
+  const feeds = namedValues<Tensor>();
   const taught = manifest.targets.flatMap(({ name, source }) =>
     source.from === "teacher" ? [{ name, output: source.output }] : [],
   );
