@@ -26,14 +26,18 @@ export interface Placement {
 
 /**
  * Decides which nodes run on integers. Starts from all candidates and removes, until nothing changes, those that
- * gain nothing: no integer at their inputs, or nobody who wants integers of their output.
+ * gain nothing: no integer at their inputs, or nobody who wants integers of their output. What such a node would have
+ * given its neighbours is not counted in the round that removes it either, so that a chain of any length goes in one
+ * round. Only near a Relu or Clip that may yet become a kernel are there rounds in between: it may give or want integers
+ * only then.
  */
 export function placeQuantizers(annotations: Annotations, context: RuleContext): Placement {
   const nodes: Annotations = new Map(annotations);
   for (;;) {
     const dropped = findDropped(nodes, context);
-    const available = findAvailable(nodes, dropped, context);
-    const wanted = findWanted(nodes, dropped, context);
+    const later = findLater(nodes, context);
+    const available = findAvailable(nodes, dropped, later, context);
+    const wanted = findWanted(nodes, dropped, later, context);
     const quantized = findQuantized(nodes, dropped, wanted, context);
     let changed = false;
     for (const [node, annotation] of nodes) {
@@ -85,16 +89,49 @@ function rootOf(input: string, nodes: Annotations, context: RuleContext, free: b
   }
 }
 
+/** Values that may become codes, or wanted as such, though they are not in this round. */
+interface Later {
+  available: Set<string>;
+  wanted: Set<string>;
+}
+
+/** What a Relu or Clip gives and wants that becomes a kernel when no quantizer can stand for it. */
+function findLater(nodes: Annotations, context: RuleContext): Later {
+  const later: Later = { available: new Set(), wanted: new Set() };
+  const entries = [...nodes];
+  for (const [node, annotation] of entries) {
+    if (unitInstead(node, annotation, context) !== undefined) later.available.add(node.outputs[0] as string);
+    else if (moves(annotation) && later.available.has(annotation.input))
+      for (const output of node.outputs) later.available.add(output);
+  }
+  for (const [node, annotation] of entries.reverse()) {
+    if (annotation.kind === "saturate" && unitInstead(node, annotation, context) !== undefined)
+      later.wanted.add(annotation.input);
+    else if (moves(annotation) && node.outputs.some((output) => later.wanted.has(output)))
+      later.wanted.add(annotation.input);
+  }
+  return later;
+}
+
+const moves = (
+  annotation: Annotation,
+): annotation is Extract<Annotation, { kind: "carry" | "kept" | "saturate" }> =>
+  annotation.kind === "carry" || annotation.kind === "kept" || annotation.kind === "saturate";
+
 /** Values that are codes wherever their readers want codes: results of integer nodes, and model inputs. */
 function findAvailable(
   nodes: Annotations,
   dropped: Map<string, Dropped>,
+  later: Later,
   { graph }: RuleContext,
 ): Set<string> {
   const available = new Set(graph.inputs.map((input) => input.name));
+  const comes = (name: string): boolean => available.has(name) || later.available.has(name);
   for (const [node, annotation] of nodes) {
-    if (annotation.kind === "integer") for (const output of annotation.outputs) available.add(output);
-    else if (annotation.kind === "carry" && available.has(annotation.input))
+    if (annotation.kind === "integer") {
+      if (annotation.eager || annotation.inputs.some(comes))
+        for (const output of annotation.outputs) available.add(output);
+    } else if (annotation.kind === "carry" && available.has(annotation.input))
       for (const output of annotation.outputs) available.add(output);
     else if (annotation.kind === "kept" && available.has(annotation.input)) available.add(annotation.output);
     else if (annotation.kind === "saturate" && available.has(annotation.input)) {
@@ -109,14 +146,18 @@ function findAvailable(
 function findWanted(
   nodes: Annotations,
   dropped: Map<string, Dropped>,
+  later: Later,
   { graph, options }: RuleContext,
 ): Set<string> {
   const wanted = new Set<string>();
+  const comes = (name: string): boolean => wanted.has(name) || later.wanted.has(name);
   if (options.target.graphOutputs === "codes")
     for (const { name } of graph.outputs) if (dtypeOf(graph, name) === "float32") wanted.add(name);
   for (const annotation of [...nodes.values()].reverse()) {
-    if (annotation.kind === "integer") for (const input of annotation.inputs) wanted.add(input);
-    else if (annotation.kind === "carry" && annotation.outputs.some((name) => wanted.has(name)))
+    if (annotation.kind === "integer") {
+      if (annotation.eager || !annotation.outputRequired || annotation.outputs.some(comes))
+        for (const input of annotation.inputs) wanted.add(input);
+    } else if (annotation.kind === "carry" && annotation.outputs.some((name) => wanted.has(name)))
       wanted.add(annotation.input);
     else if (
       annotation.kind === "saturate" &&
