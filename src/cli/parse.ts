@@ -2,12 +2,13 @@ import yargs, { type Argv, type Options } from "yargs";
 import { exitCodes, UserError, usageError } from "../errors.ts";
 import { version } from "../version.ts";
 import { checkArguments } from "./check-arguments.ts";
-import type { Command } from "./command.ts";
-import { commands } from "./commands/index.ts";
-import { didYouMean } from "./nearest-name.ts";
-import { OptionReader } from "./option-reader.ts";
-import { inputOptions, type OptionSpec } from "./options.ts";
-import { joinRepeated } from "./read-inputs.ts";
+import type { Command } from "../commands/command.ts";
+import { commands } from "../commands/index.ts";
+import { didYouMean } from "../commands/nearest-name.ts";
+import { OptionReader } from "../commands/option-reader.ts";
+import { inputOptions, type OptionSpec } from "../commands/options.ts";
+import { joinRepeated } from "../commands/read-inputs.ts";
+import { userCache } from "./user-cache.ts";
 
 /** What a command line asks for: text to print (help, version), or a command with its options. */
 export type Request =
@@ -116,7 +117,8 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
     (argv) => {
       if (print !== undefined) return choose({ kind: "text", text: print() });
       const path = String((argv as Record<string, unknown>)[positional?.name ?? ""]);
-      choose({ kind: "command", command, path, options: new OptionReader(argv) });
+      const cache = command.options["cache"] === undefined ? {} : { cache: argv["cache"] ?? userCache() };
+      choose({ kind: "command", command, path, options: new OptionReader({ ...argv, ...cache }) });
     },
   );
 }

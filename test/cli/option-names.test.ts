@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
-import { commands } from "../../src/cli/commands/index.ts";
+import { commands } from "../../src/commands/index.ts";
 
 /** Every --name in the strings of the sources, with the file it stands in. */
 function namedOptions(): { file: string; option: string }[] {

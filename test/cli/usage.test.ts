@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { commands } from "../../src/cli/commands/index.ts";
+import { commands } from "../../src/commands/index.ts";
 import { describeError } from "../../src/cli/show-error.ts";
 import { environmentError, exitCodes, UserError, verificationError } from "../../src/errors.ts";
 import { version } from "../../src/version.ts";

@@ -1,5 +1,5 @@
-import { optimize } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
+import { optimize } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
 import {
   artifactOptions,
   calibrationOptions,
@@ -16,10 +16,10 @@ import {
   testOptions,
   trainOptions,
   inputOptions,
-} from "../options.ts";
-import { readInputShapes } from "../read-inputs.ts";
-import { readArtifactChoices, readQuantization, readCourse, readRun } from "../read-choices.ts";
-import { readDataSpec, readTestSpec } from "../read-data.ts";
+} from "./options.ts";
+import { readInputShapes } from "./read-inputs.ts";
+import { readArtifactChoices, readQuantization, readCourse, readRun } from "./read-choices.ts";
+import { readDataSpec, readTestSpec } from "./read-data.ts";
 
 export const optimizeCommand: Command = {
   name: "optimize",

@@ -1,5 +1,5 @@
-import { buildArtifact } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
+import { buildArtifact } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
 import {
   buildOptions,
   outOptions,
@@ -7,10 +7,10 @@ import {
   restartOptions,
   runOptions,
   inputOptions,
-} from "../options.ts";
-import { readInputShapes } from "../read-inputs.ts";
-import { readArtifactChoices, readQuantization, readRun } from "../read-choices.ts";
-import { readDataSpec } from "../read-data.ts";
+} from "./options.ts";
+import { readInputShapes } from "./read-inputs.ts";
+import { readArtifactChoices, readQuantization, readRun } from "./read-choices.ts";
+import { readDataSpec } from "./read-data.ts";
 
 export const artifactCommand: Command = {
   name: "artifact",

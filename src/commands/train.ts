@@ -1,5 +1,5 @@
-import { trainArtifact } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
+import { trainArtifact } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
 import {
   askedFreezingOptions,
   dataOptions,
@@ -8,9 +8,9 @@ import {
   reportOptions,
   runOptions,
   trainOptions,
-} from "../options.ts";
-import { readAskedFreezing, readHyper, readRun, readCourse } from "../read-choices.ts";
-import { readDataSpec } from "../read-data.ts";
+} from "./options.ts";
+import { readAskedFreezing, readHyper, readRun, readCourse } from "./read-choices.ts";
+import { readDataSpec } from "./read-data.ts";
 
 export const trainCommand: Command = {
   name: "train",

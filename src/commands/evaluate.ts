@@ -1,8 +1,8 @@
-import { evaluate } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
-import { dataOptions, evaluationBatch, reportOptions, runOptions, inputOptions } from "../options.ts";
-import { readInputShapes } from "../read-inputs.ts";
-import { readDataSpec } from "../read-data.ts";
+import { evaluate } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
+import { dataOptions, evaluationBatch, reportOptions, runOptions, inputOptions } from "./options.ts";
+import { readInputShapes } from "./read-inputs.ts";
+import { readDataSpec } from "./read-data.ts";
 
 const { threads, provider } = runOptions;
 

@@ -1,5 +1,5 @@
-import { exportArtifact } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
+import { exportArtifact } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
 import {
   dataOptions,
   judgedOptions,
@@ -8,9 +8,9 @@ import {
   outOptions,
   reportOptions,
   runOptions,
-} from "../options.ts";
-import { readInt4, readRun } from "../read-choices.ts";
-import { readDataSpec } from "../read-data.ts";
+} from "./options.ts";
+import { readInt4, readRun } from "./read-choices.ts";
+import { readDataSpec } from "./read-data.ts";
 
 export const exportCommand: Command = {
   name: "export",

@@ -1,5 +1,5 @@
-import { quantize } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
+import { quantize } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
 import {
   calibrationOptions,
   dataOptions,
@@ -12,10 +12,10 @@ import {
   runOptions,
   testOptions,
   inputOptions,
-} from "../options.ts";
-import { readInputShapes } from "../read-inputs.ts";
-import { readInt4, readQuantization, readRun } from "../read-choices.ts";
-import { readDataSpec, readTestSpec } from "../read-data.ts";
+} from "./options.ts";
+import { readInputShapes } from "./read-inputs.ts";
+import { readInt4, readQuantization, readRun } from "./read-choices.ts";
+import { readDataSpec, readTestSpec } from "./read-data.ts";
 
 export const quantizeCommand: Command = {
   name: "quantize",

@@ -1,8 +1,8 @@
-import { inspect } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
-import { quantizationOptions, reportOptions, runOptions, inputOptions } from "../options.ts";
-import { readInputShapes } from "../read-inputs.ts";
-import { readPlan } from "../read-choices.ts";
+import { inspect } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
+import { quantizationOptions, reportOptions, runOptions, inputOptions } from "./options.ts";
+import { readInputShapes } from "./read-inputs.ts";
+import { readPlan } from "./read-choices.ts";
 
 const { threads, provider } = runOptions;
 

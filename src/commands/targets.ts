@@ -1,5 +1,5 @@
-import { listTargets } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
+import { listTargets } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
 
 export const targetsCommand: Command = {
   name: "targets",

@@ -1,9 +1,9 @@
-import { profile } from "../../workflows/index.ts";
-import type { Command } from "../command.ts";
-import { buildOptions, profileOptions, reportOptions, runOptions, inputOptions } from "../options.ts";
-import { readInputShapes } from "../read-inputs.ts";
-import { readArtifactChoices, readQuantization, readRun } from "../read-choices.ts";
-import { readDataSpec } from "../read-data.ts";
+import { profile } from "../workflows/index.ts";
+import type { Command } from "./command.ts";
+import { buildOptions, profileOptions, reportOptions, runOptions, inputOptions } from "./options.ts";
+import { readInputShapes } from "./read-inputs.ts";
+import { readArtifactChoices, readQuantization, readRun } from "./read-choices.ts";
+import { readDataSpec } from "./read-data.ts";
 
 export const profileCommand: Command = {
   name: "profile",

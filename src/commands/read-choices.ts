@@ -1,5 +1,3 @@
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
 import {
   type ArtifactChoices,
   type AskedTraining,
@@ -67,18 +65,8 @@ export function readCourse(options: OptionReader): CourseChoices {
       final: 0,
     },
     augment: readAugment(options),
-    cache: readCache(options),
+    cache: options.text("cache"),
   };
-}
-
-const readCache = (options: OptionReader): string => options.text("cache") ?? userCache();
-
-/** Where programs keep what they can make again, by the system's own convention. */
-function userCache(): string {
-  const { XDG_CACHE_HOME: cache, LOCALAPPDATA: local } = process.env;
-  const folder = process.platform === "win32" ? local : cache;
-  const fallback = process.platform === "darwin" ? "Library/Caches" : ".cache";
-  return join(folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), fallback), "efqat");
 }
 
 /** Share of a full backward's time that --mode cost spends where --budget does not say. */
@@ -152,7 +140,7 @@ export function readArtifactChoices(options: OptionReader): AskedTraining {
     forward: options.choice("forward", ["auto", "float", "integer"]),
     backward: options.choice("backward", ["auto", "float", "integer"]),
     forms: options.choice("forms", ["auto", "trial", "estimate"]),
-    cache: readCache(options),
+    cache: options.text("cache"),
     portable: options.flag("portable"),
     optimizer: readOptimizer(options),
   };
