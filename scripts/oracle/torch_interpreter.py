@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 
 from torch_layers import LayerOperators
+from torch_recurrent import RecurrentOperators
 
 LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
 TYPES = {
@@ -52,7 +53,7 @@ class Codes:
         return (through - self.zero) * self.scale
 
 
-class Interpreter(LayerOperators):
+class Interpreter(LayerOperators, RecurrentOperators):
     """Evaluates the nodes of a model whose values are PyTorch tensors.
 
     dtype: the float type of all arithmetic; rounding to codes is done in float32, as ONNX Runtime does it.

@@ -14,6 +14,7 @@ import * as normalization from "./rules/normalization.ts";
 import * as pieces from "./rules/pieces.ts";
 import * as pooling from "./rules/pooling.ts";
 import * as quantization from "./rules/quantization.ts";
+import { gru, lstm, rnn } from "./rules/recurrent/recurrent.ts";
 import * as reduction from "./rules/reduction.ts";
 import { resize } from "./rules/resize.ts";
 import * as shape from "./rules/shape.ts";
@@ -56,6 +57,7 @@ export const gradientRules = {
   Flatten: shape.reshaped,
   Gather: gather.gather,
   GatherElements: gather.gatherElements,
+  GRU: gru,
   GatherND: movement.gatherND,
   Gelu: smooth.gelu,
   Gemm: linear.gemm,
@@ -68,6 +70,7 @@ export const gradientRules = {
   Identity: shape.identity,
   InstanceNormalization: normalization.instanceNormalization,
   LRN: normalization.lrn,
+  LSTM: lstm,
   LayerNormalization: normalization.layerNormalization,
   LeakyRelu: activation.leakyRelu,
   Log: arithmetic.log,
@@ -89,6 +92,7 @@ export const gradientRules = {
   PRelu: activation.pRelu,
   Pad: pieces.pad,
   Pow: arithmetic.pow,
+  RNN: rnn,
   RMSNormalization: normalization.rmsNormalization,
   Reciprocal: arithmetic.reciprocal,
   ReduceL1: reduction.reduceL1,
@@ -177,7 +181,7 @@ const control = all(["If", "Loop", "Scan", "SequenceMap"], "refused", "it holds 
 
 // prettier-ignore
 const unwritten = all([
-  "AffineGrid", "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "GRU", "GridSample", "LSTM", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "RNN", "Range", "RoiAlign", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
+  "AffineGrid", "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "GridSample", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "Range", "RoiAlign", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
 ], "refused", "no gradient rule is written for it");
 
 const writtenOut = all(

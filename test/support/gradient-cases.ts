@@ -12,8 +12,13 @@ import { Session } from "../../src/runtime/session.ts";
 import { isFloat, type DataType } from "../../src/tensor/data-type.ts";
 import { tensorOfBytes, toNumbers, type Tensor } from "../../src/tensor/tensor.ts";
 
-/** A case of fixtures/gradients, as scripts/fixtures/gradients.py writes it. */
+/** Files of cases in fixtures/gradients; see the scripts of scripts/fixtures that write them. */
+const caseFiles = ["cases", "layers", "recurrent"] as const;
+export type CaseFile = (typeof caseFiles)[number];
+
+/** A case of fixtures/gradients, as scripts/fixtures/gradient_case.py packs it. */
 export interface GradientCase {
+  file: CaseFile;
   op: string;
   name: string;
   model: Model;
@@ -31,16 +36,16 @@ interface PackedTensor {
   shape: number[];
   data: string;
 }
-type PackedCase = Omit<GradientCase, "model" | "feeds" | "expected"> & {
+type PackedCase = Omit<GradientCase, "file" | "model" | "feeds" | "expected"> & {
   model: string;
   feeds: Record<string, PackedTensor>;
   expected: Record<string, PackedTensor>;
 };
 
 export function readGradientCases(): GradientCase[] {
-  const cases = ["cases", "layers"].flatMap((name) => {
-    const text = gunzipSync(readFileSync(`fixtures/gradients/${name}.json.gz`)).toString();
-    return (JSON.parse(text) as { cases: PackedCase[] }).cases;
+  const cases = caseFiles.flatMap((file) => {
+    const text = gunzipSync(readFileSync(`fixtures/gradients/${file}.json.gz`)).toString();
+    return (JSON.parse(text) as { cases: PackedCase[] }).cases.map((packed) => ({ ...packed, file }));
   });
   return cases.map((packed) => ({
     ...packed,
