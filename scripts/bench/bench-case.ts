@@ -22,11 +22,11 @@ import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { copyState, type TrainingState } from "../../src/training/state.ts";
 import type { BenchModel } from "./bench-models.ts";
-import { formTrials } from "../../src/workflows/trials.ts";
+import { algorithmTrials } from "../../src/workflows/trials.ts";
 import { randomDataset } from "./random-data.ts";
 import { type Arithmetic, partsOf } from "./results.ts";
 
-/** The share of rows for which the forms of gradients are tried out: full training gets its own, lower ratios share one. */
+/** The share of rows for which the algorithms of gradients are tried out: full training gets its own, lower ratios share one. */
 export type TunedRatio = 1 | 0.25;
 
 export const tunedRatio = (ratio: number): TunedRatio => (ratio > 0.5 ? 1 : 0.25);
@@ -83,7 +83,7 @@ export async function writeCases(
         ...{ model: prepared, plan, state, batch: model.batch, ...partsOf(arithmetic) },
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
-        tune: formTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
+        tune: algorithmTrials({ cache: cacheFolder, ratio, runtime: { threads } }),
         trials: { measure },
         nchwc: await loadsNchwc(),
       });

@@ -4,7 +4,7 @@
  * Times the weight gradients of depthwise convolutions, those of MobileNetV2 at 224x224 and some of 5x5, with all rows
  * trained and with few, in turn with PyTorch's of all rows (EFQAT_PYTHON names the interpreter). Runs take turns among
  * copies of the operands that no cache holds together, one run right after the other: as in a training step, operands lie
- * in memory and threads are awake. The form is, as in a run of optimize, the one that a trial finds fastest. The waiting
+ * in memory and threads are awake. The algorithm is, as in a run of optimize, the one that a trial finds fastest. The waiting
  * threads of one side slow down the other, so that each takes its rounds in a row, with a session of its own; then all
  * start over.
  */
@@ -17,7 +17,7 @@ import { gradientDomain, windowAttributes } from "../../src/ops/gradient-nodes.t
 import { openSession } from "../../src/runtime/open-model.ts";
 import type { Session } from "../../src/runtime/session.ts";
 import { floats, ints, type Tensor } from "../../src/tensor/tensor.ts";
-import { type Variant, variantsOf } from "../../src/training/costs/form-variants.ts";
+import { type Variant, variantsOf } from "../../src/training/costs/algorithm-variants.ts";
 import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
 import { type Contestant, interleave, median } from "./interleave.ts";
 import { TorchPeer } from "./torch-peer.ts";

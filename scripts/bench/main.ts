@@ -7,7 +7,7 @@
  * Times training steps, interleaved in one run, and prints them as ratios: against this project's own full QAT
  * (r = 1, float forward), and against PyTorch QAT with learned scales where Python has torch (EFQAT_PYTHON names the
  * interpreter). Backward is the training graph's time less that of its own forward. --ratios are those of CWPL, on
- * artifacts whose forms of gradients were tried out at 1 for r above 0.5 and at 0.25 for the others; --budgets are those
+ * artifacts whose algorithms of gradients were tried out at 1 for r above 0.5 and at 0.25 for the others; --budgets are those
  * of the mode cost. `--sweeps` also times steps against batch (of one model) and against depth (CIFAR-style ResNets,
  * batch 32 of 3x32x32), each point a run of its own. An empty list (`--models=`) leaves its part out.
  * `npm run bench:plots -- FILE` draws what --json wrote.

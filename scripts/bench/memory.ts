@@ -29,7 +29,7 @@ import { importanceNames, metricFor } from "../../src/training/freezing/importan
 import { modeNames } from "../../src/training/freezing/modes.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "../../src/training/freezing/refresh.ts";
 import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
-import { formTrials } from "../../src/workflows/trials.ts";
+import { algorithmTrials } from "../../src/workflows/trials.ts";
 import type * as childProcess from "../../src/training/trainer/child-process.ts";
 import { defaultTrainOptions } from "../../src/training/train-options.ts";
 import { cacheFolder, exportModel } from "./bench-case.ts";
@@ -113,7 +113,7 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
         const artifact = await buildArtifact({
           ...{ model, plan, state, batch, freezing, ...partsOf(arithmetic) },
           trials: { measure: measureOn(dataset, model, batch) },
-          tune: formTrials({ cache: cacheFolder, ratio: freezing.ratio, runtime: { threads } }),
+          tune: algorithmTrials({ cache: cacheFolder, ratio: freezing.ratio, runtime: { threads } }),
           nchwc: await loadsNchwc(),
           loss: { kind: "auto", hasLabels: true },
           source: { file: path, sha256: "" },

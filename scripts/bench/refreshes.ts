@@ -74,7 +74,7 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cw
     if (refresh > 0) rebuilds.push(performance.now() - start);
     for (let each = 0; each < 2; each++) {
       const begin = performance.now();
-      const found = await fitted.session.run(feedsFor(fitted.session, data, fitted.turned, state));
+      const found = await fitted.session.run(feedsFor(fitted.session, data, fitted.backwardWeights, state));
       if (advisor.readsGradients) advisor.fisher.add(state, found);
       steps.push(performance.now() - begin);
     }

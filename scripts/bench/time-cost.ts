@@ -4,7 +4,7 @@ import { dropUnused } from "../../src/passes/remove-unused.ts";
 import { openSession } from "../../src/runtime/open-model.ts";
 import { artifactFiles } from "../../src/training/artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../../src/training/artifact/train-from.ts";
-import { holdTurned } from "../../src/training/artifact/turned-weights.ts";
+import { bakeBackwardWeights } from "../../src/training/artifact/backward-weights.ts";
 import { knownCosts, measureCosts } from "../../src/training/costs/measure.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
 import { closeGraphs, openGraphs, sessionOptions } from "../../src/training/trainer/graphs.ts";
@@ -41,7 +41,7 @@ export async function openCostTimer(bench: BenchCase, budget: number, threads: n
   );
   const frozen = frozenParts(model.graph, manifest, state, first);
   const settings = sessionOptions(manifest, options);
-  const baked = await holdTurned(bakeFrozen(model, manifest, state, frozen), state, settings);
+  const baked = await bakeBackwardWeights(bakeFrozen(model, manifest, state, frozen), state, settings);
   await graphs.training.release();
   graphs.training = await openSession(baked, sessionOptions(manifest, options));
   const outputs = baked.graph.outputs.filter(({ name }) => name === "loss");

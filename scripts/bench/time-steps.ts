@@ -48,8 +48,8 @@ export async function openStepTimer(
   ratios: readonly number[],
   threads: number,
 ): Promise<StepTimer> {
-  const held = bench.stateAt(0);
-  const graphs = await openGraphs(bench.directory, bench.manifest, { ...runtime, threads, held });
+  const baked = bench.stateAt(0);
+  const graphs = await openGraphs(bench.directory, bench.manifest, { ...runtime, threads, baked });
   const forward = await openForward(bench, threads);
   const data = await dataOf(bench);
   const steps = ratios.map((ratio): TimedStep => {

@@ -75,8 +75,8 @@ class QatNetwork(torch.nn.Module):
         """PyTorch's QAT does not round biases to the deployed model's steps, and need not pay for it."""
         for node in graph.node:
             for index, name in enumerate(node.input):
-                if name.endswith(".held"):
-                    node.input[index] = name.removesuffix(".held")
+                if name.endswith(".snapped"):
+                    node.input[index] = name.removesuffix(".snapped")
 
     def _needed(self, producers):
         needed, stack = set(), list(self.outputs)

@@ -3,8 +3,8 @@ import { Emitter } from "../ir/emit.ts";
 import { cloneGraph } from "../ir/clone.ts";
 import { createValue } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
-import { type Forms, guessedForms } from "../lowering/forms.ts";
-import type { StandIn } from "../lowering/integer/stand-in.ts";
+import { type Algorithms, guessedAlgorithms } from "../lowering/algorithms.ts";
+import type { SavedActivation } from "../lowering/integer/saved-activation.ts";
 import { lowerGradientNodes } from "../lowering/lower-gradient-nodes.ts";
 import { ForwardGraph, type WeightRequest } from "./forward-graph.ts";
 import { GradientBuilder } from "../lowering/gradient-builder.ts";
@@ -31,13 +31,13 @@ export interface DifferentiateOptions {
    * Values of the forward that will not be there when the backward runs, each with what is read instead. Clip masks are
    * then taken from codes. See lowering/integer.
    */
-  stands?: ReadonlyMap<string, StandIn>;
+  saved?: ReadonlyMap<string, SavedActivation>;
   /** Whether a gradient in the graph as it is so far will be 8-bit codes; see lowering/integer. Default: none is. */
   coded?: (graph: Graph, gradient: string) => boolean;
   /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */
   portable?: boolean;
-  /** Which of several forms gradients are computed in; default: by estimate. */
-  forms?: Forms;
+  /** Which of several algorithms gradients are computed in; default: by estimate. */
+  algorithms?: Algorithms;
 }
 
 export interface Differentiated {
@@ -60,8 +60,8 @@ export interface Differentiated {
  */
 export function differentiate(source: Graph, options: DifferentiateOptions): Differentiated {
   const walk = differentiateAbstract(source, options);
-  const { portable = false, forms = guessedForms } = options;
-  return { ...walk, graph: lowerGradientNodes(walk.graph, { portable, forms }) };
+  const { portable = false, algorithms = guessedAlgorithms } = options;
+  return { ...walk, graph: lowerGradientNodes(walk.graph, { portable, algorithms }) };
 }
 
 /** `differentiate` before lowering: the backward may hold the abstract nodes of ops/gradient-nodes.ts. */
@@ -71,7 +71,7 @@ export function differentiateAbstract(
 ): Pick<Differentiated, "graph" | "gradients"> {
   const graph = cloneGraph(source);
   const parameters = new Set(options.parameters);
-  const forward = new ForwardGraph(source, parameters, options.weights, options.stands ?? new Map());
+  const forward = new ForwardGraph(source, parameters, options.weights, options.saved ?? new Map());
   const leaves = new Set([...parameters, ...options.weights.map((weight) => weight.codes)]);
   requireValues(forward, options, leaves);
   const path = new GradientPath(forward, options.loss, leaves, options.opset ?? defaultOpset);

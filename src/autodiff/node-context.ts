@@ -4,7 +4,7 @@ import type { DequantizedWeight, ForwardGraph } from "./forward-graph.ts";
 import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { Dot, GradientSums } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
-import type { StandIn } from "../lowering/integer/stand-in.ts";
+import type { SavedActivation } from "../lowering/integer/saved-activation.ts";
 import type { NodeFacts, RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
 
 /** One forward node before any gradient flows. */
@@ -88,8 +88,8 @@ export class NodeContext extends ForwardNode implements RuleContext {
     return this.#path.isOpen(this.node, slot) && this.#path.values.has(this.slots[slot] ?? "");
   }
 
-  standIn(slot: number): StandIn | undefined {
-    return this.forward.standIn(this.slots[slot] ?? "");
+  savedActivation(slot: number): SavedActivation | undefined {
+    return this.forward.savedActivation(this.slots[slot] ?? "");
   }
 
   isCoded(gradient: string): boolean {

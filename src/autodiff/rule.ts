@@ -7,7 +7,7 @@ import type { TrainedWeight, TypedValue } from "./typed-value.ts";
 
 export type { TrainedWeight, TypedValue } from "./typed-value.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
-import type { StandIn } from "../lowering/integer/stand-in.ts";
+import type { SavedActivation } from "../lowering/integer/saved-activation.ts";
 
 /** What is known of a node before any gradient flows. Slots are the node's inputs; a fake quantizer's are x, scale, zero point. */
 export interface NodeFacts {
@@ -35,7 +35,7 @@ export interface RuleContext extends NodeFacts {
   /** Whether the gradient of this slot is used by anyone. */
   wants(slot: number): boolean;
   /** What is read in the place of a slot's value where integer kernels never make it. */
-  standIn(slot: number): StandIn | undefined;
+  savedActivation(slot: number): SavedActivation | undefined;
   /** Whether a gradient that was emitted will be 8-bit codes, and so be rounded. */
   isCoded(gradient: string): boolean;
   /** Adds to the gradient of a value that is not one of the slots (codes and scale of a quantized weight). */

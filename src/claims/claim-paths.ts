@@ -1,6 +1,6 @@
 import { usageError } from "../errors.ts";
 import { type Read, refuseCollisions, refuseOverwriting, type Target } from "./find-conflicts.ts";
-import { HeldOutputs } from "./held-outputs.ts";
+import { LockedOutputs } from "./locked-outputs.ts";
 import type { CommandPaths, ReadPath } from "./paths.ts";
 import { isStream, resolvePath } from "./resolve.ts";
 import { resolveFile, resolveFolder } from "./resolve-targets.ts";
@@ -36,12 +36,12 @@ export async function claimPaths(paths: CommandPaths, options: ClaimOptions): Pr
   refuseOverwriting(all, await resolveReads(paths.reads));
   refuseCollisions(all);
   if (options.clobber === false) refuseExisting(all);
-  const held = new HeldOutputs(options.command);
+  const locked = new LockedOutputs(options.command);
   try {
-    for (const [index, target] of targets.entries()) await held.takeFile(target, files[index]?.sweep);
-    for (const folder of paths.folders) if (folder.shared !== true) await held.takeFolder(folder);
+    for (const [index, target] of targets.entries()) await locked.takeFile(target, files[index]?.sweep);
+    for (const folder of paths.folders) if (folder.shared !== true) await locked.takeFolder(folder);
   } catch (error) {
-    await held.release();
+    await locked.release();
     throw error;
   }
   let complete = false;
@@ -53,7 +53,7 @@ export async function claimPaths(paths: CommandPaths, options: ClaimOptions): Pr
       refuseOverwriting(all, await resolveReads(reads));
       complete = true;
     },
-    release: () => held.release(),
+    release: () => locked.release(),
   };
 }
 

@@ -54,7 +54,7 @@ export async function takeLock(
   };
   const began = Date.now();
   for (;;) {
-    if (await create(file, own, shown)) return heldLock(file);
+    if (await create(file, own, shown)) return ownLock(file);
     const holder = await readHolder(file);
     if (holder === undefined) continue;
     if (holder === "unknown" || isGone(holder)) await removeStale(file, holder, shown);
@@ -65,7 +65,7 @@ export async function takeLock(
 
 const pause = (): Promise<void> => new Promise((resume) => setTimeout(resume, lookInterval));
 
-function heldLock(file: string): Lock {
+function ownLock(file: string): Lock {
   const keep = removeAtExit(file);
   return {
     async release() {

@@ -34,7 +34,9 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   const [name, ...rest] = arrange(args);
   const command = requireCommand(name);
   const checked =
-    command === undefined ? arrange(args) : [command.name, ...checkArguments(command, rest, commands)];
+    command === undefined
+      ? arrange(args)
+      : [command.name, ...checkArguments(command, rest.map(currentName), commands)];
   const chosen: { request?: Request; text: string } = { text: "" };
   const choose = (request: Request): void => void (chosen.request = request);
   const parser = createParser(columns, choose);
@@ -46,6 +48,15 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   if (chosen.text !== "") return { kind: "text", text: chosen.text };
   return chosen.request ?? { kind: "text", text: await parser.getHelp() };
 }
+
+/** Options that had another name before. */
+const formerNames: Readonly<Record<string, string>> = { "--forms": "--algorithms" };
+
+/** An argument with the name that its option has now. */
+const currentName = (word: string): string =>
+  word.replace(/^--[a-z-]+/, (name) =>
+    Object.hasOwn(formerNames, name) ? (formerNames[name] as string) : name,
+  );
 
 export const findCommand = (name: string | undefined): Command | undefined =>
   commands.find((command) => command.name === name);

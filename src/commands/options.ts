@@ -214,9 +214,9 @@ export const artifactOptions = group(groups.training, {
     choices: ["auto", "float", "integer"],
     default: "auto",
   },
-  forms: {
+  algorithms: {
     describe:
-      "How it is decided in which of several forms a gradient is computed, and in which arithmetic: by estimate alone; also by trials on this machine, whose clear winners replace the estimate's; auto: trials that take at most a tenth of the expected training time",
+      "How it is decided in which of several algorithms a gradient is computed, and in which arithmetic: by estimate alone; also by trials on this machine, whose clear winners replace the estimate's; auto: trials that take at most a tenth of the expected training time",
     choices: ["auto", "trial", "estimate"],
     default: "auto",
   },

@@ -139,7 +139,7 @@ export function readArtifactChoices(options: OptionReader): AskedTraining {
     distill: options.number("distill", fraction),
     forward: options.choice("forward", ["auto", "float", "integer"]),
     backward: options.choice("backward", ["auto", "float", "integer"]),
-    forms: options.choice("forms", ["auto", "trial", "estimate"]),
+    algorithms: options.choice("algorithms", ["auto", "trial", "estimate"]),
     cache: options.text("cache"),
     portable: options.flag("portable"),
     optimizer: readOptimizer(options),

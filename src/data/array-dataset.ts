@@ -68,7 +68,7 @@ export async function arrayDataset(
     length,
     hasLabels: labels !== undefined,
     ...(perRun === undefined ? {} : { samplesPerRun: perRun }),
-    heldBytes: feeds.reduce((sum, { array }) => sum + array.heldBytes, 0),
+    bytesInMemory: feeds.reduce((sum, { array }) => sum + array.bytesInMemory, 0),
     ...(labels === undefined ? {} : countLabels(labels)),
     describe: () => ({
       format: "arrays",

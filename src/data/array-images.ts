@@ -18,7 +18,7 @@ export function arrayImages(
     length: array.dims[0] as number,
     channels,
     labels,
-    heldBytes: array.heldBytes,
+    bytesInMemory: array.bytesInMemory,
     where: (index) => `${array.where}, image ${index}`,
     describe: () => ({ format: "8-bit image array", path, shape: [...array.dims] }),
     async read(indices, wanted): Promise<RawImage[]> {

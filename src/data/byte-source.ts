@@ -7,7 +7,7 @@ export interface ByteSource {
   readonly path: string;
   readonly size: number;
   /** Bytes of it that are kept in memory. */
-  readonly heldBytes: number;
+  readonly bytesInMemory: number;
   /** `length` bytes at each of the offsets, one after the other. */
   readRows(offsets: readonly number[], length: number): Promise<Uint8Array>;
 }
@@ -29,7 +29,7 @@ export function fileBytes(path: string, begin: number, size: number): ByteSource
   return {
     path,
     size,
-    heldBytes: 0,
+    bytesInMemory: 0,
     readRows: (offsets, length) =>
       readFileRows(
         path,
@@ -44,7 +44,7 @@ export function memoryBytes(path: string, bytes: Uint8Array): ByteSource {
   return {
     path,
     size: bytes.byteLength,
-    heldBytes: bytes.byteLength,
+    bytesInMemory: bytes.byteLength,
     async readRows(offsets, length) {
       const rows = new Uint8Array(offsets.length * length);
       offsets.forEach((offset, row) => rows.set(bytes.subarray(offset, offset + length), row * length));

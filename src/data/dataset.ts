@@ -20,7 +20,7 @@ export interface Dataset {
   readonly length: number;
   readonly hasLabels: boolean;
   /** Bytes of samples that are kept in memory, where that is known. */
-  readonly heldBytes?: number;
+  readonly bytesInMemory?: number;
   /** Largest label plus one, where there are labels and it is known. */
   readonly classes?: number;
   /** Number of different labels, where there are labels and it is known. */

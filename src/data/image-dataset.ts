@@ -26,7 +26,7 @@ export function imageDataset(source: ImageSource, spec: DataSpec, input: ImageIn
     name: source.name,
     length: source.length,
     hasLabels: labels !== undefined,
-    heldBytes: source.heldBytes ?? 0,
+    bytesInMemory: source.bytesInMemory ?? 0,
     ...(labels === undefined ? {} : countLabels(labels)),
     describe: () => ({
       ...source.describe(),

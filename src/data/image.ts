@@ -15,7 +15,7 @@ export interface ImageSource {
   /** Class index of each image, where known. */
   readonly labels: Int32Array | undefined;
   /** Bytes that are kept in memory; default 0. */
-  readonly heldBytes?: number;
+  readonly bytesInMemory?: number;
   /** Reads the images in the order of `indices`, with `channels` channels where the source can convert. */
   read(indices: readonly number[], channels: 1 | 3): Promise<RawImage[]>;
   /** Where image `index` is, for messages. */

@@ -8,7 +8,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, note: Record<stri
     name: dataset.name,
     length: indices.length,
     hasLabels: dataset.hasLabels,
-    ...(dataset.heldBytes === undefined ? {} : { heldBytes: dataset.heldBytes }),
+    ...(dataset.bytesInMemory === undefined ? {} : { bytesInMemory: dataset.bytesInMemory }),
     ...(dataset.samplesPerRun === undefined ? {} : { samplesPerRun: dataset.samplesPerRun }),
     ...(dataset.classes === undefined ? {} : { classes: dataset.classes }),
     ...(dataset.distinctLabels === undefined ? {} : { distinctLabels: dataset.distinctLabels }),

@@ -1,4 +1,4 @@
-import { chooseDotForm } from "./choose.ts";
+import { chooseDotAlgorithm } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
 /**
@@ -8,7 +8,7 @@ import type { GradientBuilder } from "./gradient-builder.ts";
 export function channelDot(b: GradientBuilder, a: string, c: string, shape: readonly number[]): string {
   const [images = 1, channels = 1, ...spatial] = shape;
   const groups = images * channels;
-  if (chooseDotForm(shape) === "product") return channelSum(b, b.mul(a, c), shape);
+  if (chooseDotAlgorithm(shape) === "product") return channelSum(b, b.mul(a, c), shape);
   const maps = b.reshape(a, [1, groups, ...spatial]);
   const kernels = b.reshape(c, [groups, 1, ...spatial]);
   const sums = b.op("Conv", [maps, kernels], { group: groups, kernel_shape: spatial });

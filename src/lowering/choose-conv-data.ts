@@ -1,7 +1,7 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { hasSmallMaps, largestDivisor } from "./choose-depthwise.ts";
-import { choose } from "./forms.ts";
+import { choose } from "./algorithms.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { nchwcBlock } from "./nchwc.ts";
 import { flippedPads, isUnit, spreadProblem } from "./spread-strides.ts";
@@ -9,21 +9,26 @@ import { flippedPads, isUnit, spreadProblem } from "./spread-strides.ts";
 /** The part of choose.ts for dx of convolutions. */
 
 /** How dx of a convolution is computed. */
-export type ConvDataForm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks" | "nchwc";
+export type ConvDataAlgorithm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks" | "nchwc";
 
 /** "nchwc" is for some machines only; there it is the fastest or near it. */
-export function chooseConvDataForm(
+export function chooseConvDataAlgorithm(
   problem: WindowProblem,
-  { forms: answers, nchwc = false }: LoweringOptions,
-): ConvDataForm {
+  { algorithms: answers, nchwc = false }: LoweringOptions,
+): ConvDataAlgorithm {
   const depthwise = isDepthwise(problem);
   const flips =
     (isUnit(problem) || (depthwise && canSpread(problem))) &&
     flippedPads(spreadProblem(problem)).every((pad) => pad >= 0);
-  const likely = depthwise ? depthwiseForms(problem, flips) : plainForms(problem, flips);
-  const blocked: ConvDataForm[] = nchwc && depthwise && flips && fillsBlocks(problem) ? ["nchwc"] : [];
-  const forms = [...blocked, ...likely];
-  return choose(answers, { decision: "conv-data", facts: [problem], forms, guess: blocked[0] ?? likely[0] });
+  const likely = depthwise ? depthwiseAlgorithms(problem, flips) : plainAlgorithms(problem, flips);
+  const blocked: ConvDataAlgorithm[] = nchwc && depthwise && flips && fillsBlocks(problem) ? ["nchwc"] : [];
+  const algorithms = [...blocked, ...likely];
+  return choose(answers, {
+    decision: "conv-data",
+    facts: [problem],
+    algorithms,
+    guess: blocked[0] ?? likely[0],
+  });
 }
 
 /** Not where dy spread out takes so much memory that it is no faster either. */
@@ -33,31 +38,31 @@ const canSpread = (problem: WindowProblem): boolean =>
 /** Floats that dy may take with the zeros of strides. */
 const mostSpread = 2 ** 23;
 
-/** Forms of which one should be the fastest, the likeliest first. */
-type Likely = [ConvDataForm, ...ConvDataForm[]];
+/** Algorithms of which one should be the fastest, the likeliest first. */
+type Likely = [ConvDataAlgorithm, ...ConvDataAlgorithm[]];
 
 /**
  * A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. Where the
- * weight is large and the maps are small, turning it costs more than is won.
+ * weight is large and the maps are small, flipping it costs more than is won.
  */
-function plainForms({ x, y, kernel, group }: WindowProblem, flips: boolean): Likely {
+function plainAlgorithms({ x, y, kernel, group }: WindowProblem, flips: boolean): Likely {
   if (!flips) return ["conv-transpose"];
   const [images = 1, channels = 1, ...outputs] = y;
   const weight = (channels * (x[1] as number) * elementCount(kernel)) / group;
   const positions = images * elementCount(outputs);
-  const turned = elementCount(kernel) > 1 && weight > mostTurned * positions;
-  return turned ? ["conv-transpose", "flipped-conv"] : ["flipped-conv", "conv-transpose"];
+  const transposes = elementCount(kernel) > 1 && weight > mostFlipped * positions;
+  return transposes ? ["conv-transpose", "flipped-conv"] : ["flipped-conv", "conv-transpose"];
 }
 
-/** Elements of a weight, per position of dy, up to which turning it is worth while. */
-const mostTurned = 1024;
+/** Elements of a weight, per position of dy, up to which flipping it is worth while. */
+const mostFlipped = 1024;
 
 /**
  * For small maps a matrix per channel, while images share it. Spreading strides for a convolution pays where maps are
  * large: the zeros that it multiplies cost less than what ConvTranspose moves. Blocks of rows where copies of dy are what
  * costs.
  */
-function depthwiseForms(problem: WindowProblem, flips: boolean): Likely {
+function depthwiseAlgorithms(problem: WindowProblem, flips: boolean): Likely {
   const { x, kernel, dilations } = problem;
   if (hasSmallMaps(problem) && (x[0] as number) >= sharingImages) return ["whole-maps"];
   if (!flips) return ["conv-transpose"];

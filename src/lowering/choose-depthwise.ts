@@ -1,31 +1,33 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { reachOf } from "../ops/window.ts";
+import { spanOf } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { choose } from "./forms.ts";
+import { choose } from "./algorithms.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { nchwcBlock } from "./nchwc.ts";
 
 /** The part of choose.ts for dw of depthwise convolutions. */
 
 /** How dw of a depthwise convolution is computed. */
-export type DepthwiseWeightForm =
+export type DepthwiseWeightAlgorithm =
   "whole-maps" | "products" | "windows" | "moved-dy" | "moved-x" | "blocks" | "nchwc";
 
 /**
- * What each form costs beside the taps' own multiply-adds: "whole-maps" all pairs of their elements; "windows" of one
+ * What each algorithm costs beside the taps' own multiply-adds: "whole-maps" all pairs of their elements; "windows" of one
  * sequence its span, which grows with the maps' width; "moved-dy" a product with a matrix as wide as the maps for every
  * tap of the last axis, "moved-x" a copy of x; "products" of whole lines, for strides, what their diagonals do not need,
  * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. "blocks" takes anything.
  * "nchwc" moves x and dy once; it is for some machines only, and there the fastest or near it.
  */
-export function chooseDepthwiseWeightForm(
+export function chooseDepthwiseWeightAlgorithm(
   problem: WindowProblem,
-  { forms: answers, nchwc = false }: LoweringOptions,
-): DepthwiseWeightForm {
-  const likely = problem.strides.some((stride) => stride !== 1) ? stridedForms(problem) : unitForms(problem);
-  const forms: Likely = nchwc && fillsBlocks(problem) ? ["nchwc", ...likely] : likely;
-  const [guess] = forms;
-  return choose(answers, { decision: "depthwise-weight", facts: [problem], forms, guess });
+  { algorithms: answers, nchwc = false }: LoweringOptions,
+): DepthwiseWeightAlgorithm {
+  const likely = problem.strides.some((stride) => stride !== 1)
+    ? stridedAlgorithms(problem)
+    : unitAlgorithms(problem);
+  const algorithms: Likely = nchwc && fillsBlocks(problem) ? ["nchwc", ...likely] : likely;
+  const [guess] = algorithms;
+  return choose(answers, { decision: "depthwise-weight", facts: [problem], algorithms, guess });
 }
 
 /** Whether the maps of all rows, and those of a chunk of them, are whole blocks of channels; and pads are sound. */
@@ -36,13 +38,13 @@ function fillsBlocks(problem: WindowProblem): boolean {
   return sound && whole(count) && whole(chooseDepthwiseChunk(problem));
 }
 
-/** Forms of which one should be the fastest, the likeliest first. */
-type Likely = [DepthwiseWeightForm, ...DepthwiseWeightForm[]];
+/** Algorithms of which one should be the fastest, the likeliest first. */
+type Likely = [DepthwiseWeightAlgorithm, ...DepthwiseWeightAlgorithm[]];
 
 /** Elements of dy by which a line of x is multiplied in "products": up to few of them they are likely, up to most tried. */
 const [fewCells, mostCells] = [24, 64];
 
-function stridedForms({ kernel, strides, y }: WindowProblem): Likely {
+function stridedAlgorithms({ kernel, strides, y }: WindowProblem): Likely {
   const columns = y.at(-1) as number;
   const cells = Math.ceil((kernel[0] as number) / (strides[0] as number)) * columns;
   if (kernel.length !== 2 || cells > mostCells) return ["blocks"];
@@ -56,16 +58,16 @@ const [narrow, wide] = [32, 64];
 const longSpan = 45;
 
 /** With strides of 1. */
-function unitForms(problem: WindowProblem): Likely {
+function unitAlgorithms(problem: WindowProblem): Likely {
   const [rank, width] = [problem.kernel.length, problem.x.at(-1) as number];
   if (hasSmallMaps(problem)) return ["whole-maps", "windows"];
   if (rank === 1) return ["windows"];
-  const [reach = 0, ...innerReach] = reachOf(problem);
+  const [span = 0, ...innerSpan] = spanOf(problem);
   if (rank !== 2) {
-    const inner = problem.x.slice(3).map((size, axis) => size + (innerReach[axis] as number));
-    return reach * elementCount(inner) < longSpan ? ["windows"] : ["blocks"];
+    const inner = problem.x.slice(3).map((size, axis) => size + (innerSpan[axis] as number));
+    return span * elementCount(inner) < longSpan ? ["windows"] : ["blocks"];
   }
-  const copies = problem.y.at(-1) === width && (innerReach[0] as number) <= width;
+  const copies = problem.y.at(-1) === width && (innerSpan[0] as number) <= width;
   if (width <= narrow) return copies ? ["moved-dy", "moved-x"] : ["moved-dy"];
   if (!copies) return ["blocks"];
   return width <= wide ? ["moved-x", "moved-dy"] : ["moved-x"];
@@ -96,8 +98,8 @@ const copiedAtOnce = 2 ** 22;
  * Whether dw of all rows is computed at once where all train: where copies of x and dy are not too large. "blocks" makes
  * none of x.
  */
-export const takesAllRows = ({ x, y }: WindowProblem, form: DepthwiseWeightForm): boolean =>
-  (form === "blocks" ? elementCount(y) : Math.max(elementCount(x), elementCount(y))) <= copiedAtOnce;
+export const takesAllRows = ({ x, y }: WindowProblem, algorithm: DepthwiseWeightAlgorithm): boolean =>
+  (algorithm === "blocks" ? elementCount(y) : Math.max(elementCount(x), elementCount(y))) <= copiedAtOnce;
 
 /** Into how long pieces the last axis of dy is cut: their divisor that keeps products small and copies long. */
 export const chooseBlock = (width: number): number => largestDivisor(width, 8);

@@ -1,31 +1,31 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { choose, type Forms } from "./forms.ts";
+import { choose, type Algorithms } from "./algorithms.ts";
 
 /**
- * Which form of stock operators computes a gradient: decided here, for dx of convolutions in choose-conv-data.ts, for dw
+ * Which algorithm of stock operators computes a gradient: decided here, for dx of convolutions in choose-conv-data.ts, for dw
  * of depthwise ones in choose-depthwise.ts, and nowhere else. The guesses count elements moved or multiply-adds, weighted by what ONNX
  * Runtime's CPU kernels take for them; `answers` may know better, from trials on the machine.
  */
 
 /** How dw of an ungrouped convolution is computed. */
-export type ConvWeightForm = "pointwise" | "unfold-dy" | "unfold-x" | "spread-dy";
+export type ConvWeightAlgorithm = "pointwise" | "unfold-dy" | "unfold-x" | "spread-dy";
 
 /**
  * Unfolding dy of the trained rows costs kernel * rows, so it falls with the trained share; unfolding x costs
  * kernel * input channels, whatever trains. x wins where it has few channels (a network's first layer). With strides
  * dy can be spread out to x's size instead of taking x apart: more to multiply, less to move, for few trained rows.
  */
-export function chooseConvWeightForm(problem: WindowProblem, answers: Forms): ConvWeightForm {
+export function chooseConvWeightAlgorithm(problem: WindowProblem, answers: Algorithms): ConvWeightAlgorithm {
   const pads = [...problem.padBegin, ...problem.padEnd];
   const pointwise = elementCount(problem.kernel) === 1 && pads.every((pad) => pad === 0);
-  const spread: ConvWeightForm[] = canSpread(problem) ? ["spread-dy"] : [];
+  const spread: ConvWeightAlgorithm[] = canSpread(problem) ? ["spread-dy"] : [];
   if (pointwise) {
-    const forms: ConvWeightForm[] = [...spread, "pointwise"];
-    return choose(answers, { decision: "conv-weight", facts: [problem], forms, guess: "pointwise" });
+    const algorithms: ConvWeightAlgorithm[] = [...spread, "pointwise"];
+    return choose(answers, { decision: "conv-weight", facts: [problem], algorithms, guess: "pointwise" });
   }
   return choose(answers, {
-    ...{ decision: "conv-weight", facts: [problem], forms: [...spread, "unfold-dy", "unfold-x"] },
+    ...{ decision: "conv-weight", facts: [problem], algorithms: [...spread, "unfold-dy", "unfold-x"] },
     guess: unfoldsInput(problem) ? "unfold-x" : "unfold-dy",
   });
 }
@@ -63,18 +63,22 @@ export const chooseTapsAtOnce = (taps: number, bytesPerTap: number): number =>
   Math.min(taps, Math.max(1, Math.floor(mostUnfoldedBytes / bytesPerTap)));
 
 /** Whether the images' products are computed one by one and summed, or as one product over all images. */
-export type ProductForm = "batched" | "single";
+export type ProductAlgorithm = "batched" | "single";
 
 /** One product needs its operands transposed; products per image are too small to be fast on small maps. */
-export function chooseProductForm(
+export function chooseProductAlgorithm(
   images: number,
   positionsPerImage: number,
   facts: readonly unknown[],
-  answers: Forms,
-): ProductForm {
+  answers: Algorithms,
+): ProductAlgorithm {
   if (images === 1) return "batched";
   return choose(answers, {
-    ...{ decision: "product", facts: [images, positionsPerImage, ...facts], forms: ["batched", "single"] },
+    ...{
+      decision: "product",
+      facts: [images, positionsPerImage, ...facts],
+      algorithms: ["batched", "single"],
+    },
     guess: positionsPerImage >= manyTerms ? "batched" : "single",
   });
 }
@@ -83,10 +87,10 @@ export function chooseProductForm(
 const manyTerms = 128;
 
 /** How a sum of products over maps is computed: by multiplying them out, or as a convolution over whole maps. */
-export type DotForm = "product" | "convolution";
+export type DotAlgorithm = "product" | "convolution";
 
 /** Products that do not fit a cache cost more to write and read again than a convolution over few large maps. */
-export function chooseDotForm(shape: readonly number[]): DotForm {
+export function chooseDotAlgorithm(shape: readonly number[]): DotAlgorithm {
   const spatial = shape.slice(2);
   const fits = spatial.length >= 1 && spatial.length <= 3;
   const large = elementCount(spatial) >= largeMap && elementCount(shape) >= manyProducts;

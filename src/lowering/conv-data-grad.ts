@@ -1,5 +1,5 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
-import { chooseConvDataForm } from "./choose-conv-data.ts";
+import { chooseConvDataAlgorithm } from "./choose-conv-data.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { dataByRowBlocks, dataByWholeMaps } from "./depthwise-data-grad.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
@@ -22,15 +22,15 @@ import { transposedWindow } from "./transposed-window.ts";
 export const lowerConvDataGrad: Lowering = (b, node, options) => {
   const problem = windowProblemOf(node);
   const dy = inputOf(node, 0);
-  const form = chooseConvDataForm(problem, options);
-  if (form === "whole-maps") return dataByWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
-  if (form === "conv-transpose") return byConvTranspose(b, dy, inputOf(node, 1), problem);
+  const algorithm = chooseConvDataAlgorithm(problem, options);
+  if (algorithm === "whole-maps") return dataByWholeMaps(b, dy, plainWeight(b, node.inputs), problem);
+  if (algorithm === "conv-transpose") return byConvTranspose(b, dy, inputOf(node, 1), problem);
   const [moved, unit] = [spreadOut(b, dy, problem), spreadProblem(problem)];
   const pads = flippedPads(unit);
-  if (form === "row-blocks") return dataByRowBlocks(b, moved, plainWeight(b, node.inputs), unit, pads);
+  if (algorithm === "row-blocks") return dataByRowBlocks(b, moved, plainWeight(b, node.inputs), unit, pads);
   const { dilations, group, kernel } = problem;
   const weight = flippedWeight(b, node.inputs, problem);
-  if (form === "nchwc") return inBlocks(b, moved, weight, { ...unit, pads });
+  if (algorithm === "nchwc") return inBlocks(b, moved, weight, { ...unit, pads });
   return b.op("Conv", [moved, weight], { pads, dilations, group, kernel_shape: kernel });
 };
 
@@ -112,7 +112,7 @@ function swapped(b: GradientBuilder, weight: string, problem: WindowProblem): st
   return b.reshape(moved, [group * columns, rows, ...kernel]);
 }
 
-/** Scale of each output channel where w' has it: [1, Co, 1..], or [Ci, Co/g, 1..] with groups. */
+/** Scale of each row of w where w' has it: [1, Co, 1..], or [Ci, Co/g, 1..] with groups. */
 function rearrangedScale(b: GradientBuilder, scale: string, problem: WindowProblem): string {
   const { group, kernel } = problem;
   const ones = kernel.map(() => 1);

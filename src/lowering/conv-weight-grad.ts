@@ -1,15 +1,20 @@
 import { windowProblemOf, type WindowProblem } from "../ops/gradient-nodes.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { chooseConvWeightForm, chooseProductForm, chooseTapsAtOnce, type ConvWeightForm } from "./choose.ts";
+import {
+  chooseConvWeightAlgorithm,
+  chooseProductAlgorithm,
+  chooseTapsAtOnce,
+  type ConvWeightAlgorithm,
+} from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { lowerGroupedWeightGrad } from "./grouped-weight-grad.ts";
 import { inputOf, type Lowering, type LoweringOptions } from "./lowering.ts";
 import { matMul } from "./matrices.ts";
-import { inGroups, type Phase, unfoldByPhase } from "./phases.ts";
+import { inGroups, type Residue, unfoldByResidue } from "./residues.ts";
 import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
 
 /**
- * dw of a convolution for the output channels `rows` (all of them without): dy of those rows is gathered
+ * dw of a convolution for the rows `rows` of w (all of them without): dy of those rows is gathered
  * first, so that nothing that follows costs anything for a frozen row.
  */
 export const lowerConvWeightGrad: Lowering = (b, node, options) => {
@@ -17,7 +22,12 @@ export const lowerConvWeightGrad: Lowering = (b, node, options) => {
   const [x, dy, rows] = [inputOf(node, 0), inputOf(node, 1), node.inputs[2]];
   if (problem.group > 1) return lowerGroupedWeightGrad(b, { x, dy, rows }, problem, options);
   const picked = rows === undefined ? dy : b.op("Gather", [dy, rows], { axis: 1 });
-  return byForm[chooseConvWeightForm(problem, options.forms)](b, { x, dy: picked, problem, options });
+  return byAlgorithm[chooseConvWeightAlgorithm(problem, options.algorithms)](b, {
+    x,
+    dy: picked,
+    problem,
+    options,
+  });
 };
 
 /** What dw, [R, Ci, ...kernel], is computed from: x, [N, Ci, ...spatial], and dy of the rows, [N, R, ...spatial]. */
@@ -47,7 +57,7 @@ function unfoldX(b: GradientBuilder, { x, dy, problem, options }: Operands): str
   const outputs = problem.y.slice(2);
   const taps = positions(problem.kernel);
   const padded = padForTaps(b, x, problem);
-  // Strides are taken once per phase of x, for slices without steps are the faster ones.
+  // Strides are taken once per residue of x, for slices without steps are the faster ones.
   const ones = problem.strides.map(() => 1);
   const pieces = taps.map((tap) => {
     const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
@@ -55,9 +65,9 @@ function unfoldX(b: GradientBuilder, { x, dy, problem, options }: Operands): str
     const size = padded.shape.map((width, axis) =>
       Math.ceil((width - (offset[axis] as number)) / (problem.strides[axis] as number)),
     );
-    const phase = sliceSpatial(b, padded.value, padded.shape, offset, size, problem.strides);
+    const residue = sliceSpatial(b, padded.value, padded.shape, offset, size, problem.strides);
     const skipped = starts.map((start, axis) => Math.floor(start / (problem.strides[axis] as number)));
-    return sliceSpatial(b, phase, size, skipped, outputs, ones);
+    return sliceSpatial(b, residue, size, skipped, outputs, ones);
   });
   const atOnce = chooseTapsAtOnce(pieces.length, 4 * images * channels * elementCount(outputs));
   const parts = inGroups(pieces, atOnce).map((some) => {
@@ -72,16 +82,16 @@ function unfoldX(b: GradientBuilder, { x, dy, problem, options }: Operands): str
 
 /**
  * For each kernel tap dy of the rows, shifted so that it lies over the elements of x that it met: one product
- * with x. Strides split x into phases, each a problem of stride 1; the taps are spread over them.
+ * with x. Strides split x into residues, each a problem of stride 1; the taps are spread over them.
  */
 function unfoldDy(b: GradientBuilder, { x, dy, problem, options }: Operands): string {
   const [images = 1, channels = 1, ...inputs] = problem.x;
-  const product = (unfolded: string, { offset, size }: Phase): string => {
+  const product = (unfolded: string, { offset, size }: Residue): string => {
     const seen = sliceSpatial(b, x, inputs, offset, size, problem.strides);
     const sizes = { images, positions: elementCount(size), columns: channels };
     return rowProduct(b, unfolded, seen, sizes, { facts: [problem, "unfold-dy", offset], options });
   };
-  return unfoldByPhase(b, dy, problem, { product, itemBytes: 4 });
+  return unfoldByResidue(b, dy, problem, { product, itemBytes: 4 });
 }
 
 /** dy with zeros between its elements is that of a convolution of stride 1, which takes x as it is. */
@@ -96,12 +106,12 @@ function spreadDy(b: GradientBuilder, { dy, problem, ...rest }: Operands): strin
   return unfoldDy(b, { ...rest, dy: b.reshape(padded, [images, -1, ...spread]), problem: unit });
 }
 
-const byForm = {
+const byAlgorithm = {
   pointwise,
   "unfold-x": unfoldX,
   "unfold-dy": unfoldDy,
   "spread-dy": spreadDy,
-} satisfies Record<ConvWeightForm, (b: GradientBuilder, operands: Operands) => string>;
+} satisfies Record<ConvWeightAlgorithm, (b: GradientBuilder, operands: Operands) => string>;
 
 /**
  * sum over images n and positions p of a[n, i, p] * c[n, j, p], as [i, j]; the number of rows of a need not be known,
@@ -117,7 +127,7 @@ function rowProduct(
   const { images, positions: terms, columns } = sizes;
   const left = b.reshape(a, [images, -1, terms]);
   const right = b.reshape(c, [images, columns, terms]);
-  if (chooseProductForm(images, terms, facts, options.forms) === "batched") {
+  if (chooseProductAlgorithm(images, terms, facts, options.algorithms) === "batched") {
     const products = matMul(
       b,
       { value: left, rank: 3 },

@@ -1,5 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { reachOf } from "../ops/window.ts";
+import { spanOf } from "../ops/window.ts";
 import { mapsOf, overImages } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { depthwiseInBlocks, fromBlocks, toBlocks } from "./nchwc.ts";
@@ -14,10 +14,10 @@ export function byNchwc(b: GradientBuilder, x: string, dy: string, problem: Wind
   const { kernel, strides, dilations, padBegin } = problem;
   const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
   const channels = mapsOf(problem);
-  const axes = reachOf(problem).map((reach, axis) => {
-    const span = ((outputs[axis] as number) - 1) * (strides[axis] as number) + 1;
-    const read = (padBegin[axis] as number) + (inputs[axis] as number) - span;
-    const after = Math.max(0, reach - read);
+  const axes = spanOf(problem).map((span, axis) => {
+    const steps = ((outputs[axis] as number) - 1) * (strides[axis] as number) + 1;
+    const read = (padBegin[axis] as number) + (inputs[axis] as number) - steps;
+    const after = Math.max(0, span - read);
     // Strides leave elements of x that no tap meets: there are steps behind the last tap.
     return { after, steps: Math.floor((read + after) / (dilations[axis] as number)) + 1 };
   });

@@ -5,7 +5,7 @@ import type { GradientBuilder } from "./gradient-builder.ts";
 import type { LoweringOptions } from "./lowering.ts";
 import { matMul, onesAt } from "./matrices.ts";
 import { flatIndex, padSpatial, positions } from "./spatial.ts";
-import { meetings, tapPhase } from "./taps.ts";
+import { meetings, tapResidue } from "./taps.ts";
 
 /**
  * Two axes. Lines of x are taken as many at a time as the first axis has strides: line `line` of block k is x's line
@@ -72,8 +72,8 @@ function movedLines(
 /** Of every tap of the first axis: which line of a block of x it meets, and by how many blocks dy moves for that. */
 const tapsOf = (problem: WindowProblem): { line: number; shift: number }[] =>
   Array.from({ length: problem.kernel[0] as number }, (_, tap) => {
-    const { shift, phase } = tapPhase(problem, 0, tap);
-    return { line: phase, shift };
+    const { shift, residue } = tapResidue(problem, 0, tap);
+    return { line: residue, shift };
   });
 
 /** Which elements of g, [shift, c, line, a], count towards which taps: pairs of their places. */

@@ -1,5 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { reachOf } from "../ops/window.ts";
+import { spanOf } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { mapsOf, overImages, padFlat, zeros } from "./depthwise-maps.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
@@ -7,23 +7,23 @@ import { diagonal, onesAt } from "./matrices.ts";
 import { positions } from "./spatial.ts";
 
 /**
- * Stride 1. With zeros between their rows, as wide for both as the taps reach, maps are sequences in which every tap
+ * Stride 1. With zeros between their rows, as wide for both as the taps span, maps are sequences in which every tap
  * is one shift: shift = sum over axes of tap*dilation * (elements per step of the axis). The convolution of the
  * sequences gives all shifts up to the last, as windows of x that lie in it as they are.
  */
 export function byWindows(b: GradientBuilder, x: string, dy: string, problem: WindowProblem): string {
   const { kernel, dilations, padBegin } = problem;
   const [inputs, outputs] = [problem.x.slice(2), problem.y.slice(2)];
-  const reach = reachOf(problem);
+  const span = spanOf(problem);
   const widths = inputs.map((size, axis) => {
     const [before, output] = [padBegin[axis] as number, outputs[axis] as number];
-    return Math.max(size + before, output + (reach[axis] as number) - before, output);
+    return Math.max(size + before, output + (span[axis] as number) - before, output);
   });
   const steps = kernel.map((_, axis) => elementCount(widths.slice(axis + 1)));
   const [first, groups] = [steps[0] as number, mapsOf(problem)];
   const length = (outputs[0] as number) * first;
   const before = sumOfProducts(padBegin, steps);
-  const after = length + sumOfProducts(reach, steps) - before - (inputs[0] as number) * first;
+  const after = length + sumOfProducts(span, steps) - before - (inputs[0] as number) * first;
   const data = b.reshape(widen(b, x, problem.x, widths), [groups, -1]);
   const padded = padFlat(b, data, groups, before, Math.max(0, after));
   const sums = b.op(

@@ -2,8 +2,8 @@ import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import {
   chooseDepthwiseChunk,
-  chooseDepthwiseWeightForm,
-  type DepthwiseWeightForm,
+  chooseDepthwiseWeightAlgorithm,
+  type DepthwiseWeightAlgorithm,
   takesAllRows,
 } from "./choose-depthwise.ts";
 import { channelsOf, everyRow } from "./depthwise-maps.ts";
@@ -29,10 +29,10 @@ export function lowerDepthwiseWeightGrad(
   problem: WindowProblem,
   options: LoweringOptions,
 ): string {
-  const form = chooseDepthwiseWeightForm(problem, options);
-  const dw = isByProduct(form)
-    ? byProduct[form](b, values, problem, options)
-    : byConvolutions(b, values, problem, options, form);
+  const algorithm = chooseDepthwiseWeightAlgorithm(problem, options);
+  const dw = isByProduct(algorithm)
+    ? byProduct[algorithm](b, values, problem, options)
+    : byConvolutions(b, values, problem, options, algorithm);
   return b.reshape(dw, [-1, 1, ...problem.kernel]);
 }
 
@@ -54,8 +54,8 @@ const byConvolution = {
   nchwc: byNchwc,
 };
 
-const isByProduct = (form: DepthwiseWeightForm): form is keyof typeof byProduct =>
-  Object.hasOwn(byProduct, form);
+const isByProduct = (algorithm: DepthwiseWeightAlgorithm): algorithm is keyof typeof byProduct =>
+  Object.hasOwn(byProduct, algorithm);
 
 /**
  * Every image and row is a group of the convolution. The number of groups is fixed, that of trained rows is not: so a
@@ -66,11 +66,11 @@ function byConvolutions(
   { x, dy, rows }: Values,
   problem: WindowProblem,
   options: LoweringOptions,
-  form: keyof typeof byConvolution,
+  algorithm: keyof typeof byConvolution,
 ): string {
   const [count, width] = [problem.y[1] as number, elementCount(problem.kernel)];
   const size = chooseDepthwiseChunk(problem);
-  const compute = byConvolution[form];
+  const compute = byConvolution[algorithm];
   const pick = (inner: GradientBuilder, value: string, which: string): string =>
     inner.op("Gather", [value, which], { axis: 1 });
   const some = (inner: GradientBuilder): string =>
@@ -84,6 +84,6 @@ function byConvolutions(
     const read = own ? x : pick(inner, x, channelsOf(inner, everyRow(inner, count), problem));
     return compute(inner, read, dy, { ...problem, x: problem.x.with(1, count) }, options);
   };
-  if (!takesAllRows(problem, form)) return some(b);
+  if (!takesAllRows(problem, algorithm)) return some(b);
   return rows === undefined ? all(b) : ifAllRows(b, rows, { count, width }, { all, some });
 }

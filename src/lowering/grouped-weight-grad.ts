@@ -13,7 +13,7 @@ import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
  *
  *   dw[r, ci, tap] = sum over images and o of  dy[r, o] * x[ci of r's group, o*stride + tap*dilation - pad]
  *
- * Groups of one channel are the depthwise case, which has its own forms.
+ * Groups of one channel are the depthwise case, which has its own algorithms.
  */
 export function lowerGroupedWeightGrad(
   b: GradientBuilder,

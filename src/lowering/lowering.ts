@@ -1,19 +1,19 @@
 import { InternalError } from "../errors.ts";
 import type { Node } from "../ir/model.ts";
-import type { Forms } from "./forms.ts";
+import type { Algorithms } from "./algorithms.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
 /** Which operators a graph may hold. */
 export interface AllowedOperators {
   /** Default-domain operators only. */
   portable: boolean;
-  /** Forms of operators in nchwc.ts may be chosen by trial. Without `portable` only. Default: false. */
+  /** Algorithms of operators in nchwc.ts may be chosen by trial. Without `portable` only. Default: false. */
   nchwc?: boolean;
 }
 
 export interface LoweringOptions extends AllowedOperators {
-  /** Which of several forms is taken. */
-  forms: Forms;
+  /** Which of several algorithms is taken. */
+  algorithms: Algorithms;
 }
 
 /** Emits stock operators for an abstract node and returns the value that is its output. */

@@ -8,7 +8,7 @@ import { indexGraph, reachableNodes, readNames, type GraphIndex } from "../ir/gr
  *
  * Its default order is a depth-first walk from the graph's ends back to what they need, in which of several nodes the
  * later one in the file goes first. So the ends come last, the loss's nearest gradients at the very end; and what the
- * backward makes of the forward alone (clip masks, dequantized activations, turned weights) comes right behind what it
+ * backward makes of the forward alone (clip masks, dequantized activations, backward weights) comes right behind what it
  * is made of, so that the walk takes it up when the gradient is there that it is multiplied with, and not before.
  */
 export function orderNodes(graph: Graph, loss: string): Graph {

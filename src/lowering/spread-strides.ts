@@ -1,5 +1,5 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
-import { reachOf } from "../ops/window.ts";
+import { spanOf } from "../ops/window.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { onesAt } from "./matrices.ts";
@@ -31,11 +31,11 @@ export function spreadOut(b: GradientBuilder, dy: string, problem: WindowProblem
 }
 
 /**
- * Zeros around dy with which a convolution of stride 1 with the flipped weight has x's size: reach - padBegin,
+ * Zeros around dy with which a convolution of stride 1 with the flipped weight has x's size: span - padBegin,
  * x - y + padBegin. Negative where pads of the forward cut dy.
  */
 export function flippedPads(problem: WindowProblem): number[] {
-  const before = reachOf(problem).map((reach, axis) => reach - (problem.padBegin[axis] as number));
+  const before = spanOf(problem).map((span, axis) => span - (problem.padBegin[axis] as number));
   const after = problem.padBegin.map(
     (pad, axis) => (problem.x[axis + 2] as number) - (problem.y[axis + 2] as number) + pad,
   );

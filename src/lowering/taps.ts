@@ -34,15 +34,15 @@ export const tapOffset = ({ dilations, padBegin }: WindowProblem, axis: number, 
   tap * (dilations[axis] as number) - (padBegin[axis] as number);
 
 /**
- * The same in whole strides and what is left of them, tap*dilation - pad = shift*stride + phase: at o the tap meets
- * element o + shift of those that lie at phase, phase + stride, ...
+ * The same in whole strides and what is left of them, tap*dilation - pad = shift*stride + residue: at o the tap meets
+ * element o + shift of those that lie at residue, residue + stride, ...
  */
-export function tapPhase(
+export function tapResidue(
   problem: WindowProblem,
   axis: number,
   tap: number,
-): { shift: number; phase: number } {
+): { shift: number; residue: number } {
   const [stride, offset] = [problem.strides[axis] as number, tapOffset(problem, axis, tap)];
   const shift = Math.floor(offset / stride);
-  return { shift, phase: offset - shift * stride };
+  return { shift, residue: offset - shift * stride };
 }

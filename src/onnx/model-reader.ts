@@ -52,8 +52,8 @@ export class ModelReader extends BufferReader {
     message: TensorProto,
     field: "floatData" | "int32Data" | "int64Data" | "doubleData" | "uint64Data",
   ): void {
-    const held = (message.$packed ??= {});
-    (held[field] ??= []).push(this.bytes());
+    const kept = (message.$packed ??= {});
+    (kept[field] ??= []).push(this.bytes());
   }
 
   override int64(): ReturnType<BufferReader["int64"]> {

@@ -26,7 +26,7 @@ export function countMacs(graph: Graph, node: Node): number {
   }
 }
 
-/** Length of the sums: of a weight [.., K, N] or [N, K] the axis that is not its output channels. */
+/** Length of the sums: of a weight [.., K, N] or [N, K] the axis that is not that of rows. */
 function summands(input: readonly number[], weight: readonly number[], axis: number): number {
   if (weight.length < 2) return input.at(-1) ?? 1;
   const inner = axis === weight.length - 1 ? weight.length - 2 : weight.length - 1;

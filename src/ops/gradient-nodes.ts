@@ -10,7 +10,7 @@ import type { PlacedWindow, Window } from "./window.ts";
  * | node                | inputs                      | output                                                |
  * |---------------------|-----------------------------|-------------------------------------------------------|
  * | ConvDataGrad        | dy, w [, codes, scale]      | dx: gradient of Conv's data input                     |
- * | ConvWeightGrad      | x, dy [, rows]              | dw [R, Ci/group, ...kernel] of the given output channels |
+ * | ConvWeightGrad      | x, dy [, rows]              | dw [R, Ci/group, ...kernel] of the given rows       |
  * | LinearDataGrad      | dy [M.., N], w [, codes, scale] | dx [M.., K] = dy · wᵀ (w: [K, N], or [N, K] with transposed=1) |
  * | LinearWeightGrad    | x [M, K], dy [M, N] [, rows] | dw [R, K] = dy[:, rows]ᵀ · x                         |
  * | MatMulTransposed    | a, b                        | a · b with either operand's last two axes swapped     |

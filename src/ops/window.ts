@@ -19,19 +19,19 @@ export interface PlacedWindow extends Window {
 }
 
 /** How far a window's last tap lies behind its first on each axis: dilation*(kernel - 1). */
-export const reachOf = ({ kernel, dilations }: Window): number[] =>
+export const spanOf = ({ kernel, dilations }: Window): number[] =>
   kernel.map((size, axis) => at(dilations, axis) * (size - 1));
 
 /** Extent that a kernel covers, holes of dilation included. */
-export const extent = (window: Window, axis: number): number => at(reachOf(window), axis) + 1;
+export const extent = (window: Window, axis: number): number => at(spanOf(window), axis) + 1;
 
 /**
  * How many elements behind the end of x the last tap meets at y's last position on each axis; negative where it stays
- * within x: (y - 1)*stride + reach + 1 - padBegin - x.
+ * within x: (y - 1)*stride + span + 1 - padBegin - x.
  */
 export function overhangOf(window: PlacedWindow): number[] {
-  return reachOf(window).map((reach, axis) => {
-    const last = (at(window.y, axis + 2) - 1) * at(window.strides, axis) + reach;
+  return spanOf(window).map((span, axis) => {
+    const last = (at(window.y, axis + 2) - 1) * at(window.strides, axis) + span;
     return last + 1 - at(window.padBegin, axis) - at(window.x, axis + 2);
   });
 }

@@ -36,7 +36,7 @@ export interface ActivationPlan {
   saturation?: { min: number; max: number };
 }
 
-/** One quantized weight, per output channel, symmetric. */
+/** One quantized weight, per row (output channel), symmetric. */
 export interface WeightPlan {
   /** Initializer name in the prepared model. */
   name: string;
@@ -45,9 +45,9 @@ export interface WeightPlan {
   op: string;
   axis: number;
   bits: Bits;
-  /** All output channels have one scale. Default: each its own. */
+  /** All rows have one scale. Default: each its own. */
   granularity?: "tensor";
-  /** Largest sum of two codes of one sign in an output channel. */
+  /** Largest sum of two codes of one sign in a row. */
   pairLimit?: number;
 }
 

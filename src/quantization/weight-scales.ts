@@ -71,7 +71,7 @@ function squaredError(row: Float32Array, scale: number, qmin: number, qmax: numb
 function notFinite(name: string, row: number): Error {
   return modelError(
     "not-finite",
-    `The weight "${name}" holds NaN or Inf in output channel ${row}`,
+    `The weight "${name}" holds NaN or Inf in row ${row}`,
     `initializer "${name}"`,
     "Export the model again from a checkpoint with finite weights.",
   );

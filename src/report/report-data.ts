@@ -33,8 +33,8 @@ const layerSchema = z.object({
   op: text,
   bits: finite,
   shape: z.array(finite),
-  rows: finite.describe("Output channels."),
-  changedRows: finite.optional().describe("Output channels of which training changed an integer code."),
+  rows: finite.describe("Rows, which are output channels."),
+  changedRows: finite.optional().describe("Rows of which training changed an integer code."),
 });
 
 const quantizationSchema = z.object({
@@ -61,8 +61,8 @@ const trainingSchema = z.object({
   microBatch: finite.describe("Samples per run of the training graph."),
   forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
   backward: z.enum(["float", "integer"]).describe("What data gradients of convolutions were computed with."),
-  formsByTrial: finite.describe(
-    "Gradients computed in another form than estimated, as trials found it clearly faster.",
+  algorithmsByTrial: finite.describe(
+    "Gradients computed by another algorithm than estimated, as trials found it clearly faster.",
   ),
   loss: text,
   steps: finite,

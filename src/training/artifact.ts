@@ -23,7 +23,7 @@ import { layOutTraining } from "./artifact/lay-out-training.ts";
 import type { Artifact } from "./artifact/files.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
-import type { Arithmetic, FormTrials, TrainingTrials } from "./artifact/forward-candidate.ts";
+import type { Arithmetic, AlgorithmTrials, TrainingTrials } from "./artifact/forward-candidate.ts";
 import { buildTrainingModel } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
@@ -67,10 +67,10 @@ export interface BuildArtifactOptions {
   backward?: Arithmetic | "auto";
   /** Use operators of the default ONNX domain only. */
   portable?: boolean;
-  /** `tune` may choose forms of operators in lowering/nchwc.ts, which not every machine can load. */
+  /** `tune` may choose algorithms of operators in lowering/nchwc.ts, which not every machine can load. */
   nchwc?: boolean;
-  /** How gradients are computed is decided by trial (see training/costs/try-forms.ts) instead of by estimate. */
-  tune?: FormTrials;
+  /** How gradients are computed is decided by trial (see training/costs/try-algorithms.ts) instead of by estimate. */
+  tune?: AlgorithmTrials;
   /**
    * Runs training graphs on samples: `measure` for an integer backward, `agrees` for one that is not asked for, `choose`
    * for what is left open. See training/measure-gradients.ts, whose functions do it.
@@ -142,7 +142,7 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     forward: training.forward,
     backward: training.backward,
     floatLayers: [...training.floatLayers],
-    formsByTrial: training.formsByTrial,
+    algorithmsByTrial: training.algorithmsByTrial,
     inputs: bindSymbols(requiredInputs(model.graph), otherSizes(model, sizes)).map(describePort),
     weights: describeWeights(trained, optimizer),
     activations: Array.from(trained.activations.values(), describeActivation),

@@ -54,8 +54,8 @@ export async function traceTraining(
   sizes?: Sizes,
 ): Promise<{ frozen: string[]; stops: Untrainable[] }> {
   const { frozen, stops } = await layOutPlan(model, plan, choice, sizes);
-  const held = new Set(frozen);
-  return { frozen: plan.weights.map(({ name }) => name).filter((name) => held.has(name)), stops };
+  const fixed = new Set(frozen);
+  return { frozen: plan.weights.map(({ name }) => name).filter((name) => fixed.has(name)), stops };
 }
 
 /** What of a model trains when it is quantized by this plan, before anything is known of its values. */

@@ -5,7 +5,7 @@ import { openSession, withSession, withSessions } from "../runtime/open-model.ts
 import type { SessionOptions } from "../runtime/session.ts";
 import { viewAs, type Tensor } from "../tensor/tensor.ts";
 import type { TrainingStart } from "./artifact.ts";
-import { holdTurned } from "./artifact/turned-weights.ts";
+import { bakeBackwardWeights } from "./artifact/backward-weights.ts";
 import { findClearWinner } from "./costs/find-clear-winner.ts";
 import { feedsFor } from "./state.ts";
 import { isTaught, stepDataOf } from "./trainer/targets.ts";
@@ -61,8 +61,8 @@ export async function firstGradients(
 ): Promise<Readonly<Record<string, Tensor>> | undefined> {
   const options = sessionOf(start, samples);
   for await (const data of dataOf(start, samples)) {
-    const held = await holdTurned(model, start.state, options);
-    return withSession(held, options, (training) =>
+    const baked = await bakeBackwardWeights(model, start.state, options);
+    return withSession(baked, options, (training) =>
       training.run(feedsFor(training, data, start.state)),
     ).catch((error: unknown) => {
       if (error instanceof UserError || error instanceof InternalError) return undefined;
@@ -90,8 +90,8 @@ export async function raceGraphs(
   progress: (done: number, total: number) => void = () => undefined,
 ): Promise<number> {
   const options = sessionOf(start, samples);
-  const held = async (index: number): Promise<Model> =>
-    holdTurned(models[index] as Model, start.state, options);
+  const baked = async (index: number): Promise<Model> =>
+    bakeBackwardWeights(models[index] as Model, start.state, options);
   const fits = await agreeing(models, start, samples);
   const known = fits.has(likely) ? likely : 0;
   const others = [...fits].filter((index) => index !== known);
@@ -99,7 +99,7 @@ export async function raceGraphs(
     let best = known;
     for (const [done, index] of others.entries()) {
       progress(done, others.length);
-      const pair = [await held(best), await held(index)];
+      const pair = [await baked(best), await baked(index)];
       const faster = await withSessions(pair, options, (sessions) =>
         findClearWinner(sessions.map((session) => () => session.time(feedsFor(session, data, start.state)))),
       );

@@ -19,7 +19,7 @@ import {
   arithmeticTrials,
   buildingParts,
   buildingStage,
-  formTrials,
+  algorithmTrials,
   onCpu,
   openArithmetic,
   type TrialContext,
@@ -65,7 +65,7 @@ export async function artifactStage(
     await breathe(signal);
     const estimate = await estimateMemory(artifact, {
       threads: options.threads ?? null,
-      dataBytes: quantized.dataset.heldBytes ?? 0,
+      dataBytes: quantized.dataset.bytesInMemory ?? 0,
       refresh: choices.refresh,
     });
     logger.progress(buildingStage, buildingParts, buildingParts);
@@ -149,7 +149,7 @@ async function buildWithin(
     if (built.estimate.bytes <= limit) return built;
   }
   const forward = choices.forward === "auto" ? "integer" : choices.forward;
-  const settled: ArtifactChoices = { ...choices, forward, backward: "float", forms: "estimate" };
+  const settled: ArtifactChoices = { ...choices, forward, backward: "float", algorithms: "estimate" };
   const fit = (from: readonly number[], make: (microBatch: number) => Promise<Built>): Promise<Built> =>
     fitMicroBatch(from, { bytes: limit, asked: limited }, make);
   const fitted = await fit(sizes, (microBatch) => build(microBatch, settled));
@@ -157,7 +157,7 @@ async function buildWithin(
   // Measuring gradients for an integer backward takes more than training; a race has two training graphs open at a time.
   const roomy = racesIn * fitted.estimate.bytes <= limit;
   if (!roomy && choices.backward !== "integer") return fitted;
-  const asked = await build(batch, roomy ? choices : { ...choices, forms: "estimate" });
+  const asked = await build(batch, roomy ? choices : { ...choices, algorithms: "estimate" });
   if (asked.estimate.bytes <= limit) return asked;
   if (choices.backward !== "integer") return fitted;
   return fit(
@@ -176,8 +176,8 @@ function buildMicroBatch(
 ): Promise<Artifact> {
   const { provider, threads } = context.runtime;
   const { source, model, plan, state, sizes, dataset } = quantized;
-  const { cache, ratio, forms } = choices;
-  const runs = forms === "trial" ? Infinity : context.runs;
+  const { cache, ratio, algorithms } = choices;
+  const runs = algorithms === "trial" ? Infinity : context.runs;
   const tuning = { ...context, cache, ratio, runs, runtime: { provider, threads } };
   return buildArtifact({
     model,
@@ -200,7 +200,7 @@ function buildMicroBatch(
     source: { file: source.path, sha256: source.sha256 },
     portable: choices.portable,
     nchwc: choices.nchwc,
-    ...(choices.forms === "estimate" ? {} : { tune: formTrials(tuning) }),
+    ...(choices.algorithms === "estimate" ? {} : { tune: algorithmTrials(tuning) }),
     ...openArithmetic(quantized, choices, { provider }),
     trials: arithmeticTrials(quantized, choices, context),
     signal: context.signal,

@@ -36,9 +36,9 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
   await claim.addReads(dataOfModels(source.model));
   const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
   const deployable = { ...trained, model: source.model };
-  const { sourceModel, forward, backward, formsByTrial } = trained.manifest;
+  const { sourceModel, forward, backward, algorithmsByTrial } = trained.manifest;
   const origin = provenanceOf({ path: sourceModel.file, sha256: sourceModel.sha256 }, {});
-  const provenance = { ...origin, arithmetic: { forward, backward, formsByTrial } };
+  const provenance = { ...origin, arithmetic: { forward, backward, algorithmsByTrial } };
   const deployed = await stageDeployed(deployable, { int4: options.int4, provenance }, options.out);
   return withStaged(deployed, async () => {
     const verification = await verifyTrained(

@@ -108,8 +108,8 @@ async function optimizeIn(
   times.done("training");
   const keptStart = keepsStart(result.history);
   const written = keptStart ? quantized : { ...result, model: prepared.model };
-  const { forward, backward, formsByTrial } = result.manifest;
-  const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward, formsByTrial } };
+  const { forward, backward, algorithmsByTrial } = result.manifest;
+  const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward, algorithmsByTrial } };
   const deployed = await stageDeployed(written, { ...deployOptions, provenance }, options.out);
   return withStaged(deployed, async () => {
     const checks = { ...options, outputs, float: options.model };

@@ -48,10 +48,10 @@ export interface ArtifactChoices extends OpenFreezing {
   /** Operators of the default ONNX domain only. */
   portable: boolean;
   /**
-   * How it is decided in which of several forms a gradient is computed, and in which arithmetic: by estimate, but for a
+   * How it is decided in which of several algorithms a gradient is computed, and in which arithmetic: by estimate, but for a
    * clear winner of trials on this machine. auto: trials that take at most a tenth of the expected training time.
    */
-  forms: "auto" | "trial" | "estimate";
+  algorithms: "auto" | "trial" | "estimate";
   /** Passes over the data, and the held-out part of them, where known: how much time trials may take. Default: 1 and 0. */
   epochs?: number | undefined;
   val?: number | undefined;

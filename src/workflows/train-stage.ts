@@ -62,7 +62,7 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
     ...{ batch, microBatch: manifest.batch },
     forward: manifest.forward,
     backward: manifest.backward,
-    formsByTrial: Object.keys(manifest.formsByTrial).length,
+    algorithmsByTrial: Object.keys(manifest.algorithmsByTrial).length,
     loss: manifest.loss.terms
       .map(({ term, weight }) => (weight === 1 ? term : `${weight} ${term}`))
       .join(" + "),

@@ -1,13 +1,13 @@
 import { type Batch, type Dataset } from "../data/dataset.ts";
 import { batches } from "../data/batches.ts";
-import { knownForms } from "../lowering/forms.ts";
+import { knownAlgorithms } from "../lowering/algorithms.ts";
 import type { Logger } from "../log.ts";
 import { encodeModel } from "../onnx/index.ts";
 import type { ActivationPlan } from "../quantization/types.ts";
 import type { ArithmeticTrials } from "../training/artifact.ts";
-import type { Arithmetic, FormTrials } from "../training/artifact/forward-candidate.ts";
-import { cachedChoice, cachedForms, costKey } from "../training/costs/cache.ts";
-import { tryForms } from "../training/costs/try-forms.ts";
+import type { Arithmetic, AlgorithmTrials } from "../training/artifact/forward-candidate.ts";
+import { cachedChoice, cachedAlgorithms, costKey } from "../training/costs/cache.ts";
+import { tryAlgorithms } from "../training/costs/try-algorithms.ts";
 import { clearlyFaster } from "../training/costs/find-clear-winner.ts";
 import { isWorthARace, probesFor } from "../training/costs/trial-budget.ts";
 import {
@@ -56,7 +56,7 @@ export interface TrialContext {
  */
 export function arithmeticTrials(
   { model, dataset }: Quantized,
-  { microBatch, forms, cache, ratio }: ArtifactChoices & { microBatch: number },
+  { microBatch, algorithms, cache, ratio }: ArtifactChoices & { microBatch: number },
   { runs, runtime, logger }: TrialContext,
 ): ArithmeticTrials {
   const samples: GradientSamples = {
@@ -75,7 +75,7 @@ export function arithmeticTrials(
       return found !== undefined && agree(exact, found);
     },
   };
-  if (!racesArithmetics(forms, runs)) return measured;
+  if (!racesArithmetics(algorithms, runs)) return measured;
   const choose: ArithmeticTrials["choose"] = (race, start) => {
     const key = costKey(Buffer.concat(race.models.map(encodeModel)), {
       ratio,
@@ -90,8 +90,8 @@ export function arithmeticTrials(
 }
 
 /** Whether arithmetics are raced. Four can be open, so that three run against the likely one. */
-export const racesArithmetics = (forms: ArtifactChoices["forms"], runs: number): boolean =>
-  forms === "trial" || (forms === "auto" && isWorthARace(runs, 3));
+export const racesArithmetics = (algorithms: ArtifactChoices["algorithms"], runs: number): boolean =>
+  algorithms === "trial" || (algorithms === "auto" && isWorthARace(runs, 3));
 
 /** Without rounding to 4 bits in between, a forward on integer kernels is as good to train with as one in float. */
 const isByte = ({ bits }: ActivationPlan): boolean => bits === 8;
@@ -106,10 +106,10 @@ function probeBatches(dataset: Dataset, batch: number, count: number): AsyncIter
 }
 
 /**
- * Trials of the forms of gradients with a share of the rows trained, those that pay for so many runs of the training
+ * Trials of the algorithms of gradients with a share of the rows trained, those that pay for so many runs of the training
  * graph; what was found before on this machine is taken from the folder `cache`.
  */
-export function formTrials({
+export function algorithmTrials({
   cache,
   ratio,
   runs = Infinity,
@@ -120,7 +120,7 @@ export function formTrials({
   cache: string | undefined;
   ratio: number;
 } & Pick<TrialContext, "runtime"> &
-  Partial<TrialContext>): FormTrials {
+  Partial<TrialContext>): AlgorithmTrials {
   const session = sessionOptionsOf(runtime);
   let tried: ReadonlyMap<string, string> = new Map();
   const progress = (done: number, total: number): void =>
@@ -128,9 +128,9 @@ export function formTrials({
   return async (abstract, target) => {
     const settings = { version, clearlyFaster, ratio, ...target, ...runtime };
     let answers: ReadonlyMap<string, string> = new Map();
-    tried = await cachedForms(cache ?? null, settings, tried, async (known) => {
-      answers = await tryForms(abstract, known, { ...target, ratio, runs, session, signal, progress });
+    tried = await cachedAlgorithms(cache ?? null, settings, tried, async (known) => {
+      answers = await tryAlgorithms(abstract, known, { ...target, ratio, runs, session, signal, progress });
     });
-    return knownForms(answers);
+    return knownAlgorithms(answers);
   };
 }

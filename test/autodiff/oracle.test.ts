@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Forms } from "../../src/lowering/forms.ts";
+import type { Algorithms } from "../../src/lowering/algorithms.ts";
 import { readGradientCases, relativeError, runGradients } from "../support/gradient-cases.ts";
 import { oracleRows } from "./oracle-rows.ts";
 
@@ -17,16 +17,16 @@ test("every gradient rule has the cases that its row says", () => {
   expect(found).toEqual(oracleRows);
 });
 
-/** The forms that the cost model does not guess. */
-const otherForms: Forms = {
-  answer: ({ forms, guess }) => forms.find((form) => form !== guess) ?? guess,
+/** The algorithms that the cost model does not guess. */
+const otherAlgorithms: Algorithms = {
+  answer: ({ algorithms, guess }) => algorithms.find((each) => each !== guess) ?? guess,
 };
 const convolutions = cases.filter(({ op }) => op.startsWith("Conv"));
 
 describe.each([
-  { name: "guessed forms", lowering: {}, cases },
+  { name: "guessed algorithms", lowering: {}, cases },
   { name: "portable", lowering: { portable: true }, cases },
-  { name: "other forms", lowering: { forms: otherForms }, cases: convolutions },
+  { name: "other algorithms", lowering: { algorithms: otherAlgorithms }, cases: convolutions },
 ])("$name", ({ lowering, cases: chosen }) => {
   test.each(chosen)("$name", async (gradientCase) => {
     const actual = await runGradients(gradientCase, lowering);

@@ -44,7 +44,7 @@ function graphOf(zeroPoint: number) {
 async function gradientsOf(zeroPoint: number, coded: boolean): Promise<number[]> {
   const result = differentiate(graphOf(zeroPoint), {
     ...{ loss: "loss", parameters: ["scale", "zero"], weights: [], opset: 17 },
-    stands: new Map([["value", { value: "y", codes: "codes", low: 0, high: 255, fine: false }]]),
+    saved: new Map([["value", { value: "y", codes: "codes", low: 0, high: 255, fine: false }]]),
     coded: () => coded,
   });
   const names = ["scale", "zero"].map((name) => result.gradients.get(name) as string);

@@ -80,7 +80,7 @@ describe("every command, with its JSON report", () => {
 
   test("profile: the steps are those of the mode, whose backward may end early", async () => {
     const { report: profiled } = await report([
-      ...["profile", model, ...data(), "--batch", "16", "--steps", "2", "--forms", "estimate"],
+      ...["profile", model, ...data(), "--batch", "16", "--steps", "2", "--algorithms", "estimate"],
       ...["--mode", "cost", "--budget", "0"],
     ]);
     const phases = new Set(profiled.profile?.operators.map(({ phase }) => phase));
@@ -98,7 +98,7 @@ describe("every command, with its JSON report", () => {
       "512",
       "--forward",
       "integer",
-      "--forms",
+      "--algorithms",
       "estimate",
       "--out",
       at("limited"),

@@ -115,6 +115,8 @@ test("help and version in the forms that people try; values may begin with a min
   expect((await runCli(["--quiet", "inspect", "gone.onnx"])).stderr).toMatch(/gone.onnx/);
   const { stderr } = await runCli([...base, "--mean", "-0.1,x"]);
   expect(stderr).toMatch(/--mean is "x"/);
+  for (const given of [["--forms", "x"], ["--forms=x"]])
+    expect((await runCli([...base, ...given])).stderr).toMatch(/--algorithms.*"x".*trial/s);
 });
 
 describe("errors on the terminal", () => {

@@ -41,7 +41,7 @@ describe("archives and compressed data", () => {
     for (const store of [true, false]) {
       const dataset = await openDataset({ path: await put("good.npz", zipOf(entry({ store }))) }, x);
       expect(toNumbers((await dataset.read([2, 0])).inputs["x"] as never)).toEqual([5, 6, 1, 2]);
-      expect(dataset.heldBytes).toBe(store ? 0 : samples.byteLength);
+      expect(dataset.bytesInMemory).toBe(store ? 0 : samples.byteLength);
     }
   });
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/index.ts";
 import { channelDot } from "../../src/lowering/channel-sums.ts";
-import { chooseDotForm } from "../../src/lowering/choose.ts";
+import { chooseDotAlgorithm } from "../../src/lowering/choose.ts";
 import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { type Tensor, viewAs } from "../../src/tensor/tensor.ts";
@@ -9,12 +9,12 @@ import { buildModel } from "../support/build-model.ts";
 import { randomTensor } from "../support/random-tensor.ts";
 
 test.each([
-  { shape: [2, 8, 362, 363], form: "convolution" },
-  { shape: [2, 4, 262147], form: "convolution" },
-  { shape: [2, 8, 7, 5], form: "product" },
-  { shape: [64, 33000], form: "product" },
-])("sums of products by channel over $shape, as a $form", async ({ shape, form }) => {
-  expect(chooseDotForm(shape)).toBe(form);
+  { shape: [2, 8, 362, 363], algorithm: "convolution" },
+  { shape: [2, 4, 262147], algorithm: "convolution" },
+  { shape: [2, 8, 7, 5], algorithm: "product" },
+  { shape: [64, 33000], algorithm: "product" },
+])("sums of products by channel over $shape, as a $algorithm", async ({ shape, algorithm }) => {
+  expect(chooseDotAlgorithm(shape)).toBe(algorithm);
   const model = buildModel({
     inputs: { a: shape, b: shape },
     outputs: ["dot"],

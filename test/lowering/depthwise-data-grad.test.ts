@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { chooseConvDataForm } from "../../src/lowering/choose-conv-data.ts";
-import { guessedForms } from "../../src/lowering/forms.ts";
+import { chooseConvDataAlgorithm } from "../../src/lowering/choose-conv-data.ts";
+import { guessedAlgorithms } from "../../src/lowering/algorithms.ts";
 import { lowerGradientNodes } from "../../src/lowering/lower-gradient-nodes.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
 import { gradientDomain, type WindowProblem, windowAttributes } from "../../src/ops/gradient-nodes.ts";
@@ -23,16 +23,22 @@ const window = (
 });
 
 test.each([
-  { form: "whole-maps", problem: window([4, 3, 7, 7], [4, 3, 7, 7], [3, 3], [1, 1], [1, 1, 1, 1]) },
-  { form: "whole-maps", problem: window([4, 3, 8, 9], [4, 3, 4, 5], [3, 2], [2, 2], [1, 1, 0, 1]) },
-  { form: "whole-maps", problem: window([5, 3, 11], [5, 3, 9], [3], [1], [0, 0]) },
-  { form: "row-blocks", problem: window([2, 3, 28, 28], [2, 3, 28, 28], [5, 5], [1, 1], [2, 2, 2, 2]) },
-  { form: "row-blocks", problem: window([2, 3, 28, 30], [2, 3, 14, 15], [5, 5], [2, 2], [2, 2, 1, 2]) },
-  { form: "flipped-conv", problem: window([2, 3, 45, 28], [2, 3, 15, 14], [3, 3], [3, 2], [0, 1, 0, 0]) },
-  { form: "conv-transpose", problem: window([2, 3, 14, 14], [2, 3, 7, 7], [3, 3], [2, 2], [1, 1, 0, 0]) },
-  { form: "row-blocks", problem: window([2, 3, 30, 45], [2, 3, 28, 43], [5, 4], [1, 1], [1, 0, 1, 1]) },
-])("$form: x [$problem.x], kernel [$problem.kernel]", async ({ form, problem }) => {
-  expect(chooseConvDataForm(problem, { portable: true, forms: guessedForms })).toBe(form);
+  { algorithm: "whole-maps", problem: window([4, 3, 7, 7], [4, 3, 7, 7], [3, 3], [1, 1], [1, 1, 1, 1]) },
+  { algorithm: "whole-maps", problem: window([4, 3, 8, 9], [4, 3, 4, 5], [3, 2], [2, 2], [1, 1, 0, 1]) },
+  { algorithm: "whole-maps", problem: window([5, 3, 11], [5, 3, 9], [3], [1], [0, 0]) },
+  { algorithm: "row-blocks", problem: window([2, 3, 28, 28], [2, 3, 28, 28], [5, 5], [1, 1], [2, 2, 2, 2]) },
+  { algorithm: "row-blocks", problem: window([2, 3, 28, 30], [2, 3, 14, 15], [5, 5], [2, 2], [2, 2, 1, 2]) },
+  {
+    algorithm: "flipped-conv",
+    problem: window([2, 3, 45, 28], [2, 3, 15, 14], [3, 3], [3, 2], [0, 1, 0, 0]),
+  },
+  {
+    algorithm: "conv-transpose",
+    problem: window([2, 3, 14, 14], [2, 3, 7, 7], [3, 3], [2, 2], [1, 1, 0, 0]),
+  },
+  { algorithm: "row-blocks", problem: window([2, 3, 30, 45], [2, 3, 28, 43], [5, 4], [1, 1], [1, 0, 1, 1]) },
+])("$algorithm: x [$problem.x], kernel [$problem.kernel]", async ({ algorithm, problem }) => {
+  expect(chooseConvDataAlgorithm(problem, { portable: true, algorithms: guessedAlgorithms })).toBe(algorithm);
   const channels = problem.x[1] as number;
   const weightShape = [channels, 1, ...problem.kernel];
   const model = buildModel({
@@ -54,7 +60,7 @@ test.each([
   });
   const lowered = {
     ...model,
-    graph: lowerGradientNodes(model.graph, { portable: true, forms: guessedForms }),
+    graph: lowerGradientNodes(model.graph, { portable: true, algorithms: guessedAlgorithms }),
   };
   const session = await Session.create(encodeModel(lowered), { threads: 1 });
   const w = randomTensor(weightShape, 3);

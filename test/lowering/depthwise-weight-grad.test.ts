@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { chooseDepthwiseChunk, chooseDepthwiseWeightForm } from "../../src/lowering/choose-depthwise.ts";
-import { guessedForms, type Forms, type Question } from "../../src/lowering/forms.ts";
+import { chooseDepthwiseChunk, chooseDepthwiseWeightAlgorithm } from "../../src/lowering/choose-depthwise.ts";
+import { guessedAlgorithms, type Algorithms, type Question } from "../../src/lowering/algorithms.ts";
 import { lowerDepthwiseWeightGrad } from "../../src/lowering/depthwise-weight-grad.ts";
 import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
 import { positions } from "../../src/lowering/spatial.ts";
@@ -12,26 +12,31 @@ import { buildModel } from "../support/build-model.ts";
 import { randomTensor } from "../support/random-tensor.ts";
 import { cases, problemOf } from "./depthwise-cases.ts";
 
-test.each(cases)("forms for x [$x], kernel [$kernel], strides [$strides]: $forms", ({ forms, ...window }) => {
-  const asked: Question[] = [];
-  const problem = problemOf(window, window.multiplier);
-  const answer = (question: Question): string => {
-    asked.push(question);
-    return question.guess;
-  };
-  expect(chooseDepthwiseWeightForm(problem, { portable: true, forms: { answer } })).toBe(forms[0]);
-  expect(asked.map((question) => question.forms)).toEqual([forms]);
-});
+test.each(cases)(
+  "algorithms for x [$x], kernel [$kernel], strides [$strides]: $algorithms",
+  ({ algorithms, ...window }) => {
+    const asked: Question[] = [];
+    const problem = problemOf(window, window.multiplier);
+    const answer = (question: Question): string => {
+      asked.push(question);
+      return question.guess;
+    };
+    expect(chooseDepthwiseWeightAlgorithm(problem, { portable: true, algorithms: { answer } })).toBe(
+      algorithms[0],
+    );
+    expect(asked.map((question) => question.algorithms)).toEqual([algorithms]);
+  },
+);
 
-const variants = cases.flatMap(({ forms, ...rest }) =>
-  forms.flatMap((form) => [true, false].map((portable) => ({ ...rest, form, portable }))),
+const variants = cases.flatMap(({ algorithms, ...rest }) =>
+  algorithms.flatMap((algorithm) => [true, false].map((portable) => ({ ...rest, algorithm, portable }))),
 );
 
 test.each(variants)(
-  "$form: x [$x], kernel [$kernel], strides [$strides], portable $portable",
-  async ({ form, multiplier, portable, ...window }) => {
+  "$algorithm: x [$x], kernel [$kernel], strides [$strides], portable $portable",
+  async ({ algorithm, multiplier, portable, ...window }) => {
     const problem = problemOf(window, multiplier);
-    const forms: Forms = { answer: () => form };
+    const algorithms: Algorithms = { answer: () => algorithm };
     const model = buildModel({
       inputs: { x: problem.x, dy: problem.y, rows: ["int64", "R"] },
       outputs: ["dw"],
@@ -40,7 +45,7 @@ test.each(variants)(
           new GradientBuilder(emit),
           { x: "x", dy: "dy", rows: "rows" },
           problem,
-          { portable, forms },
+          { portable, algorithms },
         );
         emit.op("Identity", [dw], {}, { outputs: ["dw"] });
       },
@@ -73,7 +78,7 @@ test("layers of one shape train different numbers of rows", async () => {
     outputs: layers,
     build(emit) {
       const b = new GradientBuilder(emit);
-      const options = { portable: false, forms: guessedForms };
+      const options = { portable: false, algorithms: guessedAlgorithms };
       for (const name of layers) {
         const values = { x: `${name}.x`, dy: `${name}.dy`, rows: `${name}.rows` };
         // A value that is read once and gone: its buffer is free for the next layer's.

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Graph } from "../../src/ir/model.ts";
-import type { ConvWeightForm } from "../../src/lowering/choose.ts";
-import type { DepthwiseWeightForm } from "../../src/lowering/choose-depthwise.ts";
-import type { Forms, Question } from "../../src/lowering/forms.ts";
+import type { ConvWeightAlgorithm } from "../../src/lowering/choose.ts";
+import type { DepthwiseWeightAlgorithm } from "../../src/lowering/choose-depthwise.ts";
+import type { Algorithms, Question } from "../../src/lowering/algorithms.ts";
 import { GradientBuilder } from "../../src/lowering/gradient-builder.ts";
 import { ifAllRows } from "../../src/lowering/if-all-rows.ts";
 import { inChunks } from "../../src/lowering/in-chunks.ts";
@@ -45,25 +45,26 @@ const layers: Layer[] = [
 
 describe.each([true, false])("portable: %s", (portable) => {
   test.each(layers)("$name: a choice of rows comes before every cost", (layer) => {
-    for (const { taken, graph } of loweredInEveryForm(convolution(layer), portable))
+    for (const { taken, graph } of loweredInEveryAlgorithm(convolution(layer), portable))
       expect(costsOfAllRows(graph), taken.join()).toEqual([]);
   });
 
   test("linear: a choice of rows comes before every cost", () => {
     const linear = weightGradient("LinearWeightGrad", { x: [8, 6], y: [8, 5] }, {});
-    for (const { graph } of loweredInEveryForm(linear, portable)) expect(costsOfAllRows(graph)).toEqual([]);
+    for (const { graph } of loweredInEveryAlgorithm(linear, portable))
+      expect(costsOfAllRows(graph)).toEqual([]);
   });
 });
 
-test("these layers take every form", () => {
-  const forms: Record<ConvWeightForm | DepthwiseWeightForm, true> = {
+test("these layers take every algorithm", () => {
+  const algorithms: Record<ConvWeightAlgorithm | DepthwiseWeightAlgorithm, true> = {
     ...{ pointwise: true, "unfold-dy": true, "unfold-x": true, "spread-dy": true },
     ...{ "whole-maps": true, products: true, windows: true, "moved-dy": true, "moved-x": true, blocks: true },
     nchwc: true,
   };
-  const lowered = layers.flatMap((layer) => loweredInEveryForm(convolution(layer), false));
+  const lowered = layers.flatMap((layer) => loweredInEveryAlgorithm(convolution(layer), false));
   const seen = new Set(lowered.flatMap(({ taken }) => taken));
-  expect(Object.keys(forms).filter((form) => !seen.has(form))).toEqual([]);
+  expect(Object.keys(algorithms).filter((algorithm) => !seen.has(algorithm))).toEqual([]);
 });
 
 test("a cost of all rows is found before their choice, in a loop, and in the branch for some rows", () => {
@@ -115,22 +116,22 @@ function weightGradient(
 }
 
 /** A graph lowered with every combination of answers to the questions that this asks, and the answers. */
-function loweredInEveryForm(source: Graph, portable: boolean): { taken: string[]; graph: Graph }[] {
+function loweredInEveryAlgorithm(source: Graph, portable: boolean): { taken: string[]; graph: Graph }[] {
   const variants: { taken: string[]; graph: Graph }[] = [];
   const run = (forced: readonly string[]): void => {
     const asked: Question[] = [];
     const taken: string[] = [];
-    const answer: Forms["answer"] = (question) => {
-      taken.push(forced[asked.length] ?? (question.forms[0] as string));
+    const answer: Algorithms["answer"] = (question) => {
+      taken.push(forced[asked.length] ?? (question.algorithms[0] as string));
       asked.push(question);
       return taken.at(-1) as string;
     };
     variants.push({
-      graph: lowerGradientNodes(source, { portable, nchwc: !portable, forms: { answer } }),
+      graph: lowerGradientNodes(source, { portable, nchwc: !portable, algorithms: { answer } }),
       taken,
     });
-    for (const [at, { forms }] of asked.entries())
-      if (at >= forced.length) for (const other of forms.slice(1)) run([...taken.slice(0, at), other]);
+    for (const [at, { algorithms }] of asked.entries())
+      if (at >= forced.length) for (const other of algorithms.slice(1)) run([...taken.slice(0, at), other]);
   };
   run([]);
   return variants;

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { Model } from "../../src/ir/model.ts";
-import { guessedForms } from "../../src/lowering/forms.ts";
+import { guessedAlgorithms } from "../../src/lowering/algorithms.ts";
 import { headroom, lowerIntegerBackward } from "../../src/lowering/integer/integer-backward.ts";
-import { planIntegerBackward, reachName } from "../../src/lowering/integer/plan-backward.ts";
+import { planIntegerBackward, amaxName } from "../../src/lowering/integer/plan-backward.ts";
 import { lowerGradientNodes } from "../../src/lowering/lower-gradient-nodes.ts";
 import { gradientDomain, type WindowProblem, windowAttributes } from "../../src/ops/gradient-nodes.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
@@ -15,8 +15,8 @@ function problemOf(size: number[], kernel: number[], more: Partial<WindowProblem
   const window = { strides: all(1), dilations: all(1), padBegin: all(0), padEnd: all(0), ...more };
   const outputs = size.map((count, axis) => {
     const at = (values: readonly number[]): number => values[axis] as number;
-    const reach = at(window.dilations) * (at(kernel) - 1) + 1;
-    return Math.floor((count + at(window.padBegin) + at(window.padEnd) - reach) / at(window.strides)) + 1;
+    const amax = at(window.dilations) * (at(kernel) - 1) + 1;
+    return Math.floor((count + at(window.padBegin) + at(window.padEnd) - amax) / at(window.strides)) + 1;
   });
   return { ...window, x: [2, 5, ...size], y: [2, 4, ...outputs], kernel, group: 1 };
 }
@@ -86,7 +86,7 @@ function feedsOf(problem: WindowProblem): Record<string, Tensor> {
 }
 
 async function run(model: Model, feeds: Record<string, Tensor>): Promise<Record<string, Float32Array>> {
-  const graph = lowerGradientNodes(model.graph, { portable: false, forms: guessedForms });
+  const graph = lowerGradientNodes(model.graph, { portable: false, algorithms: guessedAlgorithms });
   const opsets = new Map([...model.opsets, ["com.microsoft", 1] as const]);
   const results = await withSession({ ...model, graph, opsets }, { threads: 1 }, (session) =>
     session.run(Object.fromEntries(session.inputs.map(({ name }) => [name, feeds[name] as Tensor]))),
@@ -104,19 +104,19 @@ test.each(problems)("x $x, kernel $kernel, strides $strides, dilations $dilation
   const plan = planIntegerBackward(model.graph);
   expect([...plan.coded, ...plan.entries]).toEqual(["dx", "dy"]);
   // Codes reach farther than measured; here just as far as dx.
-  const reach = largest(exact.dx) / headroom;
-  const reaches = new Map([
-    [reachName("dx"), reach],
-    [reachName("dy"), 127.5],
+  const ofDx = largest(exact.dx) / headroom;
+  const amax = new Map([
+    [amaxName("dx"), ofDx],
+    [amaxName("dy"), 127.5],
   ]);
-  const graph = lowerIntegerBackward(model.graph, plan, { reaches, integerForward: true });
+  const graph = lowerIntegerBackward(model.graph, plan, { amax, integerForward: true });
   const kernels = graph.nodes.map(({ opType }) => opType);
   expect(kernels).toContain("QLinearConv");
   expect(kernels).toContain("MatMulInteger");
   expect(graph.nodes.filter(({ domain }) => domain === gradientDomain)).toEqual([]);
   const coded = (await run({ ...model, graph }, feeds)) as { dx: Float32Array; dw: Float32Array };
   expect(coded.dx.length).toBe(exact.dx.length);
-  const step = (headroom * reach) / 127.5;
+  const step = (headroom * ofDx) / 127.5;
   const error = largest(coded.dx.map((value, i) => value - (exact.dx[i] as number)));
   // Rounding to codes; the farthest one saturates at 127 of 127.5.
   expect(error).toBeLessThan(0.501 * step);

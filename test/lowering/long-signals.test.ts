@@ -15,8 +15,8 @@ const wave = (dims: number[], step: number): Tensor =>
     dims,
   );
 
-/** dw of a long kernel over a long signal, lowered in one form. */
-function lowered(form: "unfold-x" | "unfold-dy") {
+/** dw of a long kernel over a long signal, lowered in one algorithm. */
+function lowered(algorithm: "unfold-x" | "unfold-dy") {
   const zeros = [0];
   const window = windowAttributes({
     ...{ kernel: [taps], strides: [1], dilations: [1], padBegin: zeros, padEnd: zeros },
@@ -34,16 +34,16 @@ function lowered(form: "unfold-x" | "unfold-dy") {
       ),
   });
   const answer = ({ decision, guess }: { decision: string; guess: string }): string =>
-    decision === "conv-weight" ? form : guess;
-  const made = lowerGradientNodes(graph, { portable: true, forms: { answer } });
+    decision === "conv-weight" ? algorithm : guess;
+  const made = lowerGradientNodes(graph, { portable: true, algorithms: { answer } });
   made.outputs = [createValue("dw", "float32", undefined)];
   return createModel(made, 17, contribOpsets(made));
 }
 
 test.each(["unfold-x", "unfold-dy"] as const)(
   "%s: a signal is not written out once per tap",
-  async (form) => {
-    const model = lowered(form);
+  async (algorithm) => {
+    const model = lowered(algorithm);
     // 160 copies would take 336 MB.
     const most = Math.max(
       ...model.graph.nodes.filter(({ opType }) => opType === "Concat").map(({ inputs }) => inputs.length),

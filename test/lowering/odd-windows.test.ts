@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { randomStream } from "../../src/data/random.ts";
 import { contribOpsets, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph } from "../../src/ir/model.ts";
-import type { Forms, Question } from "../../src/lowering/forms.ts";
+import type { Algorithms, Question } from "../../src/lowering/algorithms.ts";
 import { lowerGradientNodes } from "../../src/lowering/lower-gradient-nodes.ts";
 import type { AllowedOperators, LoweringOptions } from "../../src/lowering/lowering.ts";
 import { positions } from "../../src/lowering/spatial.ts";
@@ -43,8 +43,8 @@ function oddProblems(count: number, draw: () => Sizes): WindowProblem[] {
     const [sizes, kernel, strides, dilations] = [axes(1, 6), axes(1, 4), axes(1, 3), axes(1, 2)];
     const [padBegin, padEnd] = [axes(0, 3), axes(0, 3)];
     const outputs = sizes.map((size, axis) => {
-      const reach = (dilations[axis] as number) * ((kernel[axis] as number) - 1);
-      const covered = size + (padBegin[axis] as number) + (padEnd[axis] as number) - reach;
+      const span = (dilations[axis] as number) * ((kernel[axis] as number) - 1);
+      const covered = size + (padBegin[axis] as number) + (padEnd[axis] as number) - span;
       return Math.floor((covered - 1) / (strides[axis] as number)) + 1;
     });
     if (outputs.some((size) => size < 1)) continue;
@@ -60,32 +60,32 @@ const title =
   "x $x, kernel $kernel, strides $strides, dilations $dilations, pads $padBegin $padEnd, groups $group";
 
 test.each(problems)(title, async (problem) => {
-  for (const portable of [false, true]) await expectEveryForm(problem, { portable });
+  for (const portable of [false, true]) await expectEveryAlgorithm(problem, { portable });
 });
 
 const loads = await loadsNchwc();
 test.skipIf(!loads).each(blocked)(`in blocks: ${title}`, async (problem) => {
-  const taken = await expectEveryForm(problem, { portable: false, nchwc: true });
+  const taken = await expectEveryAlgorithm(problem, { portable: false, nchwc: true });
   expect(taken).toContain("nchwc");
 });
 
-/** Compares dx and dw in every form with their definitions; returns the forms. */
-async function expectEveryForm(problem: WindowProblem, allowed: AllowedOperators): Promise<Set<string>> {
+/** Compares dx and dw in every algorithm with their definitions; returns the algorithms. */
+async function expectEveryAlgorithm(problem: WindowProblem, allowed: AllowedOperators): Promise<Set<string>> {
   const [x, dy] = [randomTensor(problem.x, 1), randomTensor(problem.y, 2)];
   const count = problem.y[1] as number;
   const perGroup = (problem.x[1] as number) / problem.group;
   const w = randomTensor([count, perGroup, ...problem.kernel], 3);
   const { dx, dw } = directly(x, dy, w, problem);
   const taken = new Set<string>();
-  for (const answers of everyForm((forms) => void lowered(problem, { ...allowed, forms }))) {
-    const forms: Forms = {
+  for (const answers of everyAlgorithm((algorithms) => void lowered(problem, { ...allowed, algorithms }))) {
+    const algorithms: Algorithms = {
       answer(question) {
-        const form = answers.answer(question);
-        taken.add(form);
-        return form;
+        const algorithm = answers.answer(question);
+        taken.add(algorithm);
+        return algorithm;
       },
     };
-    const graph = lowered(problem, { ...allowed, forms });
+    const graph = lowered(problem, { ...allowed, algorithms });
     const model = createModel(graph, 17, contribOpsets(graph));
     for (const rows of [[0, count - 1], Array.from({ length: count }, (_, row) => row)]) {
       const found = await withSession(model, { threads: 1 }, (session) =>
@@ -123,13 +123,13 @@ function lowered(problem: WindowProblem, options: LoweringOptions): Graph {
   return lowerGradientNodes(graph, options);
 }
 
-/** Answers such that every form of every question asked is taken at least once. */
-function everyForm(ask: (forms: Forms) => void): Forms[] {
+/** Answers such that every algorithm of every question asked is taken at least once. */
+function everyAlgorithm(ask: (algorithms: Algorithms) => void): Algorithms[] {
   const asked: Question[] = [];
   ask({ answer: (question) => (asked.push(question), question.guess) });
-  const most = Math.max(1, ...asked.map(({ forms }) => forms.length));
+  const most = Math.max(1, ...asked.map(({ algorithms }) => algorithms.length));
   return Array.from({ length: most }, (_, index) => ({
-    answer: ({ forms }) => forms[index % forms.length] as string,
+    answer: ({ algorithms }) => algorithms[index % algorithms.length] as string,
   }));
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { meetings, tapOffset, tapPhase } from "../../src/lowering/taps.ts";
+import { meetings, tapOffset, tapResidue } from "../../src/lowering/taps.ts";
 
 const problem = {
   ...{ x: [1, 1, 2, 5], y: [1, 1, 2, 3], kernel: [2, 2], strides: [1, 2], dilations: [1, 3], group: 1 },
@@ -31,10 +31,10 @@ test("taps of both axes meet what those of each meet", () => {
   expect(sorted(meetings(problem))).toEqual(sorted(both));
 });
 
-test("an offset is whole strides and a phase within one", () => {
+test("an offset is whole strides and a residue within one", () => {
   expect([0, 1].map((tap) => tapOffset(problem, 1, tap))).toEqual([-1, 2]);
-  expect([0, 1].map((tap) => tapPhase(problem, 1, tap))).toEqual([
-    { shift: -1, phase: 1 },
-    { shift: 1, phase: 0 },
+  expect([0, 1].map((tap) => tapResidue(problem, 1, tap))).toEqual([
+    { shift: -1, residue: 1 },
+    { shift: 1, residue: 0 },
   ]);
 });

@@ -37,7 +37,7 @@ const samples = (folder: string): string[] => [
 /** Training that takes minutes, or not. */
 const optimize = (folder: string, epochs = "20000"): string[] => [
   ...["optimize", join(folder, "m.onnx"), ...samples(folder), "--out", join(folder, "q.onnx")],
-  ...["--batch", "8", "--epochs", epochs, "--forms", "estimate"],
+  ...["--batch", "8", "--epochs", epochs, "--algorithms", "estimate"],
 ];
 
 interface Run {

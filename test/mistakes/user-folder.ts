@@ -37,7 +37,7 @@ export async function makeUserFolder(): Promise<string> {
     }
   }
   const build = ["artifact", at("m.onnx"), "--data", at("s.npy"), "--labels", at("l.npy"), "--batch", "8"];
-  await must([...build, "--forms", "estimate", "--out", at("art")]);
+  await must([...build, "--algorithms", "estimate", "--out", at("art")]);
   await cp(at("art"), at("trained"), { recursive: true });
   await must(["train", at("trained"), "--data", at("s.npy"), "--labels", at("l.npy"), "--epochs", "0.5"]);
   return folder;

@@ -37,7 +37,7 @@ describe("the catalogue of operators", () => {
     ["MatMul", {}, 2, 1],
     ["MatMul", {}, 3, 2],
     ["LSTM", {}, 3, 1],
-  ] as const)("%s %j of rank %i has its output channels on axis %i", (opType, attributes, rank, axis) => {
+  ] as const)("%s %j of rank %i has its rows on axis %i", (opType, attributes, rank, axis) => {
     const subject = node(opType, attributes);
     expect(weightPortOf(subject)?.axis(subject, rank)).toBe(axis);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { extent, overhangOf, type PlacedWindow, reachOf, zerosBehind } from "../../src/ops/window.ts";
+import { extent, overhangOf, type PlacedWindow, spanOf, zerosBehind } from "../../src/ops/window.ts";
 
 /** On one axis, without pads at the end: x elements, y positions, and how far the last tap meets beyond x. */
 const cases = [
@@ -21,20 +21,20 @@ const windows = cases.map(({ x, y, kernel, stride, dilation, pad, overhang }) =>
 }));
 
 test.each(windows)("the last tap lies $overhang elements behind x: $window", ({ window, overhang }) => {
-  const [reach = NaN] = reachOf(window);
-  expect(extent(window, 0)).toBe(reach + 1);
+  const [span = NaN] = spanOf(window);
+  expect(extent(window, 0)).toBe(span + 1);
   const first = ((window.y[2] ?? NaN) - 1) * (window.strides[0] ?? NaN) - (window.padBegin[0] ?? NaN);
-  expect(first + reach - ((window.x[2] ?? NaN) - 1)).toBe(overhang);
+  expect(first + span - ((window.x[2] ?? NaN) - 1)).toBe(overhang);
   expect(overhangOf(window)).toEqual([overhang]);
   expect(zerosBehind(window)).toEqual([Math.max(0, overhang)]);
 });
 
-test("each axis has its own reach", () => {
+test("each axis has its own span", () => {
   const two = {
     ...{ x: [2, 3, 7, 9], y: [2, 5, 7, 3], kernel: [3, 1], strides: [1, 3], dilations: [2, 4] },
     ...{ padBegin: [2, 0], padEnd: [2, 0] },
   };
-  expect(reachOf(two)).toEqual([4, 0]);
+  expect(spanOf(two)).toEqual([4, 0]);
   expect(overhangOf(two)).toEqual([2, -2]);
   expect(zerosBehind(two)).toEqual([2, 0]);
 });

@@ -46,7 +46,7 @@ describe("computeState", () => {
     ]);
   });
 
-  test("rows run along the output-channel axis", async () => {
+  test("rows run along the axis of output channels", async () => {
     const { weights } = await stateOf([127, 2, -63, 4, 1, -8], [0, 0]);
     const w = weights.get("w") as QuantizedWeight;
     expect([...w.scale]).toEqual([1, Math.fround(8 / 127)]);
@@ -88,7 +88,7 @@ describe("computeState", () => {
       return catchUserError(() => computeState(broken, plan, new Map([["x", range]])));
     };
     const weight = await failure("w", [1, NaN, 1, 1, 1, 1], [3, 2]);
-    expect(weight.message).toContain('"w" holds NaN or Inf in output channel 1');
+    expect(weight.message).toContain('"w" holds NaN or Inf in row 1');
     const bias = await failure("b", [0, Infinity], [2]);
     expect(bias.message).toContain('"b"');
     const range = await failure("b", [0, 0], [2], { min: NaN, max: 1 });

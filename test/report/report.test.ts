@@ -44,7 +44,7 @@ const report: Report = {
     epochs: 1,
     forward: "integer",
     backward: "float",
-    formsByTrial: 0,
+    algorithmsByTrial: 0,
     batch: 32,
     microBatch: 16,
     loss: "cross-entropy",

@@ -67,7 +67,7 @@ function unpackAll(packed: Record<string, PackedTensor>): Record<string, Tensor>
 /** The case's model with all its gradients as further outputs. */
 export function buildGradientModel(
   gradientCase: GradientCase,
-  lowering: Pick<DifferentiateOptions, "portable" | "forms">,
+  lowering: Pick<DifferentiateOptions, "portable" | "algorithms">,
 ): { model: Model; differentiated: Differentiated } {
   const { model, parameters, weights, opset } = gradientCase;
   const differentiated = differentiate(model.graph, {
@@ -101,7 +101,7 @@ const floatOf = (dtype: DataType = "float32"): DataType => (isFloat(dtype) ? dty
 /** Runs a differentiated case in ONNX Runtime; gradients by parameter. */
 export async function runGradients(
   gradientCase: GradientCase,
-  lowering: Pick<DifferentiateOptions, "portable" | "forms">,
+  lowering: Pick<DifferentiateOptions, "portable" | "algorithms">,
 ): Promise<Record<string, Tensor>> {
   const { model, differentiated } = buildGradientModel(gradientCase, lowering);
   const session = await Session.create(encodeModel(model), {

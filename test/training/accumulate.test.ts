@@ -103,7 +103,7 @@ test("the mean of outputs is taken in the first run's tensors, and no run follow
   expect(made).toHaveLength(3);
 });
 
-test("a micro-batch divides the batch; manifests without `accumulate` have one run per step", async () => {
+test("a micro-batch divides the batch; older manifests are read: one run per step, former names", async () => {
   for (const microBatch of [5, 0, 2.5, 64])
     await expect(tinyArtifact({ batch: 32, microBatch })).rejects.toMatchObject({
       code: "usage/micro-batch",
@@ -113,4 +113,7 @@ test("a micro-batch divides the batch; manifests without `accumulate` have one r
   expect([manifest["batch"], manifest["accumulate"]]).toEqual([8, 4]);
   delete manifest["accumulate"];
   expect(parseManifest(JSON.stringify(manifest), "manifest.json").accumulate).toBe(1);
+  delete manifest["algorithmsByTrial"];
+  const older = { ...manifest, formsByTrial: { question: "answer" } };
+  expect(parseManifest(JSON.stringify(older), "").algorithmsByTrial).toEqual({ question: "answer" });
 });

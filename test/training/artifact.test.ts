@@ -12,7 +12,7 @@ import { withSession } from "../../src/runtime/open-model.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { type Artifact, readArtifact, writeArtifact } from "../../src/training/artifact.ts";
-import type { FormTrials } from "../../src/training/artifact/forward-candidate.ts";
+import type { AlgorithmTrials } from "../../src/training/artifact/forward-candidate.ts";
 import { quantizationStateOf } from "../../src/training/artifact/plan.ts";
 import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
 import { feedsFor, stateTensor } from "../../src/training/state.ts";
@@ -74,9 +74,9 @@ test("a portable artifact uses operators of the default domain alone", async () 
   expect(new Set(domainsIn(portable.trainingModel.graph))).toEqual(new Set([""]));
 });
 
-/** Takes operators on channels in blocks wherever they are among the forms. */
-const inBlocks: FormTrials = async () => ({
-  answer: ({ forms, guess }) => (forms.includes("nchwc") ? "nchwc" : guess),
+/** Takes operators on channels in blocks wherever they are among the algorithms. */
+const inBlocks: AlgorithmTrials = async () => ({
+  answer: ({ algorithms, guess }) => (algorithms.includes("nchwc") ? "nchwc" : guess),
 });
 
 test("operators on channels in blocks come in where they are allowed, and in no other artifact", async () => {

@@ -12,7 +12,7 @@ import { forEachInRow, rowLayout } from "../../src/tensor/rows.ts";
 import { scatterRows } from "../../src/training/freezing/rows.ts";
 import { orAsBuilt, settleChoice } from "../../src/training/freezing/settle-choice.ts";
 import { thawRow } from "../../src/training/freezing/thaw.ts";
-import { heldEnd } from "../../src/training/trainer/held-end.ts";
+import { keptEnd } from "../../src/training/trainer/kept-end.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
 
 const candidate = (name: string, importance: number[], rowSize: number): Candidate => ({
@@ -120,7 +120,7 @@ test("the end of the backward may move once steps took a hundred times as long a
     ...{ step, trained: 1, started: 0, first, looked },
   });
   const held = (refreshes: ReturnType<typeof at>[], step: number, runs = 1) =>
-    heldEnd(refreshes, step, costs, { building: 80, runs });
+    keptEnd(refreshes, step, costs, { building: 80, runs });
   expect(held([], 0)).toBeUndefined();
   expect(held([at(0, null)], 1)).toBeUndefined();
   // A run that ends at b takes at least 50 + 30 ms, one that ends at c 50 + 10; 80 ms are 1 % of 8 s.

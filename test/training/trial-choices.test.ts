@@ -4,7 +4,7 @@ import { gradientDomain, windowAttributes } from "../../src/ops/gradient-nodes.t
 import { createNode } from "../../src/ir/graph.ts";
 import { findClearWinner } from "../../src/training/costs/find-clear-winner.ts";
 import { isWorthARace, isWorthATrial, probesFor } from "../../src/training/costs/trial-budget.ts";
-import { tryForms } from "../../src/training/costs/try-forms.ts";
+import { tryAlgorithms } from "../../src/training/costs/try-algorithms.ts";
 import { buildArtifact } from "../../src/training/artifact.ts";
 import { quantizedNetwork } from "./network-artifact.ts";
 import { tinyArtifact } from "./tiny-network.ts";
@@ -88,9 +88,9 @@ test("a short run tries nothing and takes no answers of longer ones, so that it 
       const session = { provider: "none such" };
       const table = new Map<string, string>();
       const options = { ...target, ratio: 0.25, runs: 10, session };
-      expect(await tryForms(abstract, table, options)).toEqual(new Map());
+      expect(await tryAlgorithms(abstract, table, options)).toEqual(new Map());
       table.set("some question", "some form");
-      expect(await tryForms(abstract, table, options)).toEqual(new Map());
+      expect(await tryAlgorithms(abstract, table, options)).toEqual(new Map());
       return { answer: ({ guess }) => guess };
     },
   });
@@ -112,7 +112,7 @@ test.each([
       }),
     },
   });
-  expect(asked.manifest).toMatchObject({ forward: "integer", backward, formsByTrial: {} });
+  expect(asked.manifest).toMatchObject({ forward: "integer", backward, algorithmsByTrial: {} });
 });
 
 test("an integer backward whose gradients point elsewhere is not taken unless it is asked for", async () => {

@@ -54,7 +54,7 @@ describe.each(networks)("values named as what objects have built in", (names) =>
       ...line,
       "--batch",
       "8",
-      "--forms",
+      "--algorithms",
       "estimate",
       "--threads",
       "1",

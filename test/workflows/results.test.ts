@@ -38,7 +38,7 @@ async function run(command: "quantize" | "optimize", model: Model, ...more: stri
   const data = more.includes("--data") ? [] : ["--data", at("images.npz")];
   const { stdout, stderr, exitCode } = await runCli([
     ...[command, source, ...data, "--samples", "32", "--threads", "1", "--out", out, "--json", json],
-    ...(command === "optimize" ? ["--forms", "estimate"] : []),
+    ...(command === "optimize" ? ["--algorithms", "estimate"] : []),
     ...more,
   ]);
   expect(stderr).not.toContain("Error");

@@ -114,7 +114,7 @@ async function prepare(
   const training: ArtifactChoices = {
     ...defaultFreezingOptions,
     ...{ batch: 64, loss: "auto", optimizer: {}, portable: false, cache: join(out, "cache") },
-    ...{ forward: "auto", backward: "auto", forms: "trial" },
+    ...{ forward: "auto", backward: "auto", algorithms: "trial" },
   };
   await artifactStage(quantized, training, { directory, local: true }, { threads, seed: 0 }, quiet);
   const { model, plan, state } = quantized;

@@ -34,7 +34,7 @@ export async function timeChoices(
     const fitted = new FittedGraph(directory, manifest, options);
     const still = await fitted.fit(state, refreshes.at(-1)?.first ?? null, Infinity);
     const stepper = new Stepper(manifest, graphs, {});
-    stepper.use(fitted.session, still, fitted.turned);
+    stepper.use(fitted.session, still, fitted.backwardWeights);
     contestants.push({
       name: nameOf(choice),
       once: async () => {

@@ -44,8 +44,8 @@ function windowOf(c: RuleContext) {
   const begin = pads.slice(0, kernel.length);
   const end = pads.slice(kernel.length);
   const counts = image.map((size, axis) => {
-    const reach = (dilations[axis] as number) * ((kernel[axis] as number) - 1) + 1;
-    const room = size + (begin[axis] as number) + (end[axis] as number) - reach;
+    const extent = (dilations[axis] as number) * ((kernel[axis] as number) - 1) + 1;
+    const room = size + (begin[axis] as number) + (end[axis] as number) - extent;
     return Math.floor(room / (strides[axis] as number)) + 1;
   });
   return { kernel, strides, dilations, begin, end, counts };

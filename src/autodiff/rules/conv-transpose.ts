@@ -43,8 +43,8 @@ function windowOf(c: NodeFacts): Window {
   const pads = kernel.map((size, axis) => {
     if (fixed) return [given[axis] as number, given[axis + kernel.length] as number] as const;
     if (mode === "VALID") return [0, 0] as const;
-    const reach = (dilations[axis] as number) * (size - 1) + 1;
-    const whole = (strides[axis] as number) * ((c.input(0).shape[axis + 2] as number) - 1) + reach;
+    const extent = (dilations[axis] as number) * (size - 1) + 1;
+    const whole = (strides[axis] as number) * ((c.input(0).shape[axis + 2] as number) - 1) + extent;
     const total = Math.max(0, whole + (extra[axis] as number) - (c.output().shape[axis + 2] as number));
     const small = Math.floor(total / 2);
     return mode === "SAME_UPPER" ? ([small, total - small] as const) : ([total - small, small] as const);
@@ -74,8 +74,8 @@ function fitted(c: RuleContext, dy: string, window: Window): [string, number[]] 
   const { build: b } = c;
   const [from, to] = [c.input(0).shape.slice(2), c.output().shape.slice(2)];
   const ends = from.map((size, axis) => {
-    const reach = (window.dilations[axis] as number) * ((window.kernel[axis] as number) - 1) + 1;
-    const needed = (window.strides[axis] as number) * (size - 1) + reach;
+    const extent = (window.dilations[axis] as number) * ((window.kernel[axis] as number) - 1) + 1;
+    const needed = (window.strides[axis] as number) * (size - 1) + extent;
     return needed - (to[axis] as number) - (window.padBegin[axis] as number);
   });
   const widths = [...window.padBegin, ...ends].map((width) => Math.min(width, 0));
@@ -108,7 +108,7 @@ function scaleGradient(c: RuleContext, dy: string, weight: TrainedWeight): void 
 }
 
 /**
- * dw of some output channels, [R, Ci, ...kernel]: for each tap the positions of dy that it wrote to, times x. Only the
+ * dw of some rows, [R, Ci, ...kernel]: for each tap the positions of dy that it wrote to, times x. Only the
  * rows of dy that train are gathered, so that all of the cost falls with R.
  */
 function rowGradient(c: RuleContext, dy: string, rows: string): string {

@@ -26,7 +26,7 @@ export const gemm = rule(
       const axis = c.trainedWeight(1)?.axis;
       return axis === undefined || axis === (intOf(c.node, "transB", 0) === 1 ? 0 : 1)
         ? undefined
-        : "its quantized weight has scales along another axis than the output channels";
+        : "its quantized weight has scales along another axis than its rows";
     },
   },
 );
@@ -67,7 +67,7 @@ function offerScale(
   c.offerDot(0, () => c.build.sum(linearPart(c, dy, axis, bias)));
 }
 
-/** beta * c as one number per channel or for all; the scale's gradient needs no other form in practice. */
+/** beta * c as one number per channel or for all; the scale's gradient needs nothing more general in practice. */
 function gemmBias(c: RuleContext): string | undefined {
   if (!c.has(2)) return undefined;
   const { name, shape } = c.input(2);

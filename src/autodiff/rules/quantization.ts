@@ -1,5 +1,5 @@
 import type { FakeQuantizer } from "../../ops/fake-quantizer.ts";
-import type { StandIn } from "../../lowering/integer/stand-in.ts";
+import type { SavedActivation } from "../../lowering/integer/saved-activation.ts";
 import { tensorOfBytes } from "../../tensor/tensor.ts";
 import { dotByChannels, sumByChannels } from "../gradient-sums.ts";
 import { rule, type RuleContext, type SlotGradients } from "../rule.ts";
@@ -45,11 +45,11 @@ export const dequantizeLinear = rule(
 function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): SlotGradients {
   const { build: b } = c;
   const x = c.input(0);
-  const stand = c.standIn(0);
+  const saved = c.savedActivation(0);
   // What was a quantized value before is neither rounded nor clipped.
-  if (stand !== undefined && stand.low < q.qmin && stand.high > q.qmax) return [dy];
-  if (stand?.fine === false) return saturationGradient(c, dy, q, stand);
-  const inside = stand === undefined ? valuesInside(c, q) : codesInside(c, q, stand);
+  if (saved !== undefined && saved.low < q.qmin && saved.high > q.qmax) return [dy];
+  if (saved?.fine === false) return saturationGradient(c, dy, q, saved);
+  const inside = saved === undefined ? valuesInside(c, q) : codesInside(c, q, saved);
   const dx = b.mul(dy, b.indicator(inside, x.dtype));
   const kept = (): string => dotByChannels(b, dx, x);
   c.offerDot(0, kept);
@@ -62,10 +62,15 @@ function fakeQuantizerGradient(c: RuleContext, dy: string, q: FakeQuantizer): Sl
   ];
 }
 
-function saturationGradient(c: RuleContext, dy: string, q: FakeQuantizer, stand: StandIn): SlotGradients {
+function saturationGradient(
+  c: RuleContext,
+  dy: string,
+  q: FakeQuantizer,
+  saved: SavedActivation,
+): SlotGradients {
   const { build: b } = c;
   const x = c.input(0);
-  const { codes, low, high } = stand;
+  const { codes, low, high } = saved;
   const below = b.mul(dy, b.indicator(b.op("Less", [codes, codeOf(c, q, high)]), x.dtype));
   const dx = b.mul(below, b.indicator(b.op("Greater", [codes, codeOf(c, q, low)]), x.dtype));
   c.offerDot(0, () => dotByChannels(b, dx, x));
@@ -98,7 +103,7 @@ function valuesInside(c: RuleContext, q: FakeQuantizer): string {
 }
 
 /** Where low < codes < high. */
-function codesInside(c: RuleContext, q: FakeQuantizer, { codes, low, high }: StandIn): string {
+function codesInside(c: RuleContext, q: FakeQuantizer, { codes, low, high }: SavedActivation): string {
   const { build: b } = c;
   const within = b.op("Clip", [codes, codeOf(c, q, low + 1), codeOf(c, q, high - 1)]);
   return b.op("Equal", [codes, within]);

@@ -28,11 +28,11 @@ export function resizeTaps(scaling: AxisScaling, method: ResizeMethod): Taps[] {
     if (method.mode === "nearest")
       return [{ index: clamp(nearestTo(at, method.nearest), scaling.from), weight: 1 }];
     const kernel = method.mode === "cubic" ? cubicKernel(method.cubic) : linearKernel;
-    const reach = method.mode === "cubic" ? 2 : 1;
+    const radius = method.mode === "cubic" ? 2 : 1;
     const antialias = method.antialias && scaling.scale < 1;
     return antialias
-      ? smoothedTaps(at, scaling, kernel, reach, method.excludeOutside)
-      : interpolatedTaps(at, scaling.from, kernel, reach, method.excludeOutside);
+      ? smoothedTaps(at, scaling, kernel, radius, method.excludeOutside)
+      : interpolatedTaps(at, scaling.from, kernel, radius, method.excludeOutside);
   });
 }
 
@@ -86,16 +86,16 @@ function cubicKernel(a: number): (x: number) => number {
   };
 }
 
-/** The positions within the kernel's reach; those beyond the edge are the edge, or nothing where they are left out. */
+/** The positions within the kernel's radius; those beyond the edge are the edge, or nothing where they are left out. */
 function interpolatedTaps(
   at: number,
   size: number,
   kernel: (x: number) => number,
-  reach: number,
+  radius: number,
   excludeOutside: boolean,
 ): Taps {
   const low = Math.floor(at);
-  const taps = Array.from({ length: 2 * reach }, (_, i) => low - reach + 1 + i)
+  const taps = Array.from({ length: 2 * radius }, (_, i) => low - radius + 1 + i)
     .filter((index) => !excludeOutside || (index >= 0 && index < size))
     .map((index) => ({ index: clamp(index, size), weight: kernel(at - index) }));
   return excludeOutside ? normalized(merged(taps)) : merged(taps);
@@ -106,10 +106,10 @@ function smoothedTaps(
   at: number,
   { from, scale }: AxisScaling,
   kernel: (x: number) => number,
-  reach: number,
+  radius: number,
   excludeOutside: boolean,
 ): Taps {
-  const support = reach / scale;
+  const support = radius / scale;
   const taps = [];
   for (let index = Math.floor(at - support + 1); index <= at + support; index++) {
     if (excludeOutside && (index < 0 || index >= from)) continue;

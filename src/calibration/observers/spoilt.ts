@@ -88,8 +88,8 @@ function tryLayer(range: ValueRange, value: string, reader: Node): ObserverStage
         emit.op("Round", [emit.op("Div", [value, number(scale)])]),
         ...[eightBits.qmin, eightBits.qmax].map((code) => number(code - zeroPoint)),
       ]);
-      const held = emit.op("Mul", [codes, number(scale)]);
-      const inputs = reader.inputs.map((name) => (name === value ? held : name));
+      const kept = emit.op("Mul", [codes, number(scale)]);
+      const inputs = reader.inputs.map((name) => (name === value ? kept : name));
       const found = emit.op(reader.opType, inputs, Object.fromEntries(reader.attributes));
       const wanted = rowsOf(reader.outputs[0] as string);
       const error = emit.op("Abs", [emit.op("Sub", [rowsOf(found), wanted])]);

@@ -49,7 +49,7 @@ export async function openIdx(path: string, spec: DataSpec): Promise<ImageSource
     length: count,
     channels: 1,
     labels,
-    heldBytes: file.heldBytes,
+    bytesInMemory: file.bytesInMemory,
     where: (index) => `${path}, image ${index}`,
     describe: () => ({ format: "IDX", path, split: spec.split ?? "train" }),
     async read(indices, channels): Promise<RawImage[]> {

@@ -10,7 +10,7 @@ export interface ModuleDataset {
   length: number;
   classes?: number;
   /** Bytes that are kept in memory, where that is known. */
-  heldBytes?: number;
+  bytesInMemory?: number;
   /** 1 where samples differ in shape, so that no two of them can be one batch. */
   samplesPerRun?: number;
   read(indices: number[]): Promise<ModuleBatch> | ModuleBatch;
@@ -24,7 +24,7 @@ type Elements = ArrayBufferView & {
   set(from: Elements, at: number): void;
 };
 
-interface HeldBatch {
+interface KeptBatch {
   /** Index of its first sample. */
   start: number;
   size: number;
@@ -50,12 +50,12 @@ export async function materializeBatches(
   source: AsyncIterable<ModuleBatch>,
   limits: IterationLimits,
 ): Promise<ModuleDataset> {
-  const held: HeldBatch[] = [];
+  const kept: KeptBatch[] = [];
   let length = 0;
   let bytes = 0;
   for await (const batch of source) {
     const copy = holdBatch(batch, length);
-    held.push(copy);
+    kept.push(copy);
     length += copy.size;
     bytes += batchOverhead + sizeOf(copy);
     if (bytes > limits.bytes) {
@@ -68,22 +68,22 @@ export async function materializeBatches(
   }
   return {
     length: Math.min(length, limits.samples),
-    heldBytes: bytes,
-    ...(haveOneShape(held) ? {} : { samplesPerRun: 1 }),
-    read: (indices) => stack(held, indices),
+    bytesInMemory: bytes,
+    ...(haveOneShape(kept) ? {} : { samplesPerRun: 1 }),
+    read: (indices) => stack(kept, indices),
   };
 }
 
 /** Whether samples of all batches have the same shapes. */
-const haveOneShape = (held: readonly HeldBatch[]): boolean =>
-  new Set(held.map(({ inputs }) => JSON.stringify([...inputs].map(([, { dims }]) => dims.slice(1))))).size <
+const haveOneShape = (kept: readonly KeptBatch[]): boolean =>
+  new Set(kept.map(({ inputs }) => JSON.stringify([...inputs].map(([, { dims }]) => dims.slice(1))))).size <
   2;
 
-const sizeOf = ({ inputs, labels = [] }: HeldBatch): number =>
+const sizeOf = ({ inputs, labels = [] }: KeptBatch): number =>
   [...inputs.values()].reduce((sum, { data }) => sum + data.byteLength, 8 * labels.length);
 
 /** A copy, since iterations may fill the same arrays again. */
-function holdBatch(batch: ModuleBatch, start: number): HeldBatch {
+function holdBatch(batch: ModuleBatch, start: number): KeptBatch {
   const entries = Object.entries(batch?.inputs ?? {});
   const sizes = entries.map(([, input]) => samplesOf(input));
   const [size] = sizes;
@@ -109,9 +109,9 @@ function samplesOf(input: Partial<ModuleBatch["inputs"][string]> | undefined): n
   return whole && count === (data as Elements).length ? (dims as number[])[0] : undefined;
 }
 
-function stack(held: readonly HeldBatch[], indices: readonly number[]): ModuleBatch {
+function stack(kept: readonly KeptBatch[], indices: readonly number[]): ModuleBatch {
   const found = indices.map((index) => {
-    const batch = held[findBatch(held, index)] as HeldBatch;
+    const batch = kept[findBatch(kept, index)] as KeptBatch;
     return { batch, at: index - batch.start };
   });
   const inputs = namedValues<ModuleBatch["inputs"][string]>();
@@ -130,11 +130,11 @@ function stack(held: readonly HeldBatch[], indices: readonly number[]): ModuleBa
 }
 
 /** The last batch that starts at or before a sample. */
-function findBatch(held: readonly HeldBatch[], index: number): number {
+function findBatch(kept: readonly KeptBatch[], index: number): number {
   let low = 0;
-  for (let high = held.length - 1; low < high;) {
+  for (let high = kept.length - 1; low < high;) {
     const middle = (low + high + 1) >> 1;
-    if ((held[middle] as HeldBatch).start <= index) low = middle;
+    if ((kept[middle] as KeptBatch).start <= index) low = middle;
     else high = middle - 1;
   }
   return low;

@@ -15,7 +15,7 @@ export interface ModuleJob {
 export interface OpenedModule {
   length: number;
   classes: number | undefined;
-  heldBytes: number | undefined;
+  bytesInMemory: number | undefined;
   samplesPerRun: number | undefined;
 }
 

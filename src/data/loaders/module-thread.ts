@@ -76,8 +76,8 @@ try {
       send({ type: "batch", batch }, buffers);
     })().catch(fail);
   });
-  const { length, classes, heldBytes, samplesPerRun } = dataset;
-  send({ type: "opened", opened: { length, classes, heldBytes, samplesPerRun } });
+  const { length, classes, bytesInMemory, samplesPerRun } = dataset;
+  send({ type: "opened", opened: { length, classes, bytesInMemory, samplesPerRun } });
 } catch (error) {
   fail(error);
 }

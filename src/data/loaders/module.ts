@@ -35,7 +35,7 @@ export async function openModule(
     { path, spec, inputs, bytes },
     spec.timeout ?? defaultPatience,
   );
-  const { length, classes, heldBytes } = opened;
+  const { length, classes, bytesInMemory } = opened;
   const placed: Placed[] = [];
   const first = length > 0 ? await host.read([0]) : undefined;
   const hasLabels = spec.labels !== "none" && first?.labels !== undefined;
@@ -47,7 +47,7 @@ export async function openModule(
     hasLabels,
     ...(perRun === undefined ? {} : { samplesPerRun: perRun }),
     ...(classes === undefined ? {} : { classes }),
-    ...(heldBytes === undefined ? {} : { heldBytes }),
+    ...(bytesInMemory === undefined ? {} : { bytesInMemory }),
     describe: () => ({ format: "module", path, samples: length, labels: hasLabels }),
     async read(indices, options = {}): Promise<Batch> {
       if (options.augment !== undefined) {

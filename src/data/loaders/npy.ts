@@ -10,7 +10,7 @@ export interface NpyArray {
   readonly dtype: DataType;
   readonly dims: readonly number[];
   /** Bytes that are kept in memory. */
-  readonly heldBytes: number;
+  readonly bytesInMemory: number;
   /** Packed little-endian rows at the given indices, one after the other. */
   readRows(indices: readonly number[]): Promise<Uint8Array>;
 }
@@ -37,7 +37,7 @@ export async function openNpy(file: ByteSource, where = file.path): Promise<NpyA
     where,
     dtype,
     dims,
-    heldBytes: file.heldBytes,
+    bytesInMemory: file.bytesInMemory,
     readRows: (indices) =>
       file.readRows(
         indices.map((index) => offset + index * rowBytes),

@@ -2,7 +2,7 @@ import type { WindowProblem } from "../../ops/gradient-nodes.ts";
 import { tensorAttribute } from "../../ir/attributes.ts";
 import { elementCount, tensorOf } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
-import { type PhaseConvolution, phaseConvolutions } from "./phase-convolutions.ts";
+import { type ResidueConvolution, residueConvolutions } from "./residue-convolutions.ts";
 
 /**
  * A gradient as uint8 codes, (codes - zeroPoint) * scale, with its channels last, [N, ...spatial, C]: the layout that
@@ -22,7 +22,7 @@ export const middleCode = (b: GradientBuilder): string =>
 
 /** Whether `codedConvDataGrad` can compute dx of a convolution. */
 export const fitsCodes = (problem: WindowProblem): boolean =>
-  problem.group === 1 && phaseConvolutions(problem) !== undefined;
+  problem.group === 1 && residueConvolutions(problem) !== undefined;
 
 /**
  * Codes of dx of an ungrouped convolution, from those of dy.
@@ -38,15 +38,15 @@ export function codedConvDataGrad(
   problem: WindowProblem,
   scale: string,
 ): Coded {
-  const turned = turnedWeight(b, weight, problem);
+  const backwardWeight = requantizeWeight(b, weight, problem);
   const zeroPoint = middleCode(b);
   const zeros = b.emitter.constant(
     tensorOf("int8", [problem.x[1] as number], new Int8Array(problem.x[1] as number)),
   );
-  const parts = (phaseConvolutions(problem) as PhaseConvolution[]).map((phase) => {
-    if (phase === undefined) return undefined;
-    const { axes } = phase;
-    const operands = [tapsOf(b, turned.codes, phase, problem), turned.scale, zeros];
+  const parts = (residueConvolutions(problem) as ResidueConvolution[]).map((residue) => {
+    if (residue === undefined) return undefined;
+    const { axes } = residue;
+    const operands = [tapsOf(b, backwardWeight.codes, residue, problem), backwardWeight.scale, zeros];
     const attributes = {
       kernel_shape: axes.map(({ taps }) => taps.length),
       dilations: axes.map(({ dilation }) => dilation),
@@ -60,10 +60,11 @@ export function codedConvDataGrad(
 }
 
 /**
- * w with its first two axes swapped, [Ci, Co, ...k], as int8 codes with one scale per Ci. It is made of values that may
- * stay as they are for many steps, so that the trainer can make them constants of its session.
+ * The re-quantized backward weight: w with its first two axes swapped, [Ci, Co, ...k], as int8 codes with one scale per Ci.
+ * It is made of values that may stay as they are for many steps, so that the trainer can make them constants of its
+ * session.
  */
-function turnedWeight(
+function requantizeWeight(
   b: GradientBuilder,
   weight: { codes: string; scale: string },
   { x, y, kernel }: WindowProblem,
@@ -82,7 +83,7 @@ function turnedWeight(
 
 const smallestStep = 1e-30;
 
-/** The name under which the turning of weights reads a tensor of the state; see training/artifact/turned-weights.ts. */
+/** The name under which weights are re-quantized from a tensor of the state; see training/artifact/backward-weights.ts. */
 export const steadyName = (name: string): string => `${name}.steady`;
 
 function steady(b: GradientBuilder, name: string): string {
@@ -92,14 +93,14 @@ function steady(b: GradientBuilder, name: string): string {
   return output;
 }
 
-/** The taps of one phase, in its order. */
+/** The taps of one residue, in its order. */
 function tapsOf(
   b: GradientBuilder,
   weight: string,
-  phase: NonNullable<PhaseConvolution>,
+  residue: NonNullable<ResidueConvolution>,
   problem: WindowProblem,
 ) {
-  const picks = phase.axes.flatMap(({ taps }, axis) =>
+  const picks = residue.axes.flatMap(({ taps }, axis) =>
     taps.length === 1 && problem.kernel[axis] === 1 ? [] : [{ axis: axis + 2, taps }],
   );
   return picks.reduce((value, { axis, taps }) => b.op("Gather", [value, b.ints(taps)], { axis }), weight);

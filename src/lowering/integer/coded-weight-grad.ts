@@ -2,7 +2,7 @@ import type { WindowProblem } from "../../ops/gradient-nodes.ts";
 import { elementCount } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
 import { sliceSpatial } from "../spatial.ts";
-import { type Phase, unfoldByPhase } from "../phases.ts";
+import { type Residue, unfoldByResidue } from "../residues.ts";
 import { channelsFirst, type Coded } from "./coded-data-grad.ts";
 
 /** Products of two codes, each at most 255 from its zero point, that a sum of 32 bits holds in any case. */
@@ -13,9 +13,9 @@ export const fitsIntegerProduct = ({ group, y }: WindowProblem): boolean =>
   group === 1 && elementCount(y.slice(2)) <= mostTerms;
 
 /**
- * dw [R, Ci, ...k] of an ungrouped convolution for the output channels `rows` (all of them without), from the codes of x
+ * dw [R, Ci, ...k] of an ungrouped convolution for the rows `rows` of w (all of them without), from the codes of x
  * and dy: a product of integers, exact but for the scales. dy of the rows is unfolded: for each kernel tap it is shifted
- * so that it lies over the elements of x that it met. Strides split x into phases, over which the taps are spread.
+ * so that it lies over the elements of x that it met. Strides split x into residues, over which the taps are spread.
  */
 export function codedConvWeightGrad(
   b: GradientBuilder,
@@ -29,12 +29,12 @@ export function codedConvWeightGrad(
   const plain = channelsFirst(b, dy.codes, rank);
   const picked = rows === undefined ? plain : b.op("Gather", [plain, rows], { axis: 1 });
   const [images = 1, , ...inputs] = problem.x;
-  const product = (unfolded: string, { offset, size }: Phase): string => {
+  const product = (unfolded: string, { offset, size }: Residue): string => {
     const met = sliceSpatial(b, x.codes, inputs, offset, size, problem.strides, 1);
     const sizes = { images, positions: elementCount(size), channels };
     return integerProduct(b, { ...dy, codes: unfolded }, { ...x, codes: met }, sizes);
   };
-  return unfoldByPhase(b, picked, problem, { product, itemBytes: 1, zero: dy.zeroPoint });
+  return unfoldByResidue(b, picked, problem, { product, itemBytes: 1, zero: dy.zeroPoint });
 }
 
 /**

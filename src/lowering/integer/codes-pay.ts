@@ -5,7 +5,7 @@ import { elementCount } from "../../tensor/tensor.ts";
 import type { IntegerBackward } from "./plan-backward.ts";
 
 /**
- * Multiply-adds on integer kernels that have to come with every element that is turned into codes or back: what moving it
+ * Multiply-adds on integer kernels that have to come with every element that is quantized or dequantized: what moving it
  * costs against what the kernels win. ResNets and Inceptions have 190 to 890, and their backward in codes is up to twice as
  * fast; networks of depthwise convolutions (MobileNets, EfficientNets) have 24 to 53, and theirs is slower.
  */

@@ -4,7 +4,7 @@ import type { Node } from "../../ir/model.ts";
 import type { FakeQuantizer } from "../../ops/fake-quantizer.ts";
 import { tensorOfBytes } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
-import type { StandIn } from "./stand-in.ts";
+import type { SavedActivation } from "./saved-activation.ts";
 
 /** Fine codes to one code of a quantizer with 4 bits: as many as 8 bits hold. */
 const factor = 16;
@@ -20,7 +20,10 @@ export const leavesRoom = ({ qmin, qmax }: FakeQuantizer): boolean => (qmax - qm
  *
  * Returns its QuantizeLinear, and what stands for x.
  */
-export function addFineQuantizer(b: GradientBuilder, q: FakeQuantizer): { quantize: Node; stand: StandIn } {
+export function addFineQuantizer(
+  b: GradientBuilder,
+  q: FakeQuantizer,
+): { quantize: Node; saved: SavedActivation } {
   const { emitter } = b;
   const { graph } = emitter;
   emitter.prefix = `${q.quantize.name}/fine`;
@@ -38,5 +41,5 @@ export function addFineQuantizer(b: GradientBuilder, q: FakeQuantizer): { quanti
   graph.valueInfo.set(codes, createValue(codes, type, shape));
   graph.valueInfo.set(value, createValue(value, "float32", shape));
   const [low, high] = [factor * q.qmin + middle - 1, factor * q.qmax + middle + 1];
-  return { quantize, stand: { value, codes, low, high, fine: true } };
+  return { quantize, saved: { value, codes, low, high, fine: true } };
 }

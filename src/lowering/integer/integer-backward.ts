@@ -10,12 +10,12 @@ import { GradientBuilder } from "../gradient-builder.ts";
 import { codedConvWeightGrad, fitsIntegerProduct } from "./coded-weight-grad.ts";
 import { operandOf } from "./operands.ts";
 import { unfoldsInput } from "../choose.ts";
-import { type IntegerBackward, type Masked, maskOf, reachName } from "./plan-backward.ts";
+import { type IntegerBackward, type Masked, maskOf, amaxName } from "./plan-backward.ts";
 import { channelsFirst, channelsLast, type Coded, codedConvDataGrad, middleCode } from "./coded-data-grad.ts";
 
 /**
  * Puts integer kernels in the places of the planned nodes. A gradient's codes have a scale in proportion to that of the
- * codes it is computed from, as the `reaches` measured on some samples have it, and somewhat wider; what exceeds them
+ * codes it is computed from, as the largest values measured on some samples have it (`amax`), and somewhat wider; what exceeds them
  * saturates. Where a node that stays float reads a coded gradient, it is dequantized under its own name.
  */
 export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, options: CodesOptions): Graph {
@@ -28,15 +28,15 @@ export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, optio
 }
 
 export interface CodesOptions {
-  /** How far gradients reach on some samples, by the names that `withReaches` gives them; all positive. */
-  reaches: ReadonlyMap<string, number>;
+  /** Largest absolute values of gradients on some samples, by the names that `withAmax` gives them; all positive. */
+  amax: ReadonlyMap<string, number>;
   /** Whether the forward runs on integer kernels, so that activations are there as codes alone. */
   integerForward: boolean;
 }
 
-/** Codes of a gradient, and how far they reach, in the measure of `reaches`. */
-interface Reaching extends Coded {
-  reach: number;
+/** Codes of a gradient, and the largest absolute value that they can have. */
+interface Ranged extends Coded {
+  amax: number;
 }
 
 class Rewriter {
@@ -45,7 +45,7 @@ class Rewriter {
   readonly #options: CodesOptions;
   readonly #source: Graph;
   readonly #index: GraphIndex;
-  readonly #codes = new Map<string, Reaching>();
+  readonly #codes = new Map<string, Ranged>();
 
   constructor(build: GradientBuilder, source: Graph, plan: IntegerBackward, options: CodesOptions) {
     this.#build = build;
@@ -130,7 +130,7 @@ class Rewriter {
     b.emitter.op("Reshape", [values, b.ints(shape)], {}, { outputs: [value] });
   }
 
-  #replacement(node: Node, value: string): Reaching {
+  #replacement(node: Node, value: string): Ranged {
     const b = this.#build;
     if (node.opType === "ConvDataGrad") {
       const [dy, , codes, scale] = node.inputs as [string, string, string, string];
@@ -139,8 +139,8 @@ class Rewriter {
       return { ...step, ...codedConvDataGrad(b, from, { codes, scale }, windowProblemOf(node), step.scale) };
     }
     if (node.opType === "Add") {
-      const [left, right] = node.inputs.map((name) => this.#codesOf(name)) as [Reaching, Reaching];
-      const step = this.#stepFrom(left.reach > right.reach ? left : right, value);
+      const [left, right] = node.inputs.map((name) => this.#codesOf(name)) as [Ranged, Ranged];
+      const step = this.#stepFrom(left.amax > right.amax ? left : right, value);
       const to = { ...step, zeroPoint: middleCode(b) };
       return { ...to, codes: this.#kernel("QLinearAdd", left, right, to) };
     }
@@ -157,29 +157,29 @@ class Rewriter {
   }
 
   /** The codes of a value; those of one that stays float are made where they are first wanted, as wide as it is. */
-  #codesOf(name: string): Reaching {
+  #codesOf(name: string): Ranged {
     const known = this.#codes.get(name);
     if (known !== undefined) return known;
     const made = this.#build.emitter.node("DynamicQuantizeLinear", [name], { outputCount: 3 });
     const [plain, scale, zeroPoint] = made as [string, string, string];
     const codes = channelsLast(this.#build, plain, rankOf(this.#plan, name));
-    const coded = { codes, scale, zeroPoint, reach: this.#reachOf(name) };
+    const coded = { codes, scale, zeroPoint, amax: this.#amaxOf(name) };
     this.#codes.set(name, coded);
     return coded;
   }
 
   /** The scale of a value's codes: so many times that of the codes that it comes from. */
-  #stepFrom(from: Reaching, value: string): { scale: string; reach: number } {
-    const reach = headroom * this.#reachOf(value);
+  #stepFrom(from: Ranged, value: string): { scale: string; amax: number } {
+    const amax = headroom * this.#amaxOf(value);
     const b = this.#build;
-    return { scale: b.mul(from.scale, b.scalar(reach / from.reach)), reach };
+    return { scale: b.mul(from.scale, b.scalar(amax / from.amax)), amax };
   }
 
-  #reachOf(name: string): number {
-    const reach = this.#options.reaches.get(reachName(name));
-    if (reach === undefined)
-      throw new InternalError(`how far the gradient "${name}" reaches was not measured`);
-    return reach;
+  #amaxOf(name: string): number {
+    const amax = this.#options.amax.get(amaxName(name));
+    if (amax === undefined)
+      throw new InternalError(`the largest absolute value of the gradient "${name}" was not measured`);
+    return amax;
   }
 }
 

@@ -10,7 +10,7 @@ import { type Kernel, kernelOf, type KernelSite } from "./kernels.ts";
 import { addFineQuantizer, leavesRoom } from "./fine-codes.ts";
 import { keepLayouts } from "./keep-layouts.ts";
 import { operandOf } from "./operands.ts";
-import type { StandIn } from "./stand-in.ts";
+import type { SavedActivation } from "./saved-activation.ts";
 
 /** The nodes of a fake-quantized forward that run on integer kernels, by name. */
 export type IntegerForward = ReadonlyMap<string, Place>;
@@ -29,7 +29,7 @@ export interface ForwardForBackward {
   graph: Graph;
   places: IntegerForward;
   /** Float values that the integer kernels never make, and what the backward reads instead. */
-  stands: ReadonlyMap<string, StandIn>;
+  saved: ReadonlyMap<string, SavedActivation>;
 }
 
 /**
@@ -55,23 +55,23 @@ export function planIntegerForward(
 }
 
 /** What a backward behind the planned forward reads of it. `forward` is not changed. */
-export function standInsFor(forward: Graph, planned: IntegerForward): ForwardForBackward {
+export function saveActivations(forward: Graph, planned: IntegerForward): ForwardForBackward {
   const graph = cloneGraph(forward);
   const build = new GradientBuilder(new Emitter(graph));
-  const stands = new Map<string, StandIn>();
+  const saved = new Map<string, SavedActivation>();
   const places = new Map(planned);
   for (const [node, place] of planned) {
     const { kernel, quantizer } = place;
     if (quantizer === undefined) continue;
     if (!kernel.rounds || !leavesRoom(quantizer)) {
-      stands.set(quantizer.x, ownCodes(quantizer, kernel.rounds));
+      saved.set(quantizer.x, ownCodes(quantizer, kernel.rounds));
       continue;
     }
-    const { quantize, stand } = addFineQuantizer(build, quantizer);
-    places.set(node, { ...place, fine: quantize });
-    stands.set(quantizer.x, stand);
+    const fine = addFineQuantizer(build, quantizer);
+    places.set(node, { ...place, fine: fine.quantize });
+    saved.set(quantizer.x, fine.saved);
   }
-  return { graph, places, stands };
+  return { graph, places, saved };
 }
 
 /** The fake quantizers that are the only reader of a value, by the value's name. */
@@ -98,7 +98,7 @@ function soleQuantizers(graph: Graph, index: GraphIndex): Map<string, FakeQuanti
  * The quantizer's own codes and value. Where they are rounded, and nothing finer is there, the bounds' codes are of values
  * beyond them, too; where they are moved, x is the value itself.
  */
-const ownCodes = ({ dequantize, qmin, qmax }: FakeQuantizer, rounded: boolean): StandIn => ({
+const ownCodes = ({ dequantize, qmin, qmax }: FakeQuantizer, rounded: boolean): SavedActivation => ({
   value: dequantize.outputs[0] as string,
   codes: dequantize.inputs[0] as string,
   low: rounded ? qmin : qmin - 1,
@@ -118,7 +118,7 @@ function siteOf(node: Node, quantize: Node | undefined, graph: Graph, index: Gra
 
 /**
  * Puts the planned kernels in the places of their nodes and quantizers. `source` is the graph that was planned for or that
- * `standInsFor` made of it, possibly with a backward behind it that reads no value of `stands`; it is not changed.
+ * `saveActivations` made of it, possibly with a backward behind it that reads no value of `saved`; it is not changed.
  */
 export function lowerIntegerForward(source: Graph, places: IntegerForward): Graph {
   const graph = cloneGraph(source);

@@ -5,14 +5,14 @@ import { rowOf } from "../../ops/catalogue/catalogue.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { fitsCodes } from "./coded-data-grad.ts";
 
-/** Name of the output that tells how far a gradient reaches. */
-export const reachName = (gradient: string): string => `${gradient}.reach`;
+/** Name of the output that is the largest absolute value of a gradient. */
+export const amaxName = (gradient: string): string => `${gradient}.amax`;
 
-/** Which gradients of an abstract backward are held as 8-bit codes. */
+/** Which gradients of an abstract backward are kept as 8-bit codes. */
 export interface IntegerBackward {
   /** Float values whose nodes integer kernels replace. */
   coded: ReadonlySet<string>;
-  /** Float values that are turned into codes for those kernels. */
+  /** Float values that are quantized for those kernels. */
   entries: ReadonlySet<string>;
   /** Shapes of both, [N, C, ...spatial]. */
   shapes: ReadonlyMap<string, readonly number[]>;

@@ -2,11 +2,11 @@ import type { Node } from "../../ir/model.ts";
 import { rowOf } from "./catalogue.ts";
 import type { ParameterPort, ParameterRole } from "./row.ts";
 
-/** Where an operator keeps its weight, its bias and the axis of output channels (rows) of the weight. */
+/** Where an operator keeps its weight, its bias and the axis of the weight's rows, its output channels. */
 export interface WeightPort {
   weight: number;
   bias: number | undefined;
-  /** Output-channel axis of a weight of rank `rank`. */
+  /** Row axis of a weight of rank `rank`. */
   axis(node: Node, rank: number): number;
 }
 

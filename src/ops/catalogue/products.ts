@@ -14,7 +14,7 @@ const weight = (slot: number, axis: NonNullable<ParameterPort["axis"]>): Paramet
 });
 const bias = (slot: number): ParameterPort => ({ slot, role: "bias" });
 
-/** Weights are [directions, gates*hidden, ...]: output channels along the second axis. */
+/** Weights are [directions, gates*hidden, ...]: rows along the second axis. */
 const recurrent: OperatorRow = {
   kind: "recurrent",
   parameters: [weight(1, second), { slot: 2, role: "recurrent weight", axis: second }, bias(3)],

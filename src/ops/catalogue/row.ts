@@ -51,7 +51,7 @@ export type ParameterRole =
 export interface ParameterPort {
   slot: number;
   role: ParameterRole;
-  /** Output-channel axis of a parameter of rank `rank`; left out where it has one dimension. */
+  /** Row axis (that of output channels) of a parameter of rank `rank`; left out where it has one dimension. */
   axis?: (node: Node, rank: number) => number;
 }
 

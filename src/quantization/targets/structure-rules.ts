@@ -99,7 +99,7 @@ export const oneResidualOperand = rule("of a sum at most one operand is codes", 
     .map(named),
 );
 
-export const weightsPerChannel = rule("weights of convolutions have one scale per output channel", (view) =>
+export const weightsPerChannel = rule("weights of convolutions have one scale per row", (view) =>
   quantizedLayers(view).flatMap(({ node, weight }) => {
     if (rowOf(node)?.macs === "matrix product") return [];
     const scale = shapeOf(view.graph, sourceOf(view, weight)?.inputs[1]);

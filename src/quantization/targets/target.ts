@@ -14,7 +14,7 @@ export interface OperatorUse {
   where: "always" | "between codes";
   /** residual: of a sum only the operand that does not come straight from a layer is codes. */
   operands?: "residual";
-  /** One scale per output channel of its weight (default), or one for all. */
+  /** One scale per row of its weight (default), or one for all. */
   granularity?: "channel" | "tensor";
   /** The Add of a constant behind it is its bias. */
   absorbsBiasAdd?: true;

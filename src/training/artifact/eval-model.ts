@@ -6,8 +6,8 @@ import { dropUnused } from "../../passes/remove-unused.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
 import type { Manifest } from "./manifest.ts";
 import { attachSampleLosses } from "../losses/attach-loss.ts";
-import { heldBiases, openForward, zeroPointsOf } from "./forward-model.ts";
-import { holdBiases, openZeroPoints } from "./open-parameters.ts";
+import { snappedBiases, openForward, zeroPointsOf } from "./forward-model.ts";
+import { snapGraphBiases, openZeroPoints } from "./open-parameters.ts";
 
 type EvaluatedLayout = Pick<TrainingLayout, "forward" | "trained" | "whole" | "parameters">;
 
@@ -16,7 +16,7 @@ export function buildEvalModel({ forward, trained, whole, parameters }: Evaluate
   const model = cloneModel(forward);
   openForward(model.graph, trained, parameters);
   openZeroPoints(model.graph, zeroPointsOf(trained));
-  holdBiases(model.graph, heldBiases(model.graph, whole));
+  snapGraphBiases(model.graph, snappedBiases(model.graph, whole));
   return model;
 }
 

@@ -2,15 +2,15 @@ import { differentiateAbstract } from "../../autodiff/differentiate.ts";
 import { contribOpsets, createModel, createValue } from "../../ir/graph.ts";
 import type { Graph, Model, Value } from "../../ir/model.ts";
 import { explainFloatLayers, type FloatLayer } from "../../lowering/integer/float-layers.ts";
-import { type Forms, guessedForms, questionKey } from "../../lowering/forms.ts";
+import { type Algorithms, guessedAlgorithms, questionKey } from "../../lowering/algorithms.ts";
 import { codesPay } from "../../lowering/integer/codes-pay.ts";
-import { withReaches } from "../../lowering/integer/gradient-reaches.ts";
+import { withAmax } from "../../lowering/integer/gradient-amax.ts";
 import { lowerIntegerBackward } from "../../lowering/integer/integer-backward.ts";
 import {
   type ForwardForBackward,
   lowerIntegerForward,
   planIntegerForward,
-  standInsFor,
+  saveActivations,
 } from "../../lowering/integer/integer-forward.ts";
 import { isCodedIn, planIntegerBackward } from "../../lowering/integer/plan-backward.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
@@ -19,14 +19,14 @@ import { orderNodes } from "../../lowering/order-nodes.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import { weightNames } from "../names.ts";
 import type { Measured, Race } from "../measure-gradients.ts";
-import { heldBiases, zeroPointsOf } from "./forward-model.ts";
+import { snappedBiases, zeroPointsOf } from "./forward-model.ts";
 import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
 import { tieScaleGradients } from "./tie-scale-gradients.ts";
-import { type HeldBias, holdBiases, openZeroPoints } from "./open-parameters.ts";
+import { type SnappedBias, snapGraphBiases, openZeroPoints } from "./open-parameters.ts";
 
-/** Finds the forms in which the abstract gradient nodes of a graph are computed fastest. */
-export type FormTrials = (abstract: Graph, target: TrialTarget) => Promise<Forms>;
+/** Finds the algorithms in which the abstract gradient nodes of a graph are computed fastest. */
+export type AlgorithmTrials = (abstract: Graph, target: TrialTarget) => Promise<Algorithms>;
 
 /** What gradients are lowered for. */
 export interface TrialTarget extends AllowedOperators {
@@ -51,7 +51,7 @@ export interface TrainingModelOptions extends AllowedOperators {
   forward: Arithmetic | "auto";
   /** What data gradients of convolutions are computed with; auto: by estimate, or what `trials` choose. Anything but float needs `trials`. */
   backward: Arithmetic | "auto";
-  tune: FormTrials | undefined;
+  tune: AlgorithmTrials | undefined;
   trials: TrainingTrials | undefined;
 }
 
@@ -67,8 +67,8 @@ export interface BuiltTraining {
   backward: Arithmetic;
   /** Quantized layers that an integer forward computes in float all the same. */
   floatLayers: readonly FloatLayer[];
-  /** Forms of gradients that are not the guessed ones, by question: what trials found clearly faster. */
-  formsByTrial: Record<string, string>;
+  /** Algorithms of gradients that are not the guessed ones, by question: what trials found clearly faster. */
+  algorithmsByTrial: Record<string, string>;
 }
 
 interface Sources {
@@ -84,7 +84,7 @@ export class ForwardCandidate {
   readonly #sources: Sources;
   readonly #integer: ForwardForBackward | undefined;
   readonly #floatLayers: readonly FloatLayer[];
-  readonly #biases: readonly HeldBias[];
+  readonly #biases: readonly SnappedBias[];
 
   /** `graph`: the forward in float with everything that trains as an input. */
   constructor(forward: Arithmetic, graph: Graph, opset: number, sources: Sources) {
@@ -93,14 +93,14 @@ export class ForwardCandidate {
     this.#opset = opset;
     this.#sources = sources;
     const places = forward === "integer" ? planIntegerForward(graph, sources.options) : undefined;
-    this.#integer = places && standInsFor(graph, places);
+    this.#integer = places && saveActivations(graph, places);
     const layers = new Set([...sources.layout.whole.weights.values()].flatMap(({ nodes }) => nodes));
     this.#floatLayers = places === undefined ? [] : explainFloatLayers(graph, places, layers);
     const onKernel = (node: string): boolean => this.#integer?.places.has(node) === true;
-    this.#biases = heldBiases(graph, sources.layout.whole, onKernel);
+    this.#biases = snappedBiases(graph, sources.layout.whole, onKernel);
   }
 
-  /** The graph with the backward asked for; auto: the likely one. The float one where nothing can be held in codes. */
+  /** The graph with the backward asked for; auto: the likely one. The float one where nothing can be in codes. */
   async withBackward(backward: Arithmetic | "auto"): Promise<BuiltTraining> {
     const coded = backward === "float" ? undefined : await this.#inCodes(backward === "auto");
     return coded ?? this.#complete(this.#differentiate(false), "float");
@@ -123,17 +123,17 @@ export class ForwardCandidate {
       parameters: differentiatedInputs(trained, parameters),
       weights: Array.from(trained.weights.keys(), weightNames),
       opset: this.#opset,
-      ...(integer === undefined ? {} : { stands: integer.stands }),
+      ...(integer === undefined ? {} : { saved: integer.saved }),
       ...(coded ? { coded: isCodedIn } : {}),
     }).graph;
   }
 
-  #lower(abstract: Graph, forms: Forms, outputs: readonly Value[]): Model {
+  #lower(abstract: Graph, algorithms: Algorithms, outputs: readonly Value[]): Model {
     const { layout, options } = this.#sources;
-    let graph = lowerGradientNodes(abstract, { ...allowedBy(options), forms });
+    let graph = lowerGradientNodes(abstract, { ...allowedBy(options), algorithms });
     if (this.#integer !== undefined) graph = lowerIntegerForward(graph, this.#integer.places);
     openZeroPoints(graph, zeroPointsOf(layout.trained));
-    holdBiases(graph, this.#biases);
+    snapGraphBiases(graph, this.#biases);
     tieScaleGradients(graph, layout.trained);
     graph.outputs = [...outputs];
     const model = dropUnused(createModel(graph, this.#opset, contribOpsets(graph)));
@@ -144,19 +144,19 @@ export class ForwardCandidate {
     const { layout, options } = this.#sources;
     const { trained, parameters } = layout;
     const target = { opset: this.#opset, ...allowedBy(options) };
-    const forms = (await options.tune?.(abstract, target)) ?? guessedForms;
-    const formsByTrial: Record<string, string> = {};
-    const recorded: Forms = {
+    const algorithms = (await options.tune?.(abstract, target)) ?? guessedAlgorithms;
+    const algorithmsByTrial: Record<string, string> = {};
+    const recorded: Algorithms = {
       answer: (question) => {
-        const form = forms.answer(question);
-        if (form !== question.guess) formsByTrial[questionKey(question)] = form;
-        return form;
+        const algorithm = algorithms.answer(question);
+        if (algorithm !== question.guess) algorithmsByTrial[questionKey(question)] = algorithm;
+        return algorithm;
       },
     };
     const outputs = [createValue("loss", "float32", []), ...gradientOutputs(trained, parameters)];
     const model = this.#lower(abstract, recorded, outputs);
     const floatLayers = this.#floatLayers;
-    return { model, forward: this.#forward, backward, floatLayers, formsByTrial };
+    return { model, forward: this.#forward, backward, floatLayers, algorithmsByTrial };
   }
 
   /**
@@ -171,16 +171,16 @@ export class ForwardCandidate {
     const plan = planIntegerBackward(exact);
     if (plan.coded.size === 0 || trials === undefined) return undefined;
     if (ifBetter && !codesPay(exact, plan)) return undefined;
-    const probe = withReaches(exact, plan);
+    const probe = withAmax(exact, plan);
     const compared = ifBetter && trials.agrees !== undefined ? gradientOutputs(trained, parameters) : [];
-    const model = this.#lower(probe, guessedForms, [...probe.outputs, ...compared]);
+    const model = this.#lower(probe, guessedAlgorithms, [...probe.outputs, ...compared]);
     const { means, first } = await trials.measure(dropUnusedInputs(model));
-    const reaches = new Map(probe.outputs.map(({ name }) => [name, means.get(name) ?? NaN]));
+    const amax = new Map(probe.outputs.map(({ name }) => [name, means.get(name) ?? NaN]));
     // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
-    if (![...reaches.values()].every((reach) => Number.isFinite(reach) && reach > 0)) return undefined;
+    if (![...amax.values()].every((value) => Number.isFinite(value) && value > 0)) return undefined;
     const integerForward = this.#integer !== undefined;
     const built = await this.#complete(
-      lowerIntegerBackward(exact, plan, { reaches, integerForward }),
+      lowerIntegerBackward(exact, plan, { amax, integerForward }),
       "integer",
     );
     const agrees = compared.length === 0 || (await trials.agrees?.(built.model, first));

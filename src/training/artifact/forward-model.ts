@@ -10,7 +10,7 @@ import { attachLoss, type Loss, sampleLosses } from "../losses/attach-loss.ts";
 import type { LossTarget } from "../losses/ports.ts";
 import { activationNames, weightNames } from "../names.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
-import { type HeldBias, openInitializers, type OpenZeroPoint } from "./open-parameters.ts";
+import { type SnappedBias, openInitializers, type OpenZeroPoint } from "./open-parameters.ts";
 
 /** The quantized model in its training form with the loss appended as a value named `loss`. */
 export function buildForwardModel(
@@ -61,14 +61,14 @@ export function zeroPointsOf(state: QuantizationState): OpenZeroPoint[] {
 }
 
 /**
- * The biases that the graph reads in one place, for `holdBiases`. Of a node in `integer` the kernel rounds its bias
+ * The biases that the graph reads in one place, for `snapGraphBiases`. Of a node in `integer` the kernel rounds its bias
  * itself.
  */
-export function heldBiases(
+export function snappedBiases(
   graph: Graph,
   state: QuantizationState,
   integer: (node: string) => boolean = () => false,
-): HeldBias[] {
+): SnappedBias[] {
   return unsharedBiases(state).flatMap(({ name, node, weight, activation }) => {
     const [count = 0, ...more] = staticShape(graph, name) ?? [];
     const fits = more.length === 0 && count === state.weights.get(weight)?.scale.length;

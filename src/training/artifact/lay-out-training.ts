@@ -128,10 +128,10 @@ async function settleLayout(
   };
   const parameters = traced.parameters.filter(({ name }) => path.values.has(name));
   const still = [...state.weights.keys()].filter((name) => !trained.weights.has(name));
-  const held = traced.parameters.filter(({ name }) => !path.values.has(name)).map(({ name }) => name);
+  const fixed = traced.parameters.filter(({ name }) => !path.values.has(name)).map(({ name }) => name);
   return {
-    ...{ ...traced, trained, whole: state, parameters, frozen: [...still, ...held] },
-    pinned: closeInitializers(traced.pinned, traced.forward, [...still.flatMap(namesOf), ...held]),
+    ...{ ...traced, trained, whole: state, parameters, frozen: [...still, ...fixed] },
+    pinned: closeInitializers(traced.pinned, traced.forward, [...still.flatMap(namesOf), ...fixed]),
     stops: path.stops(),
     untrainable: [
       ...path.stops().map((stop) => ({ ...stop, reason: `the gradient ends here: ${stop.reason}` })),

@@ -17,7 +17,7 @@ const weight = z.object({
   nodes: z.array(z.string()),
   op: z.string(),
   shape: z.array(count),
-  /** Output-channel axis; a row is an index along it. */
+  /** The axis of rows. */
   axis: count,
   bits: count,
   qmin: count,
@@ -127,8 +127,8 @@ const manifestSchema = z.object({
   backward: z.enum(["float", "integer"]).default("float"),
   /** Quantized layers that the integer forward computes in float, and why. */
   floatLayers: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })).default([]),
-  /** Forms of gradients that trials found clearly faster than the estimate's, by question. */
-  formsByTrial: z.record(z.string(), z.string()).default({}),
+  /** Algorithms of gradients that trials found clearly faster than the estimate's, by question. */
+  algorithmsByTrial: z.record(z.string(), z.string()).default({}),
   sessionConfig: z.record(z.string(), z.string()),
   inputs: z.array(port),
   outputs: z.array(port),
@@ -223,6 +223,13 @@ export const artifactFileNames: readonly string[] = Object.values(artifactFiles)
   name.endsWith(".onnx") ? [name, `${name}.data`] : [name],
 );
 
+/** A manifest with the names that its fields have now. */
+function withCurrentNames(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || !("formsByTrial" in value)) return value;
+  const { formsByTrial, ...rest } = value;
+  return { ...rest, algorithmsByTrial: formsByTrial };
+}
+
 /** Reads a manifest from JSON text. Throws a UserError that names the field which is wrong. */
 export function parseManifest(text: string, where: string): Manifest {
   let value: unknown;
@@ -231,7 +238,7 @@ export function parseManifest(text: string, where: string): Manifest {
   } catch (error) {
     throw modelError("manifest", "The manifest is not JSON", where, "Build the artifact again.", error);
   }
-  const parsed = manifestSchema.safeParse(value);
+  const parsed = manifestSchema.safeParse(withCurrentNames(value));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw modelError(

@@ -56,8 +56,8 @@ function roundedZeroPoint(graph: Graph, zeroPoint: OpenZeroPoint, type: number):
   ];
 }
 
-/** A bias that the deployed model holds as int32 codes. */
-export interface HeldBias {
+/** A bias that is int32 codes in the deployed model. */
+export interface SnappedBias {
   bias: string;
   /** The two scales whose product is the codes' own, as values of the graph: the input's, and the weight's rows'. */
   activationScale: string;
@@ -68,15 +68,15 @@ export interface HeldBias {
  * Puts what the deployed model holds of each bias, round(b / (s_x * s_w)) * (s_x * s_w), in the place of b wherever it is
  * read (graph changed in place). The gradient passes straight through. At 4 bits the step is coarse enough to move codes.
  */
-export function holdBiases(graph: Graph, biases: readonly HeldBias[]): void {
-  const held = new Map(biases.map(({ bias }) => [bias, `${bias}.held`]));
-  for (const node of graph.nodes) node.inputs = node.inputs.map((name) => held.get(name) ?? name);
+export function snapGraphBiases(graph: Graph, biases: readonly SnappedBias[]): void {
+  const snapped = new Map(biases.map(({ bias }) => [bias, `${bias}.snapped`]));
+  for (const node of graph.nodes) node.inputs = node.inputs.map((name) => snapped.get(name) ?? name);
   graph.nodes.unshift(
     ...biases.flatMap(({ bias, activationScale, weightScale }) => [
       plainNode("Mul", [activationScale, weightScale], `${bias}.step`),
       plainNode("Div", [bias, `${bias}.step`], `${bias}.ratio`),
       plainNode("Round", [`${bias}.ratio`], `${bias}.codes`),
-      plainNode("Mul", [`${bias}.codes`, `${bias}.step`], `${bias}.held`),
+      plainNode("Mul", [`${bias}.codes`, `${bias}.step`], `${bias}.snapped`),
     ]),
   );
 }

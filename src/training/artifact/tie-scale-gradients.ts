@@ -5,8 +5,8 @@ import { ints } from "../../tensor/tensor.ts";
 import { weightNames } from "../names.ts";
 
 /**
- * Weights with one scale for all output channels are trained with a scale per channel that start equal. Every channel gets
- * the gradient of the shared one, the sum over channels, so that they stay equal (graph changed in place).
+ * Weights with one scale for all rows are trained with a scale per row that start equal. Every row gets the gradient of
+ * the shared one, the sum over rows, so that they stay equal (graph changed in place).
  */
 export function tieScaleGradients(graph: Graph, state: QuantizationState): void {
   const emit = new Emitter(graph);

@@ -30,16 +30,16 @@ export function costKey(trainingModel: Uint8Array, settings: unknown): string {
 }
 
 /**
- * Forms that trials found best, by question: those that the folder (null: none) keeps, those `tried` already, and what
+ * Algorithms that trials found best, by question: those that the folder (null: none) keeps, those `tried` already, and what
  * `extend` adds because it is not known yet.
  */
-export async function cachedForms(
+export async function cachedAlgorithms(
   folder: string | null,
   settings: unknown,
   tried: ReadonlyMap<string, string>,
   extend: (table: Map<string, string>) => Promise<void>,
 ): Promise<Map<string, string>> {
-  const name = `forms-${costKey(new Uint8Array(), settings)}`;
+  const name = `algorithms-${costKey(new Uint8Array(), settings)}`;
   const known = await readKept(folder, name, z.record(z.string(), z.string()));
   const table = new Map([...Object.entries(known ?? {}), ...tried]);
   const before = table.size;

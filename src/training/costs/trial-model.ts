@@ -1,6 +1,6 @@
 import { contribOpsets, createGraph, createModel, createNode, createValue } from "../../ir/graph.ts";
 import type { Model, Node } from "../../ir/model.ts";
-import type { Forms } from "../../lowering/forms.ts";
+import type { Algorithms } from "../../lowering/algorithms.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import { windowProblemOf } from "../../ops/gradient-nodes.ts";
 import type { TrialTarget } from "../artifact/forward-candidate.ts";
@@ -8,7 +8,7 @@ import type { DataType } from "../../tensor/data-type.ts";
 import { elementCount, ints, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 
 /** A model of the node alone; its output is summed, so that little has to be carried out. */
-export function trialModel(node: Node, forms: Forms, { opset, ...allowed }: TrialTarget): Model {
+export function trialModel(node: Node, algorithms: Algorithms, { opset, ...allowed }: TrialTarget): Model {
   const graph = createGraph("trial");
   const types = inputsOf[node.opType as Tried](node);
   graph.inputs = types.map(({ dtype, shape }, index) =>
@@ -24,7 +24,7 @@ export function trialModel(node: Node, forms: Forms, { opset, ...allowed }: Tria
     }),
   ];
   graph.outputs = [createValue("trial.sum", "float32", undefined)];
-  const lowered = lowerGradientNodes(graph, { ...allowed, forms });
+  const lowered = lowerGradientNodes(graph, { ...allowed, algorithms });
   return createModel(lowered, opset, contribOpsets(lowered));
 }
 
@@ -38,7 +38,7 @@ const weightShape = (node: Node): number[] => {
   return [y[1] as number, (x[1] as number) / group, ...kernel];
 };
 
-/** Inputs of the abstract nodes that have several forms. */
+/** Inputs of the abstract nodes that have several algorithms. */
 const inputsOf = {
   ConvDataGrad: (node: Node): TrialInput[] => [
     { dtype: "float32", shape: windowProblemOf(node).y },
@@ -58,7 +58,7 @@ const inputsOf = {
 } satisfies Record<string, (node: Node) => TrialInput[]>;
 type Tried = keyof typeof inputsOf;
 
-/** Whether a gradient node has several forms. */
+/** Whether a gradient node has several algorithms. */
 export const isTried = ({ opType }: Node): boolean => Object.hasOwn(inputsOf, opType);
 
 /** Constant values of every input, which the kernels take as long for as for any others. */

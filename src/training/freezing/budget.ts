@@ -24,8 +24,8 @@ export function chooseWithinBudget(
     .map(({ position, reach }, index) => ({ index, position, left: budget * full - reach }))
     .filter(({ left, position }) => left >= 0 && Number.isFinite(position))
     .sort((a, b) => a.position - b.position);
-  const held = ends.filter(({ index }) => candidates[index]?.name === end);
-  const fills = (held.length > 0 ? held : ends).map(({ index, position, left }) => {
+  const kept = ends.filter(({ index }) => candidates[index]?.name === end);
+  const fills = (kept.length > 0 ? kept : ends).map(({ index, position, left }) => {
     const reached = offers.filter(({ layer }) => (layers[layer] as WeightCost).position >= position);
     const { rows, value } = fill(reached, layers, left);
     return { index, rows, value: value + standingValue(reached, position, positions, standing) };

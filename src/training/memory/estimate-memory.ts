@@ -3,7 +3,7 @@ import type { SessionOptions } from "../../runtime/session.ts";
 import type { Artifact } from "../artifact/files.ts";
 import { dataPorts } from "../artifact/manifest.ts";
 import { bakeFrozen, frozenParts } from "../artifact/train-from.ts";
-import { holdTurned, turningModel } from "../artifact/turned-weights.ts";
+import { bakeBackwardWeights, requantizingModel } from "../artifact/backward-weights.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { importanceMetrics } from "../freezing/importance.ts";
 import { defaultFreezingOptions } from "../freezing/refresh.ts";
@@ -53,13 +53,13 @@ export async function estimateMemory(
   const state = new Map(Array.from(expected.state, ([name, { dims }]) => [name, dims]));
   const batch = new Map(dataPorts(manifest).map(({ name, shape }) => [name, atBatch(shape, manifest.batch)]));
   const shapes = new Map([...state, ...batch]);
-  const turns = turningModel(trainingModel);
-  const turning = turns === undefined ? undefined : await sessionMemory(turns, shapes, options);
+  const turns = requantizingModel(trainingModel);
+  const requantizing = turns === undefined ? undefined : await sessionMemory(turns, shapes, options);
   const steps = stepsOfFit(refresh, manifest.batch * manifest.accumulate);
-  const holds = turning !== undefined && constantsPay(trainingModel, turning.outputs, steps);
+  const holds = requantizing !== undefined && constantsPay(trainingModel, requantizing.outputs, steps);
   const cut = cutModel(artifact, expected);
   const training = await sessionMemory(
-    holds ? await holdTurned(cut, expected.state, options) : cut,
+    holds ? await bakeBackwardWeights(cut, expected.state, options) : cut,
     shapes,
     options,
   );
@@ -68,7 +68,7 @@ export async function estimateMemory(
   const optimizerShapes = bindSymbols(manifest.optimizer.inputs, state);
   const optimizer = await sessionMemory(artifact.optimizerModel, optimizerShapes, options);
   const teacher = isTaught(manifest) ? await sessionMemory(artifact.floatModel, shapes, options) : undefined;
-  const open = [training, evaluation, optimizer, teacher, turning].filter((each) => each !== undefined);
+  const open = [training, evaluation, optimizer, teacher, requantizing].filter((each) => each !== undefined);
   const sum = (of: (each: SessionMemory) => number): number =>
     open.reduce((total, each) => total + of(each), 0);
   const parts = [
@@ -79,12 +79,14 @@ export async function estimateMemory(
     { part: "evaluation graph", bytes: evaluation.arena },
     { part: "optimizer graph", bytes: optimizer.arena },
     { part: "float model's graph", bytes: teacher?.arena ?? 0 },
-    { part: "turning of weights", bytes: Math.max(0, (turning?.arena ?? 0) - training.arena) },
+    { part: "backward weights", bytes: Math.max(0, (requantizing?.arena ?? 0) - training.arena) },
     { part: "choice of rows", bytes: choosing },
     {
       part: "fitting of the training graph",
       bytes:
-        turning !== undefined || manifest.freezing.mode === "cost" ? training.nodes * fittedNodeBytes : 0,
+        requantizing !== undefined || manifest.freezing.mode === "cost"
+          ? training.nodes * fittedNodeBytes
+          : 0,
     },
     {
       part: "tensors in JavaScript",

@@ -6,7 +6,7 @@ import type { SessionMemory } from "./session-memory.ts";
 
 /** The same of the float model that JavaScript keeps: its file, and a little for weights that lie askew in it. */
 const floatModelCopies = 1.1;
-/** State, the float model, the best state so far, held weights, gradients, updates, and two batches of data. */
+/** State, the float model, the best state so far, kept weights, gradients, updates, and two batches of data. */
 export function scriptBytes(
   { floatModel, manifest }: Artifact,
   tensors: TrainingState,
@@ -21,6 +21,6 @@ export function scriptBytes(
   );
   const data = [...batch.values()].reduce((total, dims) => total + 4 * elementCount(dims), 0);
   const steady = manifest.backward === "integer" ? codes : 0;
-  const held = state + codes + steady + floatModelCopies * weightBytes(floatModel);
-  return held + (state - codes) + training.outputs + optimizer.outputs + 2 * data;
+  const kept = state + codes + steady + floatModelCopies * weightBytes(floatModel);
+  return kept + (state - codes) + training.outputs + optimizer.outputs + 2 * data;
 }

@@ -52,6 +52,6 @@ function integerBytes(node: Node, extents: ReadonlyMap<string, Extent>): number 
     elementCount(kernel) === 1 && [...strides, ...pads.map((pad) => pad + 1)].every((n) => n === 1);
   const depthwise = channels === 1 && intOf(node, "group", 1) === filters;
   const columns = pointwise || depthwise ? 0 : intOf(node, "group", 1) * channels * elementCount(kernel);
-  const turned = intOf(node, "channels_last", 0) === 1 ? 0 : (input.bytes + output.bytes) / images;
-  return positions * (columns + filters * Int32Array.BYTES_PER_ELEMENT) + turned;
+  const reordered = intOf(node, "channels_last", 0) === 1 ? 0 : (input.bytes + output.bytes) / images;
+  return positions * (columns + filters * Int32Array.BYTES_PER_ELEMENT) + reordered;
 }

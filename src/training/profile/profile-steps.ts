@@ -100,7 +100,7 @@ class ProfiledRun {
     const steps = stepsOfFit(options.freezing.refresh, manifest.batch * manifest.accumulate);
     const still = await this.#fitted.fit(this.#state, chosen.first, steps);
     const training = timedGraph(this.#fitted.session, this.#watches.training);
-    this.#stepper.use(training, still, this.#fitted.turned);
+    this.#stepper.use(training, still, this.#fitted.backwardWeights);
     if (advisor.readsGradients)
       this.#stepper.onGradients = (state, gradients) => advisor.fisher.add(state, gradients);
   }

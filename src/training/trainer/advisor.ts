@@ -13,7 +13,7 @@ import { measureInChild } from "./child-process.ts";
 import type { History } from "./events.ts";
 import { GainFisher } from "./gain-fisher.ts";
 import { sessionOptions } from "./graphs.ts";
-import { heldEnd } from "./held-end.ts";
+import { keptEnd } from "./kept-end.ts";
 import type { StepData } from "./mean-outputs.ts";
 import { measureGainFisher, measureInputEnergy } from "./statistics.ts";
 
@@ -72,7 +72,7 @@ export class Advisor {
     probe: Probe,
   ): Promise<Knowledge & { looked: boolean }> {
     if (this.#job.options.freezing.mode === "cost") this.#costs ??= await this.#knownCosts(probe);
-    const end = await this.#heldEnd(at);
+    const end = await this.#keptEnd(at);
     return {
       floatWeights: floatWeights(this.#floatModel.graph, this.#manifest),
       costs: this.#costs,
@@ -82,7 +82,7 @@ export class Advisor {
   }
 
   /** Where the backward has to go on ending, if it is too early for other sessions. */
-  async #heldEnd({
+  async #keptEnd({
     step,
     refreshes,
     runs,
@@ -95,7 +95,7 @@ export class Advisor {
     const each = await this.#fitted.buildingTime();
     // Gradients of all layers take a session of the whole graph, and runs of it.
     const building = this.readsGradients ? 2 * each + probeBatches * reachAll(this.#costs) : each;
-    return heldEnd(refreshes, step, this.#costs, { building, runs });
+    return keptEnd(refreshes, step, this.#costs, { building, runs });
   }
 
   /**
@@ -114,7 +114,7 @@ export class Advisor {
       const { weights, standing } = known
         ? fisher.means()
         : await this.#fitted.throughout((session) =>
-            measureGainFisher(session, manifest, state, probe(), this.#fitted.turned),
+            measureGainFisher(session, manifest, state, probe(), this.#fitted.backwardWeights),
           );
       fisher.clear();
       return { statistics: weights, standing, looked: !known };

@@ -7,7 +7,7 @@ import { profiledIn } from "../../runtime/read-profile.ts";
 import { Session, type SessionOptions } from "../../runtime/session.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { bakeFrozen, type FrozenParts, frozenParts } from "../artifact/train-from.ts";
-import { turningModel, turnWeights, withTurned } from "../artifact/turned-weights.ts";
+import { requantizingModel, requantizeWeights, withBackwardWeights } from "../artifact/backward-weights.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { sessionOptions } from "./graphs.ts";
@@ -46,9 +46,9 @@ export class FittedGraph {
   #whole = false;
   /** Whether the next choice of rows builds a session in any case. */
   #rebuildsAlways = false;
-  /** Turns weights for data gradients on integer kernels, once that was asked for. */
-  #turning: Session | undefined;
-  #turned: TrainingState = new Map();
+  /** Re-quantizes weights for data gradients on integer kernels, once that was asked for. */
+  #requantizing: Session | undefined;
+  #backwardWeights: TrainingState = new Map();
   /** The artifact's training graph once it was needed; its weights are inputs, so that it is small. */
   #model: Model | undefined;
 
@@ -64,9 +64,9 @@ export class FittedGraph {
     return this.#session;
   }
 
-  /** Weights turned for data gradients on integer kernels, as they were when the rows were last chosen. */
-  get turned(): TrainingState {
-    return this.#turned;
+  /** Re-quantized backward weights, of when the rows were last chosen. */
+  get backwardWeights(): TrainingState {
+    return this.#backwardWeights;
   }
 
   /** About how many milliseconds building a session takes. */
@@ -76,22 +76,22 @@ export class FittedGraph {
 
   /**
    * Opens the session for a state whose rows were just chosen, and gives the names of the state's tensors that stay as
-   * they are. `steps`: how many it will be used for. `turned`: what was there when a run that goes on was interrupted.
+   * they are. `steps`: how many it will be used for. `backwardWeights`: what was there when a run that goes on was interrupted.
    */
   async fit(
     state: TrainingState,
     first: string | null,
     steps: number,
-    turned?: TrainingState,
+    backwardWeights?: TrainingState,
   ): Promise<ReadonlySet<string>> {
     const model = await this.#load();
     const frozen = frozenParts(model.graph, this.#manifest, state, first);
     const weights = this.#constantWeights(model, state, frozen, steps);
     const wanted = [first ?? "", ...weights].join("\n").trim();
     if (this.#rebuildsAlways) await this.#close();
-    this.#turned = turned ?? (await this.#turn(model, state));
-    const as = constantsPay(model, bytesOf(this.#turned), steps) ? "constants" : "inputs";
-    const fitted = this.#turned.size > 0 ? `${wanted}\n${as}` : wanted;
+    this.#backwardWeights = backwardWeights ?? (await this.#requantize(model, state));
+    const as = constantsPay(model, bytesOf(this.#backwardWeights), steps) ? "constants" : "inputs";
+    const fitted = this.#backwardWeights.size > 0 ? `${wanted}\n${as}` : wanted;
     if (this.#session === undefined || fitted !== this.#fitted || as === "constants") {
       await this.#close();
       const baked =
@@ -108,15 +108,15 @@ export class FittedGraph {
     return (this.#model ??= await loadModel(join(this.#directory, artifactFiles.trainingModel)));
   }
 
-  async #turn(model: Model, state: TrainingState): Promise<TrainingState> {
-    if (this.#turning === undefined) {
-      const turning = turningModel(model);
-      if (turning === undefined) return new Map();
-      // Without an arena, which would keep what turning takes for as long as the run lasts.
+  async #requantize(model: Model, state: TrainingState): Promise<TrainingState> {
+    if (this.#requantizing === undefined) {
+      const requantizing = requantizingModel(model);
+      if (requantizing === undefined) return new Map();
+      // Without an arena, which would keep what re-quantizing takes for as long as the run lasts.
       const settings = sessionOptions(this.#manifest, { ...this.#options, arena: false });
-      this.#turning = await openSession(turning, settings);
+      this.#requantizing = await openSession(requantizing, settings);
     }
-    return turnWeights(this.#turning, state);
+    return requantizeWeights(this.#requantizing, state);
   }
 
   /** Which of the weights that do not train are to be constants. */
@@ -133,8 +133,8 @@ export class FittedGraph {
   }
 
   #open(baked: Model, as: "constants" | "inputs"): Promise<Session> {
-    if (baked === this.#model && this.#turned.size === 0) return this.#openWhole();
-    const fitted = withTurned(baked, this.#turned, as);
+    if (baked === this.#model && this.#backwardWeights.size === 0) return this.#openWhole();
+    const fitted = withBackwardWeights(baked, this.#backwardWeights, as);
     return openSession(fitted, this.#settings(fitted));
   }
 
@@ -155,8 +155,8 @@ export class FittedGraph {
   /** Releases all sessions. */
   async release(): Promise<void> {
     await this.#close();
-    await this.#turning?.release();
-    this.#turning = undefined;
+    await this.#requantizing?.release();
+    this.#requantizing = undefined;
   }
 
   async #close(): Promise<void> {

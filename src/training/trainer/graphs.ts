@@ -4,7 +4,7 @@ import { openSession } from "../../runtime/open-model.ts";
 import { Session, type SessionOptions } from "../../runtime/session.ts";
 import { watchedModel } from "../artifact/eval-model.ts";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
-import { holdTurned } from "../artifact/turned-weights.ts";
+import { bakeBackwardWeights } from "../artifact/backward-weights.ts";
 import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
 import { isTaught } from "./targets.ts";
@@ -35,29 +35,29 @@ export function sessionOptions(manifest: Manifest, options: Runtime): SessionOpt
 }
 
 /**
- * Opens the training graph of an artifact. With `held`, a state, as a run has it between two choices of rows: data
+ * Opens the training graph of an artifact. With `baked`, a state, as a run has it between two choices of rows: data
  * gradients on integer kernels are computed with that state's weights as constants.
  */
 export async function openTraining(
   directory: string,
   session: SessionOptions,
-  held?: TrainingState,
+  baked?: TrainingState,
 ): Promise<Session> {
   const path = join(directory, artifactFiles.trainingModel);
-  if (held === undefined) return Session.create(path, session);
+  if (baked === undefined) return Session.create(path, session);
   const { profilePrefix: _profile, optimizedModelPath: _optimized, ...plain } = session;
-  return openSession(await holdTurned(await loadModel(path), held, plain), session);
+  return openSession(await bakeBackwardWeights(await loadModel(path), baked, plain), session);
 }
 
 /**
- * Opens an artifact's graphs with the session settings that its manifest asks for. `held`: see `openTraining`.
+ * Opens an artifact's graphs with the session settings that its manifest asks for. `baked`: see `openTraining`.
  */
 export async function openGraphs(
   directory: string,
   manifest: Manifest,
-  { held, ...options }: Runtime & { held?: TrainingState },
+  { baked, ...options }: Runtime & { baked?: TrainingState },
 ): Promise<TrainingGraphs> {
-  const training = await openTraining(directory, sessionOptions(manifest, options), held);
+  const training = await openTraining(directory, sessionOptions(manifest, options), baked);
   try {
     return { training, ...(await openSideGraphs(directory, manifest, options)) };
   } catch (error) {

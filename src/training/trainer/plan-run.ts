@@ -51,11 +51,11 @@ export function refreshesBefore(step: number, batch: number, refresh: number): b
 }
 
 /** Samples after which the weights that data gradients are computed with are renewed, if rows are not chosen before. */
-export const mostTurnedSamples = 4096;
+export const mostSamplesBetweenRequantizing = 4096;
 
 /** Steps that a training session fitted to rows is used for, when these are chosen every `refresh` samples. */
 export const stepsOfFit = (refresh: number, batch: number): number =>
-  Math.floor(Math.min(refresh, mostTurnedSamples) / batch);
+  Math.floor(Math.min(refresh, mostSamplesBetweenRequantizing) / batch);
 
 /** Indices of the samples of any run of any step: each epoch is shuffled by its own seed. */
 export class SampleOrder {

@@ -53,8 +53,8 @@ const progressSchema = z.object({
 export interface RunSnapshot {
   state: TrainingState;
   best: TrainingState;
-  /** Weights turned for data gradients when the rows were last chosen; see FittedGraph. */
-  turned: TrainingState;
+  /** Re-quantized backward weights of when the rows were last chosen; see FittedGraph. */
+  backwardWeights: TrainingState;
   /** What gradients told since the rows were last chosen; see GainFisher. */
   fisher: { tensors: TrainingState; batches: number };
   /** What a step takes, where rows are chosen by that: measured once in a run. */
@@ -64,10 +64,10 @@ export interface RunSnapshot {
   history: History;
 }
 
-/** Put before the names of tensors beside the state in its file. */
-const prefixes = { turned: "turned:", fisher: "fisher:" } as const;
+/** Put before the names of tensors beside the state in its file; a word of the file format, so that older runs go on. */
+const prefixes = { backwardWeights: "turned:", fisher: "fisher:" } as const;
 
-const partsBeside = ["turned", "fisher"] as const;
+const partsBeside = ["backwardWeights", "fisher"] as const;
 type BesideState = (typeof partsBeside)[number];
 
 const prefixed = (prefix: string, tensors: TrainingState): [string, Tensor][] =>
@@ -91,7 +91,7 @@ export async function saveRun(
   snapshot: RunSnapshot,
 ): Promise<void> {
   await mkdir(directory, { recursive: true });
-  const { state, best, turned, fisher, costs = null, startLosses, history } = snapshot;
+  const { state, best, backwardWeights, fisher, costs = null, startLosses, history } = snapshot;
   const at = (name: string): string => join(directory, name);
   await saveSafetensors(at(runFiles.best), {
     tensors: best,
@@ -100,7 +100,7 @@ export async function saveRun(
   await saveSafetensors(at(runFiles.checkpoint), {
     tensors: new Map([
       ...state,
-      ...prefixed(prefixes.turned, turned),
+      ...prefixed(prefixes.backwardWeights, backwardWeights),
       ...prefixed(prefixes.fisher, fisher.tensors),
     ]),
     metadata: {
@@ -129,7 +129,7 @@ export async function loadRun(
   }
   const parts: Record<"state" | BesideState, TrainingState> = {
     state: new Map(),
-    turned: new Map(),
+    backwardWeights: new Map(),
     fisher: new Map(),
   };
   for (const [name, tensor] of tensors) {
@@ -138,7 +138,7 @@ export async function loadRun(
     else parts[part].set(name.slice(prefixes[part].length), tensor);
   }
   return {
-    ...{ state: parts.state, turned: parts.turned, history: progress.history },
+    ...{ state: parts.state, backwardWeights: parts.backwardWeights, history: progress.history },
     best: await loadBest(directory),
     fisher: { tensors: parts.fisher, batches: progress.fisherBatches },
     costs: progress.costs ?? undefined,

@@ -19,7 +19,13 @@ import type { FittedGraph } from "./fitted-graph.ts";
 import type { SideGraphs } from "./graphs.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
 import type { StepData } from "./mean-outputs.ts";
-import { mostTurnedSamples, refreshesBefore, type RunPlan, SampleOrder, stepsOfFit } from "./plan-run.ts";
+import {
+  mostSamplesBetweenRequantizing,
+  refreshesBefore,
+  type RunPlan,
+  SampleOrder,
+  stepsOfFit,
+} from "./plan-run.ts";
 import { digestOf, loadRun, type RunDigests, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import { Stepper } from "./step.ts";
 import { stepDataOf } from "./targets.ts";
@@ -90,7 +96,7 @@ export class Run {
   async start(): Promise<void> {
     if (this.#job.resume) {
       const run = await loadRun(this.#job.runDirectory, this.#digests);
-      const { state, best, turned, fisher, costs, startLosses, history } = run;
+      const { state, best, backwardWeights, fisher, costs, startLosses, history } = run;
       this.#advisor.restore(costs);
       this.#advisor.fisher.restore(fisher.tensors, fisher.batches);
       this.#state = state;
@@ -98,7 +104,7 @@ export class Run {
       this.#startLosses = startLosses;
       this.#history = history;
       const last = history.refreshes.at(-1);
-      if (last !== undefined) await this.#fit(last.first, turned);
+      if (last !== undefined) await this.#fit(last.first, backwardWeights);
       return;
     }
     this.#state = (await loadSafetensors(join(this.#job.artifact, artifactFiles.checkpoint))).tensors;
@@ -117,7 +123,7 @@ export class Run {
         return { completed: false, history, peakBytes: peakMemory() };
       }
       if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
-      else if (refreshesBefore(step, batch, mostTurnedSamples)) await this.#turnAgain();
+      else if (refreshesBefore(step, batch, mostSamplesBetweenRequantizing)) await this.#requantizeAgain();
       if (!(await this.#step(feed, step))) break;
       const taken = step + 1;
       if (taken % evalEvery === 0 || taken === totalSteps) await this.#evaluate();
@@ -171,16 +177,16 @@ export class Run {
   }
 
   /** Goes on with data gradients of the weights as they are now, where these lag behind. */
-  async #turnAgain(): Promise<void> {
+  async #requantizeAgain(): Promise<void> {
     const last = this.#history.refreshes.at(-1);
-    if (last !== undefined && this.#fitted.turned.size > 0) await this.#fit(last.first);
+    if (last !== undefined && this.#fitted.backwardWeights.size > 0) await this.#fit(last.first);
   }
 
   /** Goes on with a training graph that is fitted to the rows as they were chosen. */
-  async #fit(first: string | null, turned?: TrainingState): Promise<void> {
+  async #fit(first: string | null, backwardWeights?: TrainingState): Promise<void> {
     const steps = stepsOfFit(this.#job.options.freezing.refresh, this.#plan.batch);
-    const still = await this.#fitted.fit(this.#state, first, steps, turned);
-    this.#stepper.use(this.#fitted.session, still, this.#fitted.turned);
+    const still = await this.#fitted.fit(this.#state, first, steps, backwardWeights);
+    this.#stepper.use(this.#fitted.session, still, this.#fitted.backwardWeights);
   }
 
   /** The samples of the runs to come, as they are: what importance is measured on. */
@@ -231,7 +237,13 @@ export class Run {
   async #save(): Promise<void> {
     const { fisher, costs } = this.#advisor;
     const snapshot: RunSnapshot = {
-      ...{ state: this.#state, best: this.#best, turned: this.#fitted.turned, costs, history: this.#history },
+      ...{
+        state: this.#state,
+        best: this.#best,
+        backwardWeights: this.#fitted.backwardWeights,
+        costs,
+        history: this.#history,
+      },
       startLosses: Array.from(this.#startLosses),
       fisher: { tensors: fisher.tensors(), batches: fisher.batches },
     };

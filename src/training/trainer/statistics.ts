@@ -15,20 +15,23 @@ import { GainFisher, type GainStatistics } from "./gain-fisher.ts";
 
 /**
  * The gains' statistics of a few batches. The training graph runs with no row trained, so that no weight gradient is
- * computed. `batches`: inputs and targets; `turned`: weights that the graph may want turned.
+ * computed. `batches`: inputs and targets; `backwardWeights`: those that the graph may want.
  */
 export async function measureGainFisher(
   training: Session,
   manifest: Manifest,
   state: TrainingState,
   batches: AsyncIterable<Record<string, Tensor>>,
-  turned: TrainingState = new Map(),
+  backwardWeights: TrainingState = new Map(),
 ): Promise<GainStatistics> {
   const noRows = tensorOf("int64", [0], new BigInt64Array(0));
   const rows = new Map(manifest.weights.map((weight) => [weight.rows, noRows]));
   const fisher = new GainFisher(manifest);
   for await (const data of batches)
-    fisher.add(state, await training.run(feedsFor(training, data, rows, turned, state), fisher.gradients));
+    fisher.add(
+      state,
+      await training.run(feedsFor(training, data, rows, backwardWeights, state), fisher.gradients),
+    );
   return fisher.means();
 }
 
@@ -93,7 +96,7 @@ function otherAxes(graph: Graph, node: Node, input: string): number[] | undefine
   const rank = type?.kind === "tensor" ? type.shape?.length : undefined;
   if (rank === undefined) return undefined;
   const convolves = node.opType.startsWith("Conv");
-  const turned = node.opType === "Gemm" && intOf(node, "transA", 0) === 1;
-  const channels = convolves ? 1 : turned ? 0 : rank - 1;
+  const transposed = node.opType === "Gemm" && intOf(node, "transA", 0) === 1;
+  const channels = convolves ? 1 : transposed ? 0 : rank - 1;
   return Array.from({ length: rank }, (_, axis) => axis).filter((axis) => axis !== channels);
 }

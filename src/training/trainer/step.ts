@@ -23,7 +23,7 @@ export class Stepper {
   readonly #fixed: ReadonlySet<string>;
   readonly #rates = new Map<string, Tensor>();
   #still: ReadonlySet<string> = new Set();
-  #turned: TrainingState = new Map();
+  #backwardWeights: TrainingState = new Map();
   /** Called with the gradients of every step, and the state they were found in, before it changes. */
   onGradients: (state: TrainingState, gradients: Readonly<Record<string, Tensor>>) => void = () => undefined;
 
@@ -42,12 +42,12 @@ export class Stepper {
 
   /**
    * Goes on with a training graph that lacks the gradients of what is frozen; the tensors in `still` keep their values.
-   * `turned`: weights that the graph may want turned.
+   * `backwardWeights`: those that the graph may want.
    */
-  use(training: RunnableGraph, still: ReadonlySet<string>, turned: TrainingState = new Map()): void {
+  use(training: RunnableGraph, still: ReadonlySet<string>, backwardWeights: TrainingState = new Map()): void {
     this.#training = training;
     this.#still = still;
-    this.#turned = turned;
+    this.#backwardWeights = backwardWeights;
   }
 
   /**
@@ -63,7 +63,11 @@ export class Stepper {
     if (training === undefined)
       throw new InternalError("a step was asked for before there was a training graph");
     const inputs = training.inputs.filter(({ name }) => !this.#fixed.has(name));
-    const gradients = await meanOutputs(training, feedsFor({ inputs }, this.#turned, state), batches);
+    const gradients = await meanOutputs(
+      training,
+      feedsFor({ inputs }, this.#backwardWeights, state),
+      batches,
+    );
     const loss = numberOf(gradients["loss"]);
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
     const updates = await this.#optimizer.run(this.#optimizerFeeds(state, gradients, factor));

@@ -1,5 +1,5 @@
 /** What the backward reads in the place of a float value that integer kernels never make. */
-export interface StandIn {
+export interface SavedActivation {
   /** The value out of codes: less the rounding to them, and within their bounds. */
   value: string;
   /** These codes; those between `low` and `high`, neither of them included, are of values within the quantizer's bounds. */

@@ -2,14 +2,14 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { knownForms } from "../../src/lowering/forms.ts";
-import { cachedCosts, cachedForms, costKey } from "../../src/training/costs/cache.ts";
-import { tryForms } from "../../src/training/costs/try-forms.ts";
+import { knownAlgorithms } from "../../src/lowering/algorithms.ts";
+import { cachedCosts, cachedAlgorithms, costKey } from "../../src/training/costs/cache.ts";
+import { tryAlgorithms } from "../../src/training/costs/try-algorithms.ts";
 import { tinyArtifact } from "./tiny-network.ts";
 
 let folder: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "forms-"));
+  folder = await mkdtemp(join(tmpdir(), "algorithms-"));
 });
 afterAll(async () => rm(folder, { recursive: true, force: true }));
 
@@ -18,37 +18,37 @@ test("trials answer every question of a network, and what is in the table is not
   await tinyArtifact({
     tune: async (abstract, target) => {
       const options = { ...target, ratio: 0.25, runs: Infinity, session: { threads: 1 } };
-      await tryForms(abstract, table, options);
+      await tryAlgorithms(abstract, table, options);
       const known = [...table];
       expect(known.length).toBeGreaterThan(3);
-      await tryForms(abstract, table, { ...options, session: { provider: "none such" } });
+      await tryAlgorithms(abstract, table, { ...options, session: { provider: "none such" } });
       expect([...table]).toEqual(known);
       await expect(
-        tryForms(abstract, new Map(), { ...options, session: { provider: "none such" } }),
+        tryAlgorithms(abstract, new Map(), { ...options, session: { provider: "none such" } }),
       ).rejects.toThrow("none such");
       return {
         answer: (question) => {
-          const form = knownForms(table).answer(question);
-          expect(question.forms).toContain(form);
-          return form;
+          const algorithm = knownAlgorithms(table).answer(question);
+          expect(question.algorithms).toContain(algorithm);
+          return algorithm;
         },
       };
     },
   });
 });
 
-test("forms and costs come from the cache the second time; a broken file is measured again", async () => {
+test("algorithms and costs come from the cache the second time; a broken file is measured again", async () => {
   const settings = { threads: 1 };
-  const fill = (form: string) =>
-    cachedForms(folder, settings, new Map(), async (table) => void table.set("question", form));
+  const fill = (algorithm: string) =>
+    cachedAlgorithms(folder, settings, new Map(), async (table) => void table.set("question", algorithm));
   await fill("first");
-  const kept = await cachedForms(folder, settings, new Map([["other", "form"]]), async (table) => {
+  const kept = await cachedAlgorithms(folder, settings, new Map([["other", "algorithm"]]), async (table) => {
     expect(table.get("question")).toBe("first");
-    expect(table.get("other")).toBe("form");
+    expect(table.get("other")).toBe("algorithm");
   });
   expect([...kept]).toEqual([
     ["question", "first"],
-    ["other", "form"],
+    ["other", "algorithm"],
   ]);
 
   const costs = (full: number) => ({

@@ -3,9 +3,9 @@ import { elementCount } from "../tensor/tensor.ts";
 import { chooseTapsAtOnce } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 import { padSpatial, positions, sliceSpatial } from "./spatial.ts";
-import { tapPhase } from "./taps.ts";
+import { tapResidue } from "./taps.ts";
 
-/** A kernel tap within a phase: where the slice of the padded dy begins that lies over the phase's elements. */
+/** A kernel tap within a residue: where the slice of the padded dy begins that lies over the residue's elements. */
 export interface Tap {
   /** Position of the tap in the kernel, row-major. */
   index: number;
@@ -13,7 +13,7 @@ export interface Tap {
 }
 
 /** Elements of x at the same remainder modulo the strides, and the taps that meet them. */
-export interface Phase {
+export interface Residue {
   /** First element per axis. */
   offset: number[];
   /** Elements per axis. */
@@ -21,8 +21,8 @@ export interface Phase {
   taps: Tap[];
 }
 
-interface PhasePlan {
-  phases: Phase[];
+interface ResiduePlan {
+  residues: Residue[];
   /** Zeros that dy needs around it so that every tap's slice exists. */
   before: number[];
   after: number[];
@@ -31,10 +31,10 @@ interface PhasePlan {
 }
 
 /**
- * Output position o meets, through tap i, input u = o*s + i*d - pad. With i*d - pad = s*shift + phase this is
- * u = s*(o + shift) + phase: within the phase's elements h = (u - phase)/s, dy is wanted at o = h - shift.
+ * Output position o meets, through tap i, input u = o*s + i*d - pad. With i*d - pad = s*shift + residue this is
+ * u = s*(o + shift) + residue: within the residue's elements h = (u - residue)/s, dy is wanted at o = h - shift.
  */
-function groupByPhase(problem: WindowProblem): PhasePlan {
+function groupByResidue(problem: WindowProblem): ResiduePlan {
   const outputs = problem.y.slice(2);
   const taps = positions(problem.kernel).map((tap, index) => ({ index, ...placeTap(problem, tap) }));
   const sizeOf = (offset: readonly number[]): number[] =>
@@ -45,31 +45,31 @@ function groupByPhase(problem: WindowProblem): PhasePlan {
   const after = outputs.map((count, axis) =>
     Math.max(
       0,
-      ...taps.map((tap) => (sizeOf(tap.phase)[axis] as number) - (tap.shift[axis] as number) - count),
+      ...taps.map((tap) => (sizeOf(tap.residue)[axis] as number) - (tap.shift[axis] as number) - count),
     ),
   );
-  const phases = new Map<string, Phase>();
+  const residues = new Map<string, Residue>();
   for (const tap of taps) {
-    // Where x is smaller than a stride, some phases have no elements, and their taps meet none.
-    if (sizeOf(tap.phase).some((size) => size <= 0)) continue;
-    const key = tap.phase.join();
-    const phase = phases.get(key) ?? { offset: tap.phase, size: sizeOf(tap.phase), taps: [] };
-    phase.taps.push({
+    // Where x is smaller than a stride, some residues have no elements, and their taps meet none.
+    if (sizeOf(tap.residue).some((size) => size <= 0)) continue;
+    const key = tap.residue.join();
+    const residue = residues.get(key) ?? { offset: tap.residue, size: sizeOf(tap.residue), taps: [] };
+    residue.taps.push({
       index: tap.index,
       start: tap.shift.map((shift, axis) => (before[axis] as number) - shift),
     });
-    phases.set(key, phase);
+    residues.set(key, residue);
   }
   const paddedShape = outputs.map(
     (count, axis) => count + (before[axis] as number) + (after[axis] as number),
   );
-  return { phases: [...phases.values()], before, after, paddedShape };
+  return { residues: [...residues.values()], before, after, paddedShape };
 }
 
 /** What dy is unfolded with. */
 export interface Unfolding {
-  /** Multiplies dy, moved to some taps of a phase, [N, taps * R, ...phase], with the phase of x, to [taps * R, Ci]. */
-  product: (unfolded: string, phase: Phase) => string;
+  /** Multiplies dy, moved to some taps of a residue, [N, taps * R, ...residue], with the residue of x, to [taps * R, Ci]. */
+  product: (unfolded: string, residue: Residue) => string;
   /** Bytes of an element of dy. */
   itemBytes: number;
   /** The code that stands for zero in dy. */
@@ -80,27 +80,27 @@ export interface Unfolding {
  * dw [R, Ci, ...kernel] by unfolding dy [N, R, ...]: for each kernel tap dy is shifted so that it lies over the elements of
  * x that it met, and multiplied with these; as many taps at a time as `chooseTapsAtOnce` allows.
  */
-export function unfoldByPhase(
+export function unfoldByResidue(
   b: GradientBuilder,
   dy: string,
   problem: WindowProblem,
   { product, itemBytes, zero }: Unfolding,
 ): string {
   const { x, kernel, strides } = problem;
-  const { phases, before, after, paddedShape } = groupByPhase(problem);
+  const { residues, before, after, paddedShape } = groupByResidue(problem);
   const padded = padSpatial(b, dy, before, after, zero);
   const ones = strides.map(() => 1);
   const [images, rows] = [x[0] as number, problem.y[1] as number];
-  const parts = phases.flatMap((phase) => {
-    const { size } = phase;
-    const atOnce = chooseTapsAtOnce(phase.taps.length, images * rows * elementCount(size) * itemBytes);
-    return inGroups(phase.taps, atOnce).map((taps) => {
+  const parts = residues.flatMap((residue) => {
+    const { size } = residue;
+    const atOnce = chooseTapsAtOnce(residue.taps.length, images * rows * elementCount(size) * itemBytes);
+    return inGroups(residue.taps, atOnce).map((taps) => {
       const pieces = taps.map(({ start }) => sliceSpatial(b, padded, paddedShape, start, size, ones));
       const unfolded = pieces.length === 1 ? (pieces[0] as string) : b.op("Concat", pieces, { axis: 1 });
-      return b.reshape(product(unfolded, { ...phase, taps }), [taps.length, -1, x[1] as number]);
+      return b.reshape(product(unfolded, { ...residue, taps }), [taps.length, -1, x[1] as number]);
     });
   });
-  const met = phases.flatMap((phase) => phase.taps.map((tap) => tap.index));
+  const met = residues.flatMap((residue) => residue.taps.map((tap) => tap.index));
   const unmet = positions(kernel).flatMap((_, index) => (met.includes(index) ? [] : [index]));
   if (unmet.length > 0) parts.push(zerosFor(b, dy, [unmet.length, x[1] as number]));
   const joined = parts.length === 1 ? (parts[0] as string) : b.op("Concat", parts, { axis: 0 });
@@ -123,7 +123,7 @@ function zerosFor(b: GradientBuilder, dy: string, [taps, columns]: readonly [num
   return b.op("ConstantOfShape", [b.op("Concat", [b.ints([taps]), rows, b.ints([columns])], { axis: 0 })]);
 }
 
-function placeTap(problem: WindowProblem, tap: readonly number[]): { shift: number[]; phase: number[] } {
-  const places = tap.map((index, axis) => tapPhase(problem, axis, index));
-  return { shift: places.map(({ shift }) => shift), phase: places.map(({ phase }) => phase) };
+function placeTap(problem: WindowProblem, tap: readonly number[]): { shift: number[]; residue: number[] } {
+  const places = tap.map((index, axis) => tapResidue(problem, axis, index));
+  return { shift: places.map(({ shift }) => shift), residue: places.map(({ residue }) => residue) };
 }

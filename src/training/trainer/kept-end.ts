@@ -12,7 +12,7 @@ const buildingShare = 0.01;
  * to look whether it should, the runs up to `step` (`runs` of the training graph each) have not taken long enough to be
  * worth `building` milliseconds once more. Of a run, the forward counts and the backward without weight gradients.
  */
-export function heldEnd(
+export function keptEnd(
   refreshes: History["refreshes"],
   step: number,
   { forward, weights }: StepCosts,

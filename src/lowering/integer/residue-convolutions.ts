@@ -2,7 +2,7 @@ import type { WindowProblem } from "../../ops/gradient-nodes.ts";
 import { positions } from "../spatial.ts";
 
 /** Along one axis the elements of x at the same remainder modulo the stride, as a convolution of dy of stride 1. */
-interface AxisPhase {
+interface AxisResidue {
   /** Taps of the kernel that meet these elements, in the order in which the convolution takes them; may be none. */
   taps: number[];
   dilation: number;
@@ -11,33 +11,33 @@ interface AxisPhase {
 }
 
 /** dx at one remainder per axis, as a convolution of dy of stride 1; undefined: zero, for no tap meets it. */
-export type PhaseConvolution = { axes: AxisPhase[] } | undefined;
+export type ResidueConvolution = { axes: AxisResidue[] } | undefined;
 
 /**
  * The convolutions of dy whose outputs, interleaved, are dx, by remainder (the last axis's the fastest); undefined where
  * one would need negative pads. All have ceil(x / stride) outputs per axis.
  *
- * Output o meets, through tap i, input u = o*s + i*d - pad. With i*d - pad = s*shift + phase this is
- * u = s*(o + shift) + phase: within the phase's elements h = (u - phase)/s, dy is wanted at o = h - shift.
+ * Output o meets, through tap i, input u = o*s + i*d - pad. With i*d - pad = s*shift + residue this is
+ * u = s*(o + shift) + residue: within the residue's elements h = (u - residue)/s, dy is wanted at o = h - shift.
  */
-export function phaseConvolutions(problem: WindowProblem): PhaseConvolution[] | undefined {
-  const byAxis = problem.strides.map((_, axis) => axisPhases(problem, axis));
+export function residueConvolutions(problem: WindowProblem): ResidueConvolution[] | undefined {
+  const byAxis = problem.strides.map((_, axis) => axisResidues(problem, axis));
   const all = byAxis.flat();
   if (all.some(({ padBegin, padEnd }) => padBegin < 0 || padEnd < 0)) return undefined;
   return positions(problem.strides).map((remainders) => {
-    const axes = remainders.map((remainder, axis) => byAxis[axis]?.[remainder] as AxisPhase);
+    const axes = remainders.map((remainder, axis) => byAxis[axis]?.[remainder] as AxisResidue);
     return axes.some(({ taps }) => taps.length === 0) ? undefined : { axes };
   });
 }
 
-function axisPhases(problem: WindowProblem, axis: number): AxisPhase[] {
+function axisResidues(problem: WindowProblem, axis: number): AxisResidue[] {
   const at = (values: readonly number[]): number => values[axis] as number;
   const [stride, pad, inputs] = [at(problem.strides), at(problem.padBegin), at(problem.x.slice(2))];
   const outputs = at(problem.y.slice(2));
-  return Array.from({ length: stride }, (_, phase) => {
+  return Array.from({ length: stride }, (_, residue) => {
     const met = Array.from({ length: at(problem.kernel) }, (_, tap) => ({
       tap,
-      distance: tap * at(problem.dilations) - pad - phase,
+      distance: tap * at(problem.dilations) - pad - residue,
     }))
       .filter(({ distance }) => distance % stride === 0)
       .map(({ tap, distance }) => ({ tap, shift: distance / stride }))
@@ -45,12 +45,12 @@ function axisPhases(problem: WindowProblem, axis: number): AxisPhase[] {
     const [first, second] = met;
     if (first === undefined) return { taps: [], dilation: 1, padBegin: 0, padEnd: 0 };
     const dilation = second === undefined ? 1 : first.shift - second.shift;
-    const reach = dilation * (met.length - 1);
+    const span = dilation * (met.length - 1);
     return {
       taps: met.map(({ tap }) => tap),
       dilation,
       padBegin: first.shift,
-      padEnd: Math.ceil(inputs / stride) - outputs - first.shift + reach,
+      padEnd: Math.ceil(inputs / stride) - outputs - first.shift + span,
     };
   });
 }

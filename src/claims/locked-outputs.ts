@@ -8,7 +8,7 @@ import type { WrittenFile, WrittenFolder } from "./paths.ts";
 import { resolvePath } from "./resolve.ts";
 
 /** Locks, and folders that were made for outputs. */
-export class HeldOutputs {
+export class LockedOutputs {
   readonly #command: string;
   readonly #locks = new Map<string, { lock: Lock; option: string }>();
   /** Folders that were made, outer ones first. */

@@ -3,14 +3,14 @@ import { cloneGraph } from "../../ir/clone.ts";
 import { createValue } from "../../ir/graph.ts";
 import type { Graph } from "../../ir/model.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
-import { type IntegerBackward, reachName } from "./plan-backward.ts";
+import { type IntegerBackward, amaxName } from "./plan-backward.ts";
 
 /**
- * An abstract backward whose outputs are scalars: how far the gradients reach that are planned to become codes. For those
- * that integer kernels make, whose codes are symmetric, the largest absolute value; for those that are turned into codes
- * half the width of their range, zero included.
+ * An abstract backward whose outputs are scalars: for each gradient that is planned to become codes, its largest absolute
+ * value (amax). Of those that are quantized on entry, whose codes are not symmetric, it is half the width of their range,
+ * zero included.
  */
-export function withReaches(source: Graph, { coded, entries }: IntegerBackward): Graph {
+export function withAmax(source: Graph, { coded, entries }: IntegerBackward): Graph {
   const graph = cloneGraph(source);
   const b = new GradientBuilder(new Emitter(graph));
   const extreme = (opType: string, name: string): string => b.op(opType, [name], { keepdims: 0 });
@@ -18,11 +18,11 @@ export function withReaches(source: Graph, { coded, entries }: IntegerBackward):
     b.emitter.prefix = name;
     const since = graph.nodes.length;
     const [most, least] = [extreme("ReduceMax", name), extreme("ReduceMin", name)];
-    const reach = entries.has(name)
+    const amax = entries.has(name)
       ? b.mul(b.sub(b.op("Max", [most, b.scalar(0)]), b.op("Min", [least, b.scalar(0)])), b.scalar(0.5))
       : b.op("Max", [most, b.neg(least)]);
-    b.nameOutput(reach, reachName(name), since);
-    return createValue(reachName(name), "float32", []);
+    b.nameOutput(amax, amaxName(name), since);
+    return createValue(amaxName(name), "float32", []);
   });
   return graph;
 }

@@ -6,7 +6,7 @@ import type { SessionOptions } from "../../runtime/session.ts";
 import type { TrialTarget } from "../artifact/forward-candidate.ts";
 import { feedsFor } from "../state.ts";
 import { findClearWinner } from "./find-clear-winner.ts";
-import { type Variant, variantsOf } from "./form-variants.ts";
+import { type Variant, variantsOf } from "./algorithm-variants.ts";
 import { flushedFloats, isWorthATrial } from "./trial-budget.ts";
 import { isTried, trialFeeds } from "./trial-model.ts";
 
@@ -22,11 +22,11 @@ export interface TrialOptions extends TrialTarget {
 }
 
 /**
- * Lowers every kind of convolution gradient in `abstract` whose trial pays in each of its forms, times them in turn on
- * the machine, and returns the forms by question: the guessed ones, or those of a clear winner. What `table` knows is
+ * Lowers every kind of convolution gradient in `abstract` whose trial pays in each of its algorithms, times them in turn on
+ * the machine, and returns the algorithms by question: the guessed ones, or those of a clear winner. What `table` knows is
  * not tried again; what is found is added to it.
  */
-export async function tryForms(
+export async function tryAlgorithms(
   abstract: Graph,
   table: Map<string, string>,
   options: TrialOptions,
@@ -46,8 +46,8 @@ export async function tryForms(
   if (open.length > 0) options.progress?.(open.length, open.length);
   for (const { variants } of worthy)
     for (const key of variants.flatMap(({ assignment }) => [...assignment.keys()])) {
-      const form = table.get(key);
-      if (form !== undefined) answers.set(key, form);
+      const algorithm = table.get(key);
+      if (algorithm !== undefined) answers.set(key, algorithm);
     }
   return answers;
 }
@@ -57,7 +57,7 @@ interface Kind {
   variants: Variant[];
 }
 
-/** One node of each kind that has several forms, and whose trial pays. */
+/** One node of each kind that has several algorithms, and whose trial pays. */
 function kindsToTry(abstract: Graph, options: TrialOptions): Kind[] {
   const kinds = new Map<string, Node[]>();
   for (const node of abstract.nodes) {
@@ -93,6 +93,7 @@ async function tryNode(
       }),
     );
   });
-  for (const [key, form] of variants[best]?.assignment ?? []) table.set(key, form);
-  for (const [key, form] of variants[0]?.assignment ?? []) if (!table.has(key)) table.set(key, form);
+  for (const [key, algorithm] of variants[best]?.assignment ?? []) table.set(key, algorithm);
+  for (const [key, algorithm] of variants[0]?.assignment ?? [])
+    if (!table.has(key)) table.set(key, algorithm);
 }
