@@ -41,7 +41,8 @@ export class UserError extends Error {
   toParagraph(): string {
     const where = this.where === undefined ? "" : ` (${this.where})`;
     const hint = this.hint === undefined ? "" : ` ${this.hint}`;
-    return `${this.message}${where}.${hint}`;
+    const what = `${this.message}${where}`;
+    return `${what}${what.endsWith(".") ? "" : "."}${hint}`;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Public API: one function per task, and the types they mention. Everything takes a {@link RunContext} with a logger
- * and an AbortSignal, and throws {@link UserError} for what the caller can act on.
+ * Public API: one function per command of the command line, and the types they mention. Each takes the command's options
+ * and a {@link RequestContext} with a logger and an AbortSignal, and throws {@link UserError} for what the caller can act on.
  */
 export { UserError } from "./errors.ts";
 export { type Logger, silentLogger } from "./log.ts";
@@ -14,28 +14,22 @@ export { type DataSpec, parseDataSpec } from "./data/spec.ts";
 export { renderHtml } from "./report/render-html.ts";
 export { renderText } from "./report/render-text.ts";
 export { type Report, renderJson, reportJsonSchema } from "./report/report-data.ts";
+export type { RequestContext } from "./commands/request-types.ts";
 export {
-  type ArtifactChoices,
-  type AskedTraining,
+  type ArtifactRequest,
   buildArtifact,
-  type BuildArtifactOptions,
   evaluate,
-  type EvaluateOptions,
+  type EvaluateRequest,
   exportArtifact,
-  type ExportOptions,
+  type ExportRequest,
   inspect,
-  type InspectOptions,
+  type InspectRequest,
   optimize,
-  type OptimizeOptions,
+  type OptimizeRequest,
   profile,
-  type ProfileOptions,
+  type ProfileRequest,
   quantize,
-  type QuantizationChoices,
-  type QuantizeOptions,
-  type RunChoices,
-  type RunContext,
-  type RuntimeOptions,
+  type QuantizeRequest,
   trainArtifact,
-  type TrainingChoices,
-  type TrainOptions,
-} from "./workflows/index.ts";
+  type TrainRequest,
+} from "./commands/library.ts";

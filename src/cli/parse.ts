@@ -1,7 +1,7 @@
 import yargs, { type Argv, type Options } from "yargs";
 import { exitCodes, UserError, usageError } from "../errors.ts";
 import { version } from "../version.ts";
-import { checkArguments } from "./check-arguments.ts";
+import { checkArguments } from "../commands/check-arguments.ts";
 import type { Command } from "../commands/command.ts";
 import { commands } from "../commands/index.ts";
 import { didYouMean } from "../commands/nearest-name.ts";

@@ -12,7 +12,7 @@ import { readInputShapes } from "./read-inputs.ts";
 import { readArtifactChoices, readQuantization, readRun } from "./read-choices.ts";
 import { readDataSpec } from "./read-data.ts";
 
-export const artifactCommand: Command = {
+export const artifactCommand = {
   name: "artifact",
   positional: { name: "model", describe: "ONNX model to build training graphs for" },
   describe: "Write the training artifact: training, evaluation and optimizer graphs for stock ONNX Runtime",
@@ -45,4 +45,4 @@ export const artifactCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

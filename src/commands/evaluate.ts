@@ -6,7 +6,7 @@ import { readDataSpec } from "./read-data.ts";
 
 const { threads, provider } = runOptions;
 
-export const evaluateCommand: Command = {
+export const evaluateCommand = {
   name: "evaluate",
   positional: { name: "model", describe: "ONNX model to judge" },
   describe: "Run a model over data: top-1, top-5, loss, and its distance from a reference model",
@@ -40,4 +40,4 @@ export const evaluateCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

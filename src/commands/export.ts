@@ -12,7 +12,7 @@ import {
 import { readInt4, readRun } from "./read-choices.ts";
 import { readDataSpec } from "./read-data.ts";
 
-export const exportCommand: Command = {
+export const exportCommand = {
   name: "export",
   positional: { name: "artifact", describe: "trained artifact folder" },
   describe: "Write the deployable quantized model of an artifact, and verify it in ONNX Runtime",
@@ -44,4 +44,4 @@ export const exportCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

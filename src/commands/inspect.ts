@@ -6,7 +6,7 @@ import { readPlan } from "./read-choices.ts";
 
 const { threads, provider } = runOptions;
 
-export const inspectCommand: Command = {
+export const inspectCommand = {
   name: "inspect",
   positional: { name: "model", describe: "ONNX model to look at" },
   describe: "Show what a model consists of, what would be quantized, what stays float and why",
@@ -29,4 +29,4 @@ export const inspectCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

@@ -21,7 +21,7 @@ import { readInputShapes } from "./read-inputs.ts";
 import { readArtifactChoices, readQuantization, readCourse, readRun } from "./read-choices.ts";
 import { readDataSpec, readTestSpec } from "./read-data.ts";
 
-export const optimizeCommand: Command = {
+export const optimizeCommand = {
   name: "optimize",
   positional: { name: "model", describe: "ONNX model to quantize" },
   describe: "Quantize a model and train back the accuracy it lost: the whole way in one command",
@@ -75,4 +75,4 @@ export const optimizeCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

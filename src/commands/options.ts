@@ -10,6 +10,8 @@ export interface OptionSpec {
   /** A switch without a value. */
   flag?: true;
   required?: true;
+  /** What the value is where it is more than text: in configuration files and the library it may be given as such. */
+  value?: "number" | "bytes" | "size" | "numbers" | "words" | "by-input" | "path";
 }
 
 const targetNames = listTargets().map(({ name }) => name);
@@ -22,38 +24,43 @@ const groups = {
   output: "Output:",
 } as const;
 
-const group = <T extends Record<string, Omit<OptionSpec, "group">>>(
-  name: string,
+/** Options under one heading of the help; their literal types are kept for those of requests. */
+const group = <const Name extends string, const T extends Record<string, Omit<OptionSpec, "group">>>(
+  name: Name,
   specs: T,
-): { [Key in keyof T]: OptionSpec } =>
+): { [Key in keyof T]: T[Key] & { group: Name } } =>
   Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, { ...spec, group: name }])) as {
-    [Key in keyof T]: OptionSpec;
+    [Key in keyof T]: T[Key] & { group: Name };
   };
 
 /** Options of the form NAME=VALUES, which may be given for several inputs. */
 export const inputOptions = group(groups.data, {
   "input-shape": {
+    value: "by-input",
     describe: "Sizes of a model input that the model leaves open, NAME=1,3,224,224; -1 or a word stays open",
   },
   "batch-axis": {
+    value: "by-input",
     describe: "The dimension of an input that counts samples, where its names do not tell: NAME=1",
   },
-  set: { describe: "Value of an input that the data do not feed: NAME=16000" },
+  set: { value: "by-input", describe: "Value of an input that the data do not feed: NAME=16000" },
 });
 
 export const dataOptions = group(groups.data, {
   data: {
+    value: "path",
     describe: "Samples: IDX file or folder, .npy, .npz, folder of class folders, or JavaScript module",
     required: true,
   },
   split: { describe: "Part of the data to use, where they come in parts", choices: ["train", "test"] },
-  labels: { describe: "File of labels (IDX or .npy), or none to ignore labels" },
+  labels: { value: "path", describe: "File of labels (IDX or .npy), or none to ignore labels" },
   mean: {
+    value: "numbers",
     describe: "Subtracted from each channel after scaling pixels to [0, 1]: one value or one per channel",
   },
-  std: { describe: "Each channel is divided by this: one value or one per channel" },
-  resize: { describe: "Resize images: the shorter side, or HEIGHTxWIDTH" },
-  crop: { describe: "Cut the centre out of the resized image: side, or HEIGHTxWIDTH" },
+  std: { value: "numbers", describe: "Each channel is divided by this: one value or one per channel" },
+  resize: { value: "size", describe: "Resize images: the shorter side, or HEIGHTxWIDTH" },
+  crop: { value: "size", describe: "Cut the centre out of the resized image: side, or HEIGHTxWIDTH" },
   layout: {
     describe:
       "Layout of the model's image input, where its shape does not tell; of float arrays, where it is not the model's",
@@ -62,6 +69,7 @@ export const dataOptions = group(groups.data, {
   "batch-axis": inputOptions["batch-axis"],
   set: inputOptions.set,
   "data-timeout": {
+    value: "number",
     describe: "Seconds after which a JavaScript module that gives nothing is ended (default: 15)",
   },
 });
@@ -75,6 +83,7 @@ export const judgedOptions = group(groups.data, {
 
 export const testOptions = group(groups.data, {
   test: {
+    value: "path",
     describe: "Data to judge the result on (default: the test part of --data, else the held-out samples)",
   },
 });
@@ -101,12 +110,16 @@ export const quantizationOptions = group(groups.quantization, {
     choices: ["same", "8"],
     default: "same",
   },
-  "exclude-ops": { describe: "Operator types to leave in float, separated by commas" },
-  "exclude-nodes": { describe: "Nodes to leave in float, separated by commas" },
+  "exclude-ops": { value: "words", describe: "Operator types to leave in float, separated by commas" },
+  "exclude-nodes": { value: "words", describe: "Nodes to leave in float, separated by commas" },
 });
 
 export const calibrationOptions = group(groups.quantization, {
-  samples: { describe: "Calibration samples, drawn at random from the data", default: "512" },
+  samples: {
+    value: "number",
+    describe: "Calibration samples, drawn at random from the data",
+    default: "512",
+  },
   calibration: {
     describe: "How activation ranges are found",
     choices: calibrationMethods,
@@ -124,7 +137,7 @@ export const int4Options = group(groups.quantization, {
 });
 
 export const freezingOptions = group(groups.training, {
-  ratio: { describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
+  ratio: { value: "number", describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
   mode: {
     describe:
       "How rows are chosen: cwpl, the best of each layer (the paper's); cwpn, the best of the network; lwpn, whole layers; cost, by importance per measured time, the backward ending at the first layer that trains; auto, cwpn where most weights have 4 bits, else cwpl",
@@ -132,6 +145,7 @@ export const freezingOptions = group(groups.training, {
     default: "auto",
   },
   budget: {
+    value: "number",
     describe: "Share of the time of a full backward that --mode cost may spend, 0 to 1 (default: 0.5)",
   },
   importance: {
@@ -140,10 +154,10 @@ export const freezingOptions = group(groups.training, {
     choices: ["auto", ...importanceNames],
     default: "auto",
   },
-  refresh: { describe: "Samples between two choices of rows", default: "4096" },
+  refresh: { value: "number", describe: "Samples between two choices of rows", default: "4096" },
 });
 
-const asBuilt = ({ default: _, ...spec }: OptionSpec): OptionSpec => ({
+const asBuilt = <T extends OptionSpec>({ default: _, ...spec }: T): Omit<T, "default"> => ({
   ...spec,
   describe: `${spec.describe.replace(/ \(default: .*\)$/, "")} (default: the artifact's)`,
 });
@@ -159,39 +173,47 @@ export const askedFreezingOptions = {
 
 export const optimizerOptions = group(groups.training, {
   optimizer: { describe: "Rule for weights and biases", choices: ["sgd", "adamw"], default: "sgd" },
-  momentum: { describe: "Momentum of SGD", default: "0.9" },
-  "weight-decay": { describe: "Weight decay of trained rows", default: "0" },
-  clip: { describe: "Largest global gradient norm; 0 for no limit", default: "1" },
+  momentum: { value: "number", describe: "Momentum of SGD", default: "0.9" },
+  "weight-decay": { value: "number", describe: "Weight decay of trained rows", default: "0" },
+  clip: { value: "number", describe: "Largest global gradient norm; 0 for no limit", default: "1" },
 });
 
 export const rateOptions = group(groups.training, {
-  lr: { describe: "Learning rate of weights and biases" },
+  lr: { value: "number", describe: "Learning rate of weights and biases" },
   "lr-scale": {
+    value: "number",
     describe: "Learning rate of activation scales; weight scales get a tenth, zero points ten times of it",
   },
 });
 
 /** Rates of a built artifact that a run may replace. */
 export const hyperOptions = group(groups.training, {
-  momentum: { describe: "Momentum of SGD (default: the artifact's)" },
-  "weight-decay": { describe: "Weight decay of trained rows (default: the artifact's)" },
-  clip: { describe: "Largest global gradient norm; 0 for no limit (default: the artifact's)" },
+  momentum: { value: "number", describe: "Momentum of SGD (default: the artifact's)" },
+  "weight-decay": { value: "number", describe: "Weight decay of trained rows (default: the artifact's)" },
+  clip: {
+    value: "number",
+    describe: "Largest global gradient norm; 0 for no limit (default: the artifact's)",
+  },
 });
 
 const cache = {
+  value: "path",
   describe: "Folder for times measured on this machine; default: efqat in the user's cache folder",
-};
+} as const;
 
 export const artifactOptions = group(groups.training, {
   batch: {
+    value: "number",
     describe:
       "Samples per training step (default: 64, or fewer where an epoch would have less than four steps)",
   },
   "micro-batch": {
+    value: "number",
     describe:
       "Samples per run of the training graph, a divisor of --batch: a step averages the gradients of several runs and takes less memory (default: --batch)",
   },
   "memory-limit": {
+    value: "bytes",
     describe:
       "Memory that the training process may take, such as 800MB or 2GB: chooses the largest micro-batch that is estimated to fit (default: 80 % of what is free; a container's limit counts)",
   },
@@ -201,7 +223,7 @@ export const artifactOptions = group(groups.training, {
     choices: ["auto", "cross-entropy", "kl", "mse"],
     default: "auto",
   },
-  distill: { describe: "Share of distillation in the automatic loss with labels, 0 to 1" },
+  distill: { value: "number", describe: "Share of distillation in the automatic loss with labels, 0 to 1" },
   forward: {
     describe:
       "Training forward: float with fake quantizers, or the integer kernels of the deployed model (auto: integers on the CPU with 8-bit activations)",
@@ -239,19 +261,27 @@ export const buildOptions = {
 };
 
 export const profileOptions = group(groups.training, {
-  steps: { describe: "Steps to measure, after one that warms up", default: "5" },
+  steps: { value: "number", describe: "Steps to measure, after one that warms up", default: "5" },
 });
 
 export const trainOptions = group(groups.training, {
-  epochs: { describe: "Passes over the training data; fractions are allowed", default: "1" },
-  val: { describe: "Samples held out for validation: a fraction, or a count from 1", default: "0.05" },
+  epochs: { value: "number", describe: "Passes over the training data; fractions are allowed", default: "1" },
+  val: {
+    value: "number",
+    describe: "Samples held out for validation: a fraction, or a count from 1",
+    default: "0.05",
+  },
   schedule: {
     describe: "Course of the learning rates",
     choices: ["cosine", "linear", "constant"],
     default: "cosine",
   },
-  warmup: { describe: "Share of the run over which the learning rates rise, 0 to 1", default: "0.05" },
-  augment: { describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
+  warmup: {
+    value: "number",
+    describe: "Share of the run over which the learning rates rise, 0 to 1",
+    default: "0.05",
+  },
+  augment: { value: "words", describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
   cache,
   resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
   restart: { describe: "Throw away the checkpoint of an earlier run and start over", flag: true },
@@ -260,21 +290,22 @@ export const trainOptions = group(groups.training, {
 export const restartOptions = group(groups.training, { restart: trainOptions.restart });
 
 export const runOptions = group(groups.run, {
-  seed: { describe: "Seed of everything random", default: "0" },
-  threads: { describe: "Threads within an operator (default: ONNX Runtime's choice)" },
+  seed: { value: "number", describe: "Seed of everything random", default: "0" },
+  threads: { value: "number", describe: "Threads within an operator (default: ONNX Runtime's choice)" },
   provider: { describe: "Execution provider of ONNX Runtime: cpu, cuda, ...", default: "cpu" },
 });
 
 export const evaluationBatch = group(groups.run, {
-  batch: { describe: "Samples per run", default: "64" },
+  batch: { value: "number", describe: "Samples per run", default: "64" },
 });
 
 export const reportOptions = group(groups.output, {
   json: {
+    value: "path",
     describe:
       "Write the report as JSON to this file (docs/report-schema.json); after a failure it tells the error",
   },
-  html: { describe: "Write the report as one HTML page to this file" },
+  html: { value: "path", describe: "Write the report as one HTML page to this file" },
   "no-clobber": { describe: "Refuse to replace files that exist", flag: true },
   quiet: { describe: "No messages but warnings and errors, no report", flag: true },
   verbose: { describe: "Say more", flag: true },
@@ -282,5 +313,5 @@ export const reportOptions = group(groups.output, {
 });
 
 export const outOptions = group(groups.output, {
-  out: { describe: "File or folder to write", required: true },
+  out: { value: "path", describe: "File or folder to write", required: true },
 });

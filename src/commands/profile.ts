@@ -5,7 +5,7 @@ import { readInputShapes } from "./read-inputs.ts";
 import { readArtifactChoices, readQuantization, readRun } from "./read-choices.ts";
 import { readDataSpec } from "./read-data.ts";
 
-export const profileCommand: Command = {
+export const profileCommand = {
   name: "profile",
   positional: { name: "model", describe: "ONNX model to take training steps of" },
   describe: "Show where the time and memory of a training step go: by part, by operator, by layer",
@@ -36,4 +36,4 @@ export const profileCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

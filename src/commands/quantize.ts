@@ -17,7 +17,7 @@ import { readInputShapes } from "./read-inputs.ts";
 import { readInt4, readQuantization, readRun } from "./read-choices.ts";
 import { readDataSpec, readTestSpec } from "./read-data.ts";
 
-export const quantizeCommand: Command = {
+export const quantizeCommand = {
   name: "quantize",
   positional: { name: "model", describe: "ONNX model to quantize" },
   describe: "Quantize a model by calibration alone (post-training quantization)",
@@ -55,4 +55,4 @@ export const quantizeCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

@@ -1,7 +1,7 @@
 import { listTargets } from "../workflows/index.ts";
 import type { Command } from "./command.ts";
 
-export const targetsCommand: Command = {
+export const targetsCommand = {
   name: "targets",
   positional: undefined,
   describe: "List the runtimes that files can be written for, and how each was checked",
@@ -12,4 +12,4 @@ export const targetsCommand: Command = {
       .map(({ name, describe, layout, checked }) => [name, describe, layout, checked].join("\n    "))
       .join("\n\n"),
   run: () => Promise.reject(new Error("the command only prints")),
-};
+} as const satisfies Command;

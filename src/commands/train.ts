@@ -12,7 +12,7 @@ import {
 import { readAskedFreezing, readHyper, readRun, readCourse } from "./read-choices.ts";
 import { readDataSpec } from "./read-data.ts";
 
-export const trainCommand: Command = {
+export const trainCommand = {
   name: "train",
   positional: { name: "artifact", describe: "folder made by efqat artifact" },
   describe: "Train an artifact with EfQAT; what is found lies in its folder `run`, for efqat export",
@@ -41,4 +41,4 @@ export const trainCommand: Command = {
       },
       context,
     ),
-};
+} as const satisfies Command;

@@ -18,19 +18,9 @@ export type {
   ArtifactChoices,
   AskedTraining,
   AskedFreezing,
-  BuildArtifactOptions,
   CourseChoices,
-  EvaluateOptions,
-  ExportOptions,
-  InspectOptions,
   OpenFreezing,
-  OptimizeOptions,
-  ProfileOptions,
   QuantizationChoices,
-  QuantizeOptions,
-  RunChoices,
-  TrainingChoices,
-  TrainOptions,
 } from "./options.ts";
 export { type Claim, claimPaths } from "../claims/claim-paths.ts";
 export type { WrittenFile } from "../claims/paths.ts";

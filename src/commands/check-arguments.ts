@@ -1,7 +1,7 @@
 import { severalErrors, type UserError, usageError } from "../errors.ts";
-import type { Command } from "../commands/command.ts";
-import { didYouMean, nearestName } from "../commands/nearest-name.ts";
-import type { OptionSpec } from "../commands/options.ts";
+import type { Command } from "./command.ts";
+import { didYouMean, nearestName } from "./nearest-name.ts";
+import type { OptionSpec } from "./options.ts";
 
 /** Arguments of a command, each option in one word with its value. */
 interface Arguments {

@@ -1,0 +1,58 @@
+import type { Report } from "../report/report-data.ts";
+import { artifactCommand } from "./artifact.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { exportCommand } from "./export.ts";
+import { inspectCommand } from "./inspect.ts";
+import { optimizeCommand } from "./optimize.ts";
+import { profileCommand } from "./profile.ts";
+import { quantizeCommand } from "./quantize.ts";
+import type { RequestContext, RequestOf } from "./request-types.ts";
+import { runRequest } from "./run-request.ts";
+import { trainCommand } from "./train.ts";
+
+/*
+ * One function per command. Options have the names, the defaults, the meaning and the errors of the command line
+ * (docs/cli.md), in camel case; only how a terminal shows reports is left out. The report is returned. Nothing is kept
+ * between runs unless `cache` names a folder for it.
+ */
+
+export type OptimizeRequest = RequestOf<typeof optimizeCommand>;
+export type InspectRequest = RequestOf<typeof inspectCommand>;
+export type QuantizeRequest = RequestOf<typeof quantizeCommand>;
+export type ArtifactRequest = RequestOf<typeof artifactCommand>;
+export type TrainRequest = RequestOf<typeof trainCommand>;
+export type ExportRequest = RequestOf<typeof exportCommand>;
+export type EvaluateRequest = RequestOf<typeof evaluateCommand>;
+export type ProfileRequest = RequestOf<typeof profileCommand>;
+
+/** Quantizes a model, trains back the accuracy it lost, verifies and writes the result. */
+export const optimize = (request: OptimizeRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(optimizeCommand, request, context);
+
+/** What would be quantized, what stays float and why, what cannot be trained; writes nothing. */
+export const inspect = (request: InspectRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(inspectCommand, request, context);
+
+/** Post-training quantization only. */
+export const quantize = (request: QuantizeRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(quantizeCommand, request, context);
+
+/** Writes training graphs for stock ONNX Runtime. */
+export const buildArtifact = (request: ArtifactRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(artifactCommand, request, context);
+
+/** Trains an artifact. */
+export const trainArtifact = (request: TrainRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(trainCommand, request, context);
+
+/** Writes the deployable model of an artifact. */
+export const exportArtifact = (request: ExportRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(exportCommand, request, context);
+
+/** Accuracy, loss, or distance from a reference model. */
+export const evaluate = (request: EvaluateRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(evaluateCommand, request, context);
+
+/** Where the time and memory of a training step go. */
+export const profile = (request: ProfileRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(profileCommand, request, context);

@@ -1,0 +1,74 @@
+import type { Logger } from "../log.ts";
+import type { Command } from "./command.ts";
+import type { reportOptions } from "./options.ts";
+
+/** "exclude-ops" as "excludeOps". */
+type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : Name;
+
+/** Choices that are numbers may be given as numbers. */
+type OrNumber<Choice> = Choice extends `${infer Value extends number}` ? Choice | Value : Choice;
+
+interface ValueOfKind {
+  number: number;
+  /** Bytes, or text with a unit: "2GB". */
+  bytes: number | string;
+  /** One side, [height, width], or text: "224x320". */
+  size: number | string | readonly [height: number, width: number];
+  numbers: number | string | readonly number[];
+  words: string | readonly string[];
+  /** Values by input: `{ x: [1, 3, 224, 224] }`. */
+  "by-input": string | Readonly<Record<string, number | string | readonly (number | string)[]>>;
+  path: string;
+}
+
+type ValueOf<Spec> = Spec extends { flag: true }
+  ? boolean
+  : Spec extends { choices: readonly (infer Choice)[] }
+    ? OrNumber<Choice>
+    : Spec extends { value: infer Kind extends keyof ValueOfKind }
+      ? ValueOfKind[Kind]
+      : string;
+
+type Values<Specs> = {
+  [Name in keyof Specs as Camel<Name & string>]?: ValueOf<Specs[Name]> | undefined;
+};
+
+type RequiredNames<Specs> = {
+  [Name in keyof Specs]: Specs[Name] extends { required: true } ? Camel<Name & string> : never;
+}[keyof Specs];
+
+type OfGroup<Specs, Group extends string> = {
+  [Name in keyof Specs as Specs[Name] extends { group: Group } ? Name : never]: Specs[Name];
+};
+
+/** Data and what is done to them: the path and the data options of the command line, under the same names. */
+type DataOf<Specs> = string | ({ path: string } & Omit<Values<OfGroup<Specs, "Data:">>, "data" | "test">);
+
+type Positional<C extends Command> = C["positional"] extends { name: infer Name extends string }
+  ? Record<Name, string>
+  : object;
+
+type Simple<T> = { [Key in keyof T]: T[Key] };
+
+/** What a command takes but for how a terminal shows its report. */
+type OptionsOf<C extends Command> = Omit<C["options"], keyof typeof reportOptions>;
+
+type Request<Specs> = Omit<Values<Specs>, "data" | RequiredNames<Specs>> &
+  Required<Pick<Values<Specs>, Exclude<RequiredNames<Specs>, "data"> & keyof Values<Specs>>> &
+  ("data" extends keyof Specs ? { data: DataOf<Specs> } : object) & {
+    /** Options of quantization, where they shall stand together. */
+    quantization?: Values<OfGroup<Specs, "Quantization:">>;
+    /** Options of training, where they shall stand together. */
+    training?: Values<OfGroup<Specs, "Training:">>;
+  };
+
+/** A command's options as an object: the names of the command line in camel case, values of their own types. */
+export type RequestOf<C extends Command> = Simple<Positional<C> & Request<OptionsOf<C>>>;
+
+/** Where messages and progress go, and what stops a run. Default: nowhere, and nothing. */
+export interface RequestContext {
+  logger?: Partial<Logger> | undefined;
+  signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,75 @@
+import { usageError } from "../errors.ts";
+import { type Logger, silentLogger } from "../log.ts";
+import type { Report } from "../report/report-data.ts";
+import type { RunContext } from "../workflows/index.ts";
+import { checkArguments } from "./check-arguments.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./index.ts";
+import { OptionReader, type OptionValues } from "./option-reader.ts";
+import { inputOptions, reportOptions } from "./options.ts";
+import { joinRepeated } from "./read-inputs.ts";
+import type { RequestContext } from "./request-types.ts";
+import { requestWords } from "./request-words.ts";
+
+/**
+ * Runs a command as the command line would, with the same defaults and the same errors. `request`: its options by name,
+ * and its argument (`model` or `artifact`).
+ */
+export async function runRequest(
+  command: Command,
+  request: object,
+  context: RequestContext = {},
+): Promise<Report> {
+  const { path, options } = readRequest(command, request);
+  return command.run(path, options, readContext(context));
+}
+
+function readRequest(command: Command, request: unknown): { path: string; options: OptionReader } {
+  if (typeof request !== "object" || request === null || Array.isArray(request)) {
+    const what = `The options of ${command.name} are ${request === null ? "null" : typeof request}`;
+    throw usageError("request", what, undefined, "Give an object: { model, data, out }.");
+  }
+  const { [command.positional?.name ?? ""]: path, ...rest } = request as Record<string, unknown>;
+  if (path !== undefined && typeof path !== "string") {
+    const name = command.positional?.name ?? "";
+    throw usageError(name, `The ${name} is ${typeof path}, not a path`, name, "Give the path as text.");
+  }
+  const options = omit(command.options, Object.keys(reportOptions));
+  const words = requestWords(rest, options);
+  const given = path === undefined || path === "" ? words : [...words, "--", path];
+  const checked = checkArguments({ ...command, options }, given, commands);
+  return { path: path ?? "", options: new OptionReader(readWords(checked, command)) };
+}
+
+/** The values of checked words, and the defaults of all others. */
+function readWords(words: readonly string[], command: Command): OptionValues {
+  const values: Record<string, unknown> = {};
+  for (const [name, spec] of Object.entries(command.options)) values[name] = spec.flag ? false : spec.default;
+  const end = words.indexOf("--");
+  for (const word of joinRepeated(end < 0 ? words : words.slice(0, end), Object.keys(inputOptions))) {
+    const at = word.indexOf("=");
+    if (at < 0) values[word.slice(2)] = true;
+    else values[word.slice(2, at)] = word.slice(at + 1);
+  }
+  return values;
+}
+
+function readContext({ logger, signal }: RequestContext): RunContext {
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw usageError("signal", "The signal is no AbortSignal", "signal", "Take that of an AbortController.");
+  return { logger: completeLogger(logger), signal: signal ?? new AbortController().signal };
+}
+
+/** A logger of which some methods may be missing; `this` stays the one that was given. */
+function completeLogger(logger: Partial<Logger> = {}): Logger {
+  return {
+    debug: (message) => (logger.debug ? logger.debug(message) : silentLogger.debug(message)),
+    info: (message) => (logger.info ? logger.info(message) : silentLogger.info(message)),
+    warn: (message) => (logger.warn ? logger.warn(message) : silentLogger.warn(message)),
+    progress: (stage, done, total, note) =>
+      logger.progress ? logger.progress(stage, done, total, note) : undefined,
+  };
+}
+
+const omit = <T>(table: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> =>
+  Object.fromEntries(Object.entries(table).filter(([name]) => !names.includes(name)));
