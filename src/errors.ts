@@ -89,12 +89,17 @@ export function environmentError(
   return new UserError(`environment/${code}`, "environment", what, { where, hint, cause });
 }
 
-/** A training run that was asked to stop, with a checkpoint in `directory`. */
-export function interruptedError(steps: number, directory: string): UserError {
+/**
+ * A training run that was asked to stop, with a checkpoint in `directory`. `again`: steps taken since that, when there was
+ * no time to write another.
+ */
+export function interruptedError(steps: number, directory: string, again = 0): UserError {
+  const repeated =
+    again > 0 ? `; it takes the ${again} after these again, since a step took too long to wait for` : "";
   return new UserError(
     "interrupted/training",
     "interrupted",
-    `Training was interrupted after ${steps} steps`,
+    `Training was interrupted after ${steps} steps${repeated}`,
     {
       where: directory,
       hint: "Go on from the checkpoint there with --resume.",

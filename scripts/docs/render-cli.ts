@@ -11,8 +11,10 @@ Reports go to standard output, messages, progress and errors to standard error: 
 lines elsewhere. An error is one paragraph: what happened, where, what to do. Every command writes its report as JSON
 with \`--json FILE\` ([schema](report-schema.json)) and as one self-contained HTML page with \`--html FILE\`.
 
-The first Ctrl-C (or SIGTERM) stops at the next step; training leaves a checkpoint, from which the same command with
-\`--resume\` goes on and ends with the same result as an uninterrupted run. The second one quits at once. Outputs
+The first Ctrl-C (or SIGTERM) stops within two seconds; training leaves a checkpoint, from which the same command with
+\`--resume\` goes on and ends with the same result as an uninterrupted run. Where a single run of the training graph takes
+longer than that, it goes on from the last checkpoint, which is seldom older than ten seconds, and takes the steps since
+then again. The second Ctrl-C quits at once. Outputs
 appear whole or not at all, and never in the place of the input model.
 
 ## Exit codes

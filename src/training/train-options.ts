@@ -24,7 +24,7 @@ export interface TrainOptions {
   evalEvery: number | null;
   /** Mirror images with probability one half, and crop them back from a border of so many pixels; null for neither. */
   augment: { flip: boolean; crop: number } | null;
-  /** Steps between two checkpoints; null for one at each look at the held-out samples. */
+  /** Steps between two checkpoints; null for one at each look at the held-out samples. There are more where that takes over ten seconds. */
   checkpointEvery: number | null;
   /** Execution provider and threads of ONNX Runtime; null for its own choice. */
   provider: string | null;

@@ -23,7 +23,7 @@ export interface TrainContext {
   /** Go on from the checkpoint in the run directory. */
   resume?: boolean;
   logger?: Logger;
-  /** Aborting makes the run stop after the step in progress; `train` then throws an interrupted error. */
+  /** Aborting makes the run stop within two seconds; `train` then throws an interrupted error. */
   signal?: AbortSignal;
   onProgress?: (progress: TrainProgress) => void;
 }
@@ -72,10 +72,17 @@ async function trainDirectory(
 ): Promise<FinishedTraining> {
   const { logger = silentLogger, signal, resume = false } = context;
   const runDirectory = context.runDirectory ?? join(artifact, "run");
-  const outcome = await trainInChild(
-    { artifact, data, options, runDirectory, resume },
-    { logger, signal, progress: (progress) => report(progress, logger, context) },
-  );
+  let taken = 0;
+  const progress = (each: TrainProgress): void => {
+    taken = each.step;
+    report(each, logger, context);
+  };
+  const job = { artifact, data, options, runDirectory, resume };
+  const outcome = await trainInChild(job, { logger, signal, progress }).catch(async (error: unknown) => {
+    if (signal?.aborted !== true || error !== signal.reason) throw error;
+    const kept = hasRun(runDirectory) ? (await loadProgress(runDirectory)).history.steps : 0;
+    throw interruptedError(kept, runDirectory, taken - kept);
+  });
   if (!outcome.completed) throw interruptedError(outcome.history.steps, runDirectory);
   return { ...(await loadTrained(artifact, runDirectory)), peakBytes: outcome.peakBytes };
 }

@@ -6,7 +6,8 @@ import type { Session } from "../runtime/session.ts";
 import { signTest } from "../statistics/paired.ts";
 import { quartilesOf } from "../statistics/quartiles.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { breathe, type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
+import { breathe } from "../runtime/breathe.ts";
+import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 
 /** Milliseconds spent measuring, and the most runs of each model. */
 const budget = 2000;

@@ -10,7 +10,8 @@ import type { Score } from "../report/report-data.ts";
 import { type Measures, summarise } from "../scoring/summarise.ts";
 import { createTally, type SampleScores, type Tally } from "../scoring/tally.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { breathe, type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
+import { breathe } from "../runtime/breathe.ts";
+import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 
 export interface Contender {
   model: Score["model"];

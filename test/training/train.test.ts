@@ -155,6 +155,45 @@ test("cost: nothing in front of the first layer that trains changes, and a resum
     expect(same(stateTensor(resumed.tensors, name), tensor), name).toBe(true);
 });
 
+/** A signal that aborts when it is looked at for the `last` time. */
+function abortAt(last: number): AbortSignal {
+  const stop = new AbortController();
+  let looks = 0;
+  stop.signal.throwIfAborted = () => {
+    if (++looks === last) stop.abort();
+    AbortSignal.prototype.throwIfAborted.call(stop.signal);
+  };
+  return stop.signal;
+}
+
+test("a run that is stopped anywhere, also within a step or a look at held-out samples, goes on to the same bytes", async () => {
+  const changes = {
+    maxSteps: 12,
+    freezing: { ...freezing, mode: "cwpn" } as const,
+  };
+  const job = (name: string, resume: boolean) => ({
+    ...{ artifact: run("artifact"), data: tinyData, runDirectory: run(name), resume },
+    options: { ...defaultTrainOptions, ...options, ...changes },
+  });
+  const hooks = { logger: silentLogger, progress: () => undefined };
+  const whole = await runTraining(job("unstopped", false), { ...hooks, signal: abortAt(Infinity) });
+  // At its start, in the first look, in the first choice of rows, in steps, and once more while it goes on.
+  for (const looks of [3, 9, 14, 23]) {
+    const name = `stopped-${looks}`;
+    const stopped = await runTraining(job(name, false), { ...hooks, signal: abortAt(looks) });
+    expect(stopped.completed, name).toBe(false);
+    const again = await runTraining(job(name, true), { ...hooks, signal: abortAt(12) });
+    const outcome = again.completed
+      ? again
+      : await runTraining(job(name, true), { ...hooks, signal: abortAt(Infinity) });
+    expect(outcome.history, name).toEqual(whole.history);
+    for (const file of ["checkpoint.safetensors", "best.safetensors"])
+      expect(
+        (await readFile(join(run(name), file))).equals(await readFile(join(run("unstopped"), file))),
+      ).toBe(true);
+  }
+});
+
 test("frozen codes survive several refreshes, checked at each of them", async () => {
   const directories: string[] = [];
   for (const maxSteps of [8, 16, 24]) {

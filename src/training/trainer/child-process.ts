@@ -9,14 +9,16 @@ import type { ProfileJob, StepProfile } from "../profile/job.ts";
 import type { TrainProgress } from "./events.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
 import type { ToChild, ToParent } from "./messages.ts";
+import { stopOnAbort } from "./stop-child.ts";
 
 /** Last characters of the child's error output that a crash report shows. */
 const reportedOutput = 2000;
 
 /**
  * Trains in a child process, so that this one stays responsive and a crash of native code cannot take it down.
- * Aborting asks the child to stop after the step in progress and to leave a checkpoint. Throws the child's
- * error, or a UserError when the child dies.
+ * Aborting asks the child to stop after the runtime's run in progress and to leave a checkpoint; a child whose run takes
+ * longer than that can wait is killed, and what it did since its last checkpoint is to be done again. Throws the child's
+ * error, the signal's reason when the child was killed, or a UserError when it dies.
  */
 export function trainInChild(
   job: TrainJob,
@@ -58,24 +60,25 @@ async function askChild<Result>(
   const tell = (message: ToChild): void => {
     if (child.connected) child.send(message, () => undefined);
   };
-  const stop = (): void => tell({ type: "stop" });
-  hooks.signal?.addEventListener("abort", stop, { once: true });
+  const watch = stopOnAbort(child, () => tell({ type: "stop" }), hooks.signal);
   try {
     return await new Promise<Result>((resolve, reject) => {
       child.on("message", (message: ToParent) => {
         const result = answer(message);
         if (message.type === "ready") tell(request);
+        else if (message.type === "stopping") watch.heard();
         else if (message.type === "log") hooks.logger[message.level](message.message);
         else if (message.type === "failed") reject(restoreError(message.error));
         else if (result !== undefined) resolve(result);
-        if (message.type === "ready" && hooks.signal?.aborted === true) stop();
       });
       child.on("error", reject);
-      child.on("close", (code, signal) => reject(died(code, signal, output())));
+      child.on("close", (code, signal) =>
+        reject(watch.killed === true ? (hooks.signal?.reason as Error) : died(code, signal, output())),
+      );
     });
   } finally {
-    hooks.signal?.removeEventListener("abort", stop);
     await ended(child);
+    watch.close();
   }
 }
 

@@ -52,7 +52,9 @@ process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => stop.abort());
 process.on("disconnect", () => stop.abort());
 process.on("message", (message: ToChild) => {
-  if (message.type === "stop") stop.abort();
-  else void work(message);
+  if (message.type === "stop") {
+    send({ type: "stopping" });
+    stop.abort();
+  } else void work(message);
 });
 send({ type: "ready" });

@@ -1,5 +1,6 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Session } from "../../runtime/session.ts";
+import { breathe } from "../../runtime/breathe.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { dataPorts, type Manifest } from "../artifact/manifest.ts";
 import { sampleLosses } from "../losses/attach-loss.ts";
@@ -7,12 +8,16 @@ import { feedsFor, type TrainingState } from "../state.ts";
 import type { SampleEvaluation } from "./choose-state.ts";
 import { targetsOf } from "./targets.ts";
 
-/** The loss of each sample and their mean, and top-1 accuracy where there are labels and a classifier, of a state. */
+/**
+ * The loss of each sample and their mean, and top-1 accuracy where there are labels and a classifier, of a state. Throws
+ * between two runs when `signal` aborts.
+ */
 export async function evaluateState(
   manifest: Manifest,
   sessions: { evaluation: Session; teacher: Session | undefined },
   state: TrainingState,
   dataset: Dataset,
+  signal?: AbortSignal,
 ): Promise<SampleEvaluation> {
   const parameters = parameterFeeds(manifest, sessions.evaluation, state);
   const scores = classifierOutput(manifest);
@@ -21,6 +26,7 @@ export async function evaluateState(
   let seen = 0;
   for (const indices of evaluationBatches(manifest, dataset.length)) {
     const batch = await dataset.read(indices);
+    if (signal !== undefined) await breathe(signal);
     const targets = await targetsOf(manifest, batch, sessions.teacher);
     const fetches = ["loss", sampleLosses, ...(scores === undefined ? [] : [scores])];
     const outputs = await sessions.evaluation.run({ ...parameters, ...batch.inputs, ...targets }, fetches);

@@ -15,6 +15,8 @@ export type ToChild =
 /** What the child tells the parent. */
 export type ToParent =
   | { type: "ready" }
+  /** It was told to stop and is about to: nothing blocks it. */
+  | { type: "stopping" }
   | { type: "progress"; progress: TrainProgress }
   | { type: "log"; level: "debug" | "info" | "warn"; message: string }
   | { type: "ended"; outcome: RunOutcome }

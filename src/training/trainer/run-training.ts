@@ -4,6 +4,7 @@ import { folderLock, takeLock } from "../../claims/lock-file.ts";
 import { openDataset } from "../../data/open-dataset.ts";
 import { splitDataset } from "../../data/subset.ts";
 import { loadModel } from "../../onnx/index.ts";
+import { breathe } from "../../runtime/breathe.ts";
 import { artifactDigest, readManifest } from "../artifact/files.ts";
 import { artifactFiles, modelInputs } from "../artifact/manifest.ts";
 import { checkTrainOptions } from "../train-options.ts";
@@ -26,6 +27,7 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   const dataset = await openDataset(job.data, modelInputs(manifest));
   const parts = splitDataset(dataset, { val: job.options.val, seed: job.options.seed });
   const plan = planRun(job.options, parts.train.length, manifest);
+  await breathe(hooks.signal);
   const graphs = await openSideGraphs(job.artifact, manifest, job.options);
   const fitted = new FittedGraph(job.artifact, manifest, job.options);
   await makeFolder(job.runDirectory);
@@ -35,6 +37,7 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
     patience,
   });
   try {
+    await breathe(hooks.signal);
     const floatModel = await loadModel(join(job.artifact, artifactFiles.floatModel));
     const artifact = { manifest, digest: await artifactDigest(job.artifact), floatModel };
     const run = new Run(job, artifact, { ...graphs, fitted }, plan, parts, hooks);

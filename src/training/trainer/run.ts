@@ -2,6 +2,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import { verificationError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Model } from "../../ir/model.ts";
+import { breathe } from "../../runtime/breathe.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
 import { join } from "node:path";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
@@ -27,12 +28,13 @@ import {
   stepsOfFit,
 } from "./plan-run.ts";
 import { digestOf, loadRun, type RunDigests, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
+import { SaveClock } from "./save-clock.ts";
 import { Stepper } from "./step.ts";
 import { stepDataOf } from "./targets.ts";
 
 export interface RunHooks {
   logger: Logger;
-  /** Aborting stops after the step in progress, with a checkpoint. */
+  /** Aborting stops after the runtime's run in progress, with a checkpoint of the last whole step. */
   signal: AbortSignal;
   progress: (progress: TrainProgress) => void;
 }
@@ -61,6 +63,7 @@ export class Run {
   /** Loss of each held-out sample at the start. */
   #startLosses: ArrayLike<number> = [];
   #history: History;
+  readonly #saves = new SaveClock();
 
   constructor(
     job: TrainJob,
@@ -111,28 +114,46 @@ export class Run {
     this.#keepBest();
   }
 
+  /** Trains until the end, or until the signal: then a step, a look at held-out samples or a choice of rows is begun anew. */
   async train(): Promise<RunOutcome> {
-    const { totalSteps, batch, evalEvery, checkpointEvery } = this.#plan;
+    const { signal } = this.#hooks;
+    let completed = true;
+    try {
+      await this.#trainOn();
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error;
+      completed = false;
+    }
+    await this.#save();
+    return { completed, history: this.#history, peakBytes: peakMemory() };
+  }
+
+  async #trainOn(): Promise<void> {
+    const { totalSteps, batch } = this.#plan;
     const { freezing, augment, seed } = this.#job.options;
     const history = this.#history;
-    if (history.steps === 0) await this.#evaluate();
+    await this.#evaluateIfDue();
+    // A process that is killed during the first steps goes on from here.
+    if (history.steps === 0) await this.#save();
     const feed = new BatchFeed(this.#data.train, this.#plan, { seed, augment }, history.steps);
     for (let step = history.steps; step < totalSteps && history.divergedAt === null; step++) {
-      if (this.#hooks.signal.aborted) {
-        await this.#save();
-        return { completed: false, history, peakBytes: peakMemory() };
+      await breathe(this.#hooks.signal);
+      // A run that was stopped in the step after a choice of rows goes on with that choice.
+      if (history.refreshes.at(-1)?.step !== step) {
+        if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
+        else if (refreshesBefore(step, batch, mostSamplesBetweenRequantizing)) await this.#requantizeAgain();
       }
-      if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
-      else if (refreshesBefore(step, batch, mostSamplesBetweenRequantizing)) await this.#requantizeAgain();
       if (!(await this.#step(feed, step))) break;
-      const taken = step + 1;
-      if (taken % evalEvery === 0 || taken === totalSteps) await this.#evaluate();
-      if (taken % checkpointEvery === 0 && taken < totalSteps) await this.#save();
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#evaluateIfDue();
+      await this.#saveIfDue();
     }
     if (this.#data.validation.length === 0 && history.divergedAt === null) this.#keepBest();
-    await this.#save();
-    return { completed: true, history, peakBytes: peakMemory() };
+  }
+
+  async #saveIfDue(): Promise<void> {
+    const { totalSteps, checkpointEvery } = this.#plan;
+    const { steps } = this.#history;
+    if (steps < totalSteps && (steps % checkpointEvery === 0 || this.#saves.isDue())) await this.#save();
   }
 
   /** One training step; false when the run diverged. */
@@ -158,8 +179,10 @@ export class Run {
 
   /** Inputs and targets of a step's runs. */
   async *#batches(feed: BatchFeed, step: number): AsyncGenerator<StepData> {
-    for await (const batch of feed.take(step))
+    for await (const batch of feed.take(step)) {
+      await breathe(this.#hooks.signal);
       yield await stepDataOf(this.#manifest, batch, this.#graphs.teacher);
+    }
   }
 
   async #refresh(step: number): Promise<void> {
@@ -197,8 +220,16 @@ export class Run {
     const last = Math.min(first + probeBatches, totalSteps * accumulate);
     for (let run = first; run < last; run++) {
       const batch = await this.#data.train.read(order.indicesOf(run));
+      await breathe(this.#hooks.signal);
       yield await stepDataOf(this.#manifest, batch, this.#graphs.teacher);
     }
+  }
+
+  /** At the start, at the end and every `evalEvery` steps, unless that was done before the run was interrupted. */
+  async #evaluateIfDue(): Promise<void> {
+    const { steps, totalSteps, evaluations } = this.#history;
+    const due = steps % this.#plan.evalEvery === 0 || steps === totalSteps;
+    if (due && evaluations.at(-1)?.step !== steps) await this.#evaluate();
   }
 
   /** Looks at the held-out samples and keeps the state when it is the best so far, and better than the start. */
@@ -206,7 +237,10 @@ export class Run {
     const { validation } = this.#data;
     const { evaluations, bestStep, steps: step } = this.#history;
     if (validation.length === 0) return;
-    const { losses, ...result } = await evaluateState(this.#manifest, this.#graphs, this.#state, validation);
+    const { signal } = this.#hooks;
+    const { losses, ...result } = await evaluateState(
+      ...([this.#manifest, this.#graphs, this.#state, validation, signal] as const),
+    );
     if (evaluations.length === 0) this.#startLosses = losses;
     const kept = evaluations.find((each) => each.step === bestStep)?.loss ?? Infinity;
     evaluations.push({ step, ...result, gain: gainOver(this.#startLosses, losses) });
@@ -247,6 +281,6 @@ export class Run {
       startLosses: Array.from(this.#startLosses),
       fisher: { tensors: fisher.tensors(), batches: fisher.batches },
     };
-    await saveRun(this.#job.runDirectory, this.#digests, snapshot);
+    await this.#saves.time(() => saveRun(this.#job.runDirectory, this.#digests, snapshot));
   }
 }
