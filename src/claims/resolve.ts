@@ -7,19 +7,47 @@ import { followLinks } from "../atomic-file.ts";
 export interface Resolved {
   /** Absolute, all links followed. */
   real: string;
+  /** The same for every spelling of the path: in lower case where the file system does not tell cases apart. */
+  key: string;
   /** What is there now; undefined: nothing. */
   stats: Stats | undefined;
 }
 
 export async function resolvePath(file: string): Promise<Resolved> {
   const real = await followLinks(file);
-  const stats = await stat(real).catch(() => undefined);
-  return { real, stats };
+  const stats = await identify(real);
+  const folds = await foldsCase(real, identify);
+  return { real, key: folds ? real.normalize("NFC").toLowerCase() : real, stats };
 }
+
+const identify = (file: string): Promise<Stats | undefined> => stat(file).catch(() => undefined);
+
+/**
+ * Whether the file system takes names that differ in case for one: whether the nearest part of the path that is there and
+ * has letters in its name is found under the name in the other case, too. `identify`: what is at a path.
+ */
+export async function foldsCase(
+  file: string,
+  identify: (file: string) => Promise<Pick<Stats, "dev" | "ino"> | undefined>,
+): Promise<boolean> {
+  for (let at = file; at !== path.dirname(at); at = path.dirname(at)) {
+    const other = path.join(path.dirname(at), swapCase(path.basename(at)));
+    const there = other === at ? undefined : await identify(at);
+    if (there === undefined) continue;
+    const found = await identify(other);
+    return found !== undefined && found.ino !== 0 && found.ino === there.ino && found.dev === there.dev;
+  }
+  return false;
+}
+
+const swapCase = (name: string): string =>
+  [...name]
+    .map((letter) => (letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase()))
+    .join("");
 
 /** Whether two paths are one file or folder: by hard links and in any case, where the file system takes them for one. */
 export function isSame(a: Resolved, b: Resolved): boolean {
-  if (a.real === b.real) return true;
+  if (a.key === b.key) return true;
   return (
     a.stats !== undefined &&
     b.stats !== undefined &&
@@ -31,7 +59,7 @@ export function isSame(a: Resolved, b: Resolved): boolean {
 
 /** Whether `inner` lies in the folder `outer`, at any depth. */
 export function liesIn(inner: Resolved, outer: Resolved): boolean {
-  const relative = path.relative(outer.real, inner.real);
+  const relative = path.relative(outer.key, inner.key);
   return (
     relative !== "" &&
     relative !== ".." &&
