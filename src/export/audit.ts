@@ -25,6 +25,8 @@ export interface KernelAudit {
   integerNodes: number;
   totalMacs: number;
   integerMacs: number;
+  /** Of nodes that the plan quantizes. */
+  quantizedMacs: number;
   /** Float nodes and why they are. */
   floatNodes: { node: string; op: string; reason: string }[];
   /** How often each operator stands in the optimized graph. */
@@ -71,6 +73,7 @@ export function auditGraphs(deployed: Model, optimized: Model, plan: Quantizatio
     integerNodes: computing.length - float.length,
     totalMacs: sum(computing.map(({ macs }) => macs)),
     integerMacs: sum(computing.filter((entry) => entry.integer).map(({ macs }) => macs)),
+    quantizedMacs: sum(computing.filter(({ node }) => !reasons.has(node)).map(({ macs }) => macs)),
     floatNodes: float.map(({ node, op, kernel }) => ({
       node,
       op,

@@ -197,6 +197,7 @@ const auditSchema = z.object({
   integerNodes: finite,
   totalNodes: finite.describe("Nodes that compute something, quantizers left out."),
   integerMacs: finite.describe("Multiply-accumulates per sample on integer kernels."),
+  quantizedMacs: finite.optional().describe("Multiply-accumulates per sample of quantized layers."),
   totalMacs: finite,
   floatNodes: z.array(nodeReasonSchema),
   kernels: z.record(text, finite).describe("Operators of the graph as ONNX Runtime optimized it."),
