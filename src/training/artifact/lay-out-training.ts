@@ -11,6 +11,7 @@ import type { Loss } from "../losses/attach-loss.ts";
 import { lossOutputs } from "../losses/outputs.ts";
 import type { LossTarget } from "../losses/ports.ts";
 import { activationNames, weightNames } from "../names.ts";
+import { closeTargets, withTargetShapes } from "./close-targets.ts";
 import { collectParameters, collectUntrainable, type FloatParameter } from "./collect-parameters.ts";
 import { buildForwardModel, openForward, trainsZeroPoint } from "./forward-model.ts";
 import { differentiatedInputs } from "./gradient-outputs.ts";
@@ -81,7 +82,9 @@ async function traceLoss(
   loss: Loss,
   batch: number,
 ): Promise<TracedLoss> {
-  const { model: forward, targets } = buildForwardModel(model, plan, state, loss);
+  const built = buildForwardModel(model, plan, state, loss);
+  const targets = await closeTargets(model, built.targets, batch, sizes);
+  const forward = withTargetShapes(built.model, targets);
   const parameters = collectParameters(forward.graph, plan);
   const raised = await runPasses(forward, [raiseOpset(trainingOpset)]);
   const pinned = withScalars(await pinBatch(raised, batch, { open: true, sizes }), forward);

@@ -1,0 +1,41 @@
+import type { Model } from "../../ir/model.ts";
+import { requiredInputs, shapeOf } from "../../ir/value-types.ts";
+import { nameOpenDims, type Sizes } from "../../passes/bind-inputs.ts";
+import { pinBatch } from "../../passes/pin-batch.ts";
+import type { LossTarget } from "../losses/ports.ts";
+
+/**
+ * Targets with the shapes of the outputs of `model` that they are compared with: of their open dimensions only the batch
+ * stays open. A symbol of an input has the size that `sizes` tells; any other follows from the inputs by a computation (a
+ * length after strides), and is measured at a batch of `batch` samples.
+ */
+export async function closeTargets(
+  model: Model,
+  targets: readonly LossTarget[],
+  batch: number,
+  sizes: Sizes = new Map(),
+): Promise<LossTarget[]> {
+  const open = nameOpenDims(requiredInputs(model.graph));
+  const known = (dim: number | string): number | string | undefined =>
+    typeof dim === "number" || dim === open.batch ? dim : sizes.get(dim);
+  if (targets.every(({ shape }) => shape.every((dim) => known(dim) !== undefined)))
+    return targets.map((target) => ({ ...target, shape: target.shape.map((dim) => known(dim) ?? dim) }));
+  const { graph } = await pinBatch(model, batch, { open: true, sizes });
+  return targets.map((target) => {
+    const measured = target.source.from === "teacher" ? shapeOf(graph, target.source.output) : undefined;
+    return { ...target, shape: target.shape.map((dim, axis) => known(dim) ?? measured?.[axis] ?? dim) };
+  });
+}
+
+/** The graph's inputs with the shapes of targets. */
+export function withTargetShapes(model: Model, targets: readonly LossTarget[]): Model {
+  const { graph } = model;
+  const shapes = new Map(targets.map(({ name, shape }) => [name, shape]));
+  const inputs = graph.inputs.map((input) => {
+    const shape = shapes.get(input.name);
+    return shape === undefined || input.type?.kind !== "tensor"
+      ? input
+      : { ...input, type: { ...input.type, shape } };
+  });
+  return { ...model, graph: { ...graph, inputs } };
+}
