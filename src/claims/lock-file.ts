@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { link, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { z } from "zod";
@@ -57,7 +57,7 @@ export async function takeLock(
     if (await create(file, own, shown)) return ownLock(file);
     const holder = await readHolder(file);
     if (holder === undefined) continue;
-    if (holder === "unknown" || isGone(holder)) await removeStale(file, holder, shown);
+    if (holder === "unknown" || isGone(holder)) await removeStale(file, holder, own, shown);
     else if (Date.now() - began >= patience) throw inUseError(holder, file, shown);
     else await pause();
   }
@@ -146,22 +146,35 @@ function startOf(pid: number): string {
 }
 
 /**
- * Removes the lock of a process that is gone. It is moved away first: of two that do so, only one finds it, and one that
- * another process has taken in the meantime is put back.
+ * Removes the lock of a process that is gone. Of many that want to, one at a time may: it looks again whose the lock is, so
+ * that none removes what another has taken in the meantime.
  */
-async function removeStale(file: string, stale: Holder | "unknown", shown: string): Promise<void> {
-  const aside = `${file}.${randomUUID()}.tmp`;
-  try {
-    await rename(file, aside);
-  } catch (error) {
-    if (systemCodeOf(error) === "ENOENT") return;
-    throw inUseError(stale, file, shown);
+async function removeStale(
+  file: string,
+  stale: Holder | "unknown",
+  own: Holder,
+  shown: string,
+): Promise<void> {
+  const turn = `${file}.turn`;
+  if (!(await create(turn, own, shown))) {
+    const other = await readHolder(turn);
+    if (other !== undefined && (other === "unknown" || isGone(other))) await rm(turn, { force: true });
+    return pause();
   }
-  const found = parseHolder(await readFile(aside, "utf8").catch(() => ""));
-  const other = found !== undefined && (stale === "unknown" || found.id !== stale.id);
-  if (other) await link(aside, file).catch(() => undefined);
-  await rm(aside, { force: true });
+  const keep = removeAtExit(turn);
+  try {
+    const now = await readHolder(file);
+    if (now === undefined || idOf(now) !== idOf(stale)) return;
+    await rm(file, { force: true }).catch(() => {
+      throw inUseError(stale, file, shown);
+    });
+  } finally {
+    await rm(turn, { force: true });
+    keep();
+  }
 }
+
+const idOf = (holder: Holder | "unknown"): string => (holder === "unknown" ? holder : holder.id);
 
 function inUseError(holder: Holder | "unknown", file: string, shown: string): UserError {
   const who =
