@@ -69,6 +69,7 @@ const rules: Readonly<Record<string, NoOpRule>> = {
 export const eliminateNoOps = definePass({
   name: "eliminate-no-ops",
   run(model, context) {
+    if (!model.graph.nodes.some(isCandidate)) return model;
     const result = cloneModel(model);
     const edit = new GraphEdit(result.graph);
     let changed = false;
@@ -84,8 +85,10 @@ export const eliminateNoOps = definePass({
   },
 });
 
+const isCandidate = ({ domain, opType }: Node): boolean => domain === "" && Object.hasOwn(rules, opType);
+
 function isNoOp(node: Node, edit: GraphEdit): boolean {
-  if (node.domain !== "" || !Object.hasOwn(rules, node.opType)) return false;
+  if (!isCandidate(node)) return false;
   if ((node.inputs[0] ?? "") === "" || (node.outputs[0] ?? "") === "") return false;
   return rules[node.opType]?.(node, edit.graph, edit) ?? false;
 }

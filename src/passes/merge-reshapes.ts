@@ -14,6 +14,7 @@ import { definePass } from "./define-pass.ts";
 export const mergeReshapes = definePass({
   name: "merge-reshapes",
   run(model, context) {
+    if (!model.graph.nodes.some(isReshape)) return model;
     const result = cloneModel(model);
     const { graph } = result;
     const edit = new GraphEdit(graph);

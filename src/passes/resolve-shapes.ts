@@ -13,11 +13,11 @@ import { definePass } from "./define-pass.ts";
 export const resolveShapes = definePass({
   name: "resolve-shapes",
   run(model) {
+    if (!model.graph.nodes.some(isCandidate)) return model;
     const result = cloneModel(model);
     const edit = new GraphEdit(result.graph);
     let changed = false;
-    for (const node of result.graph.nodes) {
-      if (node.domain !== "") continue;
+    for (const node of result.graph.nodes.filter(isCandidate)) {
       if (node.opType === "Shape" || node.opType === "Size") changed = resolveShape(edit, node) || changed;
       if (node.opType === "Reshape") changed = resolveReshape(edit, node) || changed;
     }
@@ -26,6 +26,10 @@ export const resolveShapes = definePass({
     return result;
   },
 });
+
+function isCandidate({ domain, opType }: Node): boolean {
+  return domain === "" && (opType === "Shape" || opType === "Size" || opType === "Reshape");
+}
 
 function resolveShape(edit: GraphEdit, node: Node): boolean {
   const { graph } = edit;
