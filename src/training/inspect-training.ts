@@ -15,6 +15,8 @@ import { type LossChoice, resolveLoss } from "./losses/attach-loss.ts";
 
 /** Training graphs of more nodes take ONNX Runtime many seconds to load; networks have a tenth. */
 const mostNodes = 10_000;
+/** Nodes of the loss on each output of the model. */
+const nodesPerOutput = 5;
 
 /**
  * What would not train of a model that is quantized by this plan, and why: what an artifact's manifest lists, found
@@ -25,15 +27,12 @@ export async function inspectTraining(
   plan: QuantizationPlan,
   sizes?: Sizes,
 ): Promise<Untrainable[]> {
-  const { nodes, name } = model.graph;
-  if (nodes.length > mostNodes)
-    return [
-      {
-        node: name,
-        op: "model",
-        reason: `it has ${nodes.length} nodes, more than the ${mostNodes} that are looked at`,
-      },
-    ];
+  const { nodes, outputs, name } = model.graph;
+  const size = nodes.length + nodesPerOutput * outputs.length;
+  if (size > mostNodes) {
+    const reason = `with its loss it has about ${size} nodes, more than the ${mostNodes} that are looked at`;
+    return [{ node: name, op: "model", reason }];
+  }
   try {
     return (await layOutPlan(model, plan, { kind: "auto", hasLabels: false, distill: 0 }, sizes)).untrainable;
   } catch (error) {
