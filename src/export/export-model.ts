@@ -12,6 +12,7 @@ import type { QuantizationPlan, QuantizationState } from "../quantization/types.
 import { tensorOf, viewAs } from "../tensor/tensor.ts";
 import { version } from "../version.ts";
 import { guardBiases } from "./guard-biases.ts";
+import { restoreTypes } from "./restore-types.ts";
 import { roundState } from "./round-state.ts";
 
 export interface ExportOptions {
@@ -55,10 +56,11 @@ export async function exportModel(
     fixed === undefined ? trained : await pinBatch(trained, fixed.batch, { open: true, sizes: fixed.sizes });
   const raised = needsInt4 ? await runPasses(shaped, [raiseOpset(21), recordTypes()]) : shaped;
   const { state: guarded, enlargedRows } = guardBiases(raised, roundState(state));
-  const deployed = insertQuantizers(raised, plan, guarded, {
+  const quantized = insertQuantizers(raised, plan, guarded, {
     form: "deploy",
     int4: needsInt4 ? "initializer" : "container",
   });
+  const deployed = restoreTypes(quantized);
   deployed.producerName = "efqat";
   deployed.producerVersion = version;
   deployed.metadata.set("efqat", JSON.stringify({ version, ...options.provenance }));

@@ -1,15 +1,13 @@
 import { modelError, unsupportedError } from "../errors.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
-import { dtypeOf, requiredInputs } from "../ir/value-types.ts";
+import { sourceTypeOf } from "../ir/source-type.ts";
 import type { Graph, Model, SparseTensor } from "../ir/model.ts";
 import { verifyModel } from "../ir/verify.ts";
-import { byteLength, type DataType } from "../tensor/data-type.ts";
+import { byteLength } from "../tensor/data-type.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { elementCount, type Tensor, viewAs } from "../tensor/tensor.ts";
 import { definePass } from "./define-pass.ts";
 import { largestConstants } from "./preparation-limits.ts";
-
-const otherFloats = new Set<DataType>(["float16", "bfloat16", "float64"]);
 
 /** Throws where a model is not well-formed, for example has a ring of nodes. Changes nothing. */
 export const verifySource = definePass({
@@ -20,7 +18,7 @@ export const verifySource = definePass({
   },
 });
 
-/** Throws where a model cannot be worked on at all: weights that are not finite, or not float32. Changes nothing. */
+/** Throws where a model cannot be worked on at all: weights that are not finite, or ports of types that cannot be fed. Changes nothing. */
 export const checkSource = definePass({
   name: "check-source",
   run(model: Model): Model {
@@ -32,18 +30,15 @@ export const checkSource = definePass({
   },
 });
 
+/** ONNX Runtime's binding carries no bfloat16 in or out, so that nothing could be measured or verified. */
 function checkElementTypes(graph: Graph): void {
-  const ports = requiredInputs(graph).map(({ name }) => ({ name, dtype: dtypeOf(graph, name) }));
-  const weights = [...graph.initializers]
-    .filter(([, tensor]) => tensor.dims.length >= 2)
-    .map(([name, tensor]) => ({ name, dtype: tensor.dtype }));
-  const found = [...ports, ...weights].find(({ dtype }) => dtype !== undefined && otherFloats.has(dtype));
+  const found = [...graph.inputs, ...graph.outputs].find((value) => sourceTypeOf(value) === "bfloat16");
   if (found === undefined) return;
   throw unsupportedError(
     "element-type",
-    `"${found.name}" is ${found.dtype}; quantization starts from a float32 model`,
+    `"${found.name}" is bfloat16, which ONNX Runtime's JavaScript binding takes neither in nor out`,
     found.name,
-    "Export the model in float32 (in PyTorch: model.float() before torch.onnx.export).",
+    "Export the model with float32 or float16 inputs and outputs; bfloat16 within it is no matter.",
   );
 }
 

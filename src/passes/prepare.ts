@@ -25,6 +25,7 @@ import { resolveShapes } from "./resolve-shapes.ts";
 import { type InputFacts, setInputShapes } from "./set-input-shapes.ts";
 import { TypeMemo } from "./type-memo.ts";
 import { unpackSequences } from "./unpack-sequences.ts";
+import { widenFloats } from "./widen-floats.ts";
 import { writeOut } from "./write-out/write-out.ts";
 
 export interface PrepareOptions extends PipelineOptions {
@@ -79,6 +80,7 @@ function openingPasses(facts: InputFacts): Pass[] {
     inlineFunctions,
     fixDefaults,
     checkOperators,
+    widenFloats,
     checkSource,
     setInputShapes(facts),
     extractConstants,

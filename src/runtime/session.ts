@@ -1,3 +1,4 @@
+import { convertFloats } from "../tensor/convert-floats.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { currentHost } from "./isolation/isolate.ts";
 import { createNativeSession } from "./native-session.ts";
@@ -47,12 +48,25 @@ export class Session {
 
   /** Runs the model once. Feeds by input name; all outputs, or those named in `fetches`. Output tensors are fresh. */
   run(feeds: Readonly<Record<string, Tensor>>, fetches?: readonly string[]): Promise<Record<string, Tensor>> {
-    return this.#backend.run(feeds, fetches);
+    return this.#backend.run(this.#fitFeeds(feeds), fetches);
   }
 
   /** Runs the model once and tells the milliseconds, measured where it runs. */
   time(feeds: Readonly<Record<string, Tensor>>): Promise<number> {
-    return this.#backend.time(feeds);
+    return this.#backend.time(this.#fitFeeds(feeds));
+  }
+
+  /** Data are float32; a model that takes other floats gets those. */
+  #fitFeeds(feeds: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
+    const others = this.inputs.filter(({ dtype }) => dtype === "float16" || dtype === "float64");
+    if (others.length === 0) return feeds;
+    const types = new Map(others.map(({ name, dtype }) => [name, dtype]));
+    return Object.fromEntries(
+      Object.entries(feeds).map(([name, tensor]) => {
+        const dtype = tensor.dtype === "float32" ? types.get(name) : undefined;
+        return [name, dtype === undefined ? tensor : convertFloats(tensor, dtype)];
+      }),
+    );
   }
 
   /** Writes the profile of the runs so far, where the session was created with `profilePrefix`. */

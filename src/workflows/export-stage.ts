@@ -15,6 +15,7 @@ import { explainWriteError } from "../atomic-file.ts";
 import { UserError } from "../errors.ts";
 import { loadModel, type StagedModel, stageModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
+import type { ModelSource } from "../runtime/open-model.ts";
 import type { Report } from "../report/report-data.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
@@ -164,8 +165,8 @@ async function verify(
 
 /** What a written file is verified with beside the samples. */
 export interface VerificationOptions extends RuntimeOptions {
-  /** The file of the source model. */
-  float: string;
+  /** The source model, as a file or in float32. */
+  float: ModelSource;
   outputs: JudgedOutputs;
 }
 

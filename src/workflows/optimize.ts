@@ -5,6 +5,7 @@ import type { Claim } from "../claims/claim-paths.ts";
 import { formatBytes } from "../report/format.ts";
 import type { MemorySection, Report } from "../report/report-data.ts";
 import type { Model } from "../ir/model.ts";
+import type { ModelSource } from "../runtime/open-model.ts";
 import type { History } from "../training/trainer/events.ts";
 import { hasRun } from "../training/trainer/run-checkpoint.ts";
 import { artifactStage } from "./artifact-stage.ts";
@@ -112,13 +113,13 @@ async function optimizeIn(
   const provenance = { ...deployOptions.provenance, arithmetic: { forward, backward, algorithmsByTrial } };
   const deployed = await stageDeployed(written, { ...deployOptions, provenance }, options.out);
   return withStaged(deployed, async () => {
-    const checks = { ...options, outputs, float: options.model };
+    const checks = { ...options, outputs, float: prepared.float };
     const verification = keptStart
       ? await verifyQuantized(quantized, deployed, judging.dataset, checks, context)
       : await verifyTrained(directory, written, deployed, judging.dataset, checks, context);
     times.done("export and verification");
     const judged = await judge(
-      contendersOf({ float: options.model, ptq: ptq.model, written: deployed.path }, keptStart, judging),
+      contendersOf({ float: prepared.float, ptq: ptq.model, written: deployed.path }, keptStart, judging),
       judging.dataset,
       { ...options, batch: training.batch, outputs, use: judging.use },
       context,
@@ -126,7 +127,7 @@ async function optimizeIn(
     times.done("scores");
     const changed = await countChangedRows(directory, result);
     const audited = await auditDeployed(deployed, result.plan, options);
-    const latency = await measureLatency(options.model, deployed.path, judging.dataset, options, context);
+    const latency = await measureLatency(prepared.float, deployed.path, judging.dataset, options, context);
     times.done("audit and latency");
     return {
       ...startReport("optimize", options, source, start),
@@ -160,7 +161,7 @@ const keepsStart = ({ bestStep, heldOut }: History): boolean => bestStep === 0 &
 
 /** The models to judge, with what their judged samples were used for; without the trained one where the start was kept. */
 function contendersOf(
-  { float, ptq, written }: { float: string; ptq: Model; written: string },
+  { float, ptq, written }: { float: ModelSource; ptq: Model; written: string },
   keptStart: boolean,
   { use, seen }: JudgingData,
 ): Contender[] {

@@ -4,6 +4,8 @@ import { chooseOutputs, type JudgedOutputs } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import { requiredInputs } from "../ir/value-types.ts";
 import { type InputShapes, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
+import { hasKernels } from "../passes/widen-floats.ts";
+import type { ModelSource } from "../runtime/open-model.ts";
 import type { FrozenDim } from "../passes/find-probes.ts";
 import { prepareOpen } from "../passes/prepare.ts";
 import { checkModel, checkStorage } from "../export/check-target.ts";
@@ -27,6 +29,8 @@ export interface Prepared {
   source: Source;
   /** Numerically equal to the source, and easier to work on. */
   model: Model;
+  /** What stands for the source model: its file, or the prepared model where ONNX Runtime has no kernels for its types. */
+  float: ModelSource;
   /** Sizes of its open dimensions in the data, by symbol. */
   sizes: Sizes;
   spec: DataSpec;
@@ -87,6 +91,7 @@ export async function prepareSource(
   logger.info(`Output "${outputs.judged.name}" is judged as ${describeKind(outputs.judged)}.`);
   return {
     ...{ source, model, sizes, spec, notes, outputs, output },
+    float: hasKernels(source.model) ? options.model : model,
     dataset: perRun === undefined ? dataset : { ...dataset, samplesPerRun: perRun },
   };
 }

@@ -45,20 +45,20 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
       quantized,
       deployed,
       judging.dataset,
-      { ...options, outputs, float: options.model },
+      { ...options, outputs, float: prepared.float },
       context,
     );
     const usedFor = judging.seen ? ["calibration"] : [];
     const judged = await judge(
       [
-        { model: "float", source: options.model },
+        { model: "float", source: prepared.float },
         { model: "ptq", source: deployed.path, usedFor },
       ],
       judging.dataset,
       { ...options, outputs, use: judging.use === "training" ? "calibration" : judging.use },
       context,
     );
-    const latency = await measureLatency(options.model, deployed.path, judging.dataset, options, context);
+    const latency = await measureLatency(prepared.float, deployed.path, judging.dataset, options, context);
     return {
       ...startReport("quantize", options, source, start),
       data: { calibration: dataset.describe(), [judging.use]: judging.dataset.describe() },

@@ -13,6 +13,7 @@ import {
 import { requiredInputs } from "../ir/value-types.ts";
 import type { Model, Value } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
+import { type DataType, isFloat } from "../tensor/data-type.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { ModelSection } from "../report/report-data.ts";
 import { weightBytes } from "../runtime/open-model.ts";
@@ -53,9 +54,17 @@ export function dataInputs({ graph }: Model, batchAxes: BatchAxes = {}): ModelIn
     const { dtype, shape = [] } = tensorTypeOf(input);
     const asked = Object.hasOwn(batchAxes, input.name) ? batchAxes[input.name] : undefined;
     const own = asked ?? (batch === undefined ? undefined : shape.indexOf(batch));
-    return { name: input.name, dtype, shape, ...(own === undefined ? {} : { batchAxis: own }) };
+    return {
+      name: input.name,
+      dtype: fedType(dtype),
+      shape,
+      ...(own === undefined ? {} : { batchAxis: own }),
+    };
   });
 }
+
+/** Floats of every width are fed as float32, and converted where a model takes others. */
+const fedType = (dtype: DataType): DataType => (isFloat(dtype) ? "float32" : dtype);
 
 /** The report's section on a model file. */
 export function describeSource({ path, sha256, bytes, model }: Source): ModelSection {

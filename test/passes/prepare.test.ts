@@ -67,13 +67,7 @@ describe("prepareModel", () => {
     await expectSameOutputs(source, prepared, { tolerance: 1e-6 });
   });
 
-  test("half precision and weights that are not finite are refused with a remedy", async () => {
-    const half = buildModel({
-      inputs: { x: ["float16", "N", 2] },
-      outputs: ["y"],
-      build: (emit) => void emit.op("Relu", ["x"], {}, out),
-    });
-    await expect(prepareModel(half)).rejects.toMatchObject({ code: "unsupported/element-type", where: "x" });
+  test("weights that are not finite are refused with a remedy", async () => {
     const weights = tensorOf("float32", [3], Float32Array.of(1, NaN, Infinity));
     const broken = buildModel({
       inputs: { x: [3] },

@@ -1,5 +1,8 @@
 import type { Emitter } from "../../src/ir/emit.ts";
-import type { Model } from "../../src/ir/model.ts";
+import { createNode } from "../../src/ir/graph.ts";
+import type { Graph, Model, Node } from "../../src/ir/model.ts";
+import { convertFloats } from "../../src/tensor/convert-floats.ts";
+import { type DataType, dataTypes } from "../../src/tensor/data-type.ts";
 import { scalar, ints, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { buildModel } from "./build-model.ts";
 import { randomSource, randomTensor } from "./random-tensor.ts";
@@ -110,4 +113,42 @@ export function detector(): ModelKind {
     },
   });
   return { model, data: { image: randomTensor([samples, 3, 16, 16], 5) } };
+}
+
+/**
+ * The same kind with ports and constants in `dtype`, as tools write that convert a whole model; in bfloat16 the ports stay
+ * float32 behind Casts, since nothing could feed them.
+ */
+export function inFloats({ model, data }: ModelKind, dtype: "float16" | "float64" | "bfloat16"): ModelKind {
+  const { graph } = model;
+  for (const [name, tensor] of graph.initializers)
+    if (tensor.dtype === "float32") graph.initializers.set(name, convertFloats(tensor, dtype));
+  if (dtype === "bfloat16") {
+    castPorts(graph, dtype);
+    return { model, data };
+  }
+  for (const port of [...graph.inputs, ...graph.outputs])
+    port.type =
+      port.type?.kind === "tensor" ? { ...port.type, dtype } : { kind: "tensor", dtype, shape: undefined };
+  return { model, data };
+}
+
+function castPorts(graph: Graph, dtype: DataType): void {
+  const cast = (from: string, to: string, type: DataType): Node =>
+    createNode({
+      name: `${to}.cast`,
+      opType: "Cast",
+      inputs: [from],
+      outputs: [to],
+      attributes: { to: dataTypes[type].code },
+    });
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const inner = (name: string): string => (inputs.has(name) || outputs.has(name) ? `${name}.inner` : name);
+  for (const node of graph.nodes) {
+    node.inputs = node.inputs.map(inner);
+    node.outputs = node.outputs.map(inner);
+  }
+  graph.nodes.unshift(...Array.from(inputs, (name) => cast(name, inner(name), dtype)));
+  graph.nodes.push(...Array.from(outputs, (name) => cast(inner(name), name, "float32")));
 }

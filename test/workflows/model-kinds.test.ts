@@ -23,7 +23,7 @@ async function optimize({ model, data }: kinds.ModelKind, ...more: string[]): Pr
   const { stderr, exitCode } = await runCli([
     ...["optimize", at("model.onnx"), "--data", at("data.npz"), "--labels", "none", "--out", at("out.onnx")],
     ...["--samples", "12", "--batch", "4", "--val", "4", "--epochs", "1", "--ratio", "0.5"],
-    ...["--threads", "1", "--forms", "estimate", "--json", at("report.json"), ...more],
+    ...["--threads", "1", "--forms", "estimate", "--restart", "--json", at("report.json"), ...more],
   ]);
   expect(stderr).not.toContain("Error");
   expect(exitCode).toBe(0);
@@ -35,6 +35,9 @@ describe("small models of the kinds that exporters write go the whole way", () =
     ["tokens to a sequence", kinds.tokensToSequence, { weights: 5, least: 25 }],
     ["sound to frames", kinds.soundToFrames, { weights: 2, least: 25 }],
     ["detector", kinds.detector, { weights: 3, least: 25 }],
+    ["float16", () => kinds.inFloats(kinds.detector(), "float16"), { weights: 3, least: 25 }],
+    ["float64", () => kinds.inFloats(kinds.soundToFrames(), "float64"), { weights: 2, least: 25 }],
+    ["bfloat16", () => kinds.inFloats(kinds.soundToFrames(), "bfloat16"), { weights: 2, least: 25 }],
   ] as const)("%s", async (_, make, { weights, least }) => {
     const { quantization, training, scores, audit, verification } = await optimize(make());
     expect(quantization?.weights).toBe(weights);
