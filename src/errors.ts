@@ -11,6 +11,7 @@ export const exitCodes = {
   input: 3,
   environment: 4,
   verification: 5,
+  findings: 6,
   interrupted: 130,
 } as const;
 

@@ -29,10 +29,12 @@ const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
   { folders: ["training"] },
   { folders: ["export"] },
   { folders: ["report"], only: ["diagnostics"] },
+  { folders: ["recipes"], only: ["diagnostics", "ir"] },
   { folders: ["workflows"] },
   { folders: ["commands"], only: ["diagnostics", "report", "workflows"] },
+  { folders: ["zoo"] },
   { folders: ["index.ts"] },
-  { folders: ["cli"], only: ["diagnostics", "report", "workflows", "commands"] },
+  { folders: ["cli"], only: ["diagnostics", "report", "workflows", "commands", "zoo"] },
 ];
 
 /** Which packages a folder may import besides Node's own modules. */
@@ -45,6 +47,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   report: ["zod"],
   workflows: ["zod"],
   commands: ["fastest-levenshtein", "zod"],
+  zoo: ["execa", "picomatch", "tinyglobby", "yaml", "zod"],
   cli: ["yargs", "cli-progress"],
 };
 

@@ -1,4 +1,5 @@
-import type { Command } from "../../src/commands/command.ts";
+import type { ArgumentSpec } from "../../src/commands/check-arguments.ts";
+import { zooCommands } from "../../src/cli/zoo/line.ts";
 import { commands } from "../../src/commands/index.ts";
 import type { OptionSpec } from "../../src/commands/options.ts";
 import { exitCodes } from "../../src/errors.ts";
@@ -27,16 +28,17 @@ appear whole or not at all, and never in the place of the input model.
 | ${exitCodes.input} | a model or data that cannot be used |
 | ${exitCodes.environment} | something the machine lacks: a provider, disk space, a permission |
 | ${exitCodes.verification} | the exported model does not agree with the trained one, or training diverged |
+| ${exitCodes.findings} | jobs of a zoo failed, or \`efqat zoo diff\` found something worse |
 | ${exitCodes.interrupted} | stopped by Ctrl-C |
 `;
 
 /** docs/cli.md: every command with its options, defaults and examples. */
 export function renderCliDocs(): string {
-  return `${intro}\n${commands.map(renderCommand).join("\n")}`;
+  return `${intro}\n${[...commands, ...zooCommands].map(renderCommand).join("\n")}`;
 }
 
-function renderCommand(command: Command): string {
-  const { name, positional, describe, options, examples } = command;
+function renderCommand(command: ArgumentSpec & { describe: string }): string {
+  const { name, positional, describe, options, examples, mostPositionals = 1 } = command;
   const lines = examples.flatMap(({ line, describe: what }) => [`# ${what}`, line]);
   const groups = new Map<string, [string, OptionSpec][]>();
   for (const entry of Object.entries(options))
@@ -46,8 +48,9 @@ function renderCommand(command: Command): string {
     ...entries.map(renderOption),
   ]);
   const argument = positional?.name.toUpperCase();
+  const words = mostPositionals > 1 ? `${argument}1 ${argument}2` : argument;
   return [
-    argument === undefined ? `## efqat ${name}` : `## efqat ${name} ${argument}`,
+    words === undefined ? `## efqat ${name}` : `## efqat ${name} ${words}`,
     "",
     positional === undefined ? `${describe}.` : `${describe}. ${argument}: ${positional.describe}.`,
     "",

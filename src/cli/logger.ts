@@ -20,7 +20,12 @@ const lineInterval = 5000;
 /** Messages and progress for people, with the time left: a bar on a terminal, lines elsewhere, only warnings when quiet. */
 export function createLogger(
   stream: MessageStream,
-  options: { quiet: boolean; verbose: boolean },
+  options: {
+    quiet: boolean;
+    verbose: boolean;
+    /** Told of progress in numbers. */
+    onProgress?: (stage: string, done: number, total: number) => void;
+  },
 ): ClosableLogger {
   const line = (text: string): void => void stream.write(`${printable(text)}\n`);
   const progress = options.quiet
@@ -42,6 +47,7 @@ export function createLogger(
     },
     warn: (message) => say(`Warning: ${message}`),
     progress: (stage, done, total, note = "") => {
+      options.onProgress?.(stage, done, total);
       const notes = [note, timeLeft.after(stage, done, total)].filter((each) => each !== "");
       progress?.update(stage, done, total, notes.join(", "));
     },

@@ -21,6 +21,7 @@ const exitCodeLines = [
   `${exitCodes.input}    a model or data that cannot be used`,
   `${exitCodes.environment}    something the machine lacks (provider, disk space, permission)`,
   `${exitCodes.verification}    the exported model does not agree with the trained one`,
+  `${exitCodes.findings}    jobs of a zoo failed, or zoo diff found something worse`,
   `${exitCodes.interrupted}  stopped by Ctrl-C; training can go on with --resume`,
 ];
 
@@ -77,7 +78,7 @@ function arrange(args: readonly string[]): string[] {
 /** The command of a name; undefined where the line asks for help or the version alone. */
 function requireCommand(name: string | undefined): Command | undefined {
   if (name === undefined || ["--help", "-h", "--version"].includes(name)) return undefined;
-  const names = commands.map((command) => command.name);
+  const names = [...commands.map((command) => command.name), "zoo"];
   const found = findCommand(name);
   if (found !== undefined) return found;
   const choices = `Choose ${names.join(", ")}.`;
@@ -110,6 +111,8 @@ function createParser(columns: number, choose: (request: Request) => void): Argv
       throw error instanceof UserError ? error : wrongUsage(message ?? error?.message ?? "");
     });
   for (const command of commands) addCommand(parser, command, choose);
+  // Its command lines are read by zoo/line.ts.
+  parser.command("zoo", "Work on many models: efqat zoo --help");
   return parser;
 }
 
@@ -121,7 +124,8 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
     (builder: Argv) => {
       if (positional !== undefined)
         builder.positional(positional.name, { describe: positional.describe, type: "string" });
-      for (const [option, spec] of Object.entries(command.options)) builder.option(option, declare(spec));
+      for (const [option, spec] of Object.entries(command.options))
+        builder.option(option, declareOption(spec));
       for (const { line, describe: what } of command.examples) builder.example(line, what);
       return builder.epilogue(epilogue);
     },
@@ -134,7 +138,7 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
   );
 }
 
-function declare(spec: OptionSpec): Options {
+export function declareOption(spec: OptionSpec): Options {
   const { describe, group, choices, flag, required } = spec;
   if (flag) return { describe, group, type: "boolean", default: false, defaultDescription: "no" };
   return {

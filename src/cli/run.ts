@@ -5,6 +5,7 @@ import { createLogger, type MessageStream } from "./logger.ts";
 import { findCommand, parseCommandLine } from "./parse.ts";
 import { findReports, ReportFiles } from "./report-files.ts";
 import { describeError, errorSection } from "./show-error.ts";
+import { runZooLine } from "./zoo/line.ts";
 
 /** The outside world of a command line, so that tests can hold it in memory. */
 export interface Terminal {
@@ -14,11 +15,14 @@ export interface Terminal {
   stack: boolean;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
+  /** Told of progress in numbers, besides what is printed. */
+  onProgress?: (stage: string, done: number, total: number) => void;
 }
 
 /** Runs one command line: reports to stdout, messages and errors to stderr. Returns the exit code; never throws. */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   const { stdout, stderr, signal } = terminal;
+  if (args[0] === "zoo") return runZooLine(args.slice(1), terminal);
   const start = performance.now();
   const given: { options: Record<string, unknown>; stack: boolean } = {
     options: {},
@@ -34,7 +38,10 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     }
     const { command, path, options } = request;
     given.options = { [command.positional?.name ?? "model"]: path, ...options.given() };
-    const logger = createLogger(stderr, { quiet: options.flag("quiet"), verbose: options.flag("verbose") });
+    const logger = createLogger(stderr, {
+      ...{ quiet: options.flag("quiet"), verbose: options.flag("verbose") },
+      ...(terminal.onProgress === undefined ? {} : { onProgress: terminal.onProgress }),
+    });
     const context = { logger, signal, claim: reports.claimWith(`efqat ${command.name}`) };
     const report = await command.run(path, options, context).finally(() => logger.close());
     await reports.write(report).catch((error: unknown) => {

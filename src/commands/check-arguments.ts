@@ -1,5 +1,4 @@
 import { severalErrors, type UserError, usageError } from "../errors.ts";
-import type { Command } from "./command.ts";
 import { didYouMean, nearestName } from "./nearest-name.ts";
 import type { OptionSpec } from "./options.ts";
 
@@ -10,6 +9,16 @@ interface Arguments {
   given: Set<string>;
   positional: string[];
   problems: UserError[];
+}
+
+/** What arguments are checked against. */
+export interface ArgumentSpec {
+  name: string;
+  positional: { name: string; describe: string } | undefined;
+  /** Arguments of this kind at most; default: one where there is a positional. */
+  mostPositionals?: number;
+  options: Readonly<Record<string, OptionSpec>>;
+  examples: readonly { line: string; describe: string }[];
 }
 
 /** Options that every command has. */
@@ -24,22 +33,26 @@ const common: Readonly<Record<string, Pick<OptionSpec, "flag">>> = {
  * each option and its value in one word, so that values may begin with a minus.
  */
 export function checkArguments(
-  command: Command,
+  command: ArgumentSpec,
   args: readonly string[],
-  commands: readonly Command[],
+  commands: readonly ArgumentSpec[],
 ): string[] {
   const read = readArguments(command, args, commands);
   const { words, given, positional, problems } = read;
   if (given.has("help") || given.has("version")) return words;
   const missing = missingArguments(command, read);
   if (missing !== undefined) problems.push(missing);
-  for (const extra of positional.slice(command.positional === undefined ? 0 : 1))
+  for (const extra of positional.slice(command.mostPositionals ?? (command.positional === undefined ? 0 : 1)))
     problems.push(tooMuch(command, extra));
   if (problems.length > 0) throw severalErrors(problems);
   return words;
 }
 
-function readArguments(command: Command, args: readonly string[], commands: readonly Command[]): Arguments {
+function readArguments(
+  command: ArgumentSpec,
+  args: readonly string[],
+  commands: readonly ArgumentSpec[],
+): Arguments {
   const read: Arguments = { words: [], given: new Set(), positional: [], problems: [] };
   for (let at = 0; at < args.length; at++) {
     const word = args[at] as string;
@@ -68,7 +81,7 @@ function readArguments(command: Command, args: readonly string[], commands: read
 /** A word that begins with a dash, as an option of the command, if it has one of that name. */
 function readOption(
   word: string,
-  command: Command,
+  command: ArgumentSpec,
 ):
   | { name: string; value: string | undefined; spec: Pick<OptionSpec, "flag" | "choices"> | undefined }
   | undefined {
@@ -89,7 +102,7 @@ const isValue = (word: string | undefined): word is string =>
   word !== undefined && !/^(--?|[\u2012-\u2015\u2212])[a-z]/i.test(word) && word !== "--";
 
 function addOption(
-  command: Command,
+  command: ArgumentSpec,
   name: string,
   spec: Pick<OptionSpec, "flag" | "choices">,
   value: string | undefined,
@@ -123,10 +136,10 @@ function addOption(
 }
 
 function unknownOption(
-  command: Command,
+  command: ArgumentSpec,
   word: string,
   name: string,
-  commands: readonly Command[],
+  commands: readonly ArgumentSpec[],
   given: Set<string>,
 ): UserError {
   const names = Object.keys(command.options);
@@ -147,7 +160,7 @@ function unknownOption(
 }
 
 function missingArguments(
-  { name, positional, options, examples }: Command,
+  { name, positional, options, examples }: ArgumentSpec,
   read: Arguments,
 ): UserError | undefined {
   const needed = Object.entries(options).filter(
@@ -168,7 +181,7 @@ function missingArguments(
   );
 }
 
-const tooMuch = ({ name, positional }: Command, extra: string): UserError =>
+const tooMuch = ({ name, positional }: ArgumentSpec, extra: string): UserError =>
   usageError(
     "extra",
     `"${extra}" is one argument too many: efqat ${name} takes ${positional === undefined ? "none" : `one ${positional.name}`}`,

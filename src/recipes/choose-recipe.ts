@@ -1,0 +1,69 @@
+import { usageError } from "../errors.ts";
+import { indexGraph } from "../ir/graph.ts";
+import type { Graph, Model } from "../ir/model.ts";
+import { findFamily } from "./find-family.ts";
+import { type Family, familyNames, type Recipe } from "./recipe.ts";
+import { recipes } from "./table.ts";
+
+/** A recipe for one model. */
+export interface ChosenRecipe {
+  name: Family;
+  because: string;
+  recipe: Recipe;
+  /** Nodes behind the last weights, which the recipe leaves in float. */
+  excludeNodes: string[];
+}
+
+/** Names that a recipe may be asked for by. */
+export const recipeNames: readonly string[] = ["auto", ...familyNames];
+
+/** The recipe of a model, by looking at its graph or by name. Throws usage/recipe. */
+export function chooseRecipe(model: Model, asked = "auto"): ChosenRecipe {
+  const named = familyNames.find((name) => name === asked);
+  if (named === undefined && asked !== "auto")
+    throw usageError(
+      "recipe",
+      `There is no recipe "${asked}"`,
+      "recipe",
+      `Choose ${recipeNames.join(", ")}.`,
+    );
+  const found = named === undefined ? findFamily(model) : { family: named, because: "it was asked for" };
+  const recipe = recipes[found.family];
+  const excludeNodes = recipe.floatTail ? tailNodes(model.graph) : [];
+  return { name: found.family, because: found.because, recipe, excludeNodes };
+}
+
+/** Operators with weights. */
+const weighted = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN"]);
+
+/** Named nodes from which no node with weights is reached any more, those with weights themselves left out. */
+function tailNodes(graph: Graph): string[] {
+  const { consumers } = indexGraph(graph);
+  const leads = new Set<object>();
+  for (const node of graph.nodes.toReversed()) {
+    const readers = node.outputs.flatMap((output) => consumers.get(output) ?? []);
+    const holds = weighted.has(node.opType) && node.inputs.some((name) => graph.initializers.has(name));
+    if (holds || readers.some((reader) => leads.has(reader))) leads.add(node);
+  }
+  // Names with commas cannot be given as options.
+  return graph.nodes.filter((node) => !leads.has(node) && /^[^,]+$/.test(node.name)).map(({ name }) => name);
+}
+
+/** What a recipe is as options of the commands. */
+export function optionsOf({ recipe, excludeNodes }: ChosenRecipe): {
+  quantize: Record<string, string>;
+  optimize: Record<string, string>;
+} {
+  const float = excludeNodes.length === 0 ? {} : { "exclude-nodes": excludeNodes.join(",") };
+  return {
+    quantize: { ...float, batch: String(recipe.evaluationBatch) },
+    optimize: {
+      ...float,
+      loss: recipe.loss,
+      optimizer: recipe.optimizer,
+      lr: String(recipe.rate),
+      "lr-scale": String(recipe.scaleRate),
+      batch: String(recipe.batch),
+    },
+  };
+}
