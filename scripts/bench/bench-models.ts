@@ -12,6 +12,8 @@ export interface BenchModel {
   depth?: number;
 }
 
+type Exporter = "torchscript" | "dynamo";
+
 const imageNet = { input: "input", sample: [3, 224, 224], classes: 1000 };
 
 /** The CIFAR-style ResNet of a depth 6 n + 2. */
@@ -25,6 +27,36 @@ export const resNetOfDepth = (depth: number): BenchModel => ({
   batch: 32,
   depth,
 });
+
+/** A transformer on 128 embedded tokens, by either PyTorch exporter. */
+const encoder = (name: string, layers: number, width: number, exporter: Exporter): BenchModel => ({
+  name: exporter === "torchscript" ? name : `${name}-${exporter}`,
+  path: `build/models/${name}-${exporter}.onnx`,
+  script: {
+    file: "scripts/fixtures/export_encoder.py",
+    args: ["--layers", String(layers), "--width", String(width), "--exporter", exporter],
+  },
+  input: "input",
+  sample: [128, width],
+  classes: 10,
+  batch: 16,
+});
+
+/** A vision transformer on 197 tokens, by either PyTorch exporter. */
+const vit = (exporter: Exporter): BenchModel => ({
+  ...encoder("vit", 6, 192, exporter),
+  script: {
+    file: "scripts/fixtures/export_encoder.py",
+    args: ["--network", "vit", "--layers", "6", "--width", "192", "--exporter", exporter],
+  },
+  sample: [3, 224, 224],
+});
+
+const transformers = (["torchscript", "dynamo"] as const).flatMap((exporter) => [
+  encoder("encoder-384x6", 6, 384, exporter),
+  encoder("encoder-768x2", 2, 768, exporter),
+  vit(exporter),
+]);
 
 export const benchModels: readonly BenchModel[] = [
   {
@@ -50,6 +82,7 @@ export const benchModels: readonly BenchModel[] = [
     ...imageNet,
     batch: 16,
   },
+  ...transformers,
 ];
 
 export function benchModel(name: string): BenchModel {

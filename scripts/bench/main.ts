@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- --models resnet20-cifar,resnet50,mobilenetv2 --arithmetic float,mixed,integer
+ * npm run bench [-- --models resnet20-cifar,resnet50,mobilenetv2,encoder-384x6,encoder-768x2,vit --arithmetic float,mixed,integer
  *                   --ratios 1,0.5,0.25,0.1,0.05,0 --budgets 0.35,0.5 --rounds 7 --threads 2 --no-torch --json FILE]
  *               [--sweeps --sweep-ratios 1,0.25,0.05 --batches 1,2,4,8 --batch-model resnet50
  *                --depths 8,14,20,32,44,56]
@@ -27,7 +27,10 @@ import { type Settings, timeModel } from "./time-model.ts";
 
 const { values: options } = parseArgs({
   options: {
-    models: { type: "string", default: "resnet20-cifar,resnet50,mobilenetv2" },
+    models: {
+      type: "string",
+      default: "resnet20-cifar,resnet50,mobilenetv2,encoder-384x6,encoder-768x2,vit",
+    },
     arithmetic: { type: "string", default: arithmetics.join(",") },
     ratios: { type: "string", default: "1,0.5,0.25,0.1,0.05,0" },
     budgets: { type: "string", default: "0.35,0.5" },

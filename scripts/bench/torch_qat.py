@@ -162,10 +162,39 @@ class QatNetwork(torch.nn.Module):
         if op == "Reshape":
             shape = self.constants[inputs[1]].tolist()
             return lambda v: get(v, x).reshape([get(v, x).shape[i] if d == 0 else d for i, d in enumerate(shape)])
+        if op == "LayerNormalization":
+            bias = inputs[2] if len(inputs) > 2 and inputs[2] else None
+            epsilon = attrs.get("epsilon", 1e-5)
+            return lambda v: F.layer_norm(get(v, x), get(v, inputs[1]).shape, get(v, inputs[1]), get(v, bias), epsilon)
+        if op == "Gelu":
+            approximate = attrs.get("approximate", b"none").decode()
+            return lambda v: F.gelu(get(v, x), approximate=approximate)
+        if op in ("Squeeze", "Unsqueeze"):
+            return self._reranked(op, inputs)
+        if op == "Slice":
+            return self._slice(inputs)
+        if op == "Gather":
+            axis = attrs.get("axis", 0)
+            index = self.constants[inputs[1]]
+            return lambda v: get(v, x).index_select(axis, index.reshape(-1)).reshape(
+                [*get(v, x).shape[:axis], *index.shape, *get(v, x).shape[axis % get(v, x).dim() + 1 :]]
+            )
+        if op == "Expand":
+            return lambda v: torch.broadcast_to(get(v, x), torch.broadcast_shapes(get(v, x).shape, self.constants[inputs[1]].tolist()))
         simple = {
             "Relu": lambda v: F.relu(get(v, x)),
+            "Erf": lambda v: torch.erf(get(v, x)),
+            "Tanh": lambda v: torch.tanh(get(v, x)),
+            "Sqrt": lambda v: torch.sqrt(get(v, x)),
             "Add": lambda v: get(v, x) + get(v, inputs[1]),
+            "Sub": lambda v: get(v, x) - get(v, inputs[1]),
             "Mul": lambda v: get(v, x) * get(v, inputs[1]),
+            "Div": lambda v: get(v, x) / get(v, inputs[1]),
+            "Pow": lambda v: torch.pow(get(v, x), get(v, inputs[1])),
+            "MatMul": lambda v: torch.matmul(get(v, x), get(v, inputs[1])),
+            "Softmax": lambda v: torch.softmax(get(v, x), attrs.get("axis", -1)),
+            "Transpose": lambda v: get(v, x).permute(attrs["perm"]),
+            "Concat": lambda v: torch.cat([get(v, each) for each in inputs], attrs["axis"]),
             "HardSwish": lambda v: F.hardswish(get(v, x)),
             "HardSigmoid": lambda v: torch.clamp(get(v, x) * attrs.get("alpha", 0.2) + attrs.get("beta", 0.5), 0, 1),
             "Sigmoid": lambda v: torch.sigmoid(get(v, x)),
@@ -176,6 +205,27 @@ class QatNetwork(torch.nn.Module):
         if op not in simple:
             raise SystemExit(f"the PyTorch side of the benchmark lacks {op} (node {node.name})")
         return simple[op]
+
+    def _reranked(self, op, inputs):
+        get, x, axes = self._get, inputs[0], self.constants[inputs[1]].tolist()
+        if op == "Squeeze":
+            return lambda v: get(v, x).squeeze(tuple(axes))
+        (axis,) = axes
+        return lambda v: get(v, x).unsqueeze(axis)
+
+    def _slice(self, inputs):
+        get, x = self._get, inputs[0]
+        starts, ends, axes = (self.constants[name].tolist() for name in inputs[1:4])
+        steps = self.constants[inputs[4]].tolist() if len(inputs) > 4 and inputs[4] else [1] * len(starts)
+
+        def cut(v):
+            value = get(v, x)
+            index = [slice(None)] * value.dim()
+            for start, end, axis, step in zip(starts, ends, axes, steps):
+                index[axis] = slice(start, end if abs(end) < 2**31 - 1 else None, step)
+            return value[tuple(index)]
+
+        return cut
 
     def _get(self, values, name):
         if name is None:

@@ -232,7 +232,7 @@ export const artifactOptions = group(groups.training, {
   },
   backward: {
     describe:
-      "Data gradients of convolutions: float, or 8-bit codes on integer kernels (auto: what should be faster, on the CPU)",
+      "Data gradients of convolutions and linear layers: float, or 8-bit codes on integer kernels (auto: what should be faster, on the CPU)",
     choices: ["auto", "float", "integer"],
     default: "auto",
   },

@@ -1,14 +1,16 @@
 import { intOf } from "../ir/attributes.ts";
 import { cloneModel } from "../ir/clone.ts";
+import { indexGraph } from "../ir/graph.ts";
+
 import { bindOpen, shapeOf, staticShape } from "../ir/value-types.ts";
-import type { Graph, Node } from "../ir/model.ts";
-import { elementCount, ints } from "../tensor/tensor.ts";
+import type { Dim, Graph, Node } from "../ir/model.ts";
+import { elementCount, ints, toNumbers } from "../tensor/tensor.ts";
 import { GraphEdit } from "./edit-graph.ts";
 import { definePass } from "./define-pass.ts";
 
 /**
  * Uses recorded types to make constants of what is computed from shapes: Shape and Size of values whose
- * dimensions are known, and the target of a Reshape whose result has at most one open dimension.
+ * dimensions are known, known dimensions that Gather or Slice pick of a Shape, and the target of a Reshape whose result has at most one open dimension.
  */
 export const resolveShapes = definePass({
   name: "resolve-shapes",
@@ -16,9 +18,13 @@ export const resolveShapes = definePass({
     if (!model.graph.nodes.some(isCandidate)) return model;
     const result = cloneModel(model);
     const edit = new GraphEdit(result.graph);
+    const { producer } = indexGraph(result.graph);
     let changed = false;
     for (const node of result.graph.nodes.filter(isCandidate)) {
       if (node.opType === "Shape" || node.opType === "Size") changed = resolveShape(edit, node) || changed;
+      const source = producer.get(node.inputs[0] ?? "");
+      if (source?.opType === "Shape" && source.domain === "")
+        changed = resolvePick(edit, node, source) || changed;
       if (node.opType === "Reshape") changed = resolveReshape(edit, node) || changed;
     }
     if (!changed) return model;
@@ -40,6 +46,38 @@ function resolveShape(edit: GraphEdit, node: Node): boolean {
   graph.initializers.set(output, node.opType === "Size" ? ints([elementCount(shape)], []) : ints(shape));
   edit.remove(node);
   return true;
+}
+
+/** A Gather or Slice of a Shape's output. */
+function resolvePick(edit: GraphEdit, node: Node, source: Node): boolean {
+  const { graph } = edit;
+  const output = node.outputs[0] as string;
+  const dims = shapeOf(graph, source.inputs[0])?.slice(intOf(source, "start", 0), intOf(source, "end"));
+  if (dims === undefined || edit.isOutput(output)) return false;
+  const picked = pickDims(graph, node, dims);
+  if (picked?.dims.every((dim): dim is number => typeof dim === "number") !== true) return false;
+  graph.initializers.set(output, ints(picked.dims, picked.shape));
+  edit.remove(node);
+  return true;
+}
+
+/** What a Gather or Slice with constant operands picks of dimensions, and the shape of its output. */
+function pickDims(
+  graph: Graph,
+  node: Node,
+  dims: readonly Dim[],
+): { dims: (Dim | undefined)[]; shape: readonly number[] } | undefined {
+  const tensors = node.inputs.slice(1).map((name) => graph.initializers.get(name));
+  const constants = tensors.map((tensor) => tensor && toNumbers(tensor));
+  if (constants.length === 0 || constants.some((values) => values === undefined)) return undefined;
+  if (node.opType === "Gather") {
+    const [indices = []] = constants;
+    return { dims: indices.map((index) => dims.at(index)), shape: tensors[0]?.dims ?? [] };
+  }
+  const [[start = 0] = [], [end = 0] = [], , [step = 1] = []] = constants;
+  if (node.opType !== "Slice" || step !== 1) return undefined;
+  const slice = dims.slice(start, end);
+  return { dims: slice, shape: [slice.length] };
 }
 
 /** The dimensions that a Shape or Size node takes, when all of them are known. */

@@ -6,7 +6,8 @@ import { viewAs } from "../tensor/tensor.ts";
 import { operatorNames } from "../ops/operator-names.ts";
 import { floatReason } from "./rules/float-operators.ts";
 import { findMasked } from "./rules/masks.ts";
-import { type Annotation, type Answer, type RuleContext, stayFloat } from "./rules/rule.ts";
+import { type Annotation, type Answer, type RuleContext, stayFloat, weightOf } from "./rules/rule.ts";
+import { tableRows } from "./rules/table-rows.ts";
 import { ruleOf } from "./rules/table.ts";
 import { useOf } from "./targets/target.ts";
 
@@ -36,6 +37,8 @@ function annotateNode(node: Node, context: RuleContext): Annotation {
   if (excludeOps.includes(node.opType)) return stayFloat(`operator ${node.opType} is excluded by option`);
   if (excludeNodes.includes(node.name)) return stayFloat("the node is excluded by option");
   const { target } = context.options;
+  const table = target.tables === "codes" ? tableRows(node, context) : undefined;
+  if (table !== undefined) return table;
   const rule = ruleOf(node, target);
   if (rule === undefined) return stayFloat(floatReason(node, target));
   const annotation = useKernel(node, rule(node, context), context);
@@ -109,18 +112,15 @@ function mayBeFloat(name: string, context: RuleContext): boolean {
 function refuseSharedWeights(annotations: Annotations, { index }: RuleContext): void {
   const agreed = new Set<string>();
   for (const [node, annotation] of annotations) {
-    if (annotation.kind !== "integer" || annotation.weight === undefined) continue;
-    const { name, axis } = annotation.weight;
+    const weight = weightOf(annotation);
+    if (weight === undefined) continue;
+    const { name, axis } = weight;
     if (agreed.has(name)) continue;
     const agrees = (reader: Node): boolean => {
       const other = annotations.get(reader);
-      return (
-        other?.kind === "integer" &&
-        reader.opType === node.opType &&
-        other.weight?.name === name &&
-        other.weight.axis === axis &&
-        !other.inputs.includes(name)
-      );
+      const same = other === undefined ? undefined : weightOf(other);
+      const asActivation = other?.kind === "integer" && other.inputs.includes(name);
+      return reader.opType === node.opType && same?.name === name && same.axis === axis && !asActivation;
     };
     const stranger = (index.consumers.get(name) ?? []).find((reader) => !agrees(reader));
     if (stranger === undefined && !index.outputs.has(name)) {

@@ -4,6 +4,7 @@ import type { Model, Node } from "../ir/model.ts";
 import { claim, editModel, renameReads } from "./graph-editor.ts";
 import { insertActivation, writesDequantized } from "./insert-activation.ts";
 import { insertBias, insertWeight, removeUnreadBiases } from "./insert-constants.ts";
+import { insertTable } from "./insert-table.ts";
 import type { Insertion, InsertOptions } from "./insertion.ts";
 import type { ActivationPlan, QuantizationPlan, QuantizationState } from "./types.ts";
 
@@ -77,14 +78,19 @@ function rewireReads(insertion: Insertion): void {
 }
 
 function insertWeights(insertion: Insertion, before: Map<Node, Node[]>): void {
-  const { graph, state } = insertion;
-  const places = new Map(graph.nodes.map((node, place) => [node.name, place]));
+  const { graph, state, form } = insertion;
+  const nodes = graph.nodes;
+  const places = new Map(nodes.map((node, place) => [node.name, place]));
   for (const weight of state.weights.values()) {
+    if (weight.op === "Gather" && form === "deploy") {
+      insertTable(insertion, weight);
+      continue;
+    }
     const first = weight.nodes.reduce(
       (least, name) => Math.min(least, places.get(name) ?? Infinity),
       Infinity,
     );
-    const reader = graph.nodes[first];
+    const reader = nodes[first];
     if (reader === undefined) throw new InternalError(`no reader of weight "${weight.name}"`);
     append(before, reader, [insertWeight(insertion, weight)]);
   }

@@ -7,7 +7,7 @@ import { findFirstAndLast } from "./assign-bits.ts";
 import { groupActivations } from "./group-activations.ts";
 import { type PlanOptions, resolvePlanOptions } from "./options.ts";
 import { type Placement, placeQuantizers } from "./place.ts";
-import type { Annotation, IntegerAnnotation, RuleContext } from "./rules/rule.ts";
+import { type Annotation, type IntegerAnnotation, type RuleContext, weightOf } from "./rules/rule.ts";
 import { useOf } from "./targets/target.ts";
 import type { BiasPlan, Bits, QuantizationPlan, WeightPlan } from "./types.ts";
 
@@ -28,12 +28,13 @@ export function planQuantization(model: Model, options: PlanOptions = {}): Quant
   const weights = new Map<string, WeightPlan>();
   const biases: BiasPlan[] = [];
   for (const [node, annotation] of placement.nodes) {
-    if (annotation.kind !== "integer" || annotation.weight === undefined) continue;
-    const weight = weights.get(annotation.weight.name);
+    const constant = weightOf(annotation);
+    if (constant === undefined) continue;
+    const weight = weights.get(constant.name);
     if (weight === undefined) {
       const bits: Bits = edges.has(node) ? 8 : context.options.wbits;
-      weights.set(annotation.weight.name, {
-        ...annotation.weight,
+      weights.set(constant.name, {
+        ...constant,
         nodes: [node.name],
         op: node.opType,
         bits,
@@ -43,7 +44,10 @@ export function planQuantization(model: Model, options: PlanOptions = {}): Quant
       weight.nodes.push(node.name);
       if (edges.has(node)) weight.bits = 8;
     }
-    const bias = target.bias === "int32" ? planBias(annotation, quantizerOf) : undefined;
+    const bias =
+      target.bias === "int32" && annotation.kind === "integer"
+        ? planBias(annotation, quantizerOf)
+        : undefined;
     if (bias !== undefined) biases.push(bias);
   }
   const lists = listNodes(placement);

@@ -60,7 +60,7 @@ const trainingSchema = z.object({
   batch: finite.describe("Samples per step."),
   microBatch: finite.describe("Samples per run of the training graph."),
   forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
-  backward: z.enum(["float", "integer"]).describe("What data gradients of convolutions were computed with."),
+  backward: z.enum(["float", "integer"]).describe("What data gradients of layers were computed with."),
   algorithmsByTrial: finite.describe(
     "Gradients computed by another algorithm than estimated, as trials found it clearly faster.",
   ),

@@ -61,7 +61,7 @@ export interface BuildArtifactOptions {
    */
   forward?: Arithmetic | "auto";
   /**
-   * What data gradients of convolutions are computed with: float operators (default) or integer kernels, for which the
+   * What data gradients of layers are computed with: float operators (default) or integer kernels, for which the
    * size of gradients must be known; auto: by estimate, or what `trials` choose.
    */
   backward?: Arithmetic | "auto";

@@ -43,7 +43,7 @@ export interface ArtifactChoices extends OpenFreezing {
   optimizer: Partial<OptimizerOptions>;
   /** What the training forward computes with; auto: integers on the CPU with 8-bit activations, else float. */
   forward: "auto" | "float" | "integer";
-  /** What data gradients of convolutions are computed with; auto: what should be faster on the CPU, else float. */
+  /** What data gradients of layers are computed with; auto: what should be faster on the CPU, else float. */
   backward: "auto" | "float" | "integer";
   /** Operators of the default ONNX domain only. */
   portable: boolean;

@@ -12,12 +12,14 @@ import { fuseGemm } from "../../src/passes/fuse-gemm.ts";
 import { inferTypes } from "../../src/passes/infer-types.ts";
 import { mergeReshapes } from "../../src/passes/merge-reshapes.ts";
 import { nameNodes } from "../../src/passes/name-nodes.ts";
+import { prepareModel } from "../../src/passes/prepare.ts";
 import { withTypes } from "../../src/passes/record-types.ts";
 import { removeUnused } from "../../src/passes/remove-unused.ts";
 import { resolveResize } from "../../src/passes/resolve-resize.ts";
 import { resolveShapes } from "../../src/passes/resolve-shapes.ts";
 import { unpackSequences } from "../../src/passes/unpack-sequences.ts";
-import { floats, ints, scalar } from "../../src/tensor/tensor.ts";
+import { withSession } from "../../src/runtime/open-model.ts";
+import { floats, ints, scalar, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
 import { checkPass } from "../support/pass-case.ts";
 import { randomTensor } from "../support/random-tensor.ts";
@@ -332,6 +334,36 @@ test("fuse-gemm: a product of matrices and a bias per column", async () => {
     ["second", "its operands are not matrices"],
     ["third", 'the Add "Add_2" adds no constant per column'],
   ]);
+});
+
+test("resolve-shapes: known dimensions picked of a shape with open ones become constant", async () => {
+  const model = buildModel({
+    inputs: { x: ["batch", 3, 6] },
+    outputs: ["first", "last", "middle", "open"],
+    build(emit) {
+      const shape = emit.op("Shape", ["x"]);
+      const picked = (op: string, output: string, ...operands: Tensor[]): void => {
+        const inputs = operands.map((operand) => emit.constant(operand));
+        const value = emit.op("Cast", [emit.op(op, [shape, ...inputs])], { to: 1 });
+        emit.op("Sqrt", [value], {}, { outputs: [output] });
+      };
+      picked("Slice", "last", ints([-1]), ints([Number.MAX_SAFE_INTEGER]));
+      picked("Slice", "middle", ints([1]), ints([-1]), ints([0]), ints([1]));
+      picked("Gather", "first", ints([2, -2]));
+      picked("Gather", "open", ints([0], []));
+    },
+  });
+  const prepared = await prepareModel(model);
+  const ops = prepared.graph.nodes.map(({ opType }) => opType);
+  expect(ops.filter((op) => op === "Shape" || op === "Gather")).toEqual(["Shape", "Gather"]);
+  expect(ops).not.toContain("Slice");
+  const x = floats(new Float32Array(36), [2, 3, 6]);
+  const found = await withSession(prepared, { threads: 1 }, (session) => session.run({ x }));
+  const squares = Object.entries(found).map(([name, value]) => [
+    name,
+    Array.from(viewAs(value, "float32"), (root) => Math.round(root ** 2)),
+  ]);
+  expect(Object.fromEntries(squares)).toEqual({ first: [6, 3], last: [6], middle: [3], open: [2] });
 });
 
 test("resolve-resize: computed sizes become scales where these give them", async () => {

@@ -1,5 +1,5 @@
 import { elementCount, floats, ints, toNumbers } from "../../tensor/tensor.ts";
-import { rule, type RuleContext } from "../rule.ts";
+import { rule, type RuleContext, type TrainedWeight } from "../rule.ts";
 import { axisOf, padded } from "./axes.ts";
 
 /** Opset from which ScatterElements can add instead of overwrite. */
@@ -8,9 +8,12 @@ const scatterAddOpset = 16;
 /**
  * Forward y = x[.., indices, ..] along an axis
  * Backward dx = dy added at those indices: at one constant index by padding; by ScatterElements that adds from
- * opset 16; before that as onehot(indices)ᵀ · dy
+ * opset 16; before that as onehot(indices)ᵀ · dy.
+ * Of rows of a quantized table x_v = s_v*q_v only those that train, and ds_v = sum of dy*q_v over where v was picked
  */
 export const gather = rule((c, dy) => {
+  const table = c.trainedWeight(0);
+  if (table !== undefined && picksRows(c, table)) return [tableGradient(c, dy, table)];
   const axis = axisOf(c, 0);
   const { shape } = c.input(0);
   const depth = shape[axis] as number;
@@ -28,6 +31,50 @@ export const gather = rule((c, dy) => {
   const indices = c.build.op("Expand", [shaped, c.build.ints([...before, count, ...after])]);
   return [scattered(c, indices, flat, axis, true)];
 });
+
+/** Whether a Gather picks rows of a table [entries, width] that has a scale for each. */
+const picksRows = (c: RuleContext, { axis }: TrainedWeight): boolean =>
+  axis === 0 && axisOf(c, 0) === 0 && c.input(0).shape.length === 2 && c.opset >= scatterAddOpset;
+
+function tableGradient(c: RuleContext, dy: string, table: TrainedWeight): null {
+  const { build: b } = c;
+  const [entries, width] = c.input(0).shape as [number, number];
+  const count = elementCount(c.input(1).shape);
+  const indices = b.reshape(wrapped(c, entries), [count]);
+  const flat = b.reshape(dy, [count, width]);
+  if (table.rows !== undefined) c.contribute(table.codes, rowsGradient(c, flat, indices, table.rows));
+  if (!table.wantsScale) return null;
+  const codes = b.cast(b.op("Gather", [table.codes, indices], { axis: 0 }), "float32");
+  const dots = b.sum(b.mul(flat, codes), [1]);
+  const zeros = b.op("Expand", [b.scalar(0), b.ints([entries])]);
+  c.contribute(table.scale, b.op("ScatterElements", [zeros, indices, dots], { axis: 0, reduction: "add" }));
+  return null;
+}
+
+/** Indices counted from the start. */
+function wrapped(c: RuleContext, entries: number): string {
+  const { build: b } = c;
+  const indices = b.cast(c.input(1).name, "int64");
+  const depth = b.emitter.constant(ints([entries], []));
+  return b.op("Mod", [b.add(indices, depth), depth]);
+}
+
+/** [R, width]: dy added up by the places of its indices in `rows`; what picks a row that does not train is added to one more. */
+function rowsGradient(c: RuleContext, dy: string, indices: string, rows: string): string {
+  const { build: b } = c;
+  const [entries, width] = c.input(0).shape as [number, number];
+  const count = b.op("Shape", [rows]);
+  const nowhere = b.op("Expand", [count, b.ints([entries])]);
+  const [start, step] = [b.emitter.constant(ints([0], [])), b.emitter.constant(ints([1], []))];
+  const order = b.op("Range", [start, b.reshape(count, []), step]);
+  const inRows = b.op("ScatterElements", [nowhere, rows, order], { axis: 0 });
+  const places = b.op("Gather", [inRows, indices], { axis: 0 });
+  const size = b.op("Concat", [b.add(count, b.ints([1])), b.ints([width])], { axis: 0 });
+  const zeros = b.op("Expand", [b.scalar(0), size]);
+  const at = b.op("Unsqueeze", [places, b.ints([1])]);
+  const sums = b.op("ScatterND", [zeros, at, dy], { reduction: "add" });
+  return b.op("Slice", [sums, b.ints([0]), count, b.ints([0])]);
+}
 
 /**
  * Forward y[i, j, ..] = x[indices[i, j, ..], j, ..] along an axis

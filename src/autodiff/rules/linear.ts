@@ -13,9 +13,10 @@ export const gemm = rule(
   (c, dy) => {
     const { build: b } = c;
     const scaled = times(c, dy, floatOf(c.node, "alpha", 1));
+    const da = c.wants(0) ? linearDataGradient(c, scaled, intOf(c.node, "transB", 0)) : null;
     return [
-      c.wants(0) ? gemmDataGradient(c, scaled) : null,
-      c.wants(1) ? gemmWeightGradient(c, dy, scaled) : null,
+      da !== null && intOf(c.node, "transA", 0) === 1 ? b.transpose(da, [1, 0]) : da,
+      c.wants(1) ? gemmWeightGradient(c, dy, scaled, da) : null,
       c.wants(2)
         ? b.unbroadcast(times(c, dy, floatOf(c.node, "beta", 1)), c.output().shape, c.input(2).shape)
         : null,
@@ -31,13 +32,7 @@ export const gemm = rule(
   },
 );
 
-function gemmDataGradient(c: RuleContext, dy: string): string {
-  const transposed = intOf(c.node, "transB", 0);
-  const da = linearDataGradient(c, dy, transposed);
-  return intOf(c.node, "transA", 0) === 1 ? c.build.transpose(da, [1, 0]) : da;
-}
-
-function gemmWeightGradient(c: RuleContext, dy: string, scaled: string): string | null {
+function gemmWeightGradient(c: RuleContext, dy: string, scaled: string, da: string | null): string | null {
   const { build: b } = c;
   const given = c.input(0).name;
   const weight = c.trainedWeight(1);
@@ -51,20 +46,20 @@ function gemmWeightGradient(c: RuleContext, dy: string, scaled: string): string 
     const a = transA === 1 ? b.transpose(given, [1, 0]) : given;
     c.contribute(weight.codes, rowGradient(c, a, scaled, weight.rows));
   }
-  if (weight.wantsScale) offerScale(c, weight, dy, 1, gemmBias(c));
+  if (weight.wantsScale) offerScale(c, weight, { dy, da }, 1, gemmBias(c));
   return null;
 }
 
-/** The scale's gradient, and with it <da, a>. */
+/** The scale's gradient, and with it <da, a> where da is not rounded. */
 function offerScale(
   c: RuleContext,
   weight: TrainedWeight,
-  dy: string,
+  { dy, da }: { dy: string; da: string | null },
   axis: number,
   bias: string | undefined,
 ): void {
   c.contribute(weight.scale, weightScaleGradient(c, weight, dy, axis, bias));
-  c.offerDot(0, () => c.build.sum(linearPart(c, dy, axis, bias)));
+  if (da !== null && !c.isCoded(da)) c.offerDot(0, () => c.build.sum(linearPart(c, dy, axis, bias)));
 }
 
 /** beta * c as one number per channel or for all; the scale's gradient needs nothing more general in practice. */
@@ -84,10 +79,8 @@ export const matMul = rule(
   (c, dy) => {
     const rank = c.input(1).shape.length;
     const flat = rank === 2 && c.input(0).shape.length >= 2;
-    return [
-      c.wants(0) ? (flat ? linearDataGradient(c, dy, 0) : operandGradient(c, dy, 0)) : null,
-      c.wants(1) ? (rank === 2 ? matrixGradient(c, dy) : operandGradient(c, dy, 1)) : null,
-    ];
+    const da = c.wants(0) ? (flat ? linearDataGradient(c, dy, 0) : operandGradient(c, dy, 0)) : null;
+    return [da, c.wants(1) ? (rank === 2 ? matrixGradient(c, dy, da) : operandGradient(c, dy, 1)) : null];
   },
   {
     refuse: (c) => {
@@ -103,7 +96,7 @@ export const matMul = rule(
 );
 
 /** db of a matrix b, all leading dimensions of a taken as one. */
-function matrixGradient(c: RuleContext, dy: string): string | null {
+function matrixGradient(c: RuleContext, dy: string, da: string | null): string | null {
   const { build: b } = c;
   const [k, n] = c.input(1).shape as [number, number];
   const tokens = elementCount(c.input(0).shape) / k;
@@ -113,7 +106,7 @@ function matrixGradient(c: RuleContext, dy: string): string | null {
   if (weight === undefined) return b.gradient("MatMulTransposed", [a, g], { transA: 1, transB: 0 });
   if (weight.rows !== undefined) c.contribute(weight.codes, rowGradient(c, a, g, weight.rows));
   if (weight.wantsScale) {
-    offerScale(c, weight, dy, c.output().shape.length - 1, undefined);
+    offerScale(c, weight, { dy, da }, c.output().shape.length - 1, undefined);
   }
   return null;
 }

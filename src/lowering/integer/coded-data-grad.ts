@@ -81,12 +81,14 @@ function requantizeWeight(
   return { codes, scale: b.reshape(step, [inputs]) };
 }
 
-const smallestStep = 1e-30;
+/** Of codes of nothing but zeros. */
+export const smallestStep = 1e-30;
 
 /** The name under which weights are re-quantized from a tensor of the state; see training/artifact/backward-weights.ts. */
 export const steadyName = (name: string): string => `${name}.steady`;
 
-function steady(b: GradientBuilder, name: string): string {
+/** A tensor of the state for what only prepares weights. */
+export function steady(b: GradientBuilder, name: string): string {
   const output = steadyName(name);
   const value = b.op("Identity", [name]);
   if (value !== output) b.rename(value, output, b.emitter.graph.nodes.length - 1);

@@ -2,6 +2,7 @@ import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { elementCount } from "../../tensor/tensor.ts";
+import { linearSize } from "./coded-linear-grad.ts";
 import type { IntegerBackward } from "./plan-backward.ts";
 
 /**
@@ -17,16 +18,26 @@ export function codesPay(graph: Graph, plan: IntegerBackward): boolean {
   return work > leastWork * moved;
 }
 
-/** `work`: multiply-adds of the planned data gradients. `moved`: elements on the borders between codes and floats. */
+/** `work`: multiply-adds of the planned data gradients. `moved`: elements that are turned into codes and back. */
 export function weighCodes(graph: Graph, plan: IntegerBackward): { work: number; moved: number } {
   const index = indexGraph(graph);
   const elements = (name: string): number => elementCount(plan.shapes.get(name) ?? []);
   const leaving = [...plan.coded].filter((name) => leavesCodes(name, plan, index));
-  const moved = [...plan.entries, ...leaving].reduce((sum, name) => sum + elements(name), 0);
-  const work = graph.nodes
-    .filter((node) => node.opType === "ConvDataGrad" && plan.coded.has(node.outputs[0] as string))
-    .reduce((sum, node) => sum + workOf(node), 0);
-  return { work, moved };
+  const total = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
+  const convolutions = graph.nodes.filter(
+    (node) => node.opType === "ConvDataGrad" && plan.coded.has(node.outputs[0] as string),
+  );
+  const linear = graph.nodes
+    .filter((node) => plan.products.has(node.outputs[0] as string))
+    .map((node) => linearSize(node));
+  return {
+    work:
+      total(convolutions.map(workOf)) +
+      total(linear.map(({ tokens, inputs, outputs }) => tokens * inputs * outputs)),
+    moved:
+      total([...plan.entries, ...leaving].map(elements)) +
+      total(linear.map(({ tokens, inputs, outputs }) => tokens * (inputs + outputs))),
+  };
 }
 
 /** Multiply-adds of an ungrouped convolution's data gradient. */

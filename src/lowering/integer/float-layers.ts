@@ -36,6 +36,6 @@ export function explainFloatLayers(
       : "nothing quantizes its output, or its attributes or operators are none that a kernel takes here";
   };
   return forward.nodes
-    .filter((node) => layers.has(node.name) && !places.has(node.name))
+    .filter((node) => layers.has(node.name) && !places.has(node.name) && weightPortOf(node) !== undefined)
     .map((node) => ({ node: node.name, op: node.opType, reason: reasonOf(node) }));
 }

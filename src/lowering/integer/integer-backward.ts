@@ -1,5 +1,5 @@
 import { InternalError } from "../../errors.ts";
-import { intOf } from "../../ir/attributes.ts";
+import { intOf, intsOf } from "../../ir/attributes.ts";
 import { Emitter } from "../../ir/emit.ts";
 import { cloneGraph } from "../../ir/clone.ts";
 import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
@@ -8,6 +8,8 @@ import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { elementCount, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import { codedConvWeightGrad, fitsIntegerProduct } from "./coded-weight-grad.ts";
+import { codedLinearDataGrad, codedLinearWeightGrad, fitsTokens } from "./coded-linear-grad.ts";
+import { moveCodes } from "./move-codes.ts";
 import { operandOf } from "./operands.ts";
 import { unfoldsInput } from "../choose.ts";
 import { type IntegerBackward, type Masked, maskOf, amaxName } from "./plan-backward.ts";
@@ -62,6 +64,9 @@ class Rewriter {
     emitter.prefix = node.name;
     if (node.opType === "ReduceSum") return this.#sumOfMaps(node);
     if (node.domain === gradientDomain && node.opType === "ConvWeightGrad") return this.#weightGradient(node);
+    if (node.domain === gradientDomain && node.opType === "LinearWeightGrad")
+      return this.#linearWeightGradient(node);
+    if (this.#plan.products.has(value)) return this.#emit(node, () => codedLinearDataGrad(this.#build, node));
     if (!this.#plan.coded.has(value)) return false;
     const coded = this.#replacement(node, value);
     this.#codes.set(value, coded);
@@ -77,11 +82,28 @@ class Rewriter {
     const from = this.#codedInput(x, problem.x.length);
     if (to === undefined || from === undefined || !fitsIntegerProduct(problem) || unfoldsInput(problem))
       return false;
+    return this.#emit(node, () => codedConvWeightGrad(this.#build, from, to, rows, problem));
+  }
+
+  /** What a function emits under the name of a node's output. */
+  #emit(node: Node, gradient: () => string): true {
     const b = this.#build;
     const since = b.emitter.graph.nodes.length;
-    const dw = codedConvWeightGrad(b, from, to, rows, problem);
-    b.nameOutput(dw, node.outputs[0] as string, since);
+    b.nameOutput(gradient(), node.outputs[0] as string, since);
     return true;
+  }
+
+  /** Weight gradients of linear layers from the codes that x was made of. */
+  #linearWeightGradient(node: Node): boolean {
+    const [x = "", dy = "", rows] = node.inputs;
+    const operand = operandOf(x, this.#source, this.#index);
+    const [tokens = Infinity] = intsOf(node, "x_shape") ?? [];
+    if (operand === undefined || operand.axis !== undefined || operand.zeroPoint === "") return false;
+    if (!fitsTokens(tokens)) return false;
+    const b = this.#build;
+    return this.#emit(node, () =>
+      codedLinearWeightGrad(b, { ...operand, codes: moveCodes(b, operand) }, dy, rows),
+    );
   }
 
   #codedInput(x: string, rank: number): Coded | undefined {

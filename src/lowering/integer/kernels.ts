@@ -3,6 +3,7 @@ import type { Node } from "../../ir/model.ts";
 import { movementOf } from "../../ops/catalogue/catalogue.ts";
 import { tensorOf } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
+import { moveCodes } from "./move-codes.ts";
 import type { Operand } from "./operands.ts";
 
 /** Scale and zero point that a kernel's codes are to have. */
@@ -173,14 +174,7 @@ const copyOf = (
 ): string => c.build.op(opType, inputs, Object.fromEntries(node.attributes), domain);
 
 /** Codes of an operand, moved as the float value was. */
-function codesOf(c: KernelContext, slot: number): string {
-  const { codes, moves } = c.operand(slot) as Operand;
-  return moves.reduce((value, { node, output }) => {
-    const inputs = [value, ...node.inputs.slice(1)];
-    const attributes = Object.fromEntries(node.attributes);
-    return c.build.outputs(node.opType, inputs, attributes, node.outputs.length)[output] as string;
-  }, codes);
-}
+const codesOf = (c: KernelContext, slot: number): string => moveCodes(c.build, c.operand(slot) as Operand);
 
 /** Codes, scale and zero point as three inputs; per-channel weights need one zero per channel. */
 function operand(c: KernelContext, slot: number): string[] {

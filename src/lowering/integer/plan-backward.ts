@@ -4,6 +4,7 @@ import type { Graph, Node } from "../../ir/model.ts";
 import { rowOf } from "../../ops/catalogue/catalogue.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { fitsCodes } from "./coded-data-grad.ts";
+import { isCodedLinear } from "./coded-linear-grad.ts";
 
 /** Name of the output that is the largest absolute value of a gradient. */
 export const amaxName = (gradient: string): string => `${gradient}.amax`;
@@ -14,13 +15,15 @@ export interface IntegerBackward {
   coded: ReadonlySet<string>;
   /** Float values that are quantized for those kernels. */
   entries: ReadonlySet<string>;
-  /** Shapes of both, [N, C, ...spatial]. */
+  /** Data gradients of linear layers: products of codes that are made for each of them, and floats themselves. */
+  products: ReadonlySet<string>;
+  /** Shapes of the first two, [N, C, ...spatial]. */
   shapes: ReadonlyMap<string, readonly number[]>;
 }
 
 /**
- * Finds the data gradients of quantized convolutions that integer kernels can compute, and the masks and sums between
- * them, which then stay among codes. `graph` holds abstract nodes; it is not changed.
+ * Finds the data gradients of quantized layers that integer kernels can compute, and the masks and sums between those of
+ * convolutions, which then stay among codes. `graph` holds abstract nodes; it is not changed.
  */
 export function planIntegerBackward(graph: Graph): IntegerBackward {
   const index = indexGraph(graph);
@@ -42,13 +45,16 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
   return {
     coded: new Set(shapes.keys()),
     entries: new Set(entries),
+    products: new Set(graph.nodes.filter(isCodedLinear).map(({ outputs }) => outputs[0] as string)),
     shapes: new Map([...wanted, ...shapes]),
   };
 }
 
-/** Whether `planIntegerBackward` makes codes of a gradient, as far as the graph is there. */
-export const isCodedIn = (graph: Graph, gradient: string): boolean =>
-  planIntegerBackward(graph).coded.has(gradient);
+/** Whether `planIntegerBackward` makes a gradient of codes, as far as the graph is there. */
+export function isCodedIn(graph: Graph, gradient: string): boolean {
+  const { coded, products } = planIntegerBackward(graph);
+  return coded.has(gradient) || products.has(gradient);
+}
 
 /**
  * Shape of a sum or a masked gradient whose operands are there as codes by then; undefined for any other node. It goes by

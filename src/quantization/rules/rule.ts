@@ -23,8 +23,14 @@ export interface IntegerAnnotation extends KernelRequest {
   eager: boolean;
 }
 
+/** A node that picks rows of a table of codes, and writes floats. */
+export interface TableAnnotation {
+  kind: "table";
+  weight: { name: string; axis: number };
+}
+
 /** What a node asks for. Rules only annotate; `insertQuantizers` is the one place that changes a graph. */
-export type Annotation = IntegerAnnotation | FloatOrMove;
+export type Annotation = IntegerAnnotation | TableAnnotation | FloatOrMove;
 
 type FloatOrMove =
   /** Moves or selects codes: outputs share the input's scale and zero point. */
@@ -37,6 +43,10 @@ type FloatOrMove =
   | { kind: "float"; reason: string }
   /** Neither reads nor writes float values. */
   | { kind: "none" };
+
+/** The constant that a node reads as codes, with the axis of its rows. */
+export const weightOf = (annotation: Annotation): { name: string; axis: number } | undefined =>
+  annotation.kind === "integer" || annotation.kind === "table" ? annotation.weight : undefined;
 
 export interface RuleContext {
   graph: Graph;

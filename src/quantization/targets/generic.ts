@@ -15,6 +15,7 @@ export const generic: Target = {
   saturation: "kept",
   activations: { bits: [8, 4], signed: false, symmetric: false, fixedRanges: [] },
   weights: { bits: [8, 4] },
+  tables: "codes",
   bias: "float",
   graphOutputs: "float",
   shapes: "open",

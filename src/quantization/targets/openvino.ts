@@ -30,6 +30,7 @@ export const openvino: Target = {
   saturation: "kept",
   activations: { bits: [8], signed: false, symmetric: false, fixedRanges: ["HardSigmoid", "Sigmoid"] },
   weights: { bits: [8, 4] },
+  tables: "codes",
   bias: "float",
   graphOutputs: "float",
   shapes: "open",

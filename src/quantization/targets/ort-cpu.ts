@@ -38,6 +38,7 @@ export const ortCpu: Target = {
     fixedRanges: ["HardSigmoid", "Sigmoid", "Softmax"],
   },
   weights: { bits: [8, 4] },
+  tables: "codes",
   bias: "int32",
   graphOutputs: "float",
   shapes: "open",

@@ -34,6 +34,7 @@ export const qnn: Target = {
     leastRange: 1e-4,
   },
   weights: { bits: [8] },
+  tables: "floats",
   bias: "int32",
   graphOutputs: "codes",
   shapes: "static",

@@ -62,6 +62,8 @@ export interface Target {
     /** Largest sum of two codes of one sign in a row: products with 255 that are added in int16 must not saturate. */
     pairLimit?: number;
   };
+  /** Rows that a Gather picks of a constant table: of its codes, which are dequantized behind it, or of floats. */
+  tables: "codes" | "floats";
   /** int32: codes of scale s_x * s_w behind a DequantizeLinear. */
   bias: "int32" | "float";
   /** Whether outputs of the model come out of quantizers, too. */

@@ -46,6 +46,7 @@ export const tensorrt: Target = {
   saturation: "kept",
   activations: { bits: [8], signed: true, symmetric: true, fixedRanges: [] },
   weights: { bits: [8] },
+  tables: "floats",
   bias: "float",
   graphOutputs: "float",
   shapes: "open",

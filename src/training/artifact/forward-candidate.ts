@@ -4,6 +4,7 @@ import type { Graph, Model, Value } from "../../ir/model.ts";
 import { explainFloatLayers, type FloatLayer } from "../../lowering/integer/float-layers.ts";
 import { type Algorithms, guessedAlgorithms, questionKey } from "../../lowering/algorithms.ts";
 import { codesPay } from "../../lowering/integer/codes-pay.ts";
+import { gatherCodes } from "../../lowering/integer/gather-codes.ts";
 import { withAmax } from "../../lowering/integer/gradient-amax.ts";
 import { lowerIntegerBackward } from "../../lowering/integer/integer-backward.ts";
 import {
@@ -49,7 +50,7 @@ export interface TrainingTrials {
 export interface TrainingModelOptions extends AllowedOperators {
   /** auto: integer, or what `trials` choose. */
   forward: Arithmetic | "auto";
-  /** What data gradients of convolutions are computed with; auto: by estimate, or what `trials` choose. Anything but float needs `trials`. */
+  /** What data gradients of layers are computed with; auto: by estimate, or what `trials` choose. Anything but float needs `trials`. */
   backward: Arithmetic | "auto";
   tune: AlgorithmTrials | undefined;
   trials: TrainingTrials | undefined;
@@ -132,6 +133,7 @@ export class ForwardCandidate {
     const { layout, options } = this.#sources;
     let graph = lowerGradientNodes(abstract, { ...allowedBy(options), algorithms });
     if (this.#integer !== undefined) graph = lowerIntegerForward(graph, this.#integer.places);
+    gatherCodes(graph);
     openZeroPoints(graph, zeroPointsOf(layout.trained));
     snapGraphBiases(graph, this.#biases);
     tieScaleGradients(graph, layout.trained);
@@ -169,7 +171,7 @@ export class ForwardCandidate {
     const { trials } = options;
     const exact = this.#differentiate(true);
     const plan = planIntegerBackward(exact);
-    if (plan.coded.size === 0 || trials === undefined) return undefined;
+    if ((plan.coded.size === 0 && plan.products.size === 0) || trials === undefined) return undefined;
     if (ifBetter && !codesPay(exact, plan)) return undefined;
     const probe = withAmax(exact, plan);
     const compared = ifBetter && trials.agrees !== undefined ? gradientOutputs(trained, parameters) : [];

@@ -123,7 +123,7 @@ const manifestSchema = z.object({
   /** Runs of the training graph per optimizer step, whose gradients are averaged. */
   accumulate: count.positive().default(1),
   forward: z.enum(["float", "integer"]),
-  /** What data gradients of convolutions are computed with. */
+  /** What data gradients of layers are computed with. */
   backward: z.enum(["float", "integer"]).default("float"),
   /** Quantized layers that the integer forward computes in float, and why. */
   floatLayers: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })).default([]),
