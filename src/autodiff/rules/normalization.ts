@@ -1,4 +1,4 @@
-import { floatOf, intOf, intsOf } from "../../ir/attributes.ts";
+import { float, floatOf, intOf, intsOf } from "../../ir/attributes.ts";
 import { elementCount } from "../../tensor/tensor.ts";
 import { type NodeFacts, rule, type RuleContext, type SlotGradients } from "../rule.ts";
 import { axisOf } from "./axes.ts";
@@ -11,7 +11,7 @@ import { axisOf } from "./axes.ts";
 export const layerNormalization = rule(
   (c, dy) => {
     const { shape } = c.input(0);
-    const statistics = standardize(c, c.input(0).name, shape, axesFrom(c, -1), epsilonOf(c));
+    const statistics = layerStatistics(c);
     return affine(c, dy, statistics, shape, c.input(1).shape);
   },
   { refuse: refuseStatistics },
@@ -147,6 +147,22 @@ interface Statistics {
   /** Whether the mean was subtracted. */
   centred: boolean;
 }
+
+/** LayerNormalization itself, with a scale of ones: one pass over x, and what it divides by is an output. */
+function layerStatistics(c: RuleContext): Statistics {
+  const { build: b } = c;
+  const { name, shape, dtype } = c.input(0);
+  const axes = axesFrom(c, -1);
+  const [axis = 0] = axes;
+  if (c.opset < layerNormOpset || dtype !== "float32") return standardize(c, name, shape, axes, epsilonOf(c));
+  const ones = b.filled(1, shape.slice(axis));
+  const attributes = { axis, epsilon: float(epsilonOf(c)) };
+  const [hat = "", , inverse = ""] = b.outputs("LayerNormalization", [name, ones], attributes, 3);
+  return { hat, inverse, axes, centred: true };
+}
+
+/** Opset from which LayerNormalization is an operator. */
+const layerNormOpset = 17;
 
 function standardize(
   c: RuleContext,
