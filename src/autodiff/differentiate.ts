@@ -4,7 +4,7 @@ import { cloneGraph } from "../ir/clone.ts";
 import { createValue } from "../ir/graph.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { type Algorithms, guessedAlgorithms } from "../lowering/algorithms.ts";
-import type { SavedActivation } from "../lowering/integer/saved-activation.ts";
+import { lowerQuantizerGradients } from "../lowering/quantizer-grad.ts";
 import { lowerGradientNodes } from "../lowering/lower-gradient-nodes.ts";
 import { ForwardGraph, type WeightRequest } from "./forward-graph.ts";
 import { GradientBuilder } from "../lowering/gradient-builder.ts";
@@ -27,13 +27,6 @@ export interface DifferentiateOptions {
   weights: readonly WeightRequest[];
   /** Opset of the default domain that the emitted nodes must fit. Default 13. */
   opset?: number;
-  /**
-   * Values of the forward that will not be there when the backward runs, each with what is read instead. Clip masks are
-   * then taken from codes. See lowering/integer.
-   */
-  saved?: ReadonlyMap<string, SavedActivation>;
-  /** Whether a gradient in the graph as it is so far will be 8-bit codes; see lowering/integer. Default: none is. */
-  coded?: (graph: Graph, gradient: string) => boolean;
   /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */
   portable?: boolean;
   /** Which of several algorithms gradients are computed in; default: by estimate. */
@@ -61,7 +54,8 @@ export interface Differentiated {
 export function differentiate(source: Graph, options: DifferentiateOptions): Differentiated {
   const walk = differentiateAbstract(source, options);
   const { portable = false, algorithms = guessedAlgorithms } = options;
-  return { ...walk, graph: lowerGradientNodes(walk.graph, { portable, algorithms }) };
+  const quantizers = lowerQuantizerGradients(walk.graph, source);
+  return { ...walk, graph: lowerGradientNodes(quantizers, { portable, algorithms }) };
 }
 
 /** `differentiate` before lowering: the backward may hold the abstract nodes of ops/gradient-nodes.ts. */
@@ -71,7 +65,7 @@ export function differentiateAbstract(
 ): Pick<Differentiated, "graph" | "gradients"> {
   const graph = cloneGraph(source);
   const parameters = new Set(options.parameters);
-  const forward = new ForwardGraph(source, parameters, options.weights, options.saved ?? new Map());
+  const forward = new ForwardGraph(source, parameters, options.weights);
   const leaves = new Set([...parameters, ...options.weights.map((weight) => weight.codes)]);
   requireValues(forward, options, leaves);
   const path = new GradientPath(forward, options.loss, leaves, options.opset ?? defaultOpset);
@@ -90,14 +84,14 @@ class Walk {
   readonly build: GradientBuilder;
   readonly #forward: ForwardGraph;
   readonly #path: GradientPath;
-  readonly #options: Pick<DifferentiateOptions, "opset" | "coded">;
+  readonly #options: Pick<DifferentiateOptions, "opset">;
   readonly #sums: GradientSums;
 
   constructor(
     graph: Graph,
     forward: ForwardGraph,
     path: GradientPath,
-    options: Pick<DifferentiateOptions, "opset" | "coded">,
+    options: Pick<DifferentiateOptions, "opset">,
   ) {
     this.build = new GradientBuilder(new Emitter(graph));
     this.#forward = forward;
@@ -167,10 +161,8 @@ class Walk {
   }
 
   #contextOf(node: Node): NodeContext {
-    const { opset = defaultOpset, coded } = this.#options;
-    const { graph } = this.build.emitter;
-    const isCoded = (gradient: string): boolean => coded?.(graph, gradient) ?? false;
-    return new NodeContext(node, this.#forward, this.#sums, this.build, this.#path, opset, isCoded);
+    const { opset = defaultOpset } = this.#options;
+    return new NodeContext(node, this.#forward, this.#sums, this.build, this.#path, opset);
   }
 }
 

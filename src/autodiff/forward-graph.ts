@@ -5,7 +5,6 @@ import type { Graph, Node, Value } from "../ir/model.ts";
 import { isFloat, type DataType } from "../tensor/data-type.ts";
 import { toNumbers, type Tensor } from "../tensor/tensor.ts";
 import { matchFakeQuantizer, type FakeQuantizer } from "../ops/fake-quantizer.ts";
-import type { SavedActivation } from "../lowering/integer/saved-activation.ts";
 import type { TrainedWeight, TypedValue } from "./typed-value.ts";
 
 /** The weights whose rows train, as `differentiate` is told of them. */
@@ -25,16 +24,8 @@ export class ForwardGraph {
   readonly #dequantized = new Map<string, DequantizedWeight>();
   readonly #trained = new Map<string, TrainedWeight>();
 
-  readonly #saved: ReadonlyMap<string, SavedActivation>;
-
-  constructor(
-    graph: Graph,
-    parameters: ReadonlySet<string>,
-    weights: readonly WeightRequest[],
-    saved: ReadonlyMap<string, SavedActivation>,
-  ) {
+  constructor(graph: Graph, parameters: ReadonlySet<string>, weights: readonly WeightRequest[]) {
     this.graph = graph;
-    this.#saved = saved;
     this.index = indexGraph(graph);
     for (const value of [...graph.outputs, ...graph.inputs]) this.#types.set(value.name, value);
     for (const [name, value] of graph.valueInfo) this.#types.set(name, value);
@@ -58,16 +49,11 @@ export class ForwardGraph {
     return this.graph.initializers.get(name)?.dtype ?? (type?.kind === "tensor" ? type.dtype : undefined);
   }
 
-  /** A value as the backward may read it: by the name of its saved activation where it has one. */
+  /** A value whose static type must be known. */
   require(name: string): TypedValue {
     const type = this.typeOf(name);
     if (type === undefined) throw new InternalError(`value "${name}" has no static type`);
-    return { ...type, name: this.#saved.get(name)?.value ?? name };
-  }
-
-  /** What the backward reads in the place of this value; undefined: the value itself. */
-  savedActivation(name: string): SavedActivation | undefined {
-    return this.#saved.get(name);
+    return type;
   }
 
   /** A constant's value: an initializer that is no graph input, or a Constant node's tensor. */

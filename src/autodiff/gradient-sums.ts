@@ -1,5 +1,5 @@
 import { InternalError } from "../errors.ts";
-import { channelDot, channelSum } from "../lowering/channel-sums.ts";
+import { dotByChannels } from "../lowering/channel-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { TypedValue } from "./typed-value.ts";
 
@@ -52,20 +52,4 @@ export class GradientSums {
     const dots = parts.map((part) => part.dot?.() ?? dotByChannels(this.#build, part.gradient, value));
     return dots.reduce((left, right) => this.#build.add(left, right));
   }
-}
-
-/**
- * The sum of all elements, by channels first where there are channels: the layer that made the value wants the
- * same sums for its bias and its weight's scale, and then they are computed once.
- */
-export function sumByChannels(build: GradientBuilder, value: string, shape: readonly number[]): string {
-  if (shape.length < 2) return build.sum(value);
-  return build.sum(channelSum(build, value, shape), [0]);
-}
-
-/** <gradient, value>, by channels first. */
-export function dotByChannels(build: GradientBuilder, gradient: string, value: TypedValue): string {
-  const { name, shape } = value;
-  if (shape.length < 2) return build.sum(build.mul(gradient, name));
-  return build.sum(channelDot(build, gradient, name, shape), [0]);
 }

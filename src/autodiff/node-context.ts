@@ -4,7 +4,6 @@ import type { DequantizedWeight, ForwardGraph } from "./forward-graph.ts";
 import type { FakeQuantizer } from "../ops/fake-quantizer.ts";
 import type { Dot, GradientSums } from "./gradient-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
-import type { SavedActivation } from "../lowering/integer/saved-activation.ts";
 import type { NodeFacts, RuleContext, TrainedWeight, TypedValue } from "./rule.ts";
 
 /** One forward node before any gradient flows. */
@@ -65,7 +64,6 @@ export class NodeContext extends ForwardNode implements RuleContext {
   readonly build: GradientBuilder;
   readonly #sums: GradientSums;
   readonly #path: OpenSlots;
-  readonly #coded: (gradient: string) => boolean;
   readonly #dots = new Map<number, Dot>();
 
   constructor(
@@ -75,25 +73,15 @@ export class NodeContext extends ForwardNode implements RuleContext {
     build: GradientBuilder,
     path: OpenSlots,
     opset: number,
-    coded: (gradient: string) => boolean,
   ) {
     super(node, forward, opset);
     this.build = build;
     this.#sums = sums;
     this.#path = path;
-    this.#coded = coded;
   }
 
   wants(slot: number): boolean {
     return this.#path.isOpen(this.node, slot) && this.#path.values.has(this.slots[slot] ?? "");
-  }
-
-  savedActivation(slot: number): SavedActivation | undefined {
-    return this.forward.savedActivation(this.slots[slot] ?? "");
-  }
-
-  isCoded(gradient: string): boolean {
-    return this.#coded(gradient);
   }
 
   contribute(value: string, gradient: string): void {

@@ -7,7 +7,6 @@ import type { TrainedWeight, TypedValue } from "./typed-value.ts";
 
 export type { TrainedWeight, TypedValue } from "./typed-value.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
-import type { SavedActivation } from "../lowering/integer/saved-activation.ts";
 
 /** What is known of a node before any gradient flows. Slots are the node's inputs; a fake quantizer's are x, scale, zero point. */
 export interface NodeFacts {
@@ -34,17 +33,13 @@ export interface RuleContext extends NodeFacts {
   readonly build: GradientBuilder;
   /** Whether the gradient of this slot is used by anyone. */
   wants(slot: number): boolean;
-  /** What is read in the place of a slot's value where integer kernels never make it. */
-  savedActivation(slot: number): SavedActivation | undefined;
-  /** Whether a gradient that was emitted will be 8-bit codes, and so be rounded. */
-  isCoded(gradient: string): boolean;
   /** Adds to the gradient of a value that is not one of the slots (codes and scale of a quantized weight). */
   contribute(value: string, gradient: string): void;
   /** <dy, y> of the first output, as a scalar, by the cheapest way that its readers offer. */
   outputDot(): string;
   /**
    * Offers a cheap way to <g, v> for the gradient g that this rule returns for slot v. Every operator that is
-   * linear in a slot has one: <g, v> = <dy, y - what does not depend on v>. It does not hold for a g that is rounded.
+   * linear in a slot has one: <g, v> = <dy, y - what does not depend on v>. Where lowering may round g, it is offered as an abstract inner product.
    */
   offerDot(slot: number, dot: Dot): void;
 }

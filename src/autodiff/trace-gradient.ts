@@ -15,7 +15,7 @@ export interface TraceOptions {
 /** Where the gradient of a loss would flow in a graph of static types, without making it. */
 export function traceGradient(graph: Graph, options: TraceOptions): GradientPath {
   const parameters = new Set(options.parameters);
-  const forward = new ForwardGraph(graph, parameters, options.weights, new Map());
+  const forward = new ForwardGraph(graph, parameters, options.weights);
   const leaves = new Set([...parameters, ...options.weights.map(({ codes }) => codes)]);
   return new GradientPath(forward, options.loss, leaves, options.opset);
 }

@@ -23,3 +23,22 @@ export function channelSum(b: GradientBuilder, value: string, shape: readonly nu
   const spatial = shape.map((_, axis) => axis).slice(2);
   return b.sum(b.sum(value, spatial), [0]);
 }
+
+/**
+ * The sum of all elements, by channels first where there are channels: the layer that made the value wants the
+ * same sums for its bias and its weight's scale, and then they are computed once.
+ */
+export function sumByChannels(b: GradientBuilder, value: string, shape: readonly number[]): string {
+  if (shape.length < 2) return b.sum(value);
+  return b.sum(channelSum(b, value, shape), [0]);
+}
+
+/** <gradient, value>, by channels first. */
+export function dotByChannels(
+  b: GradientBuilder,
+  gradient: string,
+  { name, shape }: { name: string; shape: readonly number[] },
+): string {
+  if (shape.length < 2) return b.sum(b.mul(gradient, name));
+  return b.sum(channelDot(b, gradient, name, shape), [0]);
+}

@@ -1,14 +1,19 @@
 import { InternalError } from "../errors.ts";
+import { intOf } from "../ir/attributes.ts";
 import { Emitter } from "../ir/emit.ts";
 import { cloneGraph } from "../ir/clone.ts";
 import type { Graph, Node } from "../ir/model.ts";
-import { gradientDomain, gradientOps, type GradientOp } from "../ops/gradient-nodes.ts";
+import { gradientDomain, type GradientOp } from "../ops/gradient-nodes.ts";
 import { lowerConvDataGrad } from "./conv-data-grad.ts";
 import { lowerConvWeightGrad } from "./conv-weight-grad.ts";
 import { GradientBuilder } from "./gradient-builder.ts";
 import { lowerLinearDataGrad, lowerLinearWeightGrad, lowerMatMulTransposed } from "./linear-grad.ts";
-import type { Lowering, LoweringOptions } from "./lowering.ts";
+import { inputOf, type Lowering, type LoweringOptions } from "./lowering.ts";
+import { replaceNodes } from "./replace-nodes.ts";
 import { lowerAveragePoolGrad, lowerMaxPoolGrad } from "./pool-grad.ts";
+
+/** Quantizers' gradients are lowered before; see quantizer-grad.ts. */
+type LoweredHere = Exclude<GradientOp, `Quantizer${string}`>;
 
 const lowerings = {
   AveragePoolGrad: lowerAveragePoolGrad,
@@ -17,8 +22,11 @@ const lowerings = {
   LinearDataGrad: lowerLinearDataGrad,
   LinearWeightGrad: lowerLinearWeightGrad,
   MatMulTransposed: lowerMatMulTransposed,
+  MaskedGrad: (b, node) =>
+    b.mul(inputOf(node, 0), b.op("Cast", [inputOf(node, 1)], { to: intOf(node, "dtype", 1) })),
   MaxPoolGrad: lowerMaxPoolGrad,
-} satisfies Record<GradientOp, Lowering>;
+  InnerProduct: (_, node) => inputOf(node, 2),
+} satisfies Record<LoweredHere, Lowering>;
 
 /**
  * Replaces every abstract gradient node by stock operators, under the same value names. The graph is not
@@ -26,22 +34,16 @@ const lowerings = {
  */
 export function lowerGradientNodes(source: Graph, options: LoweringOptions): Graph {
   const graph = cloneGraph(source);
-  const nodes = graph.nodes;
-  const builder = new GradientBuilder(new Emitter(graph));
-  graph.nodes = [];
-  for (const node of nodes) {
-    if (node.domain === gradientDomain) lowerNode(builder, node, options);
-    else graph.nodes.push(node);
-  }
+  const b = new GradientBuilder(new Emitter(graph));
+  const nodes = graph.nodes.splice(0);
+  replaceNodes(b, nodes, (node) =>
+    node.domain === gradientDomain ? loweringOf(node)(b, node, options) : undefined,
+  );
   return graph;
 }
 
-function lowerNode(builder: GradientBuilder, node: Node, options: LoweringOptions): void {
-  const op = gradientOps.find((name) => name === node.opType);
-  if (op === undefined) throw new InternalError(`no lowering for ${node.opType} "${node.name}"`);
-  const { graph } = builder.emitter;
-  const since = graph.nodes.length;
-  builder.emitter.prefix = node.name;
-  const value = lowerings[op](builder, node, options);
-  builder.nameOutput(value, node.outputs[0] as string, since);
+function loweringOf({ opType, name }: Node): Lowering {
+  const found = Object.hasOwn(lowerings, opType) ? lowerings[opType as LoweredHere] : undefined;
+  if (found === undefined) throw new InternalError(`no lowering for ${opType} "${name}"`);
+  return found;
 }

@@ -16,19 +16,29 @@ import type { PlacedWindow, Window } from "./window.ts";
  * | MatMulTransposed    | a, b                        | a · b with either operand's last two axes swapped     |
  * | MaxPoolGrad         | x, y, dy                    | dx; the first maximum in row-major order takes all    |
  * | AveragePoolGrad     | dy                          | dx; dy is already divided by each window's count      |
+ * | MaskedGrad          | dy, condition               | dy where the condition holds, else 0                  |
+ * | InnerProduct        | g, v, shortcut              | <g, v>; the shortcut is equal to it unless g is rounded |
+ * | QuantizerDataGrad   | dy, x, s, z                 | dx: dy where x is within the bounds of the codes      |
+ * | QuantizerScaleGrad  | dy, x, s, z, <dy, y>, <dx, x>, sum of dy, sum of dx | ds                            |
+ * | QuantizerZeroGrad   | dy, x, s, z, sum of dy, sum of dx | dz                                              |
+ *
+ * A quantizer is y = s*(clip(round(x/s) + z, qmin, qmax) - z) with scalars s and z, rounding passed straight through.
  */
 export const gradientDomain = "efqat";
 
-export const gradientOps = [
-  "ConvDataGrad",
-  "ConvWeightGrad",
-  "LinearDataGrad",
-  "LinearWeightGrad",
-  "MatMulTransposed",
-  "MaxPoolGrad",
-  "AveragePoolGrad",
-] as const;
-export type GradientOp = (typeof gradientOps)[number];
+export type GradientOp =
+  | "ConvDataGrad"
+  | "ConvWeightGrad"
+  | "LinearDataGrad"
+  | "LinearWeightGrad"
+  | "MatMulTransposed"
+  | "MaxPoolGrad"
+  | "AveragePoolGrad"
+  | "MaskedGrad"
+  | "InnerProduct"
+  | "QuantizerDataGrad"
+  | "QuantizerScaleGrad"
+  | "QuantizerZeroGrad";
 
 /** The window as attributes of an abstract node. */
 export function windowAttributes(window: Window): Record<string, number[]> {

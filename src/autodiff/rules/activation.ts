@@ -1,4 +1,5 @@
 import { floatOf } from "../../ir/attributes.ts";
+import { dataTypes } from "../../tensor/data-type.ts";
 import { linearRule, rule, type RuleContext } from "../rule.ts";
 
 /** Forward y = max(x, 0);  backward dx = dy * [y > 0] */
@@ -90,7 +91,7 @@ export const softsign = rule((c, dy) => {
 
 /** dy where the condition holds, 0 elsewhere. */
 function masked(c: RuleContext, dy: string, condition: string): string {
-  return c.build.mul(dy, c.build.indicator(condition, c.output().dtype));
+  return c.build.gradient("MaskedGrad", [dy, condition], { dtype: dataTypes[c.output().dtype].code });
 }
 
 /** low where x <= 0, 1 where x > 0. */

@@ -1,5 +1,5 @@
 import { toNumbers } from "../../tensor/tensor.ts";
-import { dotByChannels } from "../gradient-sums.ts";
+import { dotByChannels } from "../../lowering/channel-sums.ts";
 import { linearRule, rule, type GradientRule, type RuleContext, type TypedValue } from "../rule.ts";
 
 /** Forward y = a + b;  backward da = dy, db = dy.  <db, b> = <dy, y> - <da, a> */

@@ -2,6 +2,7 @@ import { intOf } from "../../ir/attributes.ts";
 import { channelSum } from "../../lowering/channel-sums.ts";
 import { windowAttributes } from "../../ops/gradient-nodes.ts";
 import { windowOf } from "../../ops/window.ts";
+import { innerProduct } from "../inner-product.ts";
 import { rule, type RuleContext } from "../rule.ts";
 import { linearPart, weightScaleGradient } from "./weight-scale.ts";
 
@@ -55,7 +56,8 @@ function weightGradient(c: RuleContext, dy: string, dx: string | null): string |
   if (weight.wantsScale) {
     const bias = c.has(2) ? c.input(2).name : undefined;
     c.contribute(weight.scale, weightScaleGradient(c, weight, dy, 1, bias));
-    if (dx !== null && !c.isCoded(dx)) c.offerDot(0, () => c.build.sum(linearPart(c, dy, 1, bias)));
+    const shortcut = (): string => c.build.sum(linearPart(c, dy, 1, bias));
+    if (dx !== null) c.offerDot(0, () => innerProduct(c.build, dx, c.input(0), shortcut()));
   }
   return null;
 }

@@ -1,5 +1,6 @@
 import { floatOf, intOf } from "../../ir/attributes.ts";
 import { elementCount } from "../../tensor/tensor.ts";
+import { innerProduct } from "../inner-product.ts";
 import { rule, type RuleContext, type TrainedWeight } from "../rule.ts";
 import { linearPart, weightScaleGradient } from "./weight-scale.ts";
 
@@ -50,7 +51,7 @@ function gemmWeightGradient(c: RuleContext, dy: string, scaled: string, da: stri
   return null;
 }
 
-/** The scale's gradient, and with it <da, a> where da is not rounded. */
+/** The scale's gradient, and with it <da, a>. */
 function offerScale(
   c: RuleContext,
   weight: TrainedWeight,
@@ -59,7 +60,8 @@ function offerScale(
   bias: string | undefined,
 ): void {
   c.contribute(weight.scale, weightScaleGradient(c, weight, dy, axis, bias));
-  if (da !== null && !c.isCoded(da)) c.offerDot(0, () => c.build.sum(linearPart(c, dy, axis, bias)));
+  const shortcut = (): string => c.build.sum(linearPart(c, dy, axis, bias));
+  if (da !== null) c.offerDot(0, () => innerProduct(c.build, da, c.input(0), shortcut()));
 }
 
 /** beta * c as one number per channel or for all; the scale's gradient needs nothing more general in practice. */

@@ -1,7 +1,4 @@
-import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
-import { staticShape } from "../../ir/value-types.ts";
 import type { Graph, Node } from "../../ir/model.ts";
-import { rowOf } from "../../ops/catalogue/catalogue.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { fitsCodes } from "./coded-data-grad.ts";
 import { isCodedLinear } from "./coded-linear-grad.ts";
@@ -26,7 +23,6 @@ export interface IntegerBackward {
  * convolutions, which then stay among codes. `graph` holds abstract nodes; it is not changed.
  */
 export function planIntegerBackward(graph: Graph): IntegerBackward {
-  const index = indexGraph(graph);
   const shapes = new Map<string, readonly number[]>();
   const wanted = new Map<string, readonly number[]>();
   const shapeOf = (name: string): readonly number[] | undefined => shapes.get(name) ?? wanted.get(name);
@@ -38,7 +34,7 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
       wanted.set(node.inputs[0] as string, y);
       continue;
     }
-    const shape = outputShape(node, shapeOf, shapes, graph, index);
+    const shape = outputShape(node, shapeOf, shapes);
     if (shape !== undefined) shapes.set(output, shape);
   }
   const entries = [...wanted.keys()].filter((name) => !shapes.has(name));
@@ -50,36 +46,21 @@ export function planIntegerBackward(graph: Graph): IntegerBackward {
   };
 }
 
-/** Whether `planIntegerBackward` makes a gradient of codes, as far as the graph is there. */
-export function isCodedIn(graph: Graph, gradient: string): boolean {
-  const { coded, products } = planIntegerBackward(graph);
-  return coded.has(gradient) || products.has(gradient);
-}
-
-/**
- * Shape of a sum or a masked gradient whose operands are there as codes by then; undefined for any other node. It goes by
- * the nodes before it alone, so that the answer does not change while the graph grows.
- */
+/** Shape of a sum or a masked gradient whose operands are there as codes by then; undefined for any other node. */
 function outputShape(
   node: Node,
   shapeOf: (name: string) => readonly number[] | undefined,
   coded: ReadonlyMap<string, readonly number[]>,
-  graph: Graph,
-  index: GraphIndex,
 ): readonly number[] | undefined {
-  if (node.domain !== "") return undefined;
   const [left = "", right = ""] = node.inputs;
-  if (node.opType === "Add") {
-    const [a, b] = [shapeOf(left), shapeOf(right)];
-    if (a === undefined || b === undefined || left === right || !sameShape(a, b)) return undefined;
-    return coded.has(left) || coded.has(right) ? a : undefined;
-  }
-  const masked = node.opType === "Mul" ? maskOf(node, index) : undefined;
-  if (masked === undefined) return undefined;
-  const shape = coded.get(masked.gradient);
-  const mask = staticShape(graph, masked.about);
-  return shape !== undefined && mask !== undefined && sameShape(shape, mask) ? shape : undefined;
+  if (isMask(node)) return coded.get(left);
+  if (node.domain !== "" || node.opType !== "Add") return undefined;
+  const [a, b] = [shapeOf(left), shapeOf(right)];
+  if (a === undefined || b === undefined || left === right || !sameShape(a, b)) return undefined;
+  return coded.has(left) || coded.has(right) ? a : undefined;
 }
+
+const isMask = ({ domain, opType }: Node): boolean => domain === gradientDomain && opType === "MaskedGrad";
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.join() === b.join();
 
@@ -88,24 +69,3 @@ const isCodedConvolution = (node: Node): boolean =>
   node.opType === "ConvDataGrad" &&
   node.inputs.length > 2 &&
   fitsCodes(windowProblemOf(node));
-
-/** A product of a gradient and an indicator. */
-export interface Masked {
-  gradient: string;
-  /** The indicator as a boolean. */
-  condition: string;
-  /** A value of its shape that it is about. */
-  about: string;
-}
-
-/** The mask of a product, where it is one. */
-export function maskOf(node: Node, index: GraphIndex): Masked | undefined {
-  const [gradient = "", factor = ""] = node.inputs;
-  const cast = index.producer.get(factor);
-  if (cast?.opType !== "Cast") return undefined;
-  const condition = cast.inputs[0] as string;
-  let test = index.producer.get(condition);
-  if (test?.opType === "And") test = index.producer.get(test.inputs[0] as string);
-  if (test === undefined || rowOf(test)?.kind !== "comparison") return undefined;
-  return { gradient, condition, about: test.inputs[0] as string };
-}

@@ -1,5 +1,5 @@
 import { differentiateAbstract } from "../../autodiff/differentiate.ts";
-import { contribOpsets, createModel, createValue } from "../../ir/graph.ts";
+import { contribOpsets, createModel, createValue, reachableNodes } from "../../ir/graph.ts";
 import type { Graph, Model, Value } from "../../ir/model.ts";
 import { explainFloatLayers, type FloatLayer } from "../../lowering/integer/float-layers.ts";
 import { type Algorithms, guessedAlgorithms, questionKey } from "../../lowering/algorithms.ts";
@@ -13,7 +13,8 @@ import {
   planIntegerForward,
   saveActivations,
 } from "../../lowering/integer/integer-forward.ts";
-import { isCodedIn, planIntegerBackward } from "../../lowering/integer/plan-backward.ts";
+import { planIntegerBackward } from "../../lowering/integer/plan-backward.ts";
+import { lowerQuantizerGradients } from "../../lowering/quantizer-grad.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import type { AllowedOperators } from "../../lowering/lowering.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
@@ -86,6 +87,7 @@ export class ForwardCandidate {
   readonly #integer: ForwardForBackward | undefined;
   readonly #floatLayers: readonly FloatLayer[];
   readonly #biases: readonly SnappedBias[];
+  readonly #abstract: Graph;
 
   /** `graph`: the forward in float with everything that trains as an input. */
   constructor(forward: Arithmetic, graph: Graph, opset: number, sources: Sources) {
@@ -99,12 +101,13 @@ export class ForwardCandidate {
     this.#floatLayers = places === undefined ? [] : explainFloatLayers(graph, places, layers);
     const onKernel = (node: string): boolean => this.#integer?.places.has(node) === true;
     this.#biases = snappedBiases(graph, sources.layout.whole, onKernel);
+    this.#abstract = this.#differentiate();
   }
 
   /** The graph with the backward asked for; auto: the likely one. The float one where nothing can be in codes. */
   async withBackward(backward: Arithmetic | "auto"): Promise<BuiltTraining> {
     const coded = backward === "float" ? undefined : await this.#inCodes(backward === "auto");
-    return coded ?? this.#complete(this.#differentiate(false), "float");
+    return coded ?? this.#complete(this.#abstract, "float");
   }
 
   /** The graph with either backward, the likely one first. */
@@ -116,17 +119,18 @@ export class ForwardCandidate {
     );
   }
 
-  #differentiate(coded: boolean): Graph {
+  /** Forward and backward with abstract nodes, those of quantizers aside, and without what nothing reads. */
+  #differentiate(): Graph {
     const { trained, parameters } = this.#sources.layout;
-    const integer = this.#integer;
-    return differentiateAbstract(integer?.graph ?? this.#graph, {
+    const forward = this.#integer?.graph ?? this.#graph;
+    const { graph, gradients } = differentiateAbstract(forward, {
       loss: "loss",
       parameters: differentiatedInputs(trained, parameters),
       weights: Array.from(trained.weights.keys(), weightNames),
       opset: this.#opset,
-      ...(integer === undefined ? {} : { saved: integer.saved }),
-      ...(coded ? { coded: isCodedIn } : {}),
-    }).graph;
+    });
+    const lowered = lowerQuantizerGradients(graph, forward, this.#integer?.saved);
+    return { ...lowered, nodes: reachableNodes(lowered, ["loss", ...gradients.values()]).nodes };
   }
 
   #lower(abstract: Graph, algorithms: Algorithms, outputs: readonly Value[]): Model {
@@ -169,7 +173,7 @@ export class ForwardCandidate {
     const { layout, options } = this.#sources;
     const { trained, parameters } = layout;
     const { trials } = options;
-    const exact = this.#differentiate(true);
+    const exact = this.#abstract;
     const plan = planIntegerBackward(exact);
     if ((plan.coded.size === 0 && plan.products.size === 0) || trials === undefined) return undefined;
     if (ifBetter && !codesPay(exact, plan)) return undefined;
