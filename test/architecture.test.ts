@@ -37,6 +37,22 @@ const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
   { folders: ["cli"], only: ["diagnostics", "report", "workflows", "commands", "zoo"] },
 ];
 
+/** The same within `training/`: a part may import those in front of it, and not those beside it. */
+const trainingRows: readonly (readonly string[])[] = [
+  ["names.ts", "state.ts", "schedule.ts"],
+  ["checkpoint"],
+  ["losses", "optimizers", "freezing"],
+  ["train-options.ts"],
+  ["artifact"],
+  ["sessions"],
+  ["costs"],
+  ["trainer"],
+  ["memory", "profile"],
+  ["process"],
+  ["artifact.ts"],
+  ["measure-gradients.ts", "inspect-training.ts", "train.ts"],
+];
+
 /** Which packages a folder may import besides Node's own modules. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   claims: ["zod"],
@@ -123,6 +139,22 @@ describe("the import table of src/README.md", () => {
           const reason = refuse(folderOf(file), folderOf(target));
           return reason === undefined ? [] : [`${file} imports ${target}: ${reason}`];
         }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("within training/, too", () => {
+    const parts = files.filter((file) => file.startsWith("training/")).map((file) => file.slice(9));
+    const rowOfPart = (part: string): number => trainingRows.findIndex((row) => row.includes(part));
+    expect([...new Set(parts.map(folderOf))].filter((part) => rowOfPart(part) < 0)).toEqual([]);
+    const wrong = parts.flatMap((file) =>
+      importsOf(parse(`training/${file}`)).flatMap(({ specifier }) => {
+        const [top, part = ""] = relative(root, resolve(root, "training", dirname(file), specifier)).split(
+          sep,
+        );
+        if (!specifier.startsWith(".") || top !== "training" || part === folderOf(file)) return [];
+        return rowOfPart(part) < rowOfPart(folderOf(file)) ? [] : [`training/${file} imports ${specifier}`];
+      }),
     );
     expect(wrong).toEqual([]);
   });

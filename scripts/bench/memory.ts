@@ -30,7 +30,7 @@ import { modeNames } from "../../src/training/freezing/modes.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "../../src/training/freezing/refresh.ts";
 import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
 import { algorithmTrials } from "../../src/workflows/trials.ts";
-import type * as childProcess from "../../src/training/trainer/child-process.ts";
+import type * as childProcess from "../../src/training/process/child-process.ts";
 import { defaultTrainOptions } from "../../src/training/train-options.ts";
 import { cacheFolder, exportModel } from "./bench-case.ts";
 import { type BenchModel, benchModels } from "./bench-models.ts";
@@ -60,7 +60,7 @@ const mobilenet: BenchModel = {
 };
 const directory = join("build", "bench", "memory");
 const data = resolve("scripts/bench/random-module.mjs");
-const compiled = pathToFileURL(resolve("dist/src/training/trainer/child-process.js")).href;
+const compiled = pathToFileURL(resolve("dist/src/training/process/child-process.js")).href;
 const { trainInChild } = (await import(compiled)) as typeof childProcess;
 
 /** Steps between two choices of rows. */

@@ -17,7 +17,8 @@ import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing
 import { feedsFor } from "../../src/training/state.ts";
 import { Advisor, probeBatches } from "../../src/training/trainer/advisor.ts";
 import type { History } from "../../src/training/trainer/events.ts";
-import { FittedGraph } from "../../src/training/trainer/fitted-graph.ts";
+import { measureInChild } from "../../src/training/process/child-process.ts";
+import { FittedGraph } from "../../src/training/sessions/fitted-graph.ts";
 import { type BenchCase, cacheFolder, directoryOf, openCase, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel } from "./bench-models.ts";
 import { median } from "./interleave.ts";
@@ -54,7 +55,7 @@ async function refreshOften(model: BenchModel, arithmetic: Arithmetic, mode: "cw
   const data = await dataOf(bench);
   const fitted = new FittedGraph(directory, manifest, options);
   const float = await loadModel(join(directory, artifactFiles.floatModel));
-  const advisor = new Advisor({ artifact: directory, options }, manifest, fitted, float);
+  const advisor = new Advisor({ artifact: directory, options }, manifest, fitted, float, measureInChild);
   const probe = async function* (): AsyncGenerator<typeof data> {
     for (let batch = 0; batch < probeBatches; batch++) yield Promise.resolve(data);
   };

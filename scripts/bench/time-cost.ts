@@ -7,7 +7,7 @@ import { bakeFrozen, frozenParts } from "../../src/training/artifact/train-from.
 import { bakeBackwardWeights } from "../../src/training/artifact/backward-weights.ts";
 import { knownCosts, measureCosts } from "../../src/training/costs/measure.ts";
 import { defaultFreezingOptions, refreshRows } from "../../src/training/freezing/refresh.ts";
-import { closeGraphs, openGraphs, sessionOptions } from "../../src/training/trainer/graphs.ts";
+import { closeGraphs, openGraphs, sessionOptions } from "../../src/training/sessions/graphs.ts";
 import { measureGainFisher } from "../../src/training/trainer/statistics.ts";
 import { type BenchCase, cacheFolder } from "./bench-case.ts";
 import { dataOf, forwardContestant, runtime, type StepTimer, TimedStepper } from "./time-steps.ts";

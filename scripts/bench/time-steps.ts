@@ -11,10 +11,10 @@ import {
   openGraphs,
   sessionOptions,
   type TrainingGraphs,
-} from "../../src/training/trainer/graphs.ts";
+} from "../../src/training/sessions/graphs.ts";
 import { Stepper } from "../../src/training/trainer/step.ts";
 import { feedsFor, type TrainingState } from "../../src/training/state.ts";
-import { stepDataOf } from "../../src/training/trainer/targets.ts";
+import { stepDataOf } from "../../src/training/sessions/targets.ts";
 import type { BenchCase } from "./bench-case.ts";
 import type { Contestant } from "./interleave.ts";
 

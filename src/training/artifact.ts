@@ -23,13 +23,18 @@ import { layOutTraining } from "./artifact/lay-out-training.ts";
 import type { Artifact } from "./artifact/files.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
-import type { Arithmetic, AlgorithmTrials, TrainingTrials } from "./artifact/forward-candidate.ts";
+import type {
+  Arithmetic,
+  AlgorithmTrials,
+  Measured,
+  Race,
+  TrainingTrials,
+} from "./artifact/forward-candidate.ts";
 import { buildTrainingModel } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
 import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
 import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/options.ts";
-import type { Measured, Race } from "./measure-gradients.ts";
 import { activationNames } from "./names.ts";
 import type { TrainingState } from "./state.ts";
 

@@ -5,10 +5,11 @@ import { openSession, withSession, withSessions } from "../runtime/open-model.ts
 import type { SessionOptions } from "../runtime/session.ts";
 import { viewAs, type Tensor } from "../tensor/tensor.ts";
 import type { TrainingStart } from "./artifact.ts";
+import type { Measured, Race } from "./artifact/forward-candidate.ts";
 import { bakeBackwardWeights } from "./artifact/backward-weights.ts";
 import { findClearWinner } from "./costs/find-clear-winner.ts";
 import { feedsFor } from "./state.ts";
-import { isTaught, stepDataOf } from "./trainer/targets.ts";
+import { isTaught, stepDataOf } from "./sessions/targets.ts";
 
 /** Where the samples come from on which training graphs are tried out. */
 export interface GradientSamples {
@@ -17,14 +18,6 @@ export interface GradientSamples {
   /** Batches of the training graph's size. */
   batches: () => AsyncIterable<Batch>;
   session: SessionOptions;
-}
-
-/** What runs of a training graph found. */
-export interface Measured {
-  /** Of outputs that are scalars, the mean over the batches. */
-  means: ReadonlyMap<string, number>;
-  /** All outputs on the first batch. */
-  first: Readonly<Record<string, Tensor>>;
 }
 
 /** Runs a training graph from its start on some batches. */
@@ -70,12 +63,6 @@ export async function firstGradients(
     });
   }
   return undefined;
-}
-
-/** Which of several training graphs a race would take as the default, and the graphs, the most exact one first. */
-export interface Race {
-  models: readonly Model[];
-  likely: number;
 }
 
 /**

@@ -10,7 +10,7 @@ import { artifactDigest, readManifest } from "./artifact/files.ts";
 import { quantizationStateOf } from "./artifact/plan.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { checkTrainOptions, defaultTrainOptions, type TrainOptions } from "./train-options.ts";
-import { trainInChild } from "./trainer/child-process.ts";
+import { trainInChild } from "./process/child-process.ts";
 import type { History, TrainProgress } from "./trainer/events.ts";
 import { hasRun, loadBest, loadProgress } from "./trainer/run-checkpoint.ts";
 

@@ -6,7 +6,7 @@ import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
 import { layerOf, phaseOf, phases, sumBy } from "../training/profile/phases.ts";
 import type { StepProfile } from "../training/profile/job.ts";
-import { profileInChild } from "../training/trainer/child-process.ts";
+import { profileInChild } from "../training/process/child-process.ts";
 import { defaultTrainOptions } from "../training/train-options.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";

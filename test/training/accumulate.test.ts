@@ -9,7 +9,7 @@ import { parseManifest } from "../../src/training/artifact/manifest.ts";
 import { loadSafetensors } from "../../src/training/checkpoint/files.ts";
 import { stateTensor, type TrainingState } from "../../src/training/state.ts";
 import { defaultTrainOptions, train, type TrainOptions } from "../../src/training/train.ts";
-import { meanOutputs } from "../../src/training/trainer/mean-outputs.ts";
+import { meanOutputs } from "../../src/training/sessions/mean-outputs.ts";
 import { runTraining } from "../../src/training/trainer/run-training.ts";
 import { tinyArtifact, tinyData } from "./tiny-network.ts";
 

@@ -8,9 +8,9 @@ import { type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { type Artifact, writeArtifact } from "../../src/training/artifact.ts";
 import { loadSafetensors, saveSafetensors } from "../../src/training/checkpoint/files.ts";
 import { copyState, stateTensor } from "../../src/training/state.ts";
-import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
+import { closeGraphs, openGraphs } from "../../src/training/sessions/graphs.ts";
 import { Stepper } from "../../src/training/trainer/step.ts";
-import { targetsOf } from "../../src/training/trainer/targets.ts";
+import { targetsOf } from "../../src/training/sessions/targets.ts";
 import { requirePython, runPython } from "../support/python.ts";
 import { tinyMeasure, tinyArtifact, tinyData } from "./tiny-network.ts";
 

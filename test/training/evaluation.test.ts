@@ -9,7 +9,7 @@ import { silentLogger } from "../../src/log.ts";
 import { buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { defaultTrainOptions } from "../../src/training/train.ts";
 import { evaluateState } from "../../src/training/trainer/evaluate.ts";
-import { closeGraphs, openGraphs } from "../../src/training/trainer/graphs.ts";
+import { closeGraphs, openGraphs } from "../../src/training/sessions/graphs.ts";
 import { scoreModels } from "../../src/workflows/score-models.ts";
 import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
 

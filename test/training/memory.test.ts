@@ -14,7 +14,7 @@ import { executedGraph } from "../../src/training/memory/executed-graph.ts";
 import type { FreezingOptions } from "../../src/training/freezing/refresh.ts";
 import { divisorsOf, fitMicroBatch } from "../../src/training/memory/fit-micro-batch.ts";
 import { planBuffers } from "../../src/training/memory/plan-buffers.ts";
-import { sessionOptions } from "../../src/training/trainer/graphs.ts";
+import { sessionOptions } from "../../src/training/sessions/graphs.ts";
 import { buildModel } from "../support/build-model.ts";
 import { tinyArtifact } from "./tiny-network.ts";
 

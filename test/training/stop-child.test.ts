@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
 import { SaveClock } from "../../src/training/trainer/save-clock.ts";
-import { stopOnAbort } from "../../src/training/trainer/stop-child.ts";
+import { stopOnAbort } from "../../src/training/process/stop-child.ts";
 
 afterEach(() => void vi.useRealTimers());
 

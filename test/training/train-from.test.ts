@@ -6,7 +6,7 @@ import { type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { buildArtifact } from "../../src/training/artifact.ts";
 import { bakeFrozen, frozenParts, trainedInputs } from "../../src/training/artifact/train-from.ts";
 import { copyState, stateTensor, type TrainingState } from "../../src/training/state.ts";
-import { targetsOf } from "../../src/training/trainer/targets.ts";
+import { targetsOf } from "../../src/training/sessions/targets.ts";
 import { relativeError } from "../support/gradient-cases.ts";
 import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
 

@@ -19,8 +19,8 @@ import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import type { AllowedOperators } from "../../lowering/lowering.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { weightNames } from "../names.ts";
-import type { Measured, Race } from "../measure-gradients.ts";
 import { snappedBiases, zeroPointsOf } from "./forward-model.ts";
 import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
@@ -37,6 +37,20 @@ export interface TrialTarget extends AllowedOperators {
 
 /** What a part of a step is computed with: float operators, or integer kernels on codes. */
 export type Arithmetic = "float" | "integer";
+
+/** What runs of a training graph found. */
+export interface Measured {
+  /** Of outputs that are scalars, the mean over the batches. */
+  means: ReadonlyMap<string, number>;
+  /** All outputs on the first batch. */
+  first: Readonly<Record<string, Tensor>>;
+}
+
+/** Which of several training graphs a race would take as the default, and the graphs, the most exact one first. */
+export interface Race {
+  models: readonly Model[];
+  likely: number;
+}
 
 /** Runs of training graphs on samples, on which the making of one may depend. */
 export interface TrainingTrials {

@@ -10,7 +10,7 @@ import { loadSafetensors } from "../checkpoint/files.ts";
 import type { StepCosts } from "../freezing/selection.ts";
 import { feedsFor } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
-import { openTraining, sessionOptions } from "../trainer/graphs.ts";
+import { openTraining, sessionOptions } from "../sessions/graphs.ts";
 import { cachedCosts, costKey } from "./cache.ts";
 import { type MeasuredRuns, stepCosts } from "./step-costs.ts";
 
@@ -30,11 +30,14 @@ export async function knownCosts(
   { artifact, ...settings }: Omit<CostJob, "data">,
   cache: string | null,
   data: () => Promise<CostJob["data"]>,
-  measure: (job: CostJob) => Promise<StepCosts>,
+  measure: MeasureCosts,
 ): Promise<StepCosts> {
   const key = costKey(await readFile(join(artifact, artifactFiles.trainingModel)), settings);
   return cachedCosts(cache, key, async () => measure({ artifact, ...settings, data: await data() }));
 }
+
+/** Measures a step's costs: `measureCosts`, or a process of its own that does it. */
+export type MeasureCosts = (job: CostJob) => Promise<StepCosts>;
 
 /**
  * Runs the training graph of an artifact on one batch under ONNX Runtime's profiler, with all rows trained and with

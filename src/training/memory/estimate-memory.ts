@@ -7,11 +7,11 @@ import { bakeBackwardWeights, requantizingModel } from "../artifact/backward-wei
 import { watchedModel } from "../artifact/eval-model.ts";
 import { importanceMetrics } from "../freezing/importance.ts";
 import { defaultFreezingOptions } from "../freezing/refresh.ts";
-import { constantsPay } from "../trainer/fitted-graph.ts";
-import { sessionOptions } from "../trainer/graphs.ts";
+import { constantsPay } from "../sessions/fitted-graph.ts";
+import { sessionOptions } from "../sessions/graphs.ts";
 import { stepsOfFit } from "../trainer/plan-run.ts";
 import { energyModel } from "../trainer/statistics.ts";
-import { isTaught } from "../trainer/targets.ts";
+import { isTaught } from "../sessions/targets.ts";
 import { chooseExpectedRows } from "./choose-expected-rows.ts";
 import { atBatch, bindSymbols } from "./graph-shapes.ts";
 import { scriptBytes } from "./script-memory.ts";

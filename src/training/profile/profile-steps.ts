@@ -10,16 +10,17 @@ import { readProfile } from "../../runtime/read-profile.ts";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest, modelInputs } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
+import type { MeasureCosts } from "../costs/measure.ts";
 import { refreshRows } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 import { Advisor, probeBatches } from "../trainer/advisor.ts";
 import { evaluateState } from "../trainer/evaluate.ts";
-import { FittedGraph } from "../trainer/fitted-graph.ts";
-import { closeGraphs, openSideGraphs, type SideGraphs } from "../trainer/graphs.ts";
-import type { StepData } from "../trainer/mean-outputs.ts";
+import { FittedGraph } from "../sessions/fitted-graph.ts";
+import { closeGraphs, openSideGraphs, type SideGraphs } from "../sessions/graphs.ts";
+import type { StepData } from "../sessions/mean-outputs.ts";
 import { stepsOfFit } from "../trainer/plan-run.ts";
 import { Stepper } from "../trainer/step.ts";
-import { stepDataOf } from "../trainer/targets.ts";
+import { stepDataOf } from "../sessions/targets.ts";
 import type { ProfileJob, StepProfile } from "./job.ts";
 import { Stopwatch, timedGraph } from "./stopwatch.ts";
 
@@ -28,7 +29,11 @@ import { Stopwatch, timedGraph } from "./stopwatch.ts";
  * chosen and the training session is fitted to them as at the start of a training run; before that comes a look at some
  * samples, as there, so that the peak of memory is that of a run.
  */
-export async function profileSteps(job: ProfileJob, signal: AbortSignal): Promise<StepProfile> {
+export async function profileSteps(
+  job: ProfileJob,
+  signal: AbortSignal,
+  measure?: MeasureCosts,
+): Promise<StepProfile> {
   const manifest = await readManifest(job.artifact);
   const dataset = await openDataset(job.data, modelInputs(manifest));
   return withTemporaryDirectory(async (folder) => {
@@ -39,7 +44,7 @@ export async function profileSteps(job: ProfileJob, signal: AbortSignal): Promis
     const graphs = await openSideGraphs(job.artifact, manifest, job.options);
     try {
       const run = new ProfiledRun(job, manifest, dataset, graphs, fitted);
-      await run.start();
+      await run.start(measure);
       const found = await run.take(signal);
       fitted.session.endProfile();
       const { graph } = await loadModel(join(job.artifact, artifactFiles.trainingModel));
@@ -84,14 +89,14 @@ class ProfiledRun {
   }
 
   /** What a training run does before its first step. */
-  async start(): Promise<void> {
+  async start(measure?: MeasureCosts): Promise<void> {
     const [{ artifact, options }, manifest] = [this.#job, this.#manifest];
     this.#state = (await loadSafetensors(join(artifact, artifactFiles.checkpoint))).tensors;
     const count = Math.min(manifest.batch, this.#dataset.length);
     const first = Uint32Array.from({ length: count }, (_, index) => index);
     await evaluateState(manifest, this.#graphs, this.#state, subset(this.#dataset, first, {}));
     const float = await loadModel(join(artifact, artifactFiles.floatModel));
-    const advisor = new Advisor(this.#job, manifest, this.#fitted, float);
+    const advisor = new Advisor(this.#job, manifest, this.#fitted, float, measure);
     const start = { step: 0, refreshes: [], runs: manifest.accumulate };
     const { looked: _looked, ...known } = await advisor.advise(this.#state, start, () =>
       this.#runs(0, probeBatches),

@@ -1,4 +1,4 @@
-import type { RunnableGraph } from "../trainer/mean-outputs.ts";
+import type { RunnableGraph } from "../sessions/mean-outputs.ts";
 
 /** Adds up the milliseconds of what runs under it. */
 export class Stopwatch {

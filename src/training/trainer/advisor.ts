@@ -2,19 +2,18 @@ import { InternalError } from "../../errors.ts";
 import type { Model } from "../../ir/model.ts";
 import { floatWeights } from "../artifact/initial-state.ts";
 import type { Manifest } from "../artifact/manifest.ts";
-import { knownCosts } from "../costs/measure.ts";
+import { knownCosts, type MeasureCosts, measureCosts } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/selection.ts";
 import { importanceMetrics } from "../freezing/importance.ts";
 import type { Knowledge } from "../freezing/refresh.ts";
 import type { TrainingState } from "../state.ts";
 import type { TrainOptions } from "../train-options.ts";
-import type { FittedGraph } from "./fitted-graph.ts";
-import { measureInChild } from "./child-process.ts";
+import type { FittedGraph } from "../sessions/fitted-graph.ts";
 import type { History } from "./events.ts";
 import { GainFisher } from "./gain-fisher.ts";
-import { sessionOptions } from "./graphs.ts";
+import { sessionOptions } from "../sessions/graphs.ts";
 import { keptEnd } from "./kept-end.ts";
-import type { StepData } from "./mean-outputs.ts";
+import type { StepData } from "../sessions/mean-outputs.ts";
 import { measureGainFisher, measureInputEnergy } from "./statistics.ts";
 
 /** Batches that are looked at, where the importance metric asks for it. */
@@ -36,13 +35,22 @@ export class Advisor {
   readonly #manifest: Manifest;
   readonly #fitted: FittedGraph;
   readonly #floatModel: Model;
+  readonly #measure: MeasureCosts;
   #costs: StepCosts | undefined;
 
-  constructor(job: Advised, manifest: Manifest, fitted: FittedGraph, floatModel: Model) {
+  /** `measure`: how a step's costs are measured, in this process if not told otherwise. */
+  constructor(
+    job: Advised,
+    manifest: Manifest,
+    fitted: FittedGraph,
+    floatModel: Model,
+    measure: MeasureCosts = measureCosts,
+  ) {
     this.#job = job;
     this.#manifest = manifest;
     this.#fitted = fitted;
     this.#floatModel = floatModel;
+    this.#measure = measure;
     this.fisher = new GainFisher(manifest);
   }
 
@@ -125,7 +133,6 @@ export class Advisor {
     return { statistics, looked: false };
   }
 
-  /** Measured in a process of its own, as what ONNX Runtime's profiler takes is not all given back. */
   #knownCosts(probe: Probe): Promise<StepCosts> {
     const { artifact, options } = this.#job;
     const { provider, threads, arena, cache } = options;
@@ -133,7 +140,7 @@ export class Advisor {
       for await (const data of probe()) return data;
       throw new InternalError("there is no batch to measure a step on");
     };
-    return knownCosts({ artifact, provider, threads, arena }, cache, first, measureInChild);
+    return knownCosts({ artifact, provider, threads, arena }, cache, first, this.#measure);
   }
 }
 

@@ -6,7 +6,7 @@ import { dataPorts, type Manifest } from "../artifact/manifest.ts";
 import { sampleLosses } from "../losses/attach-loss.ts";
 import { feedsFor, type TrainingState } from "../state.ts";
 import type { SampleEvaluation } from "./choose-state.ts";
-import { targetsOf } from "./targets.ts";
+import { targetsOf } from "../sessions/targets.ts";
 
 /**
  * The loss of each sample and their mean, and top-1 accuracy where there are labels and a classifier, of a state. Throws

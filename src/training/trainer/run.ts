@@ -7,6 +7,7 @@ import { peakMemory } from "../../runtime/peak-memory.ts";
 import { join } from "node:path";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
+import type { MeasureCosts } from "../costs/measure.ts";
 import { refreshRows } from "../freezing/refresh.ts";
 import { scheduleFactor } from "../schedule.ts";
 import { copyState, type TrainingState } from "../state.ts";
@@ -16,10 +17,10 @@ import { gainOver, isBetter } from "./choose-state.ts";
 import { deployableState } from "./deployable.ts";
 import { evaluateState } from "./evaluate.ts";
 import type { History, TrainProgress } from "./events.ts";
-import type { FittedGraph } from "./fitted-graph.ts";
-import type { SideGraphs } from "./graphs.ts";
+import type { FittedGraph } from "../sessions/fitted-graph.ts";
+import type { SideGraphs } from "../sessions/graphs.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
-import type { StepData } from "./mean-outputs.ts";
+import type { StepData } from "../sessions/mean-outputs.ts";
 import {
   mostSamplesBetweenRequantizing,
   refreshesBefore,
@@ -30,13 +31,15 @@ import {
 import { digestOf, loadRun, type RunDigests, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import { SaveClock } from "./save-clock.ts";
 import { Stepper } from "./step.ts";
-import { stepDataOf } from "./targets.ts";
+import { stepDataOf } from "../sessions/targets.ts";
 
 export interface RunHooks {
   logger: Logger;
   /** Aborting stops after the runtime's run in progress, with a checkpoint of the last whole step. */
   signal: AbortSignal;
   progress: (progress: TrainProgress) => void;
+  /** How a step's costs are measured; default: in this process. */
+  measure?: MeasureCosts;
 }
 
 /** What a run knows of its artifact. */
@@ -81,7 +84,7 @@ export class Run {
     this.#hooks = hooks;
     this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
     this.#fitted = graphs.fitted;
-    this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel);
+    this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel, hooks.measure);
     if (this.#advisor.readsGradients)
       this.#stepper.onGradients = (state, gradients) => this.#advisor.fisher.add(state, gradients);
     const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;

@@ -3,7 +3,7 @@ import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { dataPorts, type Manifest } from "../artifact/manifest.ts";
 import { scatterRows } from "../freezing/rows.ts";
 import { feedsFor, stateTensor, type TrainingState, zeros } from "../state.ts";
-import { meanOutputs, type RunnableGraph, type StepData } from "./mean-outputs.ts";
+import { meanOutputs, type RunnableGraph, type StepData } from "../sessions/mean-outputs.ts";
 import { namedValues } from "../../named-values.ts";
 
 /** What one step found. When loss or gradient norm is not finite, the state was left alone. */

@@ -6,8 +6,8 @@ import { restoreError } from "../../runtime/error-record.ts";
 import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/selection.ts";
 import type { ProfileJob, StepProfile } from "../profile/job.ts";
-import type { TrainProgress } from "./events.ts";
-import type { RunOutcome, TrainJob } from "./job.ts";
+import type { TrainProgress } from "../trainer/events.ts";
+import type { RunOutcome, TrainJob } from "../trainer/job.ts";
 import type { ToChild, ToParent } from "./messages.ts";
 import { stopOnAbort } from "./stop-child.ts";
 
@@ -37,7 +37,7 @@ export function profileInChild(job: ProfileJob, hooks: ChildHooks): Promise<Step
   );
 }
 
-/** Measures a step's costs in a process of its own. */
+/** Measures a step's costs in a process of its own, as what ONNX Runtime's profiler takes is not all given back. */
 export function measureInChild(job: CostJob): Promise<StepCosts> {
   return askChild({ type: "measure", job }, { logger: silentLogger }, (message) =>
     message.type === "measured" ? message.costs : undefined,

@@ -2,9 +2,10 @@ import type { Logger } from "../../log.ts";
 import { recordError } from "../../runtime/error-record.ts";
 import { measureCosts } from "../costs/measure.ts";
 import { profileSteps } from "../profile/profile-steps.ts";
-import type { RunOutcome, TrainJob } from "./job.ts";
+import type { RunOutcome, TrainJob } from "../trainer/job.ts";
+import { measureInChild } from "./child-process.ts";
 import type { ToChild, ToParent } from "./messages.ts";
-import { runTraining } from "./run-training.ts";
+import { runTraining } from "../trainer/run-training.ts";
 
 /**
  * Entry of the training process. It trains one job and ends. Interrupts of the terminal reach the parent too,
@@ -32,7 +33,7 @@ const logger: Logger = {
 async function work(message: Exclude<ToChild, { type: "stop" }>): Promise<void> {
   try {
     if (message.type === "profile")
-      sendLast({ type: "profiled", profile: await profileSteps(message.job, stop.signal) });
+      sendLast({ type: "profiled", profile: await profileSteps(message.job, stop.signal, measureInChild) });
     else if (message.type === "measure")
       sendLast({ type: "measured", costs: await measureCosts(message.job) });
     else sendLast({ type: "ended", outcome: await train(message.job) });
@@ -46,6 +47,7 @@ const train = (job: TrainJob): Promise<RunOutcome> =>
     logger,
     signal: stop.signal,
     progress: (progress) => send({ type: "progress", progress }),
+    measure: measureInChild,
   });
 
 process.on("SIGINT", () => undefined);

@@ -1,9 +1,9 @@
 import type { ErrorRecord } from "../../runtime/error-record.ts";
-import type { TrainProgress } from "./events.ts";
+import type { TrainProgress } from "../trainer/events.ts";
 import type { ProfileJob, StepProfile } from "../profile/job.ts";
 import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/selection.ts";
-import type { RunOutcome, TrainJob } from "./job.ts";
+import type { RunOutcome, TrainJob } from "../trainer/job.ts";
 
 /** What the parent tells the child. */
 export type ToChild =
