@@ -39,7 +39,7 @@ const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
 
 /** The same within `training/`: a part may import those in front of it, and not those beside it. */
 const trainingRows: readonly (readonly string[])[] = [
-  ["names.ts", "state.ts", "schedule.ts"],
+  ["state.ts", "schedule.ts"],
   ["checkpoint"],
   ["losses", "optimizers", "freezing"],
   ["train-options.ts"],

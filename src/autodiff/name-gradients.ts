@@ -1,3 +1,4 @@
+import { gradientName, valueOfCodes } from "../ir/derived-names.ts";
 import { createValue } from "../ir/graph.ts";
 import { isFloat } from "../tensor/data-type.ts";
 import type { ForwardGraph, WeightRequest } from "./forward-graph.ts";
@@ -23,7 +24,7 @@ export function nameGradients(
   for (const leaf of leaves) {
     const request = requests.get(leaf);
     const value = totalOf(leaf) ?? zeros(build, forward, leaf, request);
-    const name = build.emitter.fresh(`${leaf.replace(/\.codes$/, "")}.grad`);
+    const name = build.emitter.fresh(gradientName(valueOfCodes(leaf)));
     if (made.has(value) && !renamed.has(value)) renamed.set(value, name);
     else build.emitter.op("Identity", [value], {}, { outputs: [name], name });
     result.set(leaf, name);

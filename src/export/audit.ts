@@ -1,3 +1,4 @@
+import { isCodesName } from "../ir/derived-names.ts";
 import type { Model, Node } from "../ir/model.ts";
 import { loadModel } from "../onnx/index.ts";
 import { countMacs } from "../ops/count-macs.ts";
@@ -88,7 +89,7 @@ export function auditGraphs(deployed: Model, optimized: Model, plan: Quantizatio
 /** Quantizers, and the bounds on their codes. */
 function isQuantizer({ opType, outputs }: Node): boolean {
   if (opType === "QuantizeLinear" || opType === "DequantizeLinear") return true;
-  return opType === "Clip" && (outputs[0]?.endsWith(".codes") ?? false);
+  return opType === "Clip" && isCodesName(outputs[0] ?? "");
 }
 
 /** Kernels by the name of the node they were made of. */

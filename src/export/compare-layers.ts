@@ -1,3 +1,4 @@
+import { quantizerNames } from "../ir/derived-names.ts";
 import { batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { feedsOf } from "../data/feeds.ts";
@@ -105,7 +106,8 @@ type Tally = LayerComparison & { total: number };
 /** The dequantized value in the training form: T.dq where T has its own quantizer, T itself where it only carries. */
 function valueInReference({ graph }: Model, tensor: string): string {
   const outputs = new Set(graph.nodes.flatMap((node) => node.outputs));
-  return outputs.has(`${tensor}.dq`) ? `${tensor}.dq` : tensor;
+  const { dequantized } = quantizerNames(tensor);
+  return outputs.has(dequantized) ? dequantized : tensor;
 }
 
 function encode(values: Tensor, { activation, dtype, tensor }: Cut): Tensor {

@@ -1,3 +1,4 @@
+import { quantizerNames } from "../ir/derived-names.ts";
 import { InternalError } from "../errors.ts";
 import { Emitter } from "../ir/emit.ts";
 import { cloneModel } from "../ir/clone.ts";
@@ -42,7 +43,7 @@ export function cutLayers(
     if (activation === undefined) throw new InternalError(`no values of quantizer "${name}"`);
     if (constant) continue;
     for (const tensor of tensors) {
-      const codes = `${tensor}.codes`;
+      const { codes } = quantizerNames(tensor);
       const node = (index.consumers.get(codes) ?? []).find(({ opType }) => opType === "DequantizeLinear");
       if (node === undefined) throw new InternalError(`the deployed model does not dequantize "${codes}"`);
       const own = codesType(graph, codes, node.inputs[2]);

@@ -1,4 +1,5 @@
 import { type GraphIndex } from "../ir/graph.ts";
+import { activationNames, quantizerNames } from "../ir/derived-names.ts";
 import { shapeOf } from "../ir/value-types.ts";
 import { movementOf } from "../ops/catalogue/catalogue.ts";
 import type { Node } from "../ir/model.ts";
@@ -28,15 +29,16 @@ export function insertActivation(
   const dtype = codeType(activation, limits, insertion, index);
   const bounds = dtype === "uint4" || dtype === "int4" ? undefined : limits;
   const parameters = insertParameters(insertion, activation, dtype);
-  const dequantized = { name: `${tensor}.dq`, dtype: "float32" as DataType, shape };
+  const names = quantizerNames(tensor);
+  const dequantized = { name: names.dequantized, dtype: "float32" as DataType, shape };
   let source = tensor;
   if (writesDequantized(tensor, index)) {
-    source = claim(insertion, `${tensor}.float`);
+    source = claim(insertion, names.float);
     dequantized.name = tensor;
     const producer = index.producer.get(tensor) as Node;
     producer.outputs = producer.outputs.map((name) => (name === tensor ? source : name));
   }
-  const codes = { name: claim(insertion, `${tensor}.codes`), dtype, shape };
+  const codes = { name: claim(insertion, names.codes), dtype, shape };
   const nodes: Node[] = [];
   if (activation.constant && insertion.form === "deploy") {
     graph.initializers.set(
@@ -45,20 +47,20 @@ export function insertActivation(
     );
     graph.initializers.delete(tensor);
   } else {
-    const wide =
-      bounds === undefined ? codes : { ...codes, name: claim(insertion, `${tensor}.codes.unbounded`) };
+    const wide = bounds === undefined ? codes : { ...codes, name: claim(insertion, names.unbounded) };
     nodes.push(
-      makeNode(insertion, "QuantizeLinear", [source, ...parameters], wide, { name: `${tensor}.quantize` }),
+      makeNode(insertion, "QuantizeLinear", [source, ...parameters], wide, { name: names.quantize }),
     );
     if (bounds !== undefined) {
       const constants = bounds.map((bound) => boundConstant(insertion, dtype, bound));
-      nodes.push(makeNode(insertion, "Clip", [wide.name, ...constants], codes, { name: `${tensor}.clip` }));
+      nodes.push(makeNode(insertion, "Clip", [wide.name, ...constants], codes, { name: names.clip }));
     }
   }
-  const name = `${tensor}.dequantize`;
   return [
     ...nodes,
-    makeNode(insertion, "DequantizeLinear", [codes.name, ...parameters], dequantized, { name }),
+    makeNode(insertion, "DequantizeLinear", [codes.name, ...parameters], dequantized, {
+      name: names.dequantize,
+    }),
   ];
 }
 
@@ -86,7 +88,7 @@ function codeType(
 ): DataType {
   const own = bounds?.[0] === activation.qmin && bounds[1] === activation.qmax;
   const moved = activation.tensors.some((tensor) => {
-    const readers = [tensor, `${tensor}.dq`].flatMap((name) => consumers.get(name) ?? []);
+    const readers = [tensor, quantizerNames(tensor).dequantized].flatMap((name) => consumers.get(name) ?? []);
     return [producer.get(tensor), ...readers].some(
       (node) => node !== undefined && movementOf(node) !== undefined,
     );
@@ -99,10 +101,11 @@ function codeType(
 /** `A.scale` and the zero point, once per quantizer and code type. */
 function insertParameters(insertion: Insertion, activation: QuantizedActivation, dtype: DataType): string[] {
   const { name, scale, zeroPoint } = activation;
-  const suffix = insertion.form === "train" ? "zero_point.codes" : "zero_point";
+  const names = activationNames(name);
+  const zero = insertion.form === "train" ? names.zeroPointCodes : names.zeroPoint;
   return [
-    sharedConstant(insertion, `${name}.scale`, scalar(scale)),
-    sharedConstant(insertion, `${name}.${suffix}`, codeTensor(dtype, [], [zeroPoint])),
+    sharedConstant(insertion, names.scale, scalar(scale)),
+    sharedConstant(insertion, zero, codeTensor(dtype, [], [zeroPoint])),
   ];
 }
 

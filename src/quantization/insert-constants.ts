@@ -1,4 +1,5 @@
 import { InternalError } from "../errors.ts";
+import { weightNames } from "../ir/derived-names.ts";
 import type { Node } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import {
@@ -20,20 +21,21 @@ import type { BiasPlan, QuantizedWeight } from "./types.ts";
 export function insertWeight(insertion: Insertion, weight: QuantizedWeight): Node {
   const { graph, form } = insertion;
   const { name, shape, axis, scale } = weight;
+  const names = weightNames(name);
   graph.initializers.delete(name);
   const codes = weightCodes(weight, insertion);
   const whole = form === "deploy" && weight.granularity === "tensor";
   const inputs = [
-    addConstant(insertion, `${name}.codes`, codes),
-    addConstant(insertion, `${name}.scale`, whole ? scalar(scale[0] as number) : floats(scale)),
+    addConstant(insertion, names.codes, codes),
+    addConstant(insertion, names.scale, whole ? scalar(scale[0] as number) : floats(scale)),
   ];
   if (form === "deploy") {
     const dims = whole ? [] : [scale.length];
-    inputs.push(addConstant(insertion, `${name}.zero_point`, zeros(codes.dtype, dims)));
+    inputs.push(addConstant(insertion, names.zeroPoint, zeros(codes.dtype, dims)));
   }
   const output = { name, dtype: "float32" as DataType, shape };
   const attributes = whole ? {} : { axis };
-  return makeNode(insertion, "DequantizeLinear", inputs, output, { name: `${name}.dequantize`, attributes });
+  return makeNode(insertion, "DequantizeLinear", inputs, output, { name: names.dequantize, attributes });
 }
 
 function weightCodes({ codes, bits, shape }: QuantizedWeight, { form, int4 }: Insertion): Tensor {
@@ -61,20 +63,17 @@ export function insertBias(insertion: Insertion, bias: BiasPlan, reader: Node): 
   const { codes, scales } = encodeBias(viewAs(tensor, "float32"), weight.scale, activation.scale);
   const own = isOnlyUse(insertion, bias);
   const name = own ? bias.name : claim(insertion, `${bias.node}.bias`);
+  const names = weightNames(name);
   if (own) graph.initializers.delete(bias.name);
   else reader.inputs = reader.inputs.map((input) => (input === bias.name ? name : input));
   const inputs = [
-    addConstant(insertion, `${name}.codes`, tensorOf("int32", tensor.dims, codes)),
-    addConstant(insertion, `${name}.scale`, floats(scales)),
-    addConstant(
-      insertion,
-      `${name}.zero_point`,
-      tensorOf("int32", tensor.dims, new Int32Array(codes.length)),
-    ),
+    addConstant(insertion, names.codes, tensorOf("int32", tensor.dims, codes)),
+    addConstant(insertion, names.scale, floats(scales)),
+    addConstant(insertion, names.zeroPoint, tensorOf("int32", tensor.dims, new Int32Array(codes.length))),
   ];
   const output = { name, dtype: "float32" as DataType, shape: tensor.dims };
   return makeNode(insertion, "DequantizeLinear", inputs, output, {
-    name: `${name}.dequantize`,
+    name: names.dequantize,
     attributes: { axis: 0 },
   });
 }

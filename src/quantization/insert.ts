@@ -1,3 +1,4 @@
+import { quantizerNames } from "../ir/derived-names.ts";
 import { InternalError } from "../errors.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Model, Node } from "../ir/model.ts";
@@ -68,7 +69,7 @@ function rewireReads(insertion: Insertion): void {
   for (const activation of plan.activations)
     for (const tensor of quantizedTensors(activation, form)) {
       if (writesDequantized(tensor, index)) continue;
-      target.set(tensor, claim(insertion, `${tensor}.dq`));
+      target.set(tensor, claim(insertion, quantizerNames(tensor).dequantized));
     }
   const biases = new Set(plan.biases.map((bias) => JSON.stringify([bias.node, bias.name])));
   const rename = (name: string, node: Node): string =>

@@ -35,7 +35,7 @@ import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh
 import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
 import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
 import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/options.ts";
-import { activationNames } from "./names.ts";
+import { activationNames } from "../ir/derived-names.ts";
 import type { TrainingState } from "./state.ts";
 
 export { type Artifact, readArtifact, writeArtifact } from "./artifact/files.ts";

@@ -116,4 +116,11 @@ test("a micro-batch divides the batch; older manifests are read: one run per ste
   delete manifest["algorithmsByTrial"];
   const older = { ...manifest, formsByTrial: { question: "answer" } };
   expect(parseManifest(JSON.stringify(older), "").algorithmsByTrial).toEqual({ question: "answer" });
+  // Each weight is listed once, and the plan names it; older manifests have it there a second time.
+  const { quantization } = parseManifest(text, "");
+  expect((manifest["quantization"] as typeof quantization).weights).toEqual(
+    quantization.weights.map(({ name }) => name),
+  );
+  expect(quantization.weights[0]).toMatchObject({ axis: 0, bits: 4, op: expect.any(String) as string });
+  expect(parseManifest(JSON.stringify({ ...manifest, quantization }), "").quantization).toEqual(quantization);
 });

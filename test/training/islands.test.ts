@@ -2,13 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { answers } from "../../src/autodiff/rules.ts";
 import { exportModel } from "../../src/export/export-model.ts";
 import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph, Model } from "../../src/ir/model.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
-import { floats, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
+import { floats, ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { type Artifact, writeArtifact } from "../../src/training/artifact.ts";
 import { inspectTraining } from "../../src/training/inspect-training.ts";
 import { stateTensor } from "../../src/training/state.ts";
@@ -35,9 +36,9 @@ function branch(op: string, value: string): Graph {
 
 /**
  * x -> front (Conv) -> If -> back (Conv) -> pool -> head (Gemm) -> scores, and the class as a float beside it.
- * `cut`: the If stands behind everything that has weights.
+ * `cut`: the If stands behind everything that has weights. `between`: what stands between the convolutions instead.
  */
-function islandModel(cut = false): Model {
+function islandModel(cut = false, between?: (emit: Emitter, value: string) => string): Model {
   const graph = createGraph("island");
   const emit = new Emitter(graph);
   graph.inputs.push(createValue("x", "float32", ["N", 1, 8, 8]));
@@ -62,7 +63,7 @@ function islandModel(cut = false): Model {
     );
   };
   const front = conv("front", "x", [4, 1, 3, 3]);
-  const middle = cut ? front : island(front);
+  const middle = cut ? front : (between ?? ((_, value) => island(value)))(emit, front);
   const back = conv("back", middle, [4, 4, 3, 3]);
   const last = cut ? island(back) : emit.op("Relu", [back]);
   const flat = emit.op("Flatten", [emit.op("GlobalAveragePool", [last])], { axis: 1 });
@@ -116,11 +117,49 @@ test("an output that no gradient reaches is left out of the loss and named", () 
   expect(named).toHaveLength(1);
 });
 
-test("inspection gives the answer of the artifact", async () => {
-  const model = await prepareModel(islandModel());
-  const plan = planQuantization(model, { wbits: 8, abits: 8, firstLast: "same" });
-  expect(await inspectTraining(model, plan)).toEqual(artifact.manifest.untrainable);
-});
+/** What stands between two convolutions, and why the first of them does not train. */
+const pieces: [
+  op: string,
+  between: ((emit: Emitter, value: string) => string) | undefined,
+  stops: boolean,
+][] = [
+  ["If", undefined, true],
+  ["Relu", (emit, value) => emit.op("Relu", [value]), false],
+  ["Round", (emit, value) => emit.op("Round", [value]), true],
+  [
+    "Det",
+    (emit, value) =>
+      emit.op("Mul", [
+        value,
+        emit.op("Unsqueeze", [emit.op("Unsqueeze", [emit.op("Det", [value]), two(emit)]), two(emit)]),
+      ]),
+    false,
+  ],
+  [
+    "ConvTranspose",
+    (emit, value) =>
+      emit.op("ConvTranspose", [value, constant(emit.graph, "up.weight", [4, 2, 1, 1])], { group: 2 }),
+    false,
+  ],
+];
+const two = (emit: Emitter): string => emit.constant(ints([2]));
+
+test.each(pieces)(
+  "%s: inspection, the artifact and the table of operators give one answer",
+  async (op, between, stops) => {
+    const source = islandModel(false, between);
+    const { manifest } = await artifactOf(source, withoutLabels);
+    const model = await prepareModel(source);
+    const plan = planQuantization(model, { wbits: 8, abits: 8, firstLast: "same" });
+    expect(await inspectTraining(model, plan)).toEqual(manifest.untrainable);
+    expect(manifest.frozen.includes("front.weight")).toBe(stops);
+    const answer = answers[op as keyof typeof answers];
+    const said = "rule" in answer ? undefined : "none" in answer ? answer.none : answer.refused;
+    const told = manifest.untrainable.map(({ reason }) => reason).join("\n");
+    if (said !== undefined && stops) expect(told).toContain(said);
+    if (said === undefined) expect(stops).toBe(false);
+  },
+);
 
 test("training leaves what is frozen as calibration did, and the export has all of it", async () => {
   const options = { maxSteps: 8, threads: 1, val: 32, evalEvery: 4, hyper: { weight_decay: 0.1 } };

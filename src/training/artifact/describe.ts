@@ -4,7 +4,7 @@ import type { QuantizationState, QuantizedActivation } from "../../quantization/
 import type { FreezingOptions } from "../freezing/refresh.ts";
 import type { OptimizerModel } from "../optimizers/build-optimizer-model.ts";
 import type { OptimizerOptions } from "../optimizers/options.ts";
-import { activationNames, gradientName, weightNames } from "../names.ts";
+import { activationNames, gradientName, weightNames } from "../../ir/derived-names.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
 import { trainsZeroPoint } from "./forward-model.ts";
 import type { Manifest, ManifestActivation, ManifestWeight } from "./manifest.ts";
@@ -18,10 +18,12 @@ export function describePort(value: Value): Manifest["inputs"][number] {
 
 export function describeWeights(state: QuantizationState, optimizer: OptimizerModel): ManifestWeight[] {
   return Array.from(state.weights.values(), (weight) => {
-    const { name, nodes, op, shape, axis, bits, qmin, qmax } = weight;
+    const { name, nodes, op, shape, axis, bits, granularity, pairLimit, qmin, qmax } = weight;
     const { codes, scale, rows, latent, grad, scaleGrad } = weightNames(name);
     return {
       ...{ name, node: nodes[0] ?? name, nodes, op, shape, axis, bits, qmin, qmax },
+      ...(granularity === undefined ? {} : { granularity }),
+      ...(pairLimit === undefined ? {} : { pairLimit }),
       ...{ codes, scale, rows, latent, grad, scaleGrad },
       slots: optimizer.rowSlots.get(name) ?? [],
     };

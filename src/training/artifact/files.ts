@@ -9,6 +9,7 @@ import { loadModel, stageModel } from "../../onnx/index.ts";
 import { loadSafetensors, writeSafetensors } from "../checkpoint/files.ts";
 import type { TrainingState } from "../state.ts";
 import { artifactFiles, type Manifest, parseManifest } from "./manifest.ts";
+import { printManifest } from "./stored-manifest.ts";
 
 /** A training artifact in memory; {@link writeArtifact} stores it as a directory. */
 export interface Artifact {
@@ -40,7 +41,7 @@ export async function writeArtifact(artifact: Artifact, directory: string): Prom
     staged.push(
       await stageFile(at(artifactFiles.checkpoint), (handle) => writeSafetensors(handle, checkpoint)),
     );
-    const text = `${JSON.stringify(artifact.manifest, undefined, 1)}\n`;
+    const text = printManifest(artifact.manifest);
     staged.push(await stageFile(at(artifactFiles.manifest), (handle) => handle.writeFile(text)));
     await rm(at(artifactFiles.manifest), { force: true });
     for (const file of staged) await file.commit();

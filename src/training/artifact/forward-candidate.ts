@@ -20,7 +20,7 @@ import type { AllowedOperators } from "../../lowering/lowering.ts";
 import { orderNodes } from "../../lowering/order-nodes.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { weightNames } from "../names.ts";
+import { weightNames } from "../../ir/derived-names.ts";
 import { snappedBiases, zeroPointsOf } from "./forward-model.ts";
 import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";

@@ -8,7 +8,7 @@ import { unsharedBiases } from "../../quantization/snap-biases.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
 import { attachLoss, type Loss, sampleLosses } from "../losses/attach-loss.ts";
 import type { LossTarget } from "../losses/ports.ts";
-import { activationNames, weightNames } from "../names.ts";
+import { activationNames, weightNames } from "../../ir/derived-names.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
 import { type SnappedBias, openInitializers, type OpenZeroPoint } from "./open-parameters.ts";
 

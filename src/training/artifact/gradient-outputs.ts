@@ -1,7 +1,7 @@
 import { createValue } from "../../ir/graph.ts";
 import type { Value } from "../../ir/model.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
-import { activationNames, gradientName, trainedShape, weightNames } from "../names.ts";
+import { activationNames, gradientName, trainedShape, weightNames } from "../../ir/derived-names.ts";
 import type { FloatParameter } from "./collect-parameters.ts";
 import { trainsZeroPoint } from "./forward-model.ts";
 

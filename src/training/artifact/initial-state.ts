@@ -2,7 +2,7 @@ import type { Graph } from "../../ir/model.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import { ints, scalar, tensorOf, viewAs } from "../../tensor/tensor.ts";
 import { type FreezingOptions, refreshRows } from "../freezing/refresh.ts";
-import { activationNames, weightNames } from "../names.ts";
+import { activationNames, weightNames } from "../../ir/derived-names.ts";
 import { type TrainingState, zeros } from "../state.ts";
 import type { Manifest } from "./manifest.ts";
 

@@ -10,7 +10,7 @@ import type { QuantizationPlan, QuantizationState, QuantizedActivation } from ".
 import type { Loss } from "../losses/attach-loss.ts";
 import { lossOutputs } from "../losses/outputs.ts";
 import type { LossTarget } from "../losses/ports.ts";
-import { activationNames, weightNames } from "../names.ts";
+import { activationNames, weightNames } from "../../ir/derived-names.ts";
 import { closeTargets, withTargetShapes } from "./close-targets.ts";
 import { collectParameters, collectUntrainable, type FloatParameter } from "./collect-parameters.ts";
 import { buildForwardModel, openForward, trainsZeroPoint } from "./forward-model.ts";

@@ -4,6 +4,7 @@ import { modelError } from "../../errors.ts";
 import { type DataType, dataTypes } from "../../tensor/data-type.ts";
 import { type ImportanceName, importanceNames } from "../freezing/importance.ts";
 import { modeNames, type SelectionMode } from "../freezing/modes.ts";
+import { readStored } from "./stored-manifest.ts";
 
 const elementType = z.enum(Object.keys(dataTypes) as [DataType, ...DataType[]]);
 const dims = z.array(z.union([z.number().int().nonnegative(), z.string()]));
@@ -20,6 +21,8 @@ const weight = z.object({
   /** The axis of rows. */
   axis: count,
   bits: count,
+  granularity: z.literal("tensor").exactOptional(),
+  pairLimit: z.number().exactOptional(),
   qmin: count,
   qmax: count,
   codes: z.string(),
@@ -223,13 +226,6 @@ export const artifactFileNames: readonly string[] = Object.values(artifactFiles)
   name.endsWith(".onnx") ? [name, `${name}.data`] : [name],
 );
 
-/** A manifest with the names that its fields have now. */
-function withCurrentNames(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || !("formsByTrial" in value)) return value;
-  const { formsByTrial, ...rest } = value;
-  return { ...rest, algorithmsByTrial: formsByTrial };
-}
-
 /** Reads a manifest from JSON text. Throws a UserError that names the field which is wrong. */
 export function parseManifest(text: string, where: string): Manifest {
   let value: unknown;
@@ -238,7 +234,7 @@ export function parseManifest(text: string, where: string): Manifest {
   } catch (error) {
     throw modelError("manifest", "The manifest is not JSON", where, "Build the artifact again.", error);
   }
-  const parsed = manifestSchema.safeParse(withCurrentNames(value));
+  const parsed = manifestSchema.safeParse(readStored(value));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw modelError(

@@ -1,4 +1,5 @@
 import { InternalError } from "../../errors.ts";
+import { snappedBiasNames } from "../../ir/derived-names.ts";
 import { createNode, createValue, type NodeFields } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { scalar } from "../../tensor/tensor.ts";
@@ -69,15 +70,18 @@ export interface SnappedBias {
  * read (graph changed in place). The gradient passes straight through. At 4 bits the step is coarse enough to move codes.
  */
 export function snapGraphBiases(graph: Graph, biases: readonly SnappedBias[]): void {
-  const snapped = new Map(biases.map(({ bias }) => [bias, `${bias}.snapped`]));
-  for (const node of graph.nodes) node.inputs = node.inputs.map((name) => snapped.get(name) ?? name);
+  const read = new Map(biases.map(({ bias }) => [bias, snappedBiasNames(bias).snapped]));
+  for (const node of graph.nodes) node.inputs = node.inputs.map((name) => read.get(name) ?? name);
   graph.nodes.unshift(
-    ...biases.flatMap(({ bias, activationScale, weightScale }) => [
-      plainNode("Mul", [activationScale, weightScale], `${bias}.step`),
-      plainNode("Div", [bias, `${bias}.step`], `${bias}.ratio`),
-      plainNode("Round", [`${bias}.ratio`], `${bias}.codes`),
-      plainNode("Mul", [`${bias}.codes`, `${bias}.step`], `${bias}.snapped`),
-    ]),
+    ...biases.flatMap(({ bias, activationScale, weightScale }) => {
+      const { step, ratio, codes, snapped } = snappedBiasNames(bias);
+      return [
+        plainNode("Mul", [activationScale, weightScale], step),
+        plainNode("Div", [bias, step], ratio),
+        plainNode("Round", [ratio], codes),
+        plainNode("Mul", [codes, step], snapped),
+      ];
+    }),
   );
 }
 

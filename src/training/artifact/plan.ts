@@ -9,7 +9,7 @@ import {
 import { roundToCode } from "../../tensor/affine.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { stateNumber, stateTensor } from "../state.ts";
-import { weightNames } from "../names.ts";
+import { weightNames } from "../../ir/derived-names.ts";
 import { frozenWeights, type Manifest } from "./manifest.ts";
 
 type StoredPlan = Manifest["quantization"];

@@ -2,7 +2,7 @@ import { Emitter } from "../../ir/emit.ts";
 import type { Graph } from "../../ir/model.ts";
 import type { QuantizationState } from "../../quantization/types.ts";
 import { ints } from "../../tensor/tensor.ts";
-import { weightNames } from "../names.ts";
+import { weightNames } from "../../ir/derived-names.ts";
 
 /**
  * Weights with one scale for all rows are trained with a scale per row that start equal. Every row gets the gradient of

@@ -1,5 +1,5 @@
 import { createValue } from "../../ir/graph.ts";
-import { trainedCount, weightNames } from "../names.ts";
+import { trainedCount, weightNames } from "../../ir/derived-names.ts";
 import {
   type Arithmetic,
   type BuiltTraining,

@@ -1,6 +1,6 @@
 import { createModel } from "../../ir/graph.ts";
 import type { Model } from "../../ir/model.ts";
-import { gradientName, trainedCount, trainedShape, weightNames } from "../names.ts";
+import { gradientName, trainedCount, trainedShape, weightNames } from "../../ir/derived-names.ts";
 import type { OptimizerOptions } from "./options.ts";
 import {
   stepCounter,

@@ -1,6 +1,6 @@
 import type { OptimizerOptions } from "./options.ts";
 import type { OptimizerBuilder } from "./ports.ts";
-import { gradientName, weightNames } from "../names.ts";
+import { gradientName, weightNames } from "../../ir/derived-names.ts";
 import type { TrainedWeight } from "./straight-through.ts";
 import { adamDirection } from "./update-rules.ts";
 import { joinVector, type Member, splitVector, vectorLength } from "./vectors.ts";

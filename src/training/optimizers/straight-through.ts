@@ -1,4 +1,4 @@
-import { trainedCount, trainedShape, weightNames } from "../names.ts";
+import { trainedCount, trainedShape, weightNames } from "../../ir/derived-names.ts";
 import type { OptimizerBuilder } from "./ports.ts";
 
 /** What the optimizer must know of a quantized weight. */

@@ -1,3 +1,4 @@
+import { quantizedBy } from "../../ir/derived-names.ts";
 import type { KernelTime } from "../../runtime/read-profile.ts";
 
 /** What a node of the training graph is there for. */
@@ -35,7 +36,7 @@ export function layerOf({ node }: KernelTime, layers: ReadonlySet<string>): stri
   const forward = node.replace(/\/grad(\/.*)?$/, "");
   for (let end = forward.length; end > 0; end = forward.lastIndexOf("/", end - 1))
     if (layers.has(forward.slice(0, end))) return forward.slice(0, end);
-  return forward.replace(/\.(quantize|dequantize|clip)$/, "");
+  return quantizedBy(forward);
 }
 
 /** Milliseconds by key, largest first, mean over the runs. */

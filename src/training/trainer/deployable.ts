@@ -1,5 +1,5 @@
 import { frozenWeights, type Manifest } from "../artifact/manifest.ts";
-import { weightNames } from "../names.ts";
+import { weightNames } from "../../ir/derived-names.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
 
 /** The part of a state that is deployed: codes, scales, zero points and float parameters. */
