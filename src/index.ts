@@ -18,6 +18,8 @@ export type { RequestContext } from "./commands/request-types.ts";
 export {
   type ArtifactRequest,
   buildArtifact,
+  calibrate,
+  type CalibrateRequest,
   evaluate,
   type EvaluateRequest,
   exportArtifact,

@@ -59,6 +59,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   onnx: ["protobufjs"],
   runtime: ["onnxruntime-node"],
   data: ["sharp", "yauzl", "zod"],
+  calibration: ["zod"],
   training: ["zod"],
   report: ["zod"],
   workflows: ["zod"],

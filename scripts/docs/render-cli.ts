@@ -64,6 +64,8 @@ function renderCommand(command: ArgumentSpec & { describe: string }): string {
 
 function renderOption([name, spec]: [string, OptionSpec]): string {
   const value = spec.flag ? "" : ` ${spec.choices === undefined ? "VALUE" : spec.choices.join("\\|")}`;
-  const fallback = spec.required ? "required" : spec.flag ? "off" : (spec.default ?? "");
+  const { required } = spec;
+  const needed = typeof required === "object" ? `required without --${required.unless}` : "required";
+  const fallback = required ? needed : spec.flag ? "off" : (spec.default ?? "");
   return `| \`--${name}${value}\` | ${spec.describe.replaceAll("|", "\\|")} | ${fallback} |`;
 }

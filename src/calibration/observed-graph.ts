@@ -1,8 +1,8 @@
 import { Emitter } from "../ir/emit.ts";
 import { cloneModel } from "../ir/clone.ts";
-import { createValue } from "../ir/graph.ts";
-import { shapeOf } from "../ir/value-types.ts";
-import type { Dim, Model } from "../ir/model.ts";
+import { createValue, indexGraph, readNames } from "../ir/graph.ts";
+import { dtypeOf, shapeOf } from "../ir/value-types.ts";
+import type { Dim, Graph, Model } from "../ir/model.ts";
 import { ints } from "../tensor/tensor.ts";
 import type { ObserverStage, ReductionEmitter } from "./observers/observer.ts";
 
@@ -13,7 +13,11 @@ export interface ObservedGraph {
   outputs: Map<string, string[]>;
 }
 
-/** Appends what the stages ask for to a copy of `model`; nothing else is computed. */
+/**
+ * Appends what the stages ask for to a copy of `model`; nothing else is computed. All floats on the way are read beside
+ * their readers (by Size, which costs nothing), so that ONNX Runtime fuses the same nodes whatever is observed: a sum that is
+ * fused into a convolution is rounded another way, and ranges would depend on what else was asked for.
+ */
 export function buildObservedGraph(
   model: Model,
   stages: ReadonlyMap<string, ObserverStage>,
@@ -29,8 +33,34 @@ export function buildObservedGraph(
     const reduce = reduceRows(emit, model.opsets.get("") ?? 13);
     outputs.set(value, stage.emit({ emit, rows: rowsOf(value), rowsOf, reduceRows: reduce }));
   }
-  graph.outputs = [...outputs.values()].flat().map((name) => createValue(name, "float32", undefined));
+  const found = [...outputs.values()].flat();
+  const sizes = floatsBefore(model.graph, [...stages.keys()])
+    .filter((value) => !stages.has(value))
+    .map((value) => emit.op("Size", [value]));
+  graph.outputs = [
+    ...found.map((name) => createValue(name, "float32", undefined)),
+    ...sizes.map((name) => createValue(name, "int64", [])),
+  ];
   return { model: observed, outputs };
+}
+
+/** Values of a model that are computed in float32, its inputs among them. */
+export function floatValues(graph: Graph): string[] {
+  const names = [...graph.inputs.map(({ name }) => name), ...graph.nodes.flatMap(({ outputs }) => outputs)];
+  return names.filter(
+    (name) => name !== "" && !graph.initializers.has(name) && dtypeOf(graph, name) === "float32",
+  );
+}
+
+/** Those that the given values are computed from. */
+function floatsBefore(graph: Graph, values: readonly string[]): string[] {
+  const { producer } = indexGraph(graph);
+  const needed = new Set(values);
+  for (const name of needed) {
+    const node = producer.get(name);
+    if (node !== undefined) for (const read of readNames(node)) needed.add(read);
+  }
+  return floatValues(graph).filter((name) => needed.has(name));
 }
 
 /** The value as a matrix with one row per sample, or with one row where its first dimension is not the batch. */

@@ -12,7 +12,8 @@ import { userCache } from "./user-cache.ts";
 
 /** What a command line asks for: text to print (help, version), or a command with its options. */
 export type Request =
-  { kind: "text"; text: string } | { kind: "command"; command: Command; path: string; options: OptionReader };
+  | { kind: "text"; text: string }
+  | { kind: "command"; command: Command; path: string; more: readonly string[]; options: OptionReader };
 
 const exitCodeLines = [
   `${exitCodes.ok}    done`,
@@ -119,7 +120,9 @@ function createParser(columns: number, choose: (request: Request) => void): Argv
 function addCommand(parser: Argv, command: Command, choose: (request: Request) => void): void {
   const { name, positional, describe, print } = command;
   parser.command(
-    positional === undefined ? name : `${name} <${positional.name}>`,
+    positional === undefined
+      ? name
+      : `${name} <${positional.name}>${positional.severalWith === undefined ? "" : " [more..]"}`,
     describe,
     (builder: Argv) => {
       if (positional !== undefined)
@@ -131,9 +134,11 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
     },
     (argv) => {
       if (print !== undefined) return choose({ kind: "text", text: print() });
-      const path = String((argv as Record<string, unknown>)[positional?.name ?? ""]);
+      const words = argv as Record<string, unknown>;
+      const path = String(words[positional?.name ?? ""]);
+      const more = Array.isArray(words["more"]) ? words["more"].map(String) : [];
       const cache = command.options["cache"] === undefined ? {} : { cache: argv["cache"] ?? userCache() };
-      choose({ kind: "command", command, path, options: new OptionReader({ ...argv, ...cache }) });
+      choose({ kind: "command", command, path, more, options: new OptionReader({ ...argv, ...cache }) });
     },
   );
 }
@@ -148,7 +153,7 @@ export function declareOption(spec: OptionSpec): Options {
     requiresArg: true,
     ...(choices === undefined ? {} : { choices }),
     ...(spec.default === undefined ? {} : { default: spec.default }),
-    ...(required ? { demandOption: true } : {}),
+    ...(required === true ? { demandOption: true } : {}),
   };
 }
 

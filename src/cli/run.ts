@@ -36,14 +36,14 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
       stdout.write(`${request.text}\n`);
       return args.length === 0 ? exitCodes.usage : exitCodes.ok;
     }
-    const { command, path, options } = request;
+    const { command, path, more, options } = request;
     given.options = { [command.positional?.name ?? "model"]: path, ...options.given() };
     const logger = createLogger(stderr, {
       ...{ quiet: options.flag("quiet"), verbose: options.flag("verbose") },
       ...(terminal.onProgress === undefined ? {} : { onProgress: terminal.onProgress }),
     });
     const context = { logger, signal, claim: reports.claimWith(`efqat ${command.name}`) };
-    const report = await command.run(path, options, context).finally(() => logger.close());
+    const report = await command.run(path, options, context, more).finally(() => logger.close());
     await reports.write(report).catch((error: unknown) => {
       if (report.output !== undefined) stderr.write(`${report.output.path} was written and verified.\n`);
       throw error;

@@ -42,8 +42,9 @@ export function checkArguments(
   if (given.has("help") || given.has("version")) return words;
   const missing = missingArguments(command, read);
   if (missing !== undefined) problems.push(missing);
-  for (const extra of positional.slice(command.mostPositionals ?? (command.positional === undefined ? 0 : 1)))
-    problems.push(tooMuch(command, extra));
+  const several = given.has(command.positional?.severalWith ?? "");
+  const usual = command.mostPositionals ?? (command.positional === undefined ? 0 : 1);
+  for (const extra of positional.slice(several ? Infinity : usual)) problems.push(tooMuch(command, extra));
   if (problems.length > 0) throw severalErrors(problems);
   return words;
 }
@@ -164,7 +165,7 @@ function missingArguments(
   read: Arguments,
 ): UserError | undefined {
   const needed = Object.entries(options).filter(
-    ([key, { required }]) => required === true && !read.given.has(key),
+    ([key, { required }]) => isNeeded(required, read.given) && !read.given.has(key),
   );
   const missing = [
     ...(positional !== undefined && read.positional.length === 0
@@ -180,6 +181,9 @@ function missingArguments(
     `For example: ${examples[0]?.line ?? `efqat ${name} --help`}`,
   );
 }
+
+const isNeeded = (required: OptionSpec["required"], given: ReadonlySet<string>): boolean =>
+  typeof required === "object" ? !given.has(required.unless) : required === true;
 
 const tooMuch = ({ name, positional }: ArgumentSpec, extra: string): UserError =>
   usageError(

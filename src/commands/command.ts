@@ -7,12 +7,19 @@ import type { OptionSpec } from "./options.ts";
 export interface Command {
   name: Report["command"];
   /** Name of the positional argument and what it is; none where the command only prints. */
-  positional: { name: string; describe: string } | undefined;
+  positional:
+    | {
+        name: string;
+        describe: string;
+        /** The option with which there may be several. */
+        severalWith?: string;
+      }
+    | undefined;
   describe: string;
   options: Readonly<Record<string, OptionSpec>>;
   examples: readonly { line: string; describe: string }[];
   /** The text that a command without a model prints; it is not run. */
   print?: () => string;
-  /** Runs the workflow. `path` is the positional argument. */
-  run(path: string, options: OptionReader, context: RunContext): Promise<Report>;
+  /** Runs the workflow. `path` is the positional argument, `more` are further ones. */
+  run(path: string, options: OptionReader, context: RunContext, more: readonly string[]): Promise<Report>;
 }

@@ -1,5 +1,6 @@
 import type { Command } from "./command.ts";
 import { artifactCommand } from "./artifact.ts";
+import { calibrateCommand } from "./calibrate.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -13,6 +14,7 @@ import { trainCommand } from "./train.ts";
 export const commands: readonly Command[] = [
   optimizeCommand,
   inspectCommand,
+  calibrateCommand,
   quantizeCommand,
   artifactCommand,
   trainCommand,

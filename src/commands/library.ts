@@ -1,5 +1,6 @@
 import type { Report } from "../report/report-data.ts";
 import { artifactCommand } from "./artifact.ts";
+import { calibrateCommand } from "./calibrate.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -18,6 +19,7 @@ import { trainCommand } from "./train.ts";
 
 export type OptimizeRequest = RequestOf<typeof optimizeCommand>;
 export type InspectRequest = RequestOf<typeof inspectCommand>;
+export type CalibrateRequest = RequestOf<typeof calibrateCommand>;
 export type QuantizeRequest = RequestOf<typeof quantizeCommand>;
 export type ArtifactRequest = RequestOf<typeof artifactCommand>;
 export type TrainRequest = RequestOf<typeof trainCommand>;
@@ -32,6 +34,10 @@ export const optimize = (request: OptimizeRequest, context?: RequestContext): Pr
 /** What would be quantized, what stays float and why, what cannot be trained; writes nothing. */
 export const inspect = (request: InspectRequest, context?: RequestContext): Promise<Report> =>
   runRequest(inspectCommand, request, context);
+
+/** Writes statistics to quantize from without data; with `merge`, those of several files, given as `model`. */
+export const calibrate = (request: CalibrateRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(calibrateCommand, request, context);
 
 /** Post-training quantization only. */
 export const quantize = (request: QuantizeRequest, context?: RequestContext): Promise<Report> =>

@@ -9,7 +9,8 @@ export interface OptionSpec {
   choices?: readonly string[];
   /** A switch without a value. */
   flag?: true;
-  required?: true;
+  /** Must be given; with `unless`, where that option is not. */
+  required?: true | { unless: string };
   /** What the value is where it is more than text: in configuration files and the library it may be given as such. */
   value?: "number" | "bytes" | "size" | "numbers" | "words" | "by-input" | "path";
 }
@@ -117,14 +118,34 @@ export const quantizationOptions = group(groups.quantization, {
 export const calibrationOptions = group(groups.quantization, {
   samples: {
     value: "number",
-    describe: "Calibration samples, drawn at random from the data",
-    default: "512",
+    describe:
+      "Calibration samples, drawn at random from the data (default: 512); with --stats the samples that these must be of at least (default: 16)",
+  },
+  stats: {
+    value: "path",
+    describe: "Statistics that efqat calibrate wrote, to find ranges from instead of the data",
   },
   calibration: {
     describe: "How activation ranges are found",
     choices: calibrationMethods,
     default: "auto",
   },
+});
+
+/** Options of efqat calibrate itself. */
+export const statisticsOptions = group(groups.data, {
+  samples: {
+    value: "number",
+    describe: "Samples to look at, drawn at random from the data",
+    default: "512",
+  },
+  merge: { describe: "Merge files of statistics of one model instead", flag: true },
+});
+
+/** `data`, which another option may stand in for. */
+export const dataUnless = (option: string) => ({
+  ...dataOptions,
+  data: { ...dataOptions.data, required: { unless: option } },
 });
 
 export const int4Options = group(groups.quantization, {

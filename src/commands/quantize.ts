@@ -2,7 +2,7 @@ import { quantize } from "../workflows/index.ts";
 import type { Command } from "./command.ts";
 import {
   calibrationOptions,
-  dataOptions,
+  dataUnless,
   evaluationBatch,
   int4Options,
   judgedOptions,
@@ -22,7 +22,7 @@ export const quantizeCommand = {
   positional: { name: "model", describe: "ONNX model to quantize" },
   describe: "Quantize a model by calibration alone (post-training quantization)",
   options: {
-    ...dataOptions,
+    ...dataUnless("stats"),
     "input-shape": inputOptions["input-shape"],
     ...judgedOptions,
     ...testOptions,
@@ -39,6 +39,10 @@ export const quantizeCommand = {
       line: "efqat quantize model.onnx --data samples.npz --out model.int8.onnx",
       describe: "8-bit weights and activations, ranges from 512 samples",
     },
+    {
+      line: "efqat quantize model.onnx --stats stats.json --target tensorrt --out model.trt.onnx",
+      describe: "for another runtime, from the statistics of `efqat calibrate`, without data",
+    },
   ],
   run: (model, options, context) =>
     quantize(
@@ -46,7 +50,7 @@ export const quantizeCommand = {
         model,
         inputShapes: readInputShapes(options),
         ...readRun(options),
-        data: readDataSpec(options),
+        data: options.text("data") === undefined ? undefined : readDataSpec(options),
         output: options.text("output"),
         test: readTestSpec(options),
         out: options.needText("out"),

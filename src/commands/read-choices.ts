@@ -48,7 +48,8 @@ export function readQuantization(options: OptionReader): QuantizationChoices {
   return {
     ...readPlan(options),
     calibration: options.choice("calibration", calibrationMethods),
-    calibrationSamples: options.needNumber("samples", count),
+    calibrationSamples: options.number("samples", count),
+    statistics: options.text("stats"),
     int4: options.text("int4") === undefined ? "container" : readInt4(options),
   };
 }

@@ -47,7 +47,7 @@ type OfGroup<Specs, Group extends string> = {
 type DataOf<Specs> = string | ({ path: string } & Omit<Values<OfGroup<Specs, "Data:">>, "data" | "test">);
 
 type Positional<C extends Command> = C["positional"] extends { name: infer Name extends string }
-  ? Record<Name, string>
+  ? Record<Name, C["positional"] extends { severalWith: string } ? string | readonly string[] : string>
   : object;
 
 type Simple<T> = { [Key in keyof T]: T[Key] };
@@ -57,12 +57,19 @@ type OptionsOf<C extends Command> = Omit<C["options"], keyof typeof reportOption
 
 type Request<Specs> = Omit<Values<Specs>, "data" | RequiredNames<Specs>> &
   Required<Pick<Values<Specs>, Exclude<RequiredNames<Specs>, "data"> & keyof Values<Specs>>> &
-  ("data" extends keyof Specs ? { data: DataOf<Specs> } : object) & {
+  DataEntry<Specs> & {
     /** Options of quantization, where they shall stand together. */
     quantization?: Values<OfGroup<Specs, "Quantization:">>;
     /** Options of training, where they shall stand together. */
     training?: Values<OfGroup<Specs, "Training:">>;
   };
+
+/** Data are left out only where something else may stand in for them. */
+type DataEntry<Specs> = Specs extends { data: { required: infer Required } }
+  ? Required extends true
+    ? { data: DataOf<Specs> }
+    : { data?: DataOf<Specs> | undefined }
+  : object;
 
 /** A command's options as an object: the names of the command line in camel case, values of their own types. */
 export type RequestOf<C extends Command> = Simple<Positional<C> & Request<OptionsOf<C>>>;

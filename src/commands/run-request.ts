@@ -20,25 +20,35 @@ export async function runRequest(
   request: object,
   context: RequestContext = {},
 ): Promise<Report> {
-  const { path, options } = readRequest(command, request);
-  return command.run(path, options, readContext(context));
+  const { paths, options } = readRequest(command, request);
+  const [path = "", ...more] = paths;
+  return command.run(path, options, readContext(context), more);
 }
 
-function readRequest(command: Command, request: unknown): { path: string; options: OptionReader } {
+function readRequest(command: Command, request: unknown): { paths: string[]; options: OptionReader } {
   if (typeof request !== "object" || request === null || Array.isArray(request)) {
     const what = `The options of ${command.name} are ${request === null ? "null" : typeof request}`;
     throw usageError("request", what, undefined, "Give an object: { model, data, out }.");
   }
-  const { [command.positional?.name ?? ""]: path, ...rest } = request as Record<string, unknown>;
-  if (path !== undefined && typeof path !== "string") {
-    const name = command.positional?.name ?? "";
-    throw usageError(name, `The ${name} is ${typeof path}, not a path`, name, "Give the path as text.");
-  }
+  const { [command.positional?.name ?? ""]: given, ...rest } = request as Record<string, unknown>;
+  const paths = readPaths(command, given);
   const options = omit(command.options, Object.keys(reportOptions));
   const words = requestWords(rest, options);
-  const given = path === undefined || path === "" ? words : [...words, "--", path];
-  const checked = checkArguments({ ...command, options }, given, commands);
-  return { path: path ?? "", options: new OptionReader(readWords(checked, command)) };
+  const all = paths.length === 0 ? words : [...words, "--", ...paths];
+  const checked = checkArguments({ ...command, options }, all, commands);
+  return { paths, options: new OptionReader(readWords(checked, command)) };
+}
+
+/** The paths of a command's argument: one, or a list where it takes several. */
+function readPaths({ positional }: Command, given: unknown): string[] {
+  const list: unknown[] = positional?.severalWith !== undefined && Array.isArray(given) ? given : [given];
+  return list
+    .filter((path) => path !== undefined && path !== "")
+    .map((path) => {
+      if (typeof path === "string") return path;
+      const name = positional?.name ?? "";
+      throw usageError(name, `The ${name} is ${typeof path}, not a path`, name, "Give the path as text.");
+    });
 }
 
 /** The values of checked words, and the defaults of all others. */

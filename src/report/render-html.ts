@@ -35,7 +35,7 @@ function renderFailure(report: FailedReport): string {
 }
 
 function renderReport(report: Report): string {
-  const title = `efqat ${report.command}: ${report.model.path}`;
+  const title = `efqat ${report.command}: ${(report.model ?? report.output)?.path ?? ""}`;
   return page(title, [
     warningSection(report),
     resultSection(report),

@@ -1,7 +1,7 @@
 import { printableData } from "../printable.ts";
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
-import type { FailedReport, Report } from "./report-data.ts";
+import type { FailedReport, ModelSection, Report } from "./report-data.ts";
 import {
   describeComparison,
   describeLatency,
@@ -18,6 +18,7 @@ export function renderText(given: Report): string {
     describeModel(report),
     report.scores?.length ? renderTable(summaryTable(report)) : undefined,
     describeJudging(report),
+    describeCalibration(report),
     describeQuantization(report),
     describeMemory(report),
     describeTraining(report),
@@ -37,8 +38,9 @@ export function renderFailureText({ error }: Pick<FailedReport, "error">): strin
   return `Error [${code}]: ${what}${place}.${hint === undefined ? "" : ` ${hint}`}`;
 }
 
-function describeModel({ model, command }: Report): string {
-  const ports = (list: Report["model"]["inputs"]): string =>
+function describeModel({ model, command }: Report): string | undefined {
+  if (model === undefined) return undefined;
+  const ports = (list: ModelSection["inputs"]): string =>
     list.map(({ name, type, shape }) => `${name} ${type}[${shape.join(", ")}]`).join("; ");
   const head = `${model.path}: ${model.nodes} nodes, ${formatNumber(model.parameters, 9)} parameters, ${formatBytes(model.bytes)}, opset ${model.opset}`;
   if (command !== "inspect") return head;
@@ -79,6 +81,13 @@ function describeQuantization({ quantization }: Report): string | undefined {
   }
   for (const [key, nodes] of byReason) lines.push(`  ${key} (${listed(nodes)})`);
   return lines.join("\n");
+}
+
+function describeCalibration({ calibration }: Report): string | undefined {
+  if (calibration === undefined) return undefined;
+  const { samples, values, unfit } = calibration;
+  const lines = unfit.map(({ value, reason }) => `  "${value}" is ${reason}`);
+  return [`Statistics of ${values} values over ${samples} samples.`, ...lines].join("\n");
 }
 
 /** Where the time went, stage by stage. */

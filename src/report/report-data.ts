@@ -50,6 +50,16 @@ const quantizationSchema = z.object({
   dropped: z.array(nodeReasonSchema).describe("Relu and Clip nodes that a quantizer's saturation replaces."),
 });
 
+const calibrationSchema = z
+  .object({
+    samples: finite.describe("Samples that the statistics are of."),
+    values: finite.describe("Values of the model that they tell of."),
+    unfit: z
+      .array(z.object({ value: text, reason: text }))
+      .describe("Values that no codes fit: infinite, nan, or unseen."),
+  })
+  .describe("The statistics that were written.");
+
 const trainingSchema = z.object({
   mode: text,
   ratio: finite,
@@ -256,14 +266,16 @@ export const reportSchema = z.object({
     "evaluate",
     "profile",
     "targets",
+    "calibrate",
   ]),
   options: z.record(text, z.unknown()).describe("The options in effect, defaults included."),
-  model: modelSchema,
+  model: modelSchema.optional().describe("Absent where no model is read, and after a failure."),
   data: z.record(text, z.record(text, z.unknown())).optional().describe("What was read, by its use."),
   support: z
     .array(nodeReasonSchema)
     .optional()
     .describe("Nodes at which gradients end or that do not train, with reasons."),
+  calibration: calibrationSchema.optional(),
   quantization: quantizationSchema.optional(),
   memory: memorySchema.optional(),
   training: trainingSchema.optional(),
@@ -296,6 +308,7 @@ export const failedReportSchema = reportSchema
 export type Report = z.infer<typeof reportSchema>;
 export type FailedReport = z.infer<typeof failedReportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
+export type CalibrationSection = z.infer<typeof calibrationSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;
 export type TrainingSection = z.infer<typeof trainingSchema>;
 export type MemorySection = z.infer<typeof memorySchema>;
@@ -304,8 +317,7 @@ export type ModelSection = z.infer<typeof modelSchema>;
 /** The schema as JSON Schema (draft 2020-12), as docs/report-schema.json holds it. */
 export function reportJsonSchema(): Record<string, unknown> {
   const { error } = failedReportSchema.shape;
-  const model = modelSchema.optional().describe("Absent after a failure.");
-  const written = reportSchema.extend({ model, error: error.optional() });
+  const written = reportSchema.extend({ error: error.optional() });
   return z.toJSONSchema(written, { target: "draft-2020-12" });
 }
 

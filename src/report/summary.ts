@@ -86,7 +86,7 @@ const written = ({ output, command }: Report): Score["model"] =>
   output?.model !== undefined ? output.model : command === "quantize" ? "ptq" : "efqat";
 
 function sizeOf(report: Report, model: Score["model"]): string | undefined {
-  if (model === "float" || model === "model") return formatBytes(report.model.bytes);
+  if (model === "float" || model === "model") return formatBytes(report.model?.bytes ?? 0);
   return model === written(report) && report.output ? formatBytes(report.output.bytes) : undefined;
 }
 

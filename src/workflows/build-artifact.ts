@@ -4,7 +4,7 @@ import { readManifest } from "../training/artifact/files.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
-import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
+import { describeCalibration, describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
 import { discardEarlierRun, findEarlierRun } from "./earlier-run.ts";
 import type { BuildArtifactOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
@@ -39,7 +39,7 @@ async function buildClaimed(
   context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {
     ...startReport("artifact", options, prepared.source, start),
-    data: { calibration: prepared.dataset.describe() },
+    data: { calibration: describeCalibration(prepared) },
     quantization: describeQuantization(quantized, options.quantization),
     memory,
     support: (await readManifest(options.out)).untrainable,

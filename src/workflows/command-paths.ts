@@ -8,11 +8,14 @@ import { artifactFileNames, artifactFiles } from "../training/artifact/manifest.
 import { runFiles } from "../training/trainer/run-checkpoint.ts";
 import type {
   BuildArtifactOptions,
+  CalibrateOptions,
   EvaluateOptions,
   ExportOptions,
   InspectOptions,
+  MergeOptions,
   OptimizeOptions,
   ProfileOptions,
+  QuantizationChoices,
   QuantizeOptions,
   TrainOptions,
 } from "./options.ts";
@@ -31,22 +34,37 @@ export const commandPaths = {
       ...(await dataReads(data)),
     ]),
 
-  profile: async ({ model, data, training }: ProfileOptions): Promise<CommandPaths> => ({
-    ...onlyReads([modelRead(model), ...(await dataReads(data))]),
+  profile: async ({ model, data, training, quantization }: ProfileOptions): Promise<CommandPaths> => ({
+    ...onlyReads([modelRead(model), ...(await dataReads(data)), ...statisticsRead(quantization)]),
     folders: cacheFolder(training),
   }),
 
-  quantize: async ({ model, data, test, out }: QuantizeOptions): Promise<CommandPaths> => ({
-    reads: [modelRead(model), ...(await dataReads(data, test))],
+  calibrate: async ({ model, data, out }: CalibrateOptions): Promise<CommandPaths> => ({
+    reads: [modelRead(model), ...(await dataReads(data))],
     files: [outFile(out)],
     folders: [],
   }),
 
-  artifact: async ({ model, data, out, training }: BuildArtifactOptions): Promise<CommandPaths> => ({
-    reads: [modelRead(model), ...(await dataReads(data))],
-    files: [],
-    folders: [artifactFolder("--out", out), ...cacheFolder(training)],
+  merge: async ({ files, out }: MergeOptions): Promise<CommandPaths> => ({
+    reads: files.map((path) => ({ name: "the statistics", path })),
+    files: [outFile(out)],
+    folders: [],
   }),
+
+  quantize: async ({ model, data, test, out, quantization }: QuantizeOptions): Promise<CommandPaths> => ({
+    reads: [modelRead(model), ...(await dataReads(data, test)), ...statisticsRead(quantization)],
+    files: [outFile(out)],
+    folders: [],
+  }),
+
+  artifact: async (options: BuildArtifactOptions): Promise<CommandPaths> => {
+    const { model, data, out, training, quantization } = options;
+    return {
+      reads: [modelRead(model), ...(await dataReads(data)), ...statisticsRead(quantization)],
+      files: [],
+      folders: [artifactFolder("--out", out), ...cacheFolder(training)],
+    };
+  },
 
   train: async ({ artifact, data, training }: TrainOptions): Promise<CommandPaths> => ({
     reads: [...artifactReads(artifact), ...(await dataReads(data))],
@@ -69,9 +87,9 @@ export const commandPaths = {
 
   /** `directory`: of its artifact. */
   optimize: async (options: OptimizeOptions, directory: string): Promise<CommandPaths> => {
-    const { model, data, test, out, artifact, training, resume } = options;
+    const { model, data, test, out, artifact, training, resume, quantization } = options;
     return {
-      reads: [modelRead(model), ...(await dataReads(data, test))],
+      reads: [modelRead(model), ...(await dataReads(data, test)), ...statisticsRead(quantization)],
       files: [outFile(out)],
       folders: [
         artifact === undefined
@@ -93,8 +111,14 @@ const onlyReads = (reads: readonly ReadPath[]): CommandPaths => ({ reads, files:
 
 const modelRead = (path: string): ReadPath => ({ name: "the input model", path });
 
-async function dataReads(data: DataSpec, test?: DataSpec): Promise<ReadPath[]> {
-  const own = (await dataPaths(data)).map(({ use, ...read }) => ({ name: `the ${use}`, ...read }));
+const statisticsRead = ({ statistics }: QuantizationChoices): ReadPath[] =>
+  statistics === undefined ? [] : [{ name: "the statistics", path: statistics }];
+
+async function dataReads(data: DataSpec | undefined, test?: DataSpec): Promise<ReadPath[]> {
+  const own = (data === undefined ? [] : await dataPaths(data)).map(({ use, ...read }) => ({
+    name: `the ${use}`,
+    ...read,
+  }));
   const others = test === undefined ? [] : await dataPaths(test);
   return [...own, ...others.map(({ use, ...read }) => ({ name: `the test ${use}`, ...read }))];
 }

@@ -1,25 +1,50 @@
 import type { QuantizationPlan, QuantizationState, QuantizedWeight } from "../quantization/types.ts";
 import type { QuantizationSection } from "../report/report-data.ts";
-import type { QuantizationChoices } from "./options.ts";
-import type { Quantized } from "./quantize-stage.ts";
+import { type QuantizationChoices, usualSamples } from "./options.ts";
+import type { Prepared, Quantized } from "./quantize-stage.ts";
 
 /** What the report's list of layers tells of a weight. */
 type Layer = Pick<QuantizedWeight, "name" | "nodes" | "op" | "bits" | "shape" | "axis">;
 
 /** The report's section on a model that was quantized by calibration; `changed` as of `describePlan`. */
 export function describeQuantization(
-  { plan, state, dataset }: Quantized,
+  quantized: Quantized,
   choices: QuantizationChoices,
   changed?: ReadonlyMap<string, number>,
 ): QuantizationSection {
+  const { plan, state } = quantized;
+  const { wbits, abits, calibration } = choices;
   return {
-    wbits: choices.wbits,
-    abits: choices.abits,
-    calibration: choices.calibration,
-    calibrationSamples: Math.min(choices.calibrationSamples, dataset.length),
+    ...{ wbits, abits, calibration, calibrationSamples: countCalibrated(quantized, choices) },
     ...describePlan(plan, state.weights.values(), changed),
   };
 }
+
+/** The choices that a quantized file tells of itself: the same whether ranges came from samples or from statistics of them. */
+export const madeWith = (
+  quantized: Pick<Prepared, "dataset" | "statistics">,
+  { statistics: _path, ...choices }: QuantizationChoices,
+): QuantizationChoices => ({ ...choices, calibrationSamples: countCalibrated(quantized, choices) });
+
+/** What ranges were found from, for the report. */
+export const describeCalibration = ({
+  dataset,
+  statistics,
+}: Pick<Prepared, "dataset" | "statistics">): Record<string, unknown> =>
+  statistics === undefined
+    ? dataset.describe()
+    : {
+        format: "statistics",
+        path: statistics.path,
+        samples: statistics.statistics.samples,
+        of: statistics.statistics.data,
+      };
+
+/** Samples that ranges were found from. */
+const countCalibrated = (
+  { dataset, statistics }: Pick<Prepared, "dataset" | "statistics">,
+  { calibrationSamples = usualSamples }: Pick<QuantizationChoices, "calibrationSamples">,
+): number => statistics?.statistics.samples ?? Math.min(calibrationSamples, dataset.length);
 
 /** What is quantized and what stays float. `changed`: rows of which training changed a code, by weight. */
 export function describePlan(

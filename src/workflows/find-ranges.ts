@@ -1,6 +1,5 @@
-import { calibrate, type CalibrationOptions } from "../calibration/calibrate.ts";
+import type { RangeOptions } from "../calibration/calibrate.ts";
 import type { CalibratedRange, SpoiltRange } from "../calibration/observers/observer.ts";
-import type { Dataset } from "../data/dataset.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Model, Node } from "../ir/model.ts";
 import type { PlanOptions } from "../quantization/options.ts";
@@ -17,15 +16,20 @@ export interface Ranged {
   notes: string[];
 }
 
+/** Where ranges come from: samples, or statistics of them. */
+export type RangeSource = (
+  values: readonly string[],
+  options: Pick<RangeOptions, "formats" | "readers">,
+) => Promise<ReadonlyMap<string, CalibratedRange>> | ReadonlyMap<string, CalibratedRange>;
+
 /**
- * Plans quantization and calibrates. Values whose ranges are of no use (infinite, or taken by a few values) stay float,
+ * Plans quantization and finds ranges. Values whose ranges are of no use (infinite, or taken by a few values) stay float,
  * and so does what needs their codes: the plan is made again without them.
  */
 export async function findRanges(
   model: Model,
-  dataset: Dataset,
   planOptions: PlanOptions,
-  options: CalibrationOptions,
+  rangesOf: RangeSource,
 ): Promise<Ranged> {
   const floatValues = new Map<string, string>();
   const ranges = new Map<string, CalibratedRange>();
@@ -35,7 +39,7 @@ export async function findRanges(
     const formats = observedTensors(plan);
     const missing = [...formats.keys()].filter((name) => !ranges.has(name));
     const readers = soleLayers(model, plan);
-    const found = await calibrate(model, missing, dataset, { ...options, formats, readers });
+    const found = await rangesOf(missing, { formats, readers });
     for (const [name, range] of found) ranges.set(name, range);
     const spoilt = plan.activations.filter((activation) => {
       const range = ranges.get(activation.observed ?? activation.name);
@@ -67,6 +71,7 @@ function soleLayers({ graph }: Model, plan: QuantizationPlan): Map<string, Node>
 function describeSpoilt(name: string, { min, max }: CalibratedRange, spoilt: SpoiltRange): string {
   if ("unseen" in spoilt) return `"${name}" is empty in all calibration samples`;
   if ("infiniteOn" in spoilt) return `"${name}" is infinite on calibration sample ${spoilt.infiniteOn}`;
+  if ("nanOn" in spoilt) return `"${name}" is no number on calibration sample ${spoilt.nanOn}`;
   const [low, high] = [min, max].map((value) => value.toPrecision(3));
   if ("reader" in spoilt)
     return `8 bits over the range [${low}, ${high}] of "${name}" leave ${formatPercent(spoilt.off)} of what "${spoilt.reader}" computes from it off by more than half`;

@@ -1,5 +1,6 @@
 /** One function per user task; sessions on models run in a process of their own. */
 import { buildArtifact as buildArtifactHere } from "./build-artifact.ts";
+import { calibrate as calibrateHere, mergeCalibrations as mergeCalibrationsHere } from "./calibrate.ts";
 import { evaluate as evaluateHere } from "./evaluate.ts";
 import { exportArtifact as exportArtifactHere } from "./export-artifact.ts";
 import { inspect as inspectHere } from "./inspect.ts";
@@ -32,6 +33,12 @@ export type { DataSpec } from "../data/spec.ts";
 
 /** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */
 export const buildArtifact = isolated(buildArtifactHere);
+
+/** Writes statistics of all values of a model over samples, from which it can be quantized for any target without data. */
+export const calibrate = isolated(calibrateHere);
+
+/** Writes statistics of all the samples that several files are of. */
+export const mergeCalibrations = isolated(mergeCalibrationsHere);
 
 /**
  * Runs a model over data: accuracy and loss where there are labels, and the distance from a reference model where

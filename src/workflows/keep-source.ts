@@ -7,7 +7,7 @@ import { isExternal } from "../onnx/external-data.ts";
 import { saveModel } from "../onnx/index.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
 import type { Report } from "../report/report-data.ts";
-import { describePlan } from "./describe-quantization.ts";
+import { describeCalibration, describePlan } from "./describe-quantization.ts";
 import type { QuantizationChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 import type { Source } from "./read-source.ts";
@@ -21,14 +21,15 @@ export const quantizesNothing = ({ activations, weights }: QuantizationPlan): bo
  * in files beside the source go into the model's own.
  */
 export async function keepSource(
-  { source, plan, notes, dataset }: Quantized,
+  quantized: Quantized,
   choices: QuantizationChoices,
   out: string,
 ): Promise<Pick<Report, "data" | "quantization" | "output" | "warnings">> {
+  const { source, plan, notes } = quantized;
   await copySource(source, out);
   const { wbits, abits, calibration } = choices;
   return {
-    data: { calibration: dataset.describe() },
+    data: { calibration: describeCalibration(quantized) },
     quantization: { wbits, abits, calibration, calibrationSamples: 0, ...describePlan(plan, []) },
     output: { path: out, bytes: (await stat(out)).size },
     warnings: [

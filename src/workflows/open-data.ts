@@ -75,7 +75,7 @@ export async function openJudgingData(
 }
 
 /** Data that are first read after all training: that their samples fit the model is found at once. */
-async function openTestData(model: Model, spec: DataSpec, output?: string): Promise<Dataset> {
+export async function openTestData(model: Model, spec: DataSpec, output?: string): Promise<Dataset> {
   const dataset = await openModelData(model, spec, output);
   await trySample(dataset);
   return dataset;

@@ -11,7 +11,7 @@ import { hasRun } from "../training/trainer/run-checkpoint.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
-import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
+import { describeQuantization, madeWith, quantizationWarnings } from "./describe-quantization.ts";
 import {
   auditDeployed,
   deployChoices,
@@ -78,7 +78,8 @@ async function optimizeIn(
   ];
   const prepared = await prepareSource(options, places, context);
   times.done("preparation");
-  const { source, dataset, spec, outputs } = prepared;
+  const { source, dataset, outputs } = prepared;
+  const spec = options.data;
   await claim.addReads(dataOfModels(source.model));
   const { val } = options.training;
   const judging = await openJudgingData(
@@ -95,7 +96,10 @@ async function optimizeIn(
   }
   const deployOptions = {
     ...deployChoices(quantized, options.quantization),
-    provenance: provenanceOf(source, options),
+    provenance: provenanceOf(source, {
+      ...options,
+      quantization: madeWith(quantized, options.quantization),
+    }),
   };
   const ptq = await deployModel(quantized, deployOptions);
   await discardEarlierRun(directory, options);

@@ -10,13 +10,21 @@ import type { OptimizerOptions } from "../training/optimizers/options.ts";
 import type { Schedule } from "../training/schedule.ts";
 import type { RuntimeOptions } from "./context.ts";
 
+/** Calibration samples where nobody says. */
+export const usualSamples = 512;
+
 /** How a model is quantized before any training. */
 export interface QuantizationChoices extends PlanOptions {
   wbits: Bits;
   abits: Bits;
   calibration: CalibrationMethod;
-  /** Calibration samples, drawn at random from the data. */
-  calibrationSamples: number;
+  /**
+   * Calibration samples, drawn at random from the data; default: 512. With `statistics` the samples that these must be of at
+   * least; default: 16.
+   */
+  calibrationSamples?: number | undefined;
+  /** File of statistics that `calibrate` wrote, which ranges are found from instead of the data. */
+  statistics?: string | undefined;
   /** How 4-bit codes are stored: in int8 (integer kernels run) or as INT4 (smallest file, opset 21). */
   int4: "container" | "initializer";
 }
@@ -97,8 +105,25 @@ export interface InspectOptions extends RuntimeOptions {
   quantization: PlanOptions;
 }
 
-export interface QuantizeOptions extends CommonOptions {
+export interface CalibrateOptions extends Omit<CommonOptions, "output" | "seed"> {
   data: DataSpec;
+  /** File of statistics to write. */
+  out: string;
+  /** Samples to look at, drawn at random from the data. Default: 512. */
+  samples?: number | undefined;
+  /** Samples per run at most. */
+  batch: number;
+}
+
+export interface MergeOptions {
+  /** Files of statistics of one model. */
+  files: readonly string[];
+  out: string;
+}
+
+export interface QuantizeOptions extends CommonOptions {
+  /** May be missing with `quantization.statistics`; the result is then verified on random samples, and not judged. */
+  data?: DataSpec | undefined;
   /** Data that judge the result; default: the test part that comes with `data`, if any. */
   test?: DataSpec | undefined;
   out: string;

@@ -1,3 +1,7 @@
+import { calibrate } from "../calibration/calibrate.ts";
+import type { StatisticsFile } from "../calibration/statistics/merge.ts";
+import type { StageOptions } from "../calibration/run-stages.ts";
+import { rangesOf } from "../calibration/statistics/ranges.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { chooseOutputs, type JudgedOutputs } from "../ir/judged-output.ts";
@@ -14,14 +18,14 @@ import { targetNamed } from "../quantization/targets/table.ts";
 import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
-import { findRanges } from "./find-ranges.ts";
+import { findRanges, type RangeSource } from "./find-ranges.ts";
 import { describeKind } from "./judge.ts";
 import { memoryLimitOf, samplesWithin } from "./memory-limit.ts";
 import { sampleFeeds } from "./open-data.ts";
-import type { QuantizationChoices } from "./options.ts";
+import { type QuantizationChoices, usualSamples } from "./options.ts";
 import { labelWarnings } from "./preflight/check-data.ts";
 import type { PlannedOutput } from "./preflight/check-machine.ts";
-import { checkStart } from "./preflight/check-start.ts";
+import { checkStart, type StartOptions } from "./preflight/check-start.ts";
 import type { Source } from "./read-source.ts";
 
 /** A model made ready, with the data it will see. */
@@ -33,8 +37,11 @@ export interface Prepared {
   float: ModelSource;
   /** Sizes of its open dimensions in the data, by symbol. */
   sizes: Sizes;
-  spec: DataSpec;
+  /** Where the samples come from; none where they are made up from statistics. */
+  spec: DataSpec | undefined;
   dataset: Dataset;
+  /** Statistics that ranges are found from, where they were given. */
+  statistics: StatisticsFile | undefined;
   /** What the outputs hold, and which of them results are judged by. */
   outputs: JudgedOutputs;
   /** The output that was asked for, which alone is trained on, too. */
@@ -54,10 +61,12 @@ export interface Quantized extends Prepared {
 export interface PrepareSourceOptions {
   /** Path of the model. */
   model: string;
-  data: DataSpec;
+  /** May be missing where there are statistics, which samples are then made up from. */
+  data?: DataSpec | undefined;
   inputShapes?: InputShapes | undefined;
   /** The output that results are to be judged by. */
   output?: string | undefined;
+  quantization?: Pick<QuantizationChoices, "statistics" | "calibrationSamples"> | undefined;
   provider?: string | undefined;
 }
 
@@ -71,14 +80,15 @@ export async function prepareSource(
   context: RunContext,
 ): Promise<Prepared> {
   const { logger, signal } = context;
-  const { data: spec, output } = options;
+  const { data: spec, output, quantization } = options;
   logger.info(`Reading ${options.model}.`);
-  const { source, dataset } = await checkStart(options, places);
+  const asked = askedStatistics(quantization);
+  const { source, dataset, statistics } = await checkStart({ ...options, statistics: asked }, places);
   logger.info(
     `Data: ${dataset.name}, ${dataset.length} samples${dataset.hasLabels ? "" : ", without labels"}.`,
   );
   const sample = await sampleFeeds(dataset);
-  const { batchAxes } = spec;
+  const { batchAxes } = spec ?? {};
   const { model, sizes, frozen } = await prepareOpen(source.model, { sample, batchAxes, logger, signal });
   const { batch } = nameOpenDims(requiredInputs(source.model.graph), batchAxes);
   const notes = [
@@ -90,11 +100,22 @@ export async function prepareSource(
   const outputs = chooseOutputs(model, { output, labels: dataset.hasLabels });
   logger.info(`Output "${outputs.judged.name}" is judged as ${describeKind(outputs.judged)}.`);
   return {
-    ...{ source, model, sizes, spec, notes, outputs, output },
+    ...{ source, model, sizes, spec, notes, outputs, output, statistics },
     float: hasKernels(source.model) ? options.model : model,
     dataset: perRun === undefined ? dataset : { ...dataset, samplesPerRun: perRun },
   };
 }
+
+/** Samples that statistics must be of where nobody says how few will do. */
+const leastSamples = 16;
+
+/** The statistics that were asked for, and the samples that they must be of. */
+const askedStatistics = (
+  choices: Pick<QuantizationChoices, "statistics" | "calibrationSamples"> | undefined,
+): StartOptions["statistics"] =>
+  choices?.statistics === undefined
+    ? undefined
+    : { path: choices.statistics, least: choices.calibrationSamples ?? leastSamples };
 
 /** Says what an open dimension that takes one size only means, and which node is to blame. */
 function describeFrozen({ symbol, size, reason }: FrozenDim, isBatch: boolean): string {
@@ -129,19 +150,30 @@ export async function quantizePrepared(
   const target = targetNamed(choices.target);
   checkStorage(target, choices.int4);
   await checkModel(prepared.model, target, prepared.sizes);
-  const { plan, ranges, notes } = await findRanges(prepared.model, prepared.dataset, choices, {
-    method: choices.calibration,
-    samples: choices.calibrationSamples,
-    batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), memoryLimitOf(memoryLimit)),
-    provider,
-    threads,
-    logger,
-    signal,
-  });
+  const limit = memoryLimitOf(memoryLimit);
+  const { plan, ranges, notes } = await findRanges(
+    prepared.model,
+    choices,
+    rangeSource(prepared, choices, () => ({
+      batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), limit),
+      ...{ provider, threads, logger, signal },
+    })),
+  );
   const state = computeState(prepared.model, plan, ranges);
   for (const note of notes) logger.warn(note);
   logger.info(
     `Plan: ${plan.weights.length} weights and ${plan.activations.length} activations quantized, ${plan.float.length} nodes stay float.`,
   );
   return { ...prepared, target, plan, state, notes: [...prepared.notes, ...notes] };
+}
+
+/** Ranges from the statistics that were given, else from the data. */
+function rangeSource(
+  { model, dataset, statistics }: Prepared,
+  { calibration: method, calibrationSamples: samples = usualSamples }: QuantizationChoices,
+  options: () => StageOptions,
+): RangeSource {
+  if (statistics !== undefined)
+    return (values, asked) => rangesOf(statistics.statistics, values, statistics.path, { ...asked, method });
+  return (values, asked) => calibrate(model, values, dataset, { ...asked, ...options(), method, samples });
 }

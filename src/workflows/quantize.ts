@@ -1,16 +1,30 @@
 import type { Claim } from "../claims/claim-paths.ts";
+import type { JudgedOutputs } from "../ir/judged-output.ts";
 import type { Report } from "../report/report-data.ts";
+import type { ModelSource } from "../runtime/open-model.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
-import { describeQuantization, quantizationWarnings } from "./describe-quantization.ts";
-import { auditDeployed, deployChoices, stageDeployed, verifyQuantized, withStaged } from "./export-stage.ts";
+import {
+  describeCalibration,
+  describeQuantization,
+  madeWith,
+  quantizationWarnings,
+} from "./describe-quantization.ts";
+import {
+  auditDeployed,
+  type Deployed,
+  deployChoices,
+  stageDeployed,
+  verifyQuantized,
+  withStaged,
+} from "./export-stage.ts";
 import { keepSource, quantizesNothing } from "./keep-source.ts";
-import { judge } from "./judge.ts";
+import { type Judgement, judge } from "./judge.ts";
 import { latencyWarnings, measureLatency } from "./measure-latency.ts";
-import { openJudgingData } from "./open-data.ts";
+import { type JudgingData, openJudgingData, openTestData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
-import { prepareSource, quantizePrepared } from "./quantize-stage.ts";
+import { type Prepared, prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 
 /** Post-training quantization: a model and calibration data in, a deployable quantized model out. */
@@ -23,47 +37,32 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
   const start = performance.now();
   const places = [{ option: "--out", path: options.out, size: outputSizes.model }];
   const prepared = await prepareSource(options, places, context);
-  const { source, dataset, spec, outputs } = prepared;
+  const { source, dataset, outputs } = prepared;
   await claim.addReads(dataOfModels(source.model));
-  const judging = await openJudgingData(
-    source.model,
-    { spec, dataset, test: options.test, output: options.output },
-    undefined,
-  );
+  const judging = await openJudging(prepared, options);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   if (quantizesNothing(quantized.plan)) {
     const kept = await keepSource(quantized, options.quantization, options.out);
     return { ...startReport("quantize", options, source, start), ...kept };
   }
-  const deployed = await stageDeployed(
-    quantized,
-    { ...deployChoices(quantized, options.quantization), provenance: provenanceOf(source, options) },
-    options.out,
-  );
+  const quantization = madeWith(quantized, options.quantization);
+  const provenance = provenanceOf(source, { ...options, quantization });
+  const choices = deployChoices(quantized, options.quantization);
+  const deployed = await stageDeployed(quantized, { ...choices, provenance }, options.out);
   return withStaged(deployed, async () => {
-    const verification = await verifyQuantized(
-      quantized,
-      deployed,
-      judging.dataset,
-      { ...options, outputs, float: prepared.float },
-      context,
-    );
-    const usedFor = judging.seen ? ["calibration"] : [];
-    const judged = await judge(
-      [
-        { model: "float", source: prepared.float },
-        { model: "ptq", source: deployed.path, usedFor },
-      ],
-      judging.dataset,
-      { ...options, outputs, use: judging.use === "training" ? "calibration" : judging.use },
-      context,
-    );
-    const latency = await measureLatency(prepared.float, deployed.path, judging.dataset, options, context);
+    const checks = { ...options, outputs, float: prepared.float };
+    const samples = judging?.dataset ?? dataset;
+    const verification = await verifyQuantized(quantized, deployed, samples, checks, context);
+    const judged = judging && (await judgeQuantized(judging, prepared.float, deployed, options, outputs, context));
+    const latency = await measureLatency(prepared.float, deployed.path, samples, options, context);
     return {
       ...startReport("quantize", options, source, start),
-      data: { calibration: dataset.describe(), [judging.use]: judging.dataset.describe() },
+      data: {
+        calibration: describeCalibration(quantized),
+        ...(judging === undefined ? {} : { [judging.use]: judging.dataset.describe() }),
+      },
       quantization: describeQuantization(quantized, options.quantization),
-      ...{ judging: judged.judging, scores: judged.scores },
+      ...(judged === undefined ? {} : { judging: judged.judging, scores: judged.scores }),
       output: { ...deployed.output, model: "ptq" },
       verification,
       ...(await auditDeployed(deployed, quantized.plan, options)),
@@ -72,9 +71,41 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
         ...quantized.notes,
         ...quantizationWarnings(quantized.state),
         ...deployed.warnings,
-        ...judged.warnings,
+        ...(judged?.warnings ?? [notJudged]),
         ...latencyWarnings(latency),
       ],
     };
   });
+}
+
+const notJudged =
+  "Without data the file was verified on random samples in the ranges of the statistics, and nothing is known of its accuracy; give --data or --test to judge it.";
+
+/** The samples that the result is judged on; none where none were given. */
+async function openJudging(
+  { source, spec, dataset }: Prepared,
+  { test, output }: QuantizeOptions,
+): Promise<JudgingData | undefined> {
+  if (spec !== undefined) return openJudgingData(source.model, { spec, dataset, test, output }, undefined);
+  if (test === undefined) return undefined;
+  return { dataset: await openTestData(source.model, test, output), use: "test", seen: false };
+}
+
+function judgeQuantized(
+  { dataset, use, seen }: JudgingData,
+  float: ModelSource,
+  deployed: Deployed,
+  options: QuantizeOptions,
+  outputs: JudgedOutputs,
+  context: RunContext,
+): Promise<Judgement> {
+  return judge(
+    [
+      { model: "float", source: float },
+      { model: "ptq", source: deployed.path, usedFor: seen ? ["calibration"] : [] },
+    ],
+    dataset,
+    { ...options, outputs, use: use === "training" ? "calibration" : use },
+    context,
+  );
 }

@@ -8,7 +8,7 @@ import { describeSource, type Source } from "./read-source.ts";
 export function startReport(
   command: Report["command"],
   options: object,
-  source: Source,
+  source: Source | undefined,
   start: number,
 ): Report {
   return {
@@ -16,7 +16,7 @@ export function startReport(
     tool: toolSection(),
     command,
     options: plainOptions(options),
-    model: describeSource(source),
+    ...(source === undefined ? {} : { model: describeSource(source) }),
     seconds: (performance.now() - start) / 1000,
     warnings: [],
   };

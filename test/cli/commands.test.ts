@@ -35,7 +35,7 @@ describe("every command, with its JSON report", () => {
   test("inspect", async () => {
     const { report: inspected } = await report(["inspect", model]);
     expect(inspected.quantization?.weights).toBe(4);
-    expect(inspected.model.operators).toMatchObject({ Conv: 3, Relu: 2, Gemm: 1 });
+    expect(inspected.model?.operators).toMatchObject({ Conv: 3, Relu: 2, Gemm: 1 });
     expect(inspected.support).toEqual([]);
   });
 

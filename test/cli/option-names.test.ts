@@ -37,6 +37,7 @@ const reach: readonly [start: string, commands: readonly string[]][] = [
   ["data/loaders/module.ts", ["optimize", "train"]],
   ["data/", ["optimize", "quantize", "artifact", "profile", "train", "export", "evaluate"]],
   ["quantization/", ["optimize", "quantize", "artifact", "profile"]],
+  ["calibration/statistics/", ["calibrate"]],
   ["calibration/", ["optimize", "quantize", "artifact", "profile"]],
   ["training/artifact/", ["optimize", "artifact", "profile"]],
   ["training/memory/", ["optimize", "artifact", "profile"]],

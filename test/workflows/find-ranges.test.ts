@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
+import { calibrate } from "../../src/calibration/calibrate.ts";
+import type { Dataset } from "../../src/data/dataset.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { floats, scalar, viewAs } from "../../src/tensor/tensor.ts";
-import { findRanges } from "../../src/workflows/find-ranges.ts";
+import { findRanges, type Ranged } from "../../src/workflows/find-ranges.ts";
 import { buildModel } from "../support/build-model.ts";
 import { emitConv, tensorDataset } from "../support/quantize-case.ts";
 import { randomTensor } from "../support/random-tensor.ts";
@@ -23,11 +25,15 @@ function detector(): Model {
   });
 }
 
-const options = { threads: 1, samples: 16 };
+/** Ranges over all samples of the data. */
+const rangesOver = (model: Model, data: Dataset): Promise<Ranged> =>
+  findRanges(model, {}, (values, options) =>
+    calibrate(model, values, data, { ...options, threads: 1, samples: 16 }),
+  );
 
 test("a value whose range a few spoil stays float with what needs its codes, and that is said", async () => {
   const data = tensorDataset({ x: randomTensor([16, 3, 8, 8], 5) });
-  const { plan, notes } = await findRanges(await prepareModel(detector()), data, {}, options);
+  const { plan, notes } = await rangesOver(await prepareModel(detector()), data);
   expect(notes).toEqual([expect.stringMatching(/values of "all" take nearly all of its range.*stays float/)]);
   expect(plan.float).toContainEqual({
     node: "concat",
@@ -48,7 +54,7 @@ test("nothing is said of ordinary values", async () => {
       }),
   });
   const data = tensorDataset({ x: randomTensor([16, 3, 8, 8], 5) });
-  const { plan, notes, ranges } = await findRanges(await prepareModel(model), data, {}, options);
+  const { plan, notes, ranges } = await rangesOver(await prepareModel(model), data);
   expect([notes, plan.float, ranges.size]).toEqual([[], [], 3]);
 });
 
@@ -66,7 +72,7 @@ test("an infinite value stays float; a MatMul that could write it as codes write
   });
   const x = randomTensor([16, 2, 4], 5, 1, 2);
   const data = tensorDataset({ x });
-  const { plan, notes } = await findRanges(await prepareModel(model), data, {}, options);
+  const { plan, notes } = await rangesOver(await prepareModel(model), data);
   expect(notes.join()).toContain("is infinite on calibration sample 0");
   expect(plan.float.map(({ node }) => node)).toContain("half");
   expect(plan.weights.map(({ name }) => name)).toContain("huge");
@@ -85,7 +91,7 @@ test("a value that no sample has any of stays float; beside it everything is qua
   });
   const data = tensorDataset({ x: randomTensor([16, 3, 8], 5), past: floats([], [16, 0, 8]) });
   const sample = (await data.read([0])).inputs;
-  const { plan, notes } = await findRanges(await prepareModel(model, { sample }), data, {}, options);
+  const { plan, notes } = await rangesOver(await prepareModel(model, { sample }), data);
   expect(notes).toEqual([expect.stringContaining('"past" is empty in all calibration samples') as string]);
   expect(plan.weights.map(({ name }) => name)).toEqual(["w1"]);
 });
@@ -115,7 +121,7 @@ test.each([
     const values = viewAs(x, "float32");
     // Of every eight, one is large; without mixing it has an output of its own.
     values.forEach((value, at) => (values[at] = at % 8 === 0 ? 10 * value : 1e-3 * value));
-    const { notes } = await findRanges(await prepareModel(unequal(mix)), tensorDataset({ x }), {}, options);
+    const { notes } = await rangesOver(await prepareModel(unequal(mix)), tensorDataset({ x }));
     expect(notes).toEqual(expected);
   },
 );

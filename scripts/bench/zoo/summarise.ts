@@ -39,7 +39,7 @@ export function summarise(model: ZooModel, report: Report | undefined, run: Run)
     steps: training?.steps ?? 0,
     before: before ?? {},
     after: after ?? before ?? {},
-    bytes: { source: report?.model.bytes ?? 0, written: output?.bytes ?? 0 },
+    bytes: { source: report?.model?.bytes ?? 0, written: output?.bytes ?? 0 },
     ...{ seconds: run.seconds, peakBytes: run.peakBytes },
     leftFloat: quantization?.float.filter(({ op }) => layers.has(op)) ?? [],
     notReached,

@@ -1,13 +1,13 @@
 import { floats, scalar } from "../../tensor/tensor.ts";
 import { affineOfRange, type CodeFormat, type ValueRange } from "../../tensor/affine.ts";
 import { minMax } from "./min-max.ts";
-import type { ObserverStage, ReductionEmitter } from "./observer.ts";
+import { andThen, type ObserverOutcome, type ObserverStage, type ReductionEmitter } from "./observer.ts";
 
 /** Shares of the whole range that the first search tries, and steps around the best in later ones. */
 const coarse = [1, 0.85, 0.7, 0.55, 0.4, 0.25];
 const fine = [-0.1, -0.05, 0, 0.05, 0.1];
 /** Samples whose errors are summed: the best range hardly depends on their number, the time does. */
-const searchSamples = 128;
+export const searchSamples = 128;
 /** Shares of the lower end alone: the short tail of an activation function is often worth its codes. */
 const lowerShares = [1, 0.7, 0.4];
 
@@ -16,41 +16,35 @@ const lowerShares = [1, 0.7, 0.4];
  * Then the error of each candidate is summed inside the graph, over up to 128 samples: both ends shrink together,
  * then the upper and the lower end move alone. Ties go to the wider range.
  */
-export function meanSquaredError(format: CodeFormat): ObserverStage {
-  const extremes = minMax();
-  return {
-    ...extremes,
-    finish() {
-      const outcome = extremes.finish();
-      if (!("range" in outcome)) return outcome;
-      const whole = { min: Math.min(0, outcome.range.min), max: Math.max(0, outcome.range.max) };
-      if (whole.min === whole.max) return { range: whole };
-      return { next: search(format, scaleAll(whole), refineUpper(format, whole)) };
-    },
-  };
+export const meanSquaredError = (format: CodeFormat): ObserverStage =>
+  andThen(minMax(), (range) => {
+    const search = searchRange(format, range);
+    return nextSearch(search, format, search.next());
+  });
+
+/**
+ * The search for the range with the least error: yields candidates, the widest first, is given the best of them, and returns
+ * the range it ends with.
+ */
+export function* searchRange(
+  format: CodeFormat,
+  { min, max }: ValueRange,
+): Generator<ValueRange[], ValueRange, ValueRange> {
+  const whole = { min: Math.min(0, min), max: Math.max(0, max) };
+  if (whole.min === whole.max) return whole;
+  let best = yield widestFirst(coarse.map((share) => ({ min: whole.min * share, max: whole.max * share })));
+  if (format.symmetric) return yield widestFirst(around(best, whole, ["min", "max"]));
+  if (whole.max === 0) return yield widestFirst(around(best, whole, ["min"]));
+  best = yield widestFirst(around(best, whole, ["max"]));
+  if (whole.min === 0) return best;
+  return yield widestFirst([
+    ...around(best, whole, ["min"]),
+    ...lowerShares.map((share) => ({ min: share * whole.min, max: best.max })),
+  ]);
 }
 
-type Continue = (best: ValueRange) => ObserverStage | undefined;
-
-const scaleAll = (whole: ValueRange): ValueRange[] =>
-  coarse.map((share) => ({ min: whole.min * share, max: whole.max * share }));
-
-const refineUpper =
-  (format: CodeFormat, whole: ValueRange): Continue =>
-  (best) => {
-    if (format.symmetric) return search(format, around(best, whole, ["min", "max"]));
-    if (whole.max === 0) return search(format, around(best, whole, ["min"]));
-    const lower = whole.min === 0 ? undefined : refineLower(format, whole);
-    return search(format, around(best, whole, ["max"]), lower);
-  };
-
-const refineLower =
-  (format: CodeFormat, whole: ValueRange): Continue =>
-  (best) =>
-    search(format, [
-      ...around(best, whole, ["min"]),
-      ...lowerShares.map((share) => ({ min: share * whole.min, max: best.max })),
-    ]);
+const widestFirst = (ranges: readonly ValueRange[]): ValueRange[] =>
+  [...ranges].sort((a, b) => b.max - b.min - (a.max - a.min));
 
 /** `best` with the given ends moved by small shares of the whole range, never beyond it. */
 function around(best: ValueRange, whole: ValueRange, ends: readonly ("min" | "max")[]): ValueRange[] {
@@ -64,11 +58,16 @@ function around(best: ValueRange, whole: ValueRange, ends: readonly ("min" | "ma
   });
 }
 
-/** One pass that sums the squared error of each candidate range. */
-function search(format: CodeFormat, ranges: ValueRange[], then?: Continue): ObserverStage {
-  const candidates = [...ranges].sort((a, b) => b.max - b.min - (a.max - a.min));
+/** One pass that sums the squared error of each candidate range, or the end of the search. */
+function nextSearch(
+  search: ReturnType<typeof searchRange>,
+  format: CodeFormat,
+  step: IteratorResult<ValueRange[], ValueRange>,
+): ObserverOutcome {
+  if (step.done === true) return { range: step.value };
+  const candidates = step.value;
   const errors = new Float64Array(candidates.length);
-  return {
+  const next: ObserverStage = {
     enough: searchSamples,
     emit: (reductions) => candidates.map((range) => emitError(reductions, range, format)),
     add(statistics) {
@@ -77,13 +76,16 @@ function search(format: CodeFormat, ranges: ValueRange[], then?: Continue): Obse
         errors[i] = (errors[i] as number) + (statistics[i] as number) * scale * scale;
       }
     },
-    finish() {
-      const range = candidates[errors.indexOf(Math.min(...errors))] as ValueRange;
-      const next = then?.(range);
-      return next === undefined ? { range } : { next };
-    },
+    finish: () => nextSearch(search, format, search.next(leastOf(candidates, errors))),
   };
+  return { next };
 }
+
+/** The first candidate with the least error. */
+export const leastOf = (candidates: readonly ValueRange[], errors: ArrayLike<number>): ValueRange => {
+  const all = Array.from(errors);
+  return candidates[all.indexOf(Math.min(...all))] as ValueRange;
+};
 
 /** Sum over a sample of (u - clip(rne(u)))^2 with u = x / scale: the squared error in units of scale^2. */
 function emitError(

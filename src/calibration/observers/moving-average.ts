@@ -3,7 +3,7 @@ import { emitExtremes } from "./extremes.ts";
 import type { ObserverStage } from "./observer.ts";
 
 /** Weight of each new sample. */
-const weight = 0.01;
+export const averageWeight = 0.01;
 
 /** Exponential moving average of each sample's extremes, starting at the first sample's. */
 export function movingAverage(): ObserverStage {
@@ -12,8 +12,8 @@ export function movingAverage(): ObserverStage {
     emit: emitExtremes,
     add([min, max]) {
       range ??= { min: min as number, max: max as number };
-      range.min += weight * ((min as number) - range.min);
-      range.max += weight * ((max as number) - range.max);
+      range.min += averageWeight * ((min as number) - range.min);
+      range.max += averageWeight * ((max as number) - range.max);
     },
     finish: () => ({ range: range ?? { min: 0, max: 0 } }),
   };

@@ -43,8 +43,22 @@ export type SpoiltRange =
   | { reader: string; off: number }
   /** Values are infinite, first on this sample. */
   | { infiniteOn: number }
+  /** Values are no numbers, first on this sample; told where that is no error. */
+  | { nanOn: number }
   /** No sample has any values of it (a past of length 0). */
   | { unseen: true };
+
+/** A stage with something else to do once it has come to a range. */
+export const andThen = (
+  stage: ObserverStage,
+  next: (range: CalibratedRange) => ObserverOutcome,
+): ObserverStage => ({
+  ...stage,
+  finish() {
+    const outcome = stage.finish();
+    return "next" in outcome ? { next: andThen(outcome.next, next) } : next(outcome.range);
+  },
+});
 
 /** How ranges are found; `format` is what the value will be quantized to. */
 export type ObserverFactory = (format: CodeFormat) => ObserverStage;

@@ -2,7 +2,7 @@ import { dataTypes } from "../../tensor/data-type.ts";
 import { scalar } from "../../tensor/tensor.ts";
 import type { Node } from "../../ir/model.ts";
 import { affineOfRange, type CodeFormat, type ValueRange } from "../../tensor/affine.ts";
-import type { CalibratedRange, ObserverOutcome, ObserverStage } from "./observer.ts";
+import { andThen, type ObserverOutcome, type ObserverStage, type SpoiltRange } from "./observer.ts";
 
 /** Samples that are enough to see whether a few values take the whole range. */
 const samplesLooked = 16;
@@ -22,24 +22,50 @@ const mostOff = 0.5;
  * small values beside large ones are no loss to a sum of both.
  */
 export function watchSpoilt(stage: ObserverStage, value: string, reader?: Node): ObserverStage {
-  return {
-    ...stage,
-    finish(): ObserverOutcome {
-      const outcome = stage.finish();
-      if ("next" in outcome) return { next: watchSpoilt(outcome.next, value, reader) };
-      const { range } = outcome;
-      const span = Math.max(0, range.max) - Math.min(0, range.min);
-      if (!Number.isFinite(span) || span === 0) return outcome;
-      return { next: reader === undefined ? lookAtBulk(range, span) : tryLayer(range, value, reader) };
-    },
-  };
+  return andThen(stage, (range) => {
+    const span = spanOf(range);
+    if (!Number.isFinite(span) || span === 0) return { range };
+    return { next: reader === undefined ? lookAtBulk(range) : tryLayer(range, value, reader) };
+  });
+}
+
+/** What codes over a range have to reach over: from its lowest value, or zero, to its highest, or zero. */
+export const spanOf = ({ min, max }: ValueRange): number => Math.max(0, max) - Math.min(0, min);
+
+/** How the nonzero values of a sample lie in their range. */
+export interface Bulk {
+  /** Values far out, and those of the bulk. */
+  beyond: number;
+  within: number;
+  /** Values of the bulk that 8 bits make zeros of. */
+  lost: number;
+  /** Sum of the squares of the bulk. */
+  energy: number;
+}
+
+/** Values within `limit` are the bulk; a step of 8 bits is `step`. */
+export const bulkLimits = (span: number): { step: number; limit: number } => ({
+  step: span / 255,
+  limit: span * bulkShare,
+});
+
+/** Whether the bulk has no steps among its values. */
+export function judgeBulk(
+  { beyond, within, lost, energy }: Bulk,
+  span: number,
+): Extract<SpoiltRange, { lost: number }> | undefined {
+  const { step } = bulkLimits(span);
+  const effective = Math.sqrt(energy / Math.max(1, within));
+  const few = beyond > 0 && beyond <= within;
+  const spoilt = few && (effective < leastSteps * step || lost > mostLost * within);
+  return spoilt ? { share: beyond / Math.max(1, beyond + within), lost: lost / within } : undefined;
 }
 
 /** Counts what lies beyond the bulk of the range and what rounds to zero, and sums the energy of the bulk. */
-function lookAtBulk(range: ValueRange, span: number): ObserverStage {
-  const step = span / 255;
-  const limit = span * bulkShare;
-  let [beyond, within, lost, energy] = [0, 0, 0, 0];
+export function lookAtBulk(range: ValueRange): ObserverStage {
+  const span = spanOf(range);
+  const { step, limit } = bulkLimits(span);
+  const found: Bulk = { beyond: 0, within: 0, lost: 0, energy: 0 };
   return {
     enough: samplesLooked,
     emit({ emit, rows, reduceRows }) {
@@ -58,18 +84,14 @@ function lookAtBulk(range: ValueRange, span: number): ObserverStage {
       ];
     },
     add([far = 0, near = 0, tiny = 0, square = 0]) {
-      beyond += far;
-      within += near;
-      lost += tiny;
-      energy += square;
+      found.beyond += far;
+      found.within += near;
+      found.lost += tiny;
+      found.energy += square;
     },
     finish(): ObserverOutcome {
-      const effective = Math.sqrt(energy / Math.max(1, within));
-      const few = beyond > 0 && beyond <= within;
-      const spoilt = few && (effective < leastSteps * step || lost > mostLost * within);
-      const share = beyond / Math.max(1, beyond + within);
-      const found: CalibratedRange = spoilt ? { ...range, spoilt: { share, lost: lost / within } } : range;
-      return { range: found };
+      const spoilt = judgeBulk(found, span);
+      return { range: spoilt === undefined ? range : { ...range, spoilt } };
     },
   };
 }
@@ -77,7 +99,7 @@ function lookAtBulk(range: ValueRange, span: number): ObserverStage {
 const eightBits: CodeFormat = { qmin: 0, qmax: 255, symmetric: false };
 
 /** Runs a layer on the value as 8 bits hold it, and counts the results that are off by more than half. */
-function tryLayer(range: ValueRange, value: string, reader: Node): ObserverStage {
+export function tryLayer(range: ValueRange, value: string, reader: Node): ObserverStage {
   let [off, right] = [0, 0];
   return {
     enough: samplesLooked,

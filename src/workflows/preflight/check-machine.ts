@@ -30,9 +30,9 @@ export interface PlannedOutput {
  * Sizes of a quantized model and of a training artifact with its checkpoints, in units of the float model, with some room.
  * Measured: a model of four convolutions and 7.1 MB became one of 0.25; its artifact took 1.8, with the checkpoints of a run
  * on a quarter of the rows 3.0, and 4.0 while one replaced another. A ResNet-20 of 1.1 MB, where graphs weigh more: 2.6, 3.9
- * and one checkpoint of 1.0 more.
+ * and one checkpoint of 1.0 more. Statistics take a few kilobytes for each value.
  */
-export const outputSizes = { model: 0.3, artifact: 5 } as const;
+export const outputSizes = { model: 0.3, artifact: 5, statistics: 0.1 } as const;
 
 /**
  * Throws environment/write where the folder that an output goes to cannot be written to, and environment/disk-full where
