@@ -8,6 +8,7 @@ import { renderAblation } from "./render-ablation.ts";
 import { renderBenchmarks } from "./render-benchmarks.ts";
 import { renderCliDocs } from "./render-cli.ts";
 import { renderOperatorDocs } from "./render-operators.ts";
+import { renderTargetDocs } from "./render-targets.ts";
 
 /** Documents that are made from the code, or from the benchmark's results, by path. */
 export function generatedDocs(): Map<string, string> {
@@ -22,6 +23,7 @@ export function generatedDocs(): Map<string, string> {
   return new Map([
     ["docs/cli.md", renderCliDocs()],
     ["docs/operators.md", renderOperatorDocs()],
+    ["docs/targets.md", renderTargetDocs()],
     ["docs/report-schema.json", `${JSON.stringify(reportJsonSchema(), null, 2)}\n`],
     ["docs/benchmarks.md", renderBenchmarks(results)],
     ...(choices === undefined

@@ -14,7 +14,7 @@ interface Arguments {
 /** What arguments are checked against. */
 export interface ArgumentSpec {
   name: string;
-  positional: { name: string; describe: string } | undefined;
+  positional: { name: string; describe: string; severalWith?: string } | undefined;
   /** Arguments of this kind at most; default: one where there is a positional. */
   mostPositionals?: number;
   options: Readonly<Record<string, OptionSpec>>;

@@ -2,6 +2,7 @@ import { exportArtifact } from "../workflows/index.ts";
 import type { Command } from "./command.ts";
 import {
   dataOptions,
+  exportedTarget,
   judgedOptions,
   evaluationBatch,
   int4Options,
@@ -19,6 +20,7 @@ export const exportCommand = {
   options: {
     ...dataOptions,
     ...judgedOptions,
+    target: exportedTarget,
     ...int4Options,
     ...evaluationBatch,
     ...runOptions,
@@ -39,6 +41,7 @@ export const exportCommand = {
         data: readDataSpec(options),
         output: options.text("output"),
         out: options.needText("out"),
+        target: options.text("target"),
         int4: readInt4(options),
         batch: options.needNumber("batch", { min: 1, integer: true }),
       },

@@ -97,6 +97,15 @@ export const targetOptions = group(groups.quantization, {
   },
 });
 
+const { default: _, ...anyTarget } = targetOptions.target;
+
+/** What an artifact's file may be for. */
+export const exportedTarget: OptionSpec = {
+  ...anyTarget,
+  describe:
+    "Runtime that the file is for; its layout must be part of the trained one (default: the artifact's)",
+};
+
 export const quantizationOptions = group(groups.quantization, {
   target: targetOptions.target,
   wbits: { describe: "Bits of weights", choices: ["8", "4"], default: "8" },

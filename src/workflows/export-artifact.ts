@@ -4,14 +4,26 @@ import type { Report } from "../report/report-data.ts";
 import { readManifest } from "../training/artifact/files.ts";
 import { chooseOutputs } from "../ir/judged-output.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
-import { loadTrained } from "../training/train.ts";
+import { loadTrained, type TrainResult } from "../training/train.ts";
 import type { History } from "../training/trainer/events.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { describePlan } from "./describe-quantization.ts";
-import { auditDeployed, stageDeployed, verifyTrained, withStaged } from "./export-stage.ts";
+import { putParameters } from "../export/export-model.ts";
+import { unsupportedError } from "../errors.ts";
+import { moveLayout } from "../quantization/move-layout.ts";
+import { targetNamed } from "../quantization/targets/table.ts";
+import type { Target } from "../quantization/targets/target.ts";
+import {
+  auditDeployed,
+  type Deployable,
+  stageDeployed,
+  verifyQuantized,
+  verifyTrained,
+  withStaged,
+} from "./export-stage.ts";
 import { judge } from "./judge.ts";
-import { latencyWarnings, measureLatency } from "./measure-latency.ts";
+import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
 import type { ExportOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
 import { checkStart } from "./preflight/check-start.ts";
@@ -35,20 +47,17 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
   const { source, dataset } = await checkStart({ ...options, output, model: floatPath }, places);
   await claim.addReads(dataOfModels(source.model));
   const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
-  const deployable = { ...trained, model: source.model };
+  const target = targetNamed(options.target ?? trained.plan.target);
+  const deployable = layOut({ ...trained, model: source.model }, target, options.artifact);
   const { sourceModel, forward, backward, algorithmsByTrial } = trained.manifest;
   const origin = provenanceOf({ path: sourceModel.file, sha256: sourceModel.sha256 }, {});
   const provenance = { ...origin, arithmetic: { forward, backward, algorithmsByTrial } };
-  const deployed = await stageDeployed(deployable, { int4: options.int4, provenance }, options.out);
+  const deployed = await stageDeployed(deployable, { int4: options.int4, provenance, target }, options.out);
   return withStaged(deployed, async () => {
-    const verification = await verifyTrained(
-      options.artifact,
-      deployable,
-      deployed,
-      dataset,
-      { ...options, outputs, float: floatPath },
-      context,
-    );
+    const checks = { ...options, outputs, float: floatPath };
+    const verification = deployable.moved
+      ? await verifyQuantized(deployable, deployed, dataset, checks, context)
+      : await verifyTrained(options.artifact, deployable, deployed, dataset, checks, context);
     const changed = await countChangedRows(options.artifact, trained);
     const judged = await judge(
       [
@@ -59,8 +68,8 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       { ...options, outputs, use: "evaluation" },
       context,
     );
-    const latency = await measureLatency(floatPath, deployed.path, dataset, options, context);
-    const { plan, state } = trained;
+    const latency = await timeDeployed(floatPath, deployed, dataset, options, context);
+    const { plan, state } = deployable;
     return {
       ...startReport("export", options, source, start),
       data: { evaluation: dataset.describe() },
@@ -73,16 +82,60 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       output: { ...deployed.output, model: trained.history.bestStep === 0 ? "ptq" : "efqat" },
       verification,
       ...(await auditDeployed(deployed, plan, options)),
-      latency,
+      ...(latency === undefined ? {} : { latency }),
       warnings: [
         ...unfinishedWarnings(trained.history),
         ...trainingWarnings(trained.history, changed),
+        ...deployable.notes,
         ...deployed.warnings,
         ...judged.warnings,
         ...latencyWarnings(latency),
       ],
     };
   });
+}
+
+/** A trained model as it is deployed. */
+interface LaidOut extends Deployable {
+  /** In another layout than it was trained in. */
+  moved: boolean;
+  notes: string[];
+}
+
+/** Most nodes that an error names. */
+const mostNamed = 6;
+
+/**
+ * The trained model in a target's layout. Throws unsupported/target-layout, with the nodes and the command to run, where that
+ * needs codes which were not trained.
+ */
+function layOut(
+  trained: Deployable & Pick<TrainResult, "manifest">,
+  target: Target,
+  artifact: string,
+): LaidOut {
+  const { plan, model, manifest } = trained;
+  if (plan.target === target.name) return { ...trained, moved: false, notes: [] };
+  const moved = moveLayout(model, trained, target);
+  if ("obstacles" in moved) {
+    const { obstacles } = moved;
+    const named = obstacles.slice(0, mostNamed).map(({ node, op, reason }) => `"${node}" (${op}; ${reason})`);
+    const more = obstacles.length > mostNamed ? ` and ${obstacles.length - mostNamed} more` : "";
+    throw unsupportedError(
+      "target-layout",
+      `What was trained for ${plan.target} cannot be laid out for ${target.name}: ${named.join(", ")}${more}`,
+      artifact,
+      `Train for that target: efqat artifact ${manifest.sourceModel.file} --target ${target.name} --data PATH --out DIR, then efqat train and efqat export.`,
+    );
+  }
+  const { state, floats, freed } = moved;
+  const notes =
+    freed.length === 0
+      ? []
+      : [
+          `${freed.length} values that were codes in training are floats in the layout of ${target.name}, such as "${freed[0] ?? ""}".`,
+        ];
+  return { ...trained, model: putParameters(model, floats), plan: moved.plan, state, moved: true, notes };
 }
 
 const unfinishedWarnings = ({ steps, totalSteps, divergedAt }: History): string[] =>

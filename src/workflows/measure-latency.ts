@@ -7,6 +7,7 @@ import { signTest } from "../statistics/paired.ts";
 import { quartilesOf } from "../statistics/quartiles.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breathe } from "../runtime/breathe.ts";
+import type { Deployed } from "./export-stage.ts";
 import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 
 /** Milliseconds spent measuring, and the most runs of each model. */
@@ -17,7 +18,7 @@ const mostRuns = 200;
  * Medians and quartiles of single runs of two models on the same real samples, taken in turn and in changing order so that
  * both see the same machine. Batch size 1, or the model's own where it is fixed.
  */
-export async function measureLatency(
+async function measureLatency(
   float: ModelSource,
   quantized: ModelSource,
   dataset: Dataset,
@@ -42,6 +43,17 @@ export async function measureLatency(
   });
 }
 
+/** The same for a written model, where the runtime that it is for is the one that is here. */
+export async function timeDeployed(
+  float: ModelSource,
+  { path, target }: Pick<Deployed, "path" | "target">,
+  dataset: Dataset,
+  options: RuntimeOptions,
+  context: RunContext,
+): Promise<Latency | undefined> {
+  return target.audited ? measureLatency(float, path, dataset, options, context) : undefined;
+}
+
 /** Whether runs take longer than those they took turns with: by more than a twentieth, and more often than chance has it. */
 export function isSlower(times: readonly number[], others: readonly number[]): boolean {
   const longer = times.filter((time, index) => time > (others[index] as number)).length;
@@ -50,8 +62,9 @@ export function isSlower(times: readonly number[], others: readonly number[]): b
 }
 
 /** A result that is slower than what it was made of. */
-export function latencyWarnings({ slower, floatMs, quantizedMs }: Latency): string[] {
-  if (slower !== true) return [];
+export function latencyWarnings(latency: Latency | undefined): string[] {
+  if (latency?.slower !== true) return [];
+  const { floatMs, quantizedMs } = latency;
   return [
     `The quantized model is ${(quantizedMs / floatMs).toFixed(2)} times as slow as the float one on this machine: ONNX Runtime has no faster integer kernels for much of it here, or it is too small for them to pay.`,
   ];

@@ -23,7 +23,7 @@ import {
 } from "./export-stage.ts";
 import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { judge } from "./judge.ts";
-import { latencyWarnings, measureLatency } from "./measure-latency.ts";
+import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
 import { discardEarlierRun, type EarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import { type JudgingData, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
@@ -131,7 +131,7 @@ async function optimizeIn(
     times.done("scores");
     const changed = await countChangedRows(directory, result);
     const audited = await auditDeployed(deployed, result.plan, options);
-    const latency = await measureLatency(prepared.float, deployed.path, judging.dataset, options, context);
+    const latency = await timeDeployed(prepared.float, deployed, judging.dataset, options, context);
     times.done("audit and latency");
     return {
       ...startReport("optimize", options, source, start),
@@ -144,7 +144,7 @@ async function optimizeIn(
       output: { ...deployed.output, model: keptStart ? "ptq" : "efqat" },
       verification,
       ...audited,
-      latency,
+      ...(latency === undefined ? {} : { latency }),
       stages: times.stages,
       warnings: [
         ...quantized.notes,

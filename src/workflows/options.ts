@@ -2,6 +2,7 @@ import type { CalibrationMethod } from "../calibration/observers/table.ts";
 import type { InputShapes } from "../passes/bind-inputs.ts";
 import type { DataSpec } from "../data/spec.ts";
 import type { PlanOptions } from "../quantization/options.ts";
+import type { Target } from "../quantization/targets/target.ts";
 import type { Bits } from "../quantization/types.ts";
 import type { FreezingOptions } from "../training/freezing/refresh.ts";
 import type { OpenChoice } from "../training/freezing/settle-choice.ts";
@@ -163,6 +164,8 @@ export interface TrainOptions extends RuntimeOptions {
 export interface ExportOptions extends RuntimeOptions {
   artifact: string;
   out: string;
+  /** What the file is for; default: the target that the artifact was built for. */
+  target?: Target | string | undefined;
   int4: "container" | "initializer";
   /** Samples to verify and judge the exported file with. */
   data: DataSpec;

@@ -20,7 +20,7 @@ import {
 } from "./export-stage.ts";
 import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { type Judgement, judge } from "./judge.ts";
-import { latencyWarnings, measureLatency } from "./measure-latency.ts";
+import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
 import { type JudgingData, openJudgingData, openTestData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
@@ -53,8 +53,9 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
     const checks = { ...options, outputs, float: prepared.float };
     const samples = judging?.dataset ?? dataset;
     const verification = await verifyQuantized(quantized, deployed, samples, checks, context);
-    const judged = judging && (await judgeQuantized(judging, prepared.float, deployed, options, outputs, context));
-    const latency = await measureLatency(prepared.float, deployed.path, samples, options, context);
+    const judged =
+      judging && (await judgeQuantized(judging, prepared.float, deployed, options, outputs, context));
+    const latency = await timeDeployed(prepared.float, deployed, samples, options, context);
     return {
       ...startReport("quantize", options, source, start),
       data: {
@@ -66,7 +67,7 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
       output: { ...deployed.output, model: "ptq" },
       verification,
       ...(await auditDeployed(deployed, quantized.plan, options)),
-      latency,
+      ...(latency === undefined ? {} : { latency }),
       warnings: [
         ...quantized.notes,
         ...quantizationWarnings(quantized.state),

@@ -149,6 +149,29 @@ describe("every command, with its JSON report", () => {
     expect(changed).toBeLessThanOrEqual(0.5 * layers.reduce((sum, { rows }) => sum + rows, 0) + 1);
     expect(exported.verification?.agreement).toBeGreaterThan(0.99);
     expect(existsSync(out)).toBe(true);
+    // Another target's file is written where its layout is part of the trained one; else what was not trained is named.
+    const { report: moved } = await report([
+      ...["export", directory, "--data", tinyData.path, "--target", "generic", "--out", at("generic.onnx")],
+    ]);
+    expect(moved.quantization).toMatchObject({ target: "generic", weights: 4 });
+    expect(moved.verification?.agreement).toBeGreaterThan(0.99);
+    const refused = await runCli([
+      ...[
+        "export",
+        directory,
+        "--data",
+        tinyData.path,
+        "--target",
+        "qnn",
+        "--out",
+        at("qnn.onnx"),
+        ...threads,
+      ],
+    ]);
+    expect(refused.exitCode).toBe(3);
+    expect(refused.stderr).toMatch(/"head" \(Gemm; "scores": its codes were not trained\)/);
+    expect(refused.stderr).toContain(`efqat artifact ${model} --target qnn`);
+    expect(existsSync(at("qnn.onnx"))).toBe(false);
   });
 
   test("optimize leaves the model, its reports and nothing else", async () => {

@@ -15,7 +15,7 @@ import type { SeenValue, Statistics, ValueStatistics } from "./statistics.ts";
  * @throws UserError data/statistics-values for values that nothing is known of; for values that are NaN.
  */
 export function rangesOf(
-  { values }: Statistics,
+  { values }: Pick<Statistics, "values">,
   names: Iterable<string>,
   where: string,
   { method = "auto", formats, readers }: RangeOptions = {},

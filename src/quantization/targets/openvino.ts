@@ -39,7 +39,7 @@ export const openvino: Target = {
   audited: false,
   verified: {
     by: "runs",
-    what: "by hand in OpenVINO 2026.4 on CPU, layers in u8 by its execution graph; every export by rules",
+    what: "the fixture networks in OpenVINO 2026.4 on CPU, all quantized layers on integers by its execution graph; every export by rules",
     rules: [layersReadCodes, noQuantizedBias, weightsPerChannel],
   },
 };

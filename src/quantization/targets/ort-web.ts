@@ -10,7 +10,6 @@ export const ortWeb: Target = {
   int4: ["container"],
   verified: {
     ...ortCpu.verified,
-    by: "structure",
-    what: "as ort-cpu, in ONNX Runtime on CPU; not run in onnxruntime-web",
+    what: "the fixture networks in onnxruntime-web 1.30; every export as ort-cpu, in ONNX Runtime on CPU",
   },
 };

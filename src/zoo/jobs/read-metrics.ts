@@ -10,7 +10,7 @@ export function readMetrics(report: Report): Metrics {
   const float = scores.find((score) => score.model === "float");
   const written = scores.find((score) => score.model === output?.model) ?? scores.at(-1);
   return withoutUndefined({
-    floatBytes: model.bytes,
+    floatBytes: model?.bytes,
     bytes: output?.bytes,
     floatMs: latency?.floatMs,
     latencyMs: latency?.quantizedMs,

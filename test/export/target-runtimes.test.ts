@@ -1,0 +1,84 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { pointsBelow } from "../../scripts/targets/bounds.ts";
+import { classifyInOpenVINO, classifyInRuntime, classifyInWeb } from "../../scripts/targets/classify.ts";
+import { compareClasses } from "../../scripts/targets/compare-classes.ts";
+import {
+  exportFixture,
+  type Fixture,
+  fixtureData,
+  openFixture,
+} from "../../scripts/targets/export-fixture.ts";
+import { findFloatLayers } from "../../scripts/targets/find-float-layers.ts";
+import type { Dataset } from "../../src/data/dataset.ts";
+import { limitSamples } from "../../src/data/subset.ts";
+import { auditGraphs } from "../../src/export/audit.ts";
+import type { Model } from "../../src/ir/model.ts";
+import { targetNamed, targets } from "../../src/quantization/targets/table.ts";
+import { readOptimized } from "../../src/runtime/read-optimized.ts";
+import { requirePython } from "../support/python.ts";
+
+/** Images that files are compared on; `npm run check:targets` takes all 10,000. */
+const images = 1000;
+
+/** What ONNX Runtime's CPU provider must run on integers of the file for it: nodes, and multiply-accumulates. */
+const integerShare = { resnet20: { nodes: 1, macs: 1 }, mobilenetv3: { nodes: 0.72, macs: 1 } } as const;
+
+describe.each(["resnet20", "mobilenetv3"] as const)("%s", (name) => {
+  let fixture: Fixture;
+  let samples: Dataset;
+  let labels: ArrayLike<number>;
+  let baseline: ArrayLike<number>;
+
+  beforeAll(async () => {
+    fixture = await openFixture(name);
+    samples = limitSamples(await fixtureData("test"), images);
+    labels = (await samples.read(Array.from({ length: images }, (_, i) => i))).labels ?? [];
+    baseline = await classifyInRuntime((await fileFor("ort-cpu")).model, samples);
+  });
+
+  const fileFor = (target: string) => exportFixture(fixture, targetNamed(target));
+
+  /** Not further below the file for ort-cpu than allowed, beyond what chance in the draw of images explains. */
+  function expectWithin(target: string, classes: ArrayLike<number>): void {
+    const { lost, error, accuracy } = compareClasses(classes, baseline, labels);
+    expect(accuracy).toBeGreaterThan(88);
+    expect(lost - 1.64 * error, `points below ort-cpu: ${lost}`).toBeLessThanOrEqual(
+      pointsBelow[target] ?? 0,
+    );
+  }
+
+  test("ort-cpu: integer kernels for as many nodes and products as ever", async () => {
+    const { model, plan } = await fileFor("ort-cpu");
+    const audit = auditGraphs(model, await readOptimized(model), plan);
+    const { nodes, macs } = integerShare[name];
+    expect(audit.integerNodes / audit.totalNodes).toBeGreaterThanOrEqual(nodes);
+    expect(audit.integerMacs / audit.totalMacs).toBeGreaterThanOrEqual(macs);
+  });
+
+  test("ort-web: in onnxruntime-web's wasm", async () => {
+    expectWithin("ort-web", await classifyInWeb((await fileFor("ort-web")).model, samples));
+  });
+
+  test("openvino: in OpenVINO, every quantized layer on integers", async (context) => {
+    const python = await requirePython(context, ["openvino", "numpy"]);
+    const { model, plan } = await fileFor("openvino");
+    const { classes, layers } = await classifyInOpenVINO(python, model, samples);
+    expectWithin("openvino", classes);
+    expect(findFloatLayers(layers, plan)).toEqual([]);
+  });
+
+  const inRuntime = targets
+    .map((target) => target.name)
+    .filter((each) => !/^(ort-cpu|ort-web|openvino)$/.test(each));
+
+  test.each(inRuntime)("%s: the rules of its documentation, and accuracy in ONNX Runtime", async (target) => {
+    const { model } = await fileFor(target);
+    expect(brokenRules(model, target)).toEqual([]);
+    expectWithin(target, await classifyInRuntime(model, samples));
+  });
+
+  const brokenRules = (model: Model, target: string): string[] =>
+    targetNamed(target).verified.rules.flatMap((rule) =>
+      rule.check(model).map((what) => `${rule.name}: ${what}`),
+    );
+});
