@@ -19,6 +19,8 @@ from onnx import numpy_helper
 
 from torch_layers import LayerOperators
 from torch_recurrent import RecurrentOperators
+from torch_sampling import SamplingOperators
+from torch_values import ValueOperators
 
 LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
 TYPES = {
@@ -53,7 +55,7 @@ class Codes:
         return (through - self.zero) * self.scale
 
 
-class Interpreter(LayerOperators, RecurrentOperators):
+class Interpreter(LayerOperators, RecurrentOperators, SamplingOperators, ValueOperators):
     """Evaluates the nodes of a model whose values are PyTorch tensors.
 
     dtype: the float type of all arithmetic; rounding to codes is done in float32, as ONNX Runtime does it.
@@ -72,7 +74,12 @@ class Interpreter(LayerOperators, RecurrentOperators):
         for name, value in feeds.items():
             self.values[name] = self.tensor(value)
         self.values.update(replaced or {})
-        for node in self.model.graph.node:
+        self.evaluate(self.model.graph.node, replaced)
+        return self.values
+
+    def evaluate(self, nodes, replaced=None):
+        """Computes nodes in turn, those whose outputs are all replaced left out."""
+        for node in nodes:
             if node.domain not in ("", "ai.onnx"):
                 raise NotImplementedError(f"{node.domain}.{node.op_type}")
             if all(name == "" or name in (replaced or {}) for name in node.output):
@@ -84,7 +91,6 @@ class Interpreter(LayerOperators, RecurrentOperators):
             for name, value in zip(node.output, outputs):
                 if name not in (replaced or {}):
                     self.values[name] = value
-        return self.values
 
     def tensor(self, value):
         if not isinstance(value, torch.Tensor):
@@ -173,7 +179,7 @@ class Interpreter(LayerOperators, RecurrentOperators):
         return x
 
     def op_Dropout(self, node, a, x, *rest):
-        return x
+        return x, torch.ones(x.shape, dtype=torch.bool)
 
     def op_Cast(self, node, a, x):
         kind = TYPES[a["to"]]
@@ -225,14 +231,21 @@ class Interpreter(LayerOperators, RecurrentOperators):
 
     # Losses
 
-    def op_SoftmaxCrossEntropyLoss(self, node, a, x, labels):
-        return F.cross_entropy(x, labels.long(), reduction=a.get("reduction", b"mean").decode())
+    def op_SoftmaxCrossEntropyLoss(self, node, a, x, labels, weight=None):
+        log_prob = F.log_softmax(x, 1)
+        return self.op_NegativeLogLikelihoodLoss(node, a, log_prob, labels, weight), log_prob
 
-    def op_NegativeLogLikelihoodLoss(self, node, a, x, labels):
-        return F.nll_loss(x, labels.long(), reduction=a.get("reduction", b"mean").decode())
+    def op_NegativeLogLikelihoodLoss(self, node, a, x, labels, weight=None):
+        counted = labels != a["ignore_index"] if "ignore_index" in a else torch.ones(labels.shape, dtype=torch.bool)
+        places = torch.where(counted, labels.long(), 0)
+        shares = counted.to(x.dtype) * (1 if weight is None else weight.detach()[places])
+        losses = -x.gather(1, places.unsqueeze(1)).squeeze(1) * shares
+        reduction = a.get("reduction", b"mean").decode()
+        return losses if reduction == "none" else losses.sum() / (shares.sum() if reduction == "mean" else 1)
 
     def op_OneHot(self, node, a, indices, depth, values):
-        hot = F.one_hot(indices.long() % depth.item(), depth.item()).to(values.dtype)
+        count = int(depth.reshape(-1)[0])
+        hot = F.one_hot(indices.long() % count, count).to(values.dtype)
         axis = a.get("axis", -1)
         hot = hot * (values[1] - values[0]) + values[0]
         return hot.movedim(-1, axis if axis >= 0 else axis + hot.dim())
@@ -279,6 +292,8 @@ class Interpreter(LayerOperators, RecurrentOperators):
         strides, dilations, begin, end = self.windows(a, x.shape[2:], a["kernel_shape"])
         x = self.padded(x, begin, self.ceiled(a, x, strides, dilations, begin, end), -math.inf)
         function = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x.dim() - 3]
+        if len(node.output) > 1:
+            raise NotImplementedError("MaxPool with indices")
         return function(x, list(a["kernel_shape"]), strides, 0, dilations)
 
     def ceiled(self, a, x, strides, dilations, begin, end):
@@ -324,8 +339,13 @@ class Interpreter(LayerOperators, RecurrentOperators):
         given = a.get("axes") if axes is None else axes.tolist()
         return list(given) if given else list(range(x.dim()))
 
+    def is_noop(self, a, axes):
+        """Whether a reduction over no axes at all leaves everything as it is."""
+        given = a.get("axes") if axes is None else axes.tolist()
+        return not given and a.get("noop_with_empty_axes", 0) == 1
+
     def op_ReduceSum(self, node, a, x, axes=None):
-        return x.sum(self.axes(a, axes, x), keepdim=bool(a.get("keepdims", 1)))
+        return x if self.is_noop(a, axes) else x.sum(self.axes(a, axes, x), keepdim=bool(a.get("keepdims", 1)))
 
     def op_ReduceMean(self, node, a, x, axes=None):
         return x.mean(self.axes(a, axes, x), keepdim=bool(a.get("keepdims", 1)))
@@ -351,11 +371,11 @@ class Interpreter(LayerOperators, RecurrentOperators):
     # Shapes and pieces
 
     def op_Shape(self, node, a, x):
-        return torch.tensor(list(x.shape), dtype=torch.int64)
+        return torch.tensor(list(x.shape)[a.get("start", 0) : a.get("end")], dtype=torch.int64)
 
     def op_Reshape(self, node, a, x, shape):
         sizes = [x.shape[i] if n == 0 and not a.get("allowzero", 0) else n for i, n in enumerate(shape.tolist())]
-        return x.reshape(sizes)
+        return x.reshape(tuple(sizes))
 
     def op_Flatten(self, node, a, x):
         axis = a.get("axis", 1)
@@ -370,7 +390,7 @@ class Interpreter(LayerOperators, RecurrentOperators):
         return x.squeeze() if given is None else x.squeeze(tuple(given))
 
     def op_Unsqueeze(self, node, a, x, axes=None):
-        given = list(a["axes"] if axes is None else axes.tolist())
+        given = list(a["axes"] if axes is None else axes.reshape(-1).tolist())
         rank = x.dim() + len(given)
         for axis in sorted(g + rank if g < 0 else g for g in given):
             x = x.unsqueeze(axis)
@@ -397,7 +417,7 @@ class Interpreter(LayerOperators, RecurrentOperators):
 
     def op_Pad(self, node, a, x, pads, value=None, axes=None):
         widths = pads.tolist()
-        axes = list(range(x.dim())) if axes is None else axes.tolist()
+        axes = list(range(x.dim())) if axes is None else [axis % x.dim() for axis in axes.tolist()]
         begin, end = [0] * x.dim(), [0] * x.dim()
         for i, axis in enumerate(axes):
             begin[axis], end[axis] = widths[i], widths[i + len(axes)]
@@ -409,14 +429,17 @@ class Interpreter(LayerOperators, RecurrentOperators):
     def op_Gather(self, node, a, x, indices):
         axis = a.get("axis", 0) % x.dim()
         flat = indices.reshape(-1).long() % x.shape[axis]
-        return x.index_select(axis, flat).reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+        return x.index_select(axis, flat).reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
     def op_GatherElements(self, node, a, x, indices):
         axis = a.get("axis", 0)
         return torch.gather(x, axis, indices.long() % x.shape[axis])
 
     def op_Constant(self, node, a):
-        return self.tensor(numpy_helper.to_array(a["value"]))
+        if "value" in a:
+            return self.tensor(numpy_helper.to_array(a["value"]))
+        name, value = next(iter(a.items()))
+        return self.tensor(np.array(value, np.float32 if "float" in name else np.int64))
 
     def op_ConstantOfShape(self, node, a, shape):
         value = self.tensor(numpy_helper.to_array(a["value"])) if "value" in a else torch.zeros(1, dtype=self.dtype)

@@ -42,8 +42,11 @@ class LayerOperators:
 
     def op_LayerNormalization(self, node, a, x, scale, bias=None):
         axis = a.get("axis", -1) % x.dim()
+        axes = list(range(axis, x.dim()))
+        mean = x.mean(axes, keepdim=True)
+        inverse = (x.var(axes, correction=0, keepdim=True) + a.get("epsilon", 1e-5)).rsqrt()
         y = F.layer_norm(x, x.shape[axis:], None, None, a.get("epsilon", 1e-5)) * scale
-        return y if bias is None else y + bias
+        return y if bias is None else y + bias, mean, inverse
 
     def op_RMSNormalization(self, node, a, x, scale):
         axis = a.get("axis", -1) % x.dim()
@@ -63,7 +66,11 @@ class LayerOperators:
         return (x - x.mean(axes, keepdim=True)) / (x.var(axes, correction=0, keepdim=True).sqrt() + 1e-9)
 
     def op_BatchNormalization(self, node, a, x, scale, bias, mean, var):
-        return F.batch_norm(x, mean, var, scale, bias, eps=a.get("epsilon", 1e-5))
+        if a.get("training_mode", 0):
+            raise NotImplementedError("BatchNormalization in training mode")
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        scale, bias, mean, var = (v.reshape(shape) for v in (scale, bias, mean, var))
+        return (x - mean) * (var + a.get("epsilon", 1e-5)).rsqrt() * scale + bias
 
     def op_LpNormalization(self, node, a, x):
         return x / x.norm(a.get("p", 2), a.get("axis", -1), keepdim=True)
@@ -191,7 +198,7 @@ class LayerOperators:
         if sizes is None and mode in ("SAME_UPPER", "SAME_LOWER"):
             sizes = [n * s for n, s in zip(x.shape[2:], strides)]
         if sizes is not None:
-            totals = [max(0, n + e - s) for n, e, s in zip(whole.shape[2:], extra, sizes)]
+            totals = [n + e - s for n, e, s in zip(whole.shape[2:], extra, sizes)]
             halves = [t // 2 for t in totals]
             others = [t - h for t, h in zip(totals, halves)]
             pads = halves + others if mode == "SAME_UPPER" else others + halves
@@ -201,6 +208,8 @@ class LayerOperators:
 
     def op_Col2Im(self, node, a, x, image, block):
         pads = a.get("pads", [0] * 4)
+        if len(block) != 2:
+            return self.by_runtime(node, x, [image, block])
         assert pads[:2] == pads[2:]
         return F.fold(x, image.tolist(), block.tolist(), tuple(a.get("dilations", [1, 1])), tuple(pads[:2]), tuple(a.get("strides", [1, 1])))
 
@@ -222,6 +231,8 @@ class LayerOperators:
     def op_SpaceToDepth(self, node, a, x):
         n, c, h, w = x.shape
         b = a["blocksize"]
+        if a.get("mode", b"DCR") == b"CRD":
+            return F.pixel_unshuffle(x, b)
         return x.reshape(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b**2, h // b, w // b)
 
     def op_Tile(self, node, a, x, repeats):
@@ -236,15 +247,31 @@ class LayerOperators:
         return values, indices
 
     def op_GatherND(self, node, a, x, indices):
+        return self.gathered(x, indices, a.get("batch_dims", 0))
+
+    def gathered(self, x, indices, batch):
+        if batch > 0:
+            return torch.stack([self.gathered(part, own, batch - 1) for part, own in zip(x, indices)])
         return x[tuple(indices.long().unbind(-1))]
 
     def op_ScatterElements(self, node, a, x, indices, updates):
         axis = a.get("axis", 0)
         places = indices.long() % x.shape[axis]
-        return x.scatter_add(axis, places, updates) if a.get("reduction") == b"add" else x.scatter(axis, places, updates)
+        return self.scattered(x, axis, places, updates, a.get("reduction", b"none").decode())
 
     def op_ScatterND(self, node, a, x, indices, updates):
-        return x.index_put(tuple(indices.long().unbind(-1)), updates, accumulate=a.get("reduction") == b"add")
+        """ScatterElements on the flat data, at the places of all elements of the slices."""
+        depth = indices.shape[-1]
+        numbers = torch.arange(x.numel()).reshape(x.shape)
+        places = numbers[tuple(indices.long().unbind(-1))] if depth > 0 else numbers
+        flat = self.scattered(x.reshape(-1), 0, places.reshape(-1), updates.reshape(-1), a.get("reduction", b"none").decode())
+        return flat.reshape(x.shape)
+
+    def scattered(self, x, axis, places, updates, reduction):
+        if reduction == "none":
+            return x.scatter(axis, places, updates)
+        name = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}[reduction]
+        return x.scatter_reduce(axis, places, updates, name)
 
     def op_ReverseSequence(self, node, a, x, lengths):
         batch, time = a.get("batch_axis", 1), a.get("time_axis", 0)

@@ -2,12 +2,14 @@ import type { Node } from "../ir/model.ts";
 import type { OperatorName } from "../ops/operator-names.ts";
 import type { Answer, GradientRule } from "./rule.ts";
 import * as activation from "./rules/activation.ts";
+import { affineGrid } from "./rules/affine-grid.ts";
 import * as arithmetic from "./rules/arithmetic.ts";
 import * as convolution from "./rules/convolution.ts";
 import { col2Im } from "./rules/col2im.ts";
 import { convTranspose } from "./rules/conv-transpose.ts";
 import { einsum } from "./rules/einsum.ts";
 import * as gather from "./rules/gather.ts";
+import { gridSample } from "./rules/grid-sample.ts";
 import * as linear from "./rules/linear.ts";
 import * as movement from "./rules/movement.ts";
 import * as normalization from "./rules/normalization.ts";
@@ -17,6 +19,8 @@ import * as quantization from "./rules/quantization.ts";
 import { gru, lstm, rnn } from "./rules/recurrent/recurrent.ts";
 import * as reduction from "./rules/reduction.ts";
 import { resize } from "./rules/resize.ts";
+import { roiAlign } from "./rules/roi-align.ts";
+import * as scatter from "./rules/scatter.ts";
 import * as shape from "./rules/shape.ts";
 import * as smooth from "./rules/smooth.ts";
 import * as softmax from "./rules/softmax.ts";
@@ -27,6 +31,7 @@ export const gradientRules = {
   Acos: smooth.acos,
   Acosh: smooth.acosh,
   Add: arithmetic.add,
+  AffineGrid: affineGrid,
   Asin: smooth.asin,
   Asinh: smooth.asinh,
   Atan: smooth.atan,
@@ -58,12 +63,13 @@ export const gradientRules = {
   Gather: gather.gather,
   GatherElements: gather.gatherElements,
   GRU: gru,
-  GatherND: movement.gatherND,
+  GatherND: scatter.gatherND,
   Gelu: smooth.gelu,
   Gemm: linear.gemm,
   GlobalAveragePool: pooling.globalAveragePool,
   GlobalLpPool: pooling.globalLpPool,
   GlobalMaxPool: pooling.globalMaxPool,
+  GridSample: gridSample,
   GroupNormalization: normalization.groupNormalization,
   HardSigmoid: activation.hardSigmoid,
   HardSwish: activation.hardSwish,
@@ -109,8 +115,9 @@ export const gradientRules = {
   Reshape: shape.reshaped,
   Resize: resize,
   ReverseSequence: movement.reverseSequence,
-  ScatterElements: movement.scatterElements,
-  ScatterND: movement.scatterND,
+  RoiAlign: roiAlign,
+  ScatterElements: scatter.scatterElements,
+  ScatterND: scatter.scatterND,
   Selu: smooth.selu,
   Shrink: smooth.shrink,
   Sigmoid: activation.sigmoid,
@@ -181,7 +188,7 @@ const control = all(["If", "Loop", "Scan", "SequenceMap"], "refused", "it holds 
 
 // prettier-ignore
 const unwritten = all([
-  "AffineGrid", "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "GridSample", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "Range", "RoiAlign", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
+  "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "Range", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
 ], "refused", "no gradient rule is written for it");
 
 const writtenOut = all(

@@ -13,7 +13,7 @@ import { isFloat, type DataType } from "../../src/tensor/data-type.ts";
 import { tensorOfBytes, toNumbers, type Tensor } from "../../src/tensor/tensor.ts";
 
 /** Files of cases in fixtures/gradients; see the scripts of scripts/fixtures that write them. */
-const caseFiles = ["cases", "layers", "recurrent"] as const;
+const caseFiles = ["cases", "layers", "recurrent", "sampling"] as const;
 export type CaseFile = (typeof caseFiles)[number];
 
 /** A case of fixtures/gradients, as scripts/fixtures/gradient_case.py packs it. */

@@ -25,19 +25,29 @@ export const pRelu = rule(
   { broadcasts: true },
 );
 
-/** Forward y = min(max(x, lo), hi);  backward dx = dy * [x = y], dlo = sum of dy where x < lo, dhi = sum of dy where x > hi */
+/**
+ * Forward   y = min(max(x, lo), hi)
+ * Backward  dx = dy * [x = y], dlo = sum of dy where x < lo <= hi, dhi = sum of dy where max(x, lo) > hi
+ */
 export const clip = rule((c, dy) => {
   const { build: b } = c;
-  const beyond = (slot: number, comparison: "Less" | "Greater"): string | null => {
+  const x = c.input(0).name;
+  const [low, high] = [1, 2].map((slot) => (c.has(slot) ? c.input(slot).name : undefined));
+  const raised = low === undefined ? x : b.op("Max", [x, low]);
+  const summed = (slot: number, where: () => string): string | null => {
     if (!c.wants(slot)) return null;
-    const { name, shape } = c.input(slot);
-    const sum = b.sum(masked(c, dy, b.op(comparison, [c.input(0).name, name])));
+    const { shape } = c.input(slot);
+    const sum = b.sum(masked(c, dy, where()));
     return shape.length === 0 ? sum : b.reshape(sum, shape);
   };
+  const below = (): string => {
+    const less = b.op("Less", [x, low as string]);
+    return high === undefined ? less : b.op("And", [less, b.op("LessOrEqual", [low as string, high])]);
+  };
   return [
-    masked(c, dy, b.op("Equal", [c.input(0).name, c.output().name])),
-    beyond(1, "Less"),
-    beyond(2, "Greater"),
+    masked(c, dy, b.op("Equal", [x, c.output().name])),
+    summed(1, below),
+    summed(2, () => b.op("Greater", [raised, high as string])),
   ];
 });
 

@@ -1,9 +1,11 @@
 import { stringOf } from "../../ir/attributes.ts";
+import { floats } from "../../tensor/tensor.ts";
 import { type NodeFacts, rule, type RuleContext } from "../rule.ts";
 
 /**
  * Forward   y[out] = sum over the other letters of the product of the operands
- * Backward  dx[own] = sum over the letters not in x of dy and the other operands; letters that x alone has are repeated
+ * Backward  dx[own] = sum over the letters not in x of dy and the other operands; letters that x alone has are repeated;
+ *           where x has a letter twice, on the diagonal of those axes, zeros beside it
  */
 export const einsum = rule(
   (c, dy) => {
@@ -15,8 +17,8 @@ export const einsum = rule(
   {
     refuse: (c, slot) => {
       const { operands, output } = lettersOf(c);
-      const twice = [...operands, output].find((letters) => new Set(letters).size !== letters.length);
-      if (twice !== undefined) return `the letters "${twice}" name an axis twice`;
+      if (new Set(output).size !== output.length)
+        return `the letters "${output}" of its output name an axis twice`;
       return operands[slot] === undefined ? "its equation has fewer operands" : undefined;
     },
   },
@@ -57,29 +59,50 @@ function operandGradient(
   c: RuleContext,
   dy: string,
   slot: number,
-  own: string,
+  letters: string,
   { operands, output }: Letters,
 ): string {
   const { build: b } = c;
-  const { shape } = c.input(slot);
+  const own = [...new Set(letters)];
+  const shape = own.map((letter) => c.input(slot).shape[letters.indexOf(letter)] as number);
   const others = operands
-    .map((letters, i) => ({ letters, name: c.input(i).name }))
+    .map((each, i) => ({ letters: each, name: c.input(i).name }))
     .filter((_, i) => i !== slot);
-  const known = new Set([output, ...others.map(({ letters }) => letters)].join(""));
-  const kept = [...own].filter((letter) => known.has(letter)).join("");
-  const equation = `${[output, ...others.map(({ letters }) => letters)].join()}->${kept}`;
+  const known = new Set([output, ...others.map((each) => each.letters)].join(""));
+  const kept = own.filter((letter) => known.has(letter));
+  const equation = `${[output, ...others.map((each) => each.letters)].join()}->${kept.join("")}`;
   const product = b.op("Einsum", [dy, ...others.map(({ name }) => name)], { equation });
   // What x was broadcast along is summed; what it alone has is repeated.
   const sizes = sizesOf(c, { operands, output });
-  const full = [...kept].map((letter) => sizes.get(letter) as number);
-  const to = [...kept].map((letter) => shape[own.indexOf(letter)] as number);
+  const full = kept.map((letter) => sizes.get(letter) as number);
+  const to = kept.map((letter) => shape[own.indexOf(letter)] as number);
   const summed = b.unbroadcast(product, full, to);
-  if (kept.length === own.length) return summed;
-  const apart = b.reshape(
-    summed,
-    shape.map((dim, axis) => (kept.includes(own[axis] as string) ? dim : 1)),
-  );
-  return b.op("Expand", [apart, b.ints(shape)]);
+  const apart = shape.map((dim, axis) => (kept.includes(own[axis] as string) ? dim : 1));
+  const whole =
+    kept.length === own.length ? summed : b.op("Expand", [b.reshape(summed, apart), b.ints(shape)]);
+  return own.length === letters.length ? whole : onDiagonal(c, whole, own, letters, c.input(slot).shape);
+}
+
+/** A value of axes `own` on the diagonals of the axes `letters`, some of which are the same. */
+function onDiagonal(
+  c: RuleContext,
+  value: string,
+  own: readonly string[],
+  letters: string,
+  shape: readonly number[],
+): string {
+  const { build: b } = c;
+  const first = (axis: number): number => letters.indexOf(letters[axis] as string);
+  const order = [...letters].filter((_, axis) => first(axis) === axis).map((letter) => own.indexOf(letter));
+  const apart = shape.map((dim, axis) => (first(axis) === axis ? dim : 1));
+  let result = b.reshape(b.transpose(value, order), apart);
+  for (const [axis, size] of shape.entries()) {
+    if (first(axis) === axis) continue;
+    const places = shape.map((_, i) => (i === axis || i === first(axis) ? size : 1));
+    const ones = Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0));
+    result = b.mul(result, b.cast(b.emitter.constant(floats(ones, places)), c.input(0).dtype));
+  }
+  return result;
 }
 
 function sizesOf(c: RuleContext, { operands }: Letters): Map<string, number> {

@@ -65,61 +65,6 @@ export const topK = {
   },
 };
 
-/** Forward y = slices of x at the indices' tuples;  backward dx = dy added at those tuples */
-export const gatherND = rule(
-  (c, dy) => [c.build.op("ScatterND", [zerosLike(c, 0), c.input(1).name, dy], { reduction: "add" })],
-  {
-    refuse: (c) =>
-      intOf(c.node, "batch_dims", 0) !== 0
-        ? "it has batch dimensions"
-        : c.opset < 16
-          ? "it may pick an element twice, which needs opset 16 to differentiate"
-          : undefined,
-  },
-);
-
-/**
- * Forward   y = data, with updates put in (or added) at indices along an axis
- * Backward  put: ddata = dy with zeros at those places;  added: ddata = dy;  dupdates = dy at those places
- */
-export const scatterElements = rule(
-  (c, dy) => {
-    const { build: b } = c;
-    const axis = intOf(c.node, "axis", 0);
-    const indices = c.input(1).name;
-    const added = stringOf(c.node, "reduction", "none") === "add";
-    const kept = (): string => b.op("ScatterElements", [dy, indices, zerosLike(c, 2)], { axis });
-    return [
-      c.wants(0) ? (added ? dy : kept()) : null,
-      null,
-      c.wants(2) ? b.op("GatherElements", [dy, indices], { axis }) : null,
-    ];
-  },
-  { refuse: refuseReduction },
-);
-
-/** Forward and backward as ScatterElements, at tuples of indices */
-export const scatterND = rule(
-  (c, dy) => {
-    const { build: b } = c;
-    const indices = c.input(1).name;
-    const added = stringOf(c.node, "reduction", "none") === "add";
-    return [
-      c.wants(0) ? (added ? dy : b.op("ScatterND", [dy, indices, zerosLike(c, 2)])) : null,
-      null,
-      c.wants(2) ? b.op("GatherND", [dy, indices]) : null,
-    ];
-  },
-  { refuse: refuseReduction },
-);
-
-function refuseReduction({ node }: NodeFacts): string | undefined {
-  const reduction = stringOf(node, "reduction", "none");
-  return reduction === "none" || reduction === "add"
-    ? undefined
-    : `reduction "${reduction}" is not supported`;
-}
-
 /** Forward y = zeros with x at the places that a MaxPool took its maxima from;  backward dx = dy at those places */
 export const maxUnpool = rule((c, dy) => {
   const { build: b } = c;

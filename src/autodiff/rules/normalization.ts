@@ -1,21 +1,32 @@
 import { float, floatOf, intOf, intsOf } from "../../ir/attributes.ts";
 import { elementCount } from "../../tensor/tensor.ts";
-import { type NodeFacts, rule, type RuleContext, type SlotGradients } from "../rule.ts";
+import { type GradientRule, rule, type RuleContext, type SlotGradients } from "../rule.ts";
 import { axisOf } from "./axes.ts";
 
 /**
- * Forward   h = (x - mean x)/sqrt(var x + eps) over the axes from `axis` on,  y = h*scale + bias
- * Backward  g = dy*scale;  dx = (g - mean g - h*mean(g*h))/sqrt(var x + eps)
+ * Forward   m = mean x,  i = 1/sqrt(var x + eps) over the n elements of the axes from `axis` on,  h = (x - m)*i,
+ *           y = h*scale + bias
+ * Backward  g = dy*scale;  dx = (g - mean g - h*mean(g*h))*i;  of the outputs m and i: dx += (dm - di*i^2*h)/n
  *           dscale = sum of dy*h, dbias = sum of dy, each over what it was broadcast along
  */
-export const layerNormalization = rule(
-  (c, dy) => {
-    const { shape } = c.input(0);
+export const layerNormalization: GradientRule = {
+  backward: (c, [dy, dMean, dInverse]) => {
+    const { build: b } = c;
+    const { shape, dtype } = c.input(0);
     const statistics = layerStatistics(c);
-    return affine(c, dy, statistics, shape, c.input(1).shape);
+    const { hat, inverse, axes } = statistics;
+    const share = b.scalar(1 / elementCount(axes.map((axis) => shape[axis] as number)), dtype);
+    const [dx = null, ...parameters] =
+      dy === undefined ? [] : affine(c, dy, statistics, shape, c.input(1).shape);
+    const terms = dx === null ? [] : [dx];
+    if (dMean !== undefined) terms.push(b.op("Expand", [b.mul(dMean, share), b.ints(shape)]));
+    if (dInverse !== undefined) {
+      const factor = b.mul(b.mul(dInverse, share), b.mul(inverse, inverse));
+      terms.push(b.neg(b.mul(factor, hat)));
+    }
+    return [terms.length === 0 ? null : terms.reduce((left, right) => b.add(left, right)), ...parameters];
   },
-  { refuse: refuseStatistics },
-);
+};
 
 /**
  * Forward   h = x/sqrt(mean x^2 + eps) over the axes from `axis` on,  y = h*scale
@@ -65,29 +76,33 @@ export const meanVarianceNormalization = rule((c, dy) => {
 });
 
 /**
- * Forward   y = scale*(x - mean)/sqrt(var + eps) + bias, statistics given, channels on axis 1
- * Backward  i = 1/sqrt(var + eps);  dx = dy*scale*i;  dscale = sum of dy*(x - mean)*i;  dbias = sum of dy
+ * Forward   y = scale*(x - mean)*i + bias,  i = 1/sqrt(var + eps), statistics given, channels on axis 1
+ * Backward  dx = dy*scale*i;  dscale = sum of dy*(x - mean)*i;  dbias = sum of dy;  dmean = -scale*i*(sum of dy);
+ *           dvar = -scale*i^2/2*(sum of dy*(x - mean)*i)
  */
 export const batchNormalization = rule(
   (c, dy) => {
     const { build: b } = c;
-    const { name, shape } = c.input(0);
+    const { name, shape, dtype } = c.input(0);
     const to = perChannel(shape);
     const [mean, variance] = [b.reshape(c.input(3).name, to), b.reshape(c.input(4).name, to)];
     const inverse = inverseRoot(c, variance, epsilonOf(c));
-    const hat = (): string => b.mul(b.sub(name, mean), inverse);
+    const scaled = (): string => b.mul(affineOf(c, to), inverse);
+    const along = (): string => b.unbroadcast(b.mul(dy, b.mul(b.sub(name, mean), inverse)), shape, to);
+    const total = (): string => b.unbroadcast(dy, shape, to);
+    const own = (slot: number, value: () => string): string | null =>
+      c.wants(slot) ? b.reshape(value(), c.input(slot).shape) : null;
     return [
-      c.wants(0) ? b.mul(dy, b.mul(affineOf(c, to), inverse)) : null,
-      ...(c.wants(1) || c.wants(2) ? parameterGradients(c, dy, hat(), shape, to) : []),
+      c.wants(0) ? b.mul(dy, scaled()) : null,
+      own(1, along),
+      own(2, total),
+      own(3, () => b.neg(b.mul(scaled(), total()))),
+      own(4, () => b.mul(b.mul(b.mul(scaled(), inverse), b.scalar(-0.5, dtype)), along())),
     ];
   },
   {
-    refuse: (c, slot) =>
-      slot > 2
-        ? "its statistics are computed"
-        : intOf(c.node, "training_mode", 0) === 1
-          ? "it takes its statistics from the batch"
-          : undefined,
+    refuse: (c) =>
+      intOf(c.node, "training_mode", 0) === 1 ? "it takes its statistics from the batch" : undefined,
   },
 );
 
@@ -244,8 +259,4 @@ function axesFrom(c: RuleContext, fallback: number): number[] {
     .input(0)
     .shape.map((_, i) => i)
     .slice(axisOf(c, fallback));
-}
-
-function refuseStatistics({ node }: NodeFacts): string | undefined {
-  return node.outputs.slice(1).some((name) => name !== "") ? "its statistics are used as well" : undefined;
 }
