@@ -155,6 +155,32 @@ const cases: FusedCase[] = [
     },
     attributes: { q_num_heads: 2, kv_num_heads: 2 },
   },
+  ...[0, 1, 2, 3].map((mode) => ({
+    op: "Attention",
+    name: `ONNX Attention with a past, capped, showing stage ${["one", "two", "three", "four"][mode]}`,
+    ...{
+      domain: "" as const,
+      opset: 23,
+      reads: ["q", "k", "v", "m", "pk", "pv"],
+      outputs: ["y", "nk", "nv", "s"],
+    },
+    inputs: {
+      q: [2, 4, 3, 6],
+      k: [2, 2, 5, 6],
+      v: [2, 2, 5, 4],
+      m: [3, 7],
+      pk: [2, 2, 2, 6],
+      pv: [2, 2, 2, 4],
+    },
+    attributes: { softcap: float(0.7), qk_matmul_output_mode: mode },
+  })),
+  {
+    op: "Attention",
+    name: "ONNX Attention looking back over its past",
+    ...{ domain: "", opset: 23, reads: ["q", "k", "v", "", "pk", "pv"], outputs: ["y", "nk", "nv"] },
+    inputs: { q: [2, 4, 6], k: [2, 4, 6], v: [2, 4, 6], pk: [2, 2, 3, 3], pv: [2, 2, 3, 3] },
+    attributes: { q_num_heads: 2, kv_num_heads: 2, is_causal: 1 },
+  },
   {
     op: "RotaryEmbedding",
     ...{ domain: "", opset: 23, reads: ["x", "cos", "sin", "p"], inputs: { x: [2, 3, 4, 8] } },

@@ -9,14 +9,31 @@ export interface Heads {
   scale: number;
   /** Values that are added to the scores, as broadcast to [batch, heads, queries, keys]. */
   added: readonly string[];
+  /** Scores s become cap*tanh(s/cap) before anything is added to them; 0: they stay. */
+  cap?: number;
 }
 
-/** softmax(query · keyᵀ * scale + added) · value */
-export function attend(c: Composite, { query, key, value, scale, added }: Heads): string {
-  const turned = c.transpose(key, [0, 1, 3, 2]);
-  const scores = added.reduce((sum, each) => c.add(sum, each), c.matMul(c.times(query, scale), turned));
-  return c.matMul(c.op("Softmax", [scores], { axis: -1 }), value);
+/** What attention computes on its way, [batch, heads, queries, keys], and its result. */
+export interface Attended {
+  products: string;
+  capped: string;
+  scores: string;
+  shares: string;
+  result: string;
 }
+
+/** softmax(query · keyᵀ * scale, capped, + added) · value */
+export function attendInSteps(c: Composite, { query, key, value, scale, added, cap = 0 }: Heads): Attended {
+  const turned = c.transpose(key, [0, 1, 3, 2]);
+  const products = c.matMul(c.times(query, scale), turned);
+  const capped = cap === 0 ? products : c.times(c.op("Tanh", [c.times(products, 1 / cap)]), cap);
+  const scores = added.reduce((sum, each) => c.add(sum, each), capped);
+  const shares = c.op("Softmax", [scores], { axis: -1 });
+  return { products, capped, scores, shares, result: c.matMul(shares, value) };
+}
+
+/** The result alone. */
+export const attend = (c: Composite, heads: Heads): string => attendInSteps(c, heads).result;
 
 /** [batch, positions, heads*width] as [batch, heads, positions, width]. */
 export const toHeads = (c: Composite, value: string, heads: number): string =>
@@ -29,11 +46,11 @@ export const fromHeads = (c: Composite, value: string): string =>
 /** Elements of a mask that is written as a constant: of 4096 positions. */
 const largestMask = 2 ** 24;
 
-/** What keeps a query from the keys behind it: `low` there, 0 elsewhere, [queries, keys]. */
-export function causalMask(c: Composite, queries: number, keys: number, low: number): string {
+/** What keeps a query from the keys behind it: `low` there, 0 elsewhere, [queries, keys]; `past` keys are before all queries. */
+export function causalMask(c: Composite, queries: number, keys: number, low: number, past = 0): string {
   if (queries * keys > largestMask) throw new NotWritten("its mask of looking back only would be too large");
   const values = Array.from({ length: queries * keys }, (_, i) =>
-    i % keys > Math.floor(i / keys) ? low : 0,
+    i % keys > Math.floor(i / keys) + past ? low : 0,
   );
   return c.numbers(values, [queries, keys]);
 }

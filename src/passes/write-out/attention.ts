@@ -1,14 +1,17 @@
 import { floatOf, intOf, intsOf } from "../../ir/attributes.ts";
-import { attend, causalMask, fromHeads, headsOf, keptMask, toHeads } from "./attend.ts";
+import { attend, attendInSteps, causalMask, fromHeads, headsOf, keptMask, toHeads } from "./attend.ts";
 import { type Composite, NotWritten, type WrittenOut } from "./composite.ts";
 
 /** The value that the kernels give to what a Boolean mask leaves out. */
 const lowest = -3.4028234663852886e38;
 
-/** ONNX's Attention: queries, keys and values apart, of three or four dimensions; keys and values may have fewer heads. */
+/**
+ * ONNX's Attention: queries, keys and values apart, of three or four dimensions; keys and values may have fewer heads, and a
+ * past in front of them. Further outputs: keys and values with their past, and the scores at one of their stages.
+ */
 export function attention(c: Composite): WrittenOut {
-  if (c.has(4) || c.has(5) || c.has(6)) return { refused: "it has a past or padding" };
-  if ([1, 2, 3].some((output) => c.gives(output))) return { refused: "its further outputs are used" };
+  const refused = refuseKind(c);
+  if (refused !== undefined) return { refused };
   const rank = c.shape(0)?.length;
   const heads = rank === 4 ? c.dim(0, 1) : headsOf(c, "q_num_heads");
   const keyHeads = rank === 4 ? c.dim(1, 1) : headsOf(c, "kv_num_heads");
@@ -19,30 +22,48 @@ export function attention(c: Composite): WrittenOut {
   const [size, valueSize] = rank === 4 ? [width, valueWidth] : [width / heads, valueWidth / keyHeads];
   const mask = addedMasks(c);
   if (typeof mask === "string") return { refused: mask };
-  if (floatOf(c.node, "softcap", 0) !== 0) return { refused: "its scores are capped" };
   const split = (slot: number, count: number): string =>
     rank === 4 ? c.input(slot) : toHeads(c, c.input(slot), count);
-  const result = attend(c, {
+  const behind = (slot: number, value: string): string =>
+    c.has(slot) ? c.op("Concat", [c.input(slot), value], { axis: 2 }) : value;
+  const [keys, values] = [behind(4, split(1, keyHeads)), behind(5, split(2, keyHeads))];
+  const { result, ...stages } = attendInSteps(c, {
     query: split(0, heads),
-    key: repeated(c, split(1, keyHeads), heads / keyHeads, heads, size),
-    value: repeated(c, split(2, keyHeads), heads / keyHeads, heads, valueSize),
+    key: repeated(c, keys, heads / keyHeads, heads, size),
+    value: repeated(c, values, heads / keyHeads, heads, valueSize),
     scale: floatOf(c.node, "scale", 0) || 1 / Math.sqrt(size),
     added: mask,
+    cap: floatOf(c.node, "softcap", 0),
   });
-  return [rank === 4 ? result : fromHeads(c, result)];
+  const { products, capped, scores, shares } = stages;
+  const shown = [products, capped, scores, shares][intOf(c.node, "qk_matmul_output_mode", 0)];
+  return [rank === 4 ? result : fromHeads(c, result), keys, values, shown];
+}
+
+function refuseKind(c: Composite): string | undefined {
+  if (c.has(6)) return "its keys are padded";
+  if (c.has(4) !== c.has(5)) return "it has a past of keys or values alone";
+  const windows = ["left_window_size", "right_window_size"].map((name) => intOf(c.node, name, -1));
+  return windows.some((size) => size >= 0) ? "it looks at a window of keys" : undefined;
 }
 
 function addedMasks(c: Composite): string[] | string {
+  const rank = c.shape(0)?.length;
+  const [queries, own] = [c.dim(0, rank === 4 ? 2 : 1), c.dim(1, rank === 4 ? 2 : 1)];
+  const past = c.has(4) ? c.dim(4, 2) : 0;
+  const keys = own === undefined || past === undefined ? undefined : own + past;
   const added: string[] = [];
   if (c.has(3)) {
+    const last = c.dim(3, -1);
+    if (last !== undefined && keys !== undefined && last !== keys && last !== 1)
+      return "its mask is shorter than its keys";
     const isBoolean = c.dtype(3) === "bool";
     added.push(isBoolean ? c.op("Where", [c.input(3), c.number(0), c.number(lowest)]) : c.input(3));
   }
   if (intOf(c.node, "is_causal", 0) === 0) return added;
-  const axis = c.shape(0)?.length === 4 ? 2 : 1;
-  const [queries, keys] = [c.dim(0, axis), c.dim(1, axis)];
-  if (queries === undefined || keys === undefined) return "its length is open and it looks back only";
-  return [...added, causalMask(c, queries, keys, -Infinity)];
+  if (queries === undefined || keys === undefined || past === undefined)
+    return "its length is open and it looks back only";
+  return [...added, causalMask(c, queries, keys, -Infinity, past)];
 }
 
 /** Heads that share a key and a value; what has more is damaged. */
