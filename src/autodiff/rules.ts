@@ -95,6 +95,7 @@ export const gradientRules = {
   Mul: arithmetic.mul,
   Neg: arithmetic.neg,
   NegativeLogLikelihoodLoss: softmax.negativeLogLikelihoodLoss,
+  OneHot: gather.oneHot,
   PRelu: activation.pRelu,
   Pad: pieces.pad,
   Pow: arithmetic.pow,
@@ -169,7 +170,7 @@ const discrete = all([
 // prettier-ignore
 const independent = all([
   "Bernoulli", "BlackmanWindow", "Constant", "ConstantOfShape", "EyeLike", "HammingWindow", "HannWindow",
-  "ImageDecoder", "MelWeightMatrix", "Multinomial", "OneHot", "RandomNormal", "RandomNormalLike", "RandomUniform",
+  "ImageDecoder", "MelWeightMatrix", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
   "RandomUniformLike", "SequenceEmpty",
 ], "none", "its outputs do not depend on float inputs");
 

@@ -74,6 +74,7 @@ export const oracleRows = {
   Mul: { cases: 8 },
   Neg: { cases: 1 },
   NegativeLogLikelihoodLoss: { cases: 6, sampling: 15 },
+  OneHot: { sampling: 2 },
   PRelu: { cases: 3 },
   Pad: { cases: 3, layers: 3 },
   Pow: { cases: 3, layers: 1 },

@@ -1,3 +1,4 @@
+import { intOf } from "../../ir/attributes.ts";
 import { elementCount, floats, ints, toNumbers } from "../../tensor/tensor.ts";
 import { rule, type RuleContext, type TrainedWeight } from "../rule.ts";
 import { axisOf, padded } from "./axes.ts";
@@ -118,3 +119,22 @@ function multiplied(
   const columns = b.reshape(dy, [elementCount(before), count, elementCount(after)]);
   return b.reshape(b.op("MatMul", [oneHot, columns]), shape);
 }
+
+/**
+ * Forward   y = on where a position along an axis is the index, off elsewhere; values = [off, on]
+ * Backward  dvalues = [sum of dy elsewhere, sum of dy there]
+ */
+export const oneHot = rule(
+  (c, dy) => {
+    const { build: b } = c;
+    const { dtype, shape } = c.input(2);
+    const plain = b.cast(b.emitter.constant(floats([0, 1])), dtype);
+    const hot = b.op("OneHot", [c.input(0).name, c.input(1).name, plain], {
+      axis: intOf(c.node, "axis", -1),
+    });
+    const on = b.sum(b.mul(dy, hot));
+    const parts = [b.sub(b.sum(dy), on), on].map((part) => b.reshape(part, [1]));
+    return [null, null, b.reshape(b.op("Concat", parts, { axis: 0 }), shape)];
+  },
+  { refuse: (_, slot) => (slot < 2 ? "only whole parts of its indices count" : undefined) },
+);
