@@ -64,8 +64,18 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   report: ["zod"],
   workflows: ["zod"],
   commands: ["fastest-levenshtein", "zod"],
-  zoo: ["execa", "picomatch", "tinyglobby", "yaml", "zod"],
-  cli: ["yargs", "cli-progress"],
+  zoo: [
+    "@aws-sdk/client-s3",
+    "bullmq",
+    "execa",
+    "node-sqlite3-wasm",
+    "picomatch",
+    "prom-client",
+    "tinyglobby",
+    "yaml",
+    "zod",
+  ],
+  cli: ["yargs", "cli-progress", "tinyglobby"],
 };
 
 const root = resolve("src");

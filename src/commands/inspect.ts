@@ -1,6 +1,6 @@
 import { inspect } from "../workflows/index.ts";
 import type { Command } from "./command.ts";
-import { quantizationOptions, reportOptions, runOptions, inputOptions } from "./options.ts";
+import { quantizationOptions, recipeOptions, reportOptions, runOptions, inputOptions } from "./options.ts";
 import { readInputShapes } from "./read-inputs.ts";
 import { readPlan } from "./read-choices.ts";
 
@@ -13,6 +13,7 @@ export const inspectCommand = {
   options: {
     "input-shape": inputOptions["input-shape"],
     ...quantizationOptions,
+    ...recipeOptions,
     threads,
     provider,
     ...reportOptions,
@@ -23,6 +24,7 @@ export const inspectCommand = {
       {
         model,
         inputShapes: readInputShapes(options),
+        recipe: options.text("recipe"),
         threads: options.number("threads", { min: 1, integer: true }),
         provider: options.needText("provider"),
         quantization: readPlan(options),

@@ -1,4 +1,10 @@
-import { calibrationMethods, importanceNames, modeNames, listTargets } from "../workflows/index.ts";
+import {
+  calibrationMethods,
+  importanceNames,
+  modeNames,
+  recipeNames,
+  listTargets,
+} from "../workflows/index.ts";
 
 /** An option of the command line as it is declared to the parser; values stay text and are read by name. */
 export interface OptionSpec {
@@ -122,6 +128,14 @@ export const quantizationOptions = group(groups.quantization, {
   },
   "exclude-ops": { value: "words", describe: "Operator types to leave in float, separated by commas" },
   "exclude-nodes": { value: "words", describe: "Nodes to leave in float, separated by commas" },
+});
+
+export const recipeOptions = group(groups.quantization, {
+  recipe: {
+    describe: "Kind of network, for the recipe that efqat zoo would take (auto: what the graph tells)",
+    choices: recipeNames,
+    default: "auto",
+  },
 });
 
 export const calibrationOptions = group(groups.quantization, {

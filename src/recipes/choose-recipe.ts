@@ -33,7 +33,7 @@ export function chooseRecipe(model: Model, asked = "auto"): ChosenRecipe {
   return { name: found.family, because: found.because, recipe, excludeNodes };
 }
 
-/** Operators with weights. */
+/** Operators that mostly have weights, as initializers or not. */
 const weighted = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN"]);
 
 /** Named nodes from which no node with weights is reached any more, those with weights themselves left out. */
@@ -42,11 +42,23 @@ function tailNodes(graph: Graph): string[] {
   const leads = new Set<object>();
   for (const node of graph.nodes.toReversed()) {
     const readers = node.outputs.flatMap((output) => consumers.get(output) ?? []);
-    const holds = weighted.has(node.opType) && node.inputs.some((name) => graph.initializers.has(name));
-    if (holds || readers.some((reader) => leads.has(reader))) leads.add(node);
+    if (weighted.has(node.opType) || readers.some((reader) => leads.has(reader))) leads.add(node);
   }
   // Names with commas cannot be given as options.
   return graph.nodes.filter((node) => !leads.has(node) && /^[^,]+$/.test(node.name)).map(({ name }) => name);
+}
+
+/** A recipe as a report tells it. */
+export function describeRecipe({ name, because, recipe, excludeNodes }: ChosenRecipe): Omit<
+  Recipe,
+  "floatTail" | "evaluationBatch"
+> & {
+  name: string;
+  because: string;
+  excludeNodes: string[];
+} {
+  const { floatTail: _tail, evaluationBatch: _batch, ...told } = recipe;
+  return { name, because, ...told, excludeNodes };
 }
 
 /** What a recipe is as options of the commands. */

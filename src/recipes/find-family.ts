@@ -72,11 +72,13 @@ const decoder: Rule = ({ inputs, outputs }) => {
 
 const wide = (dim: Dim, least: number): boolean => typeof dim === "number" && dim >= least;
 
-const audioNames = /audio|wav|mel|speech|spectro|samples?$|^sr$|pcm|sound/i;
+const audioNames = /audio|wav|mel|speech|spectro|samples?$|pcm|sound/i;
 
 const audio: Rule = ({ inputs, operators, image, graph }) => {
   if (operators.has("STFT") || operators.has("MelWeightMatrix"))
     return say("audio", "it computes a spectrum");
+  const rate = inputs.find(({ name }) => /^(sr|sample_?rate)$/i.test(name));
+  if (rate !== undefined) return say("audio", `its input "${rate.name}" is a sampling rate`);
   const named = inputs.find(
     ({ name, integer, shape }) => !integer && shape.length > 0 && audioNames.test(name),
   );
@@ -124,18 +126,23 @@ const detector: Rule = ({ image, outputs, operators }) => {
   return maps.length >= 2 ? say("detector", `${maps.length} maps come out of it`) : undefined;
 };
 
+const endsIn = ({ nodes }: Graph, output: string): string | undefined =>
+  nodes.find(({ outputs }) => outputs.includes(output))?.opType;
+
 /** Maps of many channels are scores of classes; those of few are pictures again. */
-const dense: Rule = ({ image, outputs }) => {
+const dense: Rule = ({ image, outputs, graph }) => {
   const map = outputs.find(({ shape }) => shape?.length === 4 && shape[2] !== 1);
   if (image === undefined || map === undefined) return undefined;
   const channels = map.shape?.[1];
-  const scores = ["logits", "probabilities", "log-probabilities"].includes(map.kind);
+  const scores =
+    ["logits", "probabilities", "log-probabilities"].includes(map.kind) ||
+    endsIn(graph, map.name) === "Sigmoid";
   const grows =
     typeof map.shape?.[2] === "number" && typeof image.height === "number" && map.shape[2] > image.height;
   const picture = !scores && (grows || channels === 1 || channels === 3);
   return picture
     ? say("image-to-image", `"${map.name}" is a map of ${String(channels)} channels`)
-    : say("segmenter", `"${map.name}" is a map with a channel for each class`);
+    : say("segmenter", `"${map.name}" is a map of class scores`);
 };
 
 const classifier: Rule = ({ image, outputs }) => {

@@ -19,6 +19,7 @@ export function renderText(given: Report): string {
     report.scores?.length ? renderTable(summaryTable(report)) : undefined,
     describeJudging(report),
     describeCalibration(report),
+    describeRecipe(report),
     describeQuantization(report),
     describeMemory(report),
     describeTraining(report),
@@ -88,6 +89,15 @@ function describeCalibration({ calibration }: Report): string | undefined {
   const { samples, values, unfit } = calibration;
   const lines = unfit.map(({ value, reason }) => `  "${value}" is ${reason}`);
   return [`Statistics of ${values} values over ${samples} samples.`, ...lines].join("\n");
+}
+
+function describeRecipe({ recipe }: Report): string | undefined {
+  if (recipe === undefined) return undefined;
+  const { name, because, loss, metric, float, optimizer, rate, batch } = recipe;
+  return (
+    `Recipe ${name}: ${because}.\n` +
+    `  loss ${loss}, judged by ${metric}; in float: ${float}; ${optimizer}, rate ${rate}, batch ${batch}`
+  );
 }
 
 /** Where the time went, stage by stage. */

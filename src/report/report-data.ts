@@ -213,6 +213,22 @@ const auditSchema = z.object({
   kernels: z.record(text, finite).describe("Operators of the graph as ONNX Runtime optimized it."),
 });
 
+const recipeSchema = z
+  .object({
+    name: text.describe("Kind of network."),
+    because: text.describe("What of the graph speaks for it."),
+    loss: text,
+    metric: text.describe("What the result is judged by."),
+    layout: text,
+    float: text.describe("What stays in float."),
+    excludeNodes: z.array(text).describe("Nodes that the recipe leaves in float."),
+    optimizer: text,
+    rate: finite.describe("Learning rate of weights and biases."),
+    scaleRate: finite.describe("Learning rate of activation scales."),
+    batch: finite.describe("Samples per training step."),
+  })
+  .describe("How such a network is best quantized and trained, as efqat zoo does it.");
+
 const quartiles = interval.optional().describe("Lower and upper quartile.");
 
 const latencySchema = z.object({
@@ -276,6 +292,7 @@ export const reportSchema = z.object({
     .optional()
     .describe("Nodes at which gradients end or that do not train, with reasons."),
   calibration: calibrationSchema.optional(),
+  recipe: recipeSchema.optional(),
   quantization: quantizationSchema.optional(),
   memory: memorySchema.optional(),
   training: trainingSchema.optional(),

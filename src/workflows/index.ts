@@ -12,6 +12,7 @@ import { isolated } from "./isolated.ts";
 
 export { calibrationMethods } from "../calibration/observers/table.ts";
 export { importanceNames } from "../training/freezing/importance.ts";
+export { recipeNames } from "../recipes/choose-recipe.ts";
 export { modeNames } from "../training/freezing/modes.ts";
 export { splitBatch } from "../training/artifact/split-batch.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";

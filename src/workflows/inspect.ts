@@ -1,6 +1,7 @@
 import { prepareOpen } from "../passes/prepare.ts";
 import { planQuantization } from "../quantization/plan.ts";
 import type { Claim } from "../claims/claim-paths.ts";
+import { chooseRecipe, describeRecipe } from "../recipes/choose-recipe.ts";
 import type { Report } from "../report/report-data.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
@@ -20,6 +21,7 @@ async function inspectClaimed(options: InspectOptions, context: RunContext, clai
   const start = performance.now();
   const source = await readSource(options.model, options.inputShapes);
   await claim.addReads(dataOfModels(source.model));
+  const chosen = chooseRecipe(source.model, options.recipe);
   const { model, sizes } = await prepareOpen(source.model, context);
   const { wbits = 8, abits = 8 } = options.quantization;
   const plan = planQuantization(model, options.quantization);
@@ -29,6 +31,7 @@ async function inspectClaimed(options: InspectOptions, context: RunContext, clai
   }));
   return {
     ...startReport("inspect", options, source, start),
+    recipe: describeRecipe(chosen),
     quantization: { wbits, abits, ...describePlan(plan, weights) },
     support: await inspectTraining(model, plan, sizes),
   };

@@ -102,6 +102,8 @@ export interface CommonOptions extends RuntimeOptions {
 
 export interface InspectOptions extends RuntimeOptions {
   model: string;
+  /** A recipe by name, or "auto" for the one that the graph tells. */
+  recipe?: string | undefined;
   inputShapes?: InputShapes | undefined;
   quantization: PlanOptions;
 }

@@ -1,11 +1,22 @@
 /** Many models: a manifest, a process for each job, results that can be asked. */
 export { expandJobs } from "./manifest/expand-jobs.ts";
 export { readManifest } from "./manifest/read-manifest.ts";
+export { inspectFolder, renderManifest } from "./manifest/init-manifest.ts";
+export { parseShard, shardOf } from "./manifest/shard.ts";
 export type { Choices } from "./manifest/schema.ts";
 export type { Job, JobResult } from "./jobs/job.ts";
 export type { PlannedJob } from "./jobs/plan-job.ts";
 export { linkToParent, readJobTask } from "./process/child-link.ts";
+export { parseQueue } from "./queue/connect.ts";
+export { runQueued } from "./queue/run-queued.ts";
+export { startWorker } from "./queue/work.ts";
+export { serveMetrics } from "./queue/serve-metrics.ts";
+export { openStore } from "./store/open-store.ts";
 export type { ZooEvent } from "./run/events.ts";
 export { earlierResult, meansOf, planZoo, runZoo, type ZooOptions } from "./run/run-zoo.ts";
+export { describeChanges, diffResults, usualNoise } from "./results/diff-results.ts";
+export { mergeResults } from "./results/merge-results.ts";
+export { readResults } from "./results/read-results.ts";
+export { resultFiles } from "./results/result-files.ts";
 export { writeResults } from "./results/write-results.ts";
 export { childModule } from "../runtime/child-module.ts";

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { resultsSchema } from "../../src/zoo/results/write-results.ts";
+import { resultsSchema } from "../../src/zoo/results/result-files.ts";
 import { runCli, type Outcome } from "../cli/terminal.ts";
 import { writeLayer, writeSmallZoo } from "./small-zoo.ts";
 

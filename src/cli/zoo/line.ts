@@ -7,11 +7,22 @@ import { OptionReader } from "../../commands/option-reader.ts";
 import { declareOption } from "../parse.ts";
 import type { Terminal } from "../run.ts";
 import { describeError } from "../show-error.ts";
+import { diffTask } from "./compare.ts";
+import { initTask } from "./init.ts";
+import { mergeTask, reportTask } from "./report.ts";
 import { runTask } from "./run.ts";
+import { workerTask } from "./worker.ts";
 import type { ZooCommand } from "./zoo-command.ts";
 
 /** All tasks of `efqat zoo`, in the order of the help. */
-export const zooCommands: readonly ZooCommand[] = [runTask];
+export const zooCommands: readonly ZooCommand[] = [
+  initTask,
+  runTask,
+  reportTask,
+  diffTask,
+  mergeTask,
+  workerTask,
+];
 
 /** Runs what stands behind `efqat zoo`. Returns the exit code; never throws. */
 export async function runZooLine(args: readonly string[], terminal: Terminal): Promise<number> {

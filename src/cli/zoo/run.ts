@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { exitCodes, type UserError, usageError } from "../../errors.ts";
+import { printable } from "../../printable.ts";
 import { formatBytes, formatSeconds } from "../../report/format.ts";
 import {
   type Choices,
@@ -8,10 +9,15 @@ import {
   type Job,
   type JobResult,
   meansOf,
+  openStore,
+  parseQueue,
+  runQueued,
+  parseShard,
   planZoo,
   type PlannedJob,
   readManifest,
   runZoo,
+  shardOf,
   writeResults,
   type ZooOptions,
 } from "../../zoo/index.ts";
@@ -19,7 +25,8 @@ import { jobModule } from "../job-module.ts";
 import type { OptionReader } from "../../commands/option-reader.ts";
 import { optimizeCommand } from "../../commands/optimize.ts";
 import { quantizeCommand } from "../../commands/quantize.ts";
-import { choiceOptions, jobOptions, messageOptions, outOption } from "./options.ts";
+import { choiceOptions, jobOptions, messageOptions, outOption, queueOptions } from "./options.ts";
+import { readQueue } from "./worker.ts";
 import { createView } from "./view.ts";
 import type { ZooCommand, ZooTask } from "./zoo-command.ts";
 
@@ -27,7 +34,7 @@ export const runTask: ZooCommand = {
   name: "zoo run",
   positional: { name: "zoo", describe: "zoo.yaml, a folder with models, or a pattern" },
   describe: "Work on every model of a zoo; what is done already is not done again",
-  options: { ...outOption, ...choiceOptions, ...jobOptions, ...messageOptions },
+  options: { ...outOption, ...choiceOptions, ...jobOptions, ...queueOptions, ...messageOptions },
   examples: [
     { line: "efqat zoo run zoo.yaml", describe: "all jobs of a file, two at a time on two processors" },
     { line: "efqat zoo run models/ --dry-run", describe: "what would run for the models of a folder" },
@@ -55,8 +62,10 @@ async function runHere(task: ZooTask): Promise<number> {
       terminal.stdout.write(await describePlan(planned, zoo));
       return exitCodes.ok;
     }
-    const results = await runZoo(planned, zoo);
+    const { results, dead } = await runHow(planned, zoo, options);
     view.close();
+    for (const { job, reason } of dead)
+      terminal.stderr.write(`dead letter: ${printable(`${job}: ${reason}`)}\n`);
     await writeResults(out, results);
     terminal.stdout.write(describeResults(results, planned.length, out));
     if (results.length < planned.length) return exitCodes.interrupted;
@@ -64,6 +73,20 @@ async function runHere(task: ZooTask): Promise<number> {
   } finally {
     view.close();
   }
+}
+
+/** Here, or by the workers of a queue. */
+async function runHow(
+  planned: readonly PlannedJob[],
+  zoo: ZooOptions,
+  options: OptionReader,
+): Promise<{ results: JobResult[]; dead: { job: string; reason: string }[] }> {
+  const places = readQueue(options);
+  if (places === undefined) return { results: await runZoo(planned, zoo), dead: [] };
+  const { out, signal, onEvent } = zoo;
+  const store = await openStore(places.store);
+  const { memoryBytes } = meansOf(zoo);
+  return runQueued(planned, { out, signal, onEvent, memoryBytes, store, address: parseQueue(places.queue) });
 }
 
 /** The jobs that a command line asks for, and the folder of their results. */
@@ -77,7 +100,9 @@ export async function readJobs({
     optimize: new Set(Object.keys(optimizeCommand.options)),
   };
   const only = options.text("only");
-  const jobs = expandJobs(read, { known, base: readChoices(options), only });
+  const all = expandJobs(read, { known, base: readChoices(options), only });
+  const shard = options.text("shard");
+  const jobs = shard === undefined ? all : shardOf(all, parseShard(shard));
   if (jobs.length === 0) throw nothingMatches(only, path);
   const out = options.text("out") ?? resolve(read.folder, read.manifest.out ?? "zoo-results");
   return { jobs, out: resolve(out) };

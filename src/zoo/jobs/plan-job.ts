@@ -16,6 +16,8 @@ export interface PlannedJob {
   recipe: string;
   /** Options of the command line, the recipe's included. */
   options: Record<string, string>;
+  /** Files of the model's external data. */
+  files: readonly string[];
   /** Why it cannot be run. */
   cause: Cause | undefined;
   /** Absolute path of its folder. */
@@ -57,6 +59,7 @@ export async function planJob(job: Job, context: PlanContext): Promise<PlannedJo
   const key = hashOf(identity);
   return {
     ...{ job, key, model, cause, options: sorted(options) },
+    files: look.ok ? look.files : [],
     recipe: look.ok && job.recipe !== "none" ? look.recipe.name : "none",
     folder: join(context.out, "jobs", `${folderName(job.name)}-${key.slice(0, 12)}`),
     memoryBytes: look.ok ? look.memoryBytes : 0,

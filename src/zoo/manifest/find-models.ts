@@ -6,6 +6,9 @@ import type { Manifest } from "./schema.ts";
 
 type Entry = Manifest["models"][number];
 
+/** What runs and workers wrote, which may lie in the folder too. */
+const ownFiles = /\/jobs\/[^/]+-[0-9a-f]{12}\/|\/inputs\/[0-9a-f]{32}\//;
+
 /** Models of a folder (at any depth) or of a pattern, in the order of their paths, with data beside them. */
 export async function findModels(path: string): Promise<Entry[]> {
   const pattern = isFolder(path)
@@ -17,7 +20,7 @@ export async function findModels(path: string): Promise<Entry[]> {
     throw usageError("zoo", "There is no such file or folder", path, "Give zoo.yaml, a folder or a pattern.");
   const { patterns, cwd } = pattern;
   const found = await glob(patterns, { cwd, absolute: true, onlyFiles: true, followSymbolicLinks: false });
-  const models = found.filter((file) => file.endsWith(".onnx")).sort();
+  const models = found.filter((file) => file.endsWith(".onnx") && !ownFiles.test(file)).sort();
   if (models.length === 0)
     throw usageError("zoo", "There are no .onnx files", path, "Give zoo.yaml, a folder or a pattern.");
   const root = commonFolder(models);

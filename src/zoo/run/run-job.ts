@@ -77,6 +77,13 @@ async function lockJob({ folder, job }: PlannedJob) {
   });
 }
 
+/** Removes the lock of a run that was killed after a job had its result. */
+export async function releaseStale(planned: PlannedJob): Promise<void> {
+  if (!existsSync(lockPathOf(planned.folder))) return;
+  const lock = await lockJob(planned);
+  await lock?.release();
+}
+
 /** Whether a job that failed on a limit, or on something of the machine, might not fail now. */
 export function mayEndOtherwise(
   { status, cause, limits }: JobResult,
@@ -87,6 +94,18 @@ export function mayEndOtherwise(
   if (cause.code === "job/time") return job.limits.time > limits.time;
   if (cause.code === "job/memory") return (job.limits.memory ?? memoryBytes) > 1.1 * (limits.memory ?? 0);
   return cause.code === "job/killed" || cause.code.startsWith("environment/");
+}
+
+/** Writes the result of a job that cannot be run. */
+export async function failUnrun(
+  planned: PlannedJob,
+  cause: Cause,
+  context: Pick<JobContext, "out" | "memoryBytes">,
+): Promise<JobResult> {
+  const ran = { cause, metrics: {}, attempts: 0, seconds: 0, peakBytes: 0 };
+  const result = await describeResult(planned, context, ran);
+  await writeResult(planned.folder, result);
+  return result;
 }
 
 /** What came of a job's attempts. */
@@ -160,7 +179,11 @@ async function readEnd(planned: PlannedJob, end: ProcessEnd): Promise<Pick<Ran, 
   return { cause: cause ?? { code: "internal", what: "The job ended without a report" }, metrics: {} };
 }
 
-async function describeResult(planned: PlannedJob, context: JobContext, ran: Ran): Promise<JobResult> {
+async function describeResult(
+  planned: PlannedJob,
+  context: Pick<JobContext, "out" | "memoryBytes">,
+  ran: Ran,
+): Promise<JobResult> {
   const { job, key, model, recipe, options, folder } = planned;
   const { cause, metrics, attempts, seconds, peakBytes } = ran;
   const memory = job.limits.memory ?? context.memoryBytes;

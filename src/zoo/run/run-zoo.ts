@@ -11,7 +11,7 @@ import { type PlanContext, type PlannedJob, planJob } from "../jobs/plan-job.ts"
 import { Looks } from "../look/look-cache.ts";
 import { Admission } from "./admission.ts";
 import type { EventSink } from "./events.ts";
-import { type JobContext, mayEndOtherwise, runJob } from "./run-job.ts";
+import { type JobContext, mayEndOtherwise, releaseStale, runJob } from "./run-job.ts";
 
 export interface ZooOptions {
   /** Folder of the results. */
@@ -106,7 +106,10 @@ export async function runZoo(planned: readonly PlannedJob[], options: ZooOptions
   for (const job of planned) {
     const result = await earlierResult(job, context);
     if (result === undefined) waiting.push(job);
-    else end(job, result, true);
+    else {
+      await releaseStale(job);
+      end(job, result, true);
+    }
   }
   await runWaiting(waiting, new Admission({ slots, memoryBytes }), context, end);
   return planned.flatMap((job) => results.get(job) ?? []);

@@ -1,0 +1,116 @@
+import { createServer, type Server } from "node:http";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Queue } from "bullmq";
+import type { JobResult } from "../jobs/job.ts";
+import { loadBullMq, type QueueAddress } from "./connect.ts";
+
+/** What a worker counts. */
+export interface WorkerMetrics {
+  /** Counts a job that has ended. */
+  count: (result: JobResult) => void;
+  close: () => Promise<void>;
+  port: number;
+}
+
+/** Milliseconds that the server of the queue has to answer before the worker counts as ill. */
+const patience = 2000;
+
+/** Serves /metrics for Prometheus, and /healthz: 200 while the queue answers, else 503. */
+export async function serveMetrics({
+  address: place,
+  port,
+  host,
+  running,
+}: {
+  address: QueueAddress;
+  port: number;
+  host: string;
+  running: () => number;
+}): Promise<WorkerMetrics> {
+  const { Queue } = await loadBullMq();
+  const queue = new Queue(place.name, { connection: place.connection });
+  queue.on("error", () => undefined);
+  const registry = new Registry();
+  const registers = [registry];
+  const jobs = new Counter({
+    ...{ name: "efqat_jobs_total", help: "Jobs that ended on this worker.", registers },
+    labelNames: ["status", "cause"],
+  });
+  const seconds = new Histogram({
+    ...{ name: "efqat_job_seconds", help: "Time of a job's processes.", registers },
+    buckets: [1, 5, 15, 60, 300, 1800, 7200],
+  });
+  const peak = new Gauge({
+    ...{ name: "efqat_job_peak_bytes", help: "Largest resident memory of a job so far.", registers },
+  });
+  new Gauge({
+    ...{ name: "efqat_jobs_running", help: "Jobs that are being run.", registers },
+    collect() {
+      this.set(running());
+    },
+  });
+  new Gauge({
+    ...{ name: "efqat_queue_jobs", help: "Jobs of the queue; failed ones are dead letters.", registers },
+    labelNames: ["state"],
+    async collect() {
+      const counts = await queue.getJobCounts("prioritized", "waiting", "delayed", "active", "failed");
+      for (const [state, count] of Object.entries(counts)) this.set({ state }, count);
+    },
+  });
+  let largest = 0;
+  const server = await listen({ registry, queue, port, host });
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : port,
+    count({ status, cause, seconds: took, peakBytes }) {
+      jobs.inc({ status, cause: cause?.code ?? "" });
+      seconds.observe(took);
+      peak.set((largest = Math.max(largest, peakBytes)));
+    },
+    async close() {
+      await new Promise((resolve) => server.close(resolve));
+      await queue.close();
+    },
+  };
+}
+
+async function listen({
+  registry,
+  queue,
+  port,
+  host,
+}: {
+  registry: Registry;
+  queue: Queue;
+  port: number;
+  host: string;
+}): Promise<Server> {
+  const server = createServer((request, response) => {
+    const answer = async (): Promise<void> => {
+      if (request.url === "/metrics") {
+        response.writeHead(200, { "content-type": registry.contentType });
+        response.end(await registry.metrics());
+      } else if (request.url === "/healthz") {
+        const well = await answers(queue);
+        response.writeHead(well ? 200 : 503).end(well ? "ok\n" : "the queue does not answer\n");
+      } else response.writeHead(404).end("not found\n");
+    };
+    answer().catch(() => response.writeHead(500).end());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  server.unref();
+  return server;
+}
+
+/** Whether the server of the queue answers. */
+async function answers(queue: Queue): Promise<boolean> {
+  const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), patience).unref());
+  const counts = queue.getJobCounts("waiting").then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([counts, late]);
+}
