@@ -63,7 +63,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   training: ["zod"],
   report: ["zod"],
   workflows: ["zod"],
-  commands: ["fastest-levenshtein", "zod"],
+  commands: ["fastest-levenshtein", "yaml"],
   zoo: [
     "@aws-sdk/client-s3",
     "bullmq",

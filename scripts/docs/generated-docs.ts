@@ -7,6 +7,7 @@ import { readResults } from "../bench/results.ts";
 import { renderAblation } from "./render-ablation.ts";
 import { renderBenchmarks } from "./render-benchmarks.ts";
 import { renderCliDocs } from "./render-cli.ts";
+import { configurationSchema } from "./configuration-schema.ts";
 import { renderOperatorDocs } from "./render-operators.ts";
 import { renderTargetDocs } from "./render-targets.ts";
 
@@ -25,6 +26,7 @@ export function generatedDocs(): Map<string, string> {
     ["docs/operators.md", renderOperatorDocs()],
     ["docs/targets.md", renderTargetDocs()],
     ["docs/report-schema.json", `${JSON.stringify(reportJsonSchema(), null, 2)}\n`],
+    ["docs/config-schema.json", `${JSON.stringify(configurationSchema(), null, 2)}\n`],
     ["docs/benchmarks.md", renderBenchmarks(results)],
     ...(choices === undefined
       ? []

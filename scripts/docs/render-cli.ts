@@ -18,6 +18,35 @@ longer than that, it goes on from the last checkpoint, which is seldom older tha
 then again. The second Ctrl-C quits at once. Outputs
 appear whole or not at all, and never in the place of the input model.
 
+## Configuration files
+
+\`--config FILE\` reads options from YAML or JSON ([schema](config-schema.json)); \`efqat init MODEL\` writes one with every
+option of \`optimize\` and its default. Names are those of the command line, in camel case if you like; \`command\` and the
+command's argument may stand in the file too. Paths in it are relative to its folder. Options of the command line go before:
+
+\`\`\`yaml
+command: optimize
+model: model.onnx
+data: { path: images, resize: 256, crop: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+out: model.w4a8.onnx
+wbits: 4
+train-rows: 0.1
+\`\`\`
+
+\`\`\`sh
+efqat --config run.yaml --epochs 2
+\`\`\`
+
+## The paper's words
+
+| here | in the paper | also taken as |
+|---|---|---|
+| \`--train-rows 0.25\` | update ratio r | \`--ratio\` |
+| \`--choose-rows cwpl\`: the best rows of each layer | CWPL, channel-wise per layer | \`--mode\` |
+| \`--choose-rows cwpn\`: the best rows of the network | CWPN, channel-wise per network | \`--mode\` |
+| \`--choose-rows lwpn\`: whole layers | LWPN, layer-wise per network | \`--mode\` |
+| \`--refresh 4096\`: samples between two choices | freezing frequency f | |
+
 ## Exit codes
 
 | code | meaning |
@@ -64,8 +93,9 @@ function renderCommand(command: ArgumentSpec & { describe: string }): string {
 
 function renderOption([name, spec]: [string, OptionSpec]): string {
   const value = spec.flag ? "" : ` ${spec.choices === undefined ? "VALUE" : spec.choices.join("\\|")}`;
-  const { required } = spec;
+  const { required, alias } = spec;
   const needed = typeof required === "object" ? `required without --${required.unless}` : "required";
   const fallback = required ? needed : spec.flag ? "off" : (spec.default ?? "");
-  return `| \`--${name}${value}\` | ${spec.describe.replaceAll("|", "\\|")} | ${fallback} |`;
+  const other = alias === undefined ? "" : `, \`--${alias}\``;
+  return `| \`--${name}${value}\`${other} | ${spec.describe.replaceAll("|", "\\|")} | ${fallback} |`;
 }

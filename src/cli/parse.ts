@@ -36,9 +36,7 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   const [name, ...rest] = arrange(args);
   const command = requireCommand(name);
   const checked =
-    command === undefined
-      ? arrange(args)
-      : [command.name, ...checkArguments(command, rest.map(currentName), commands)];
+    command === undefined ? arrange(args) : [command.name, ...checkArguments(command, rest, commands)];
   const chosen: { request?: Request; text: string } = { text: "" };
   const choose = (request: Request): void => void (chosen.request = request);
   const parser = createParser(columns, choose);
@@ -50,15 +48,6 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   if (chosen.text !== "") return { kind: "text", text: chosen.text };
   return chosen.request ?? { kind: "text", text: await parser.getHelp() };
 }
-
-/** Options that had another name before. */
-const formerNames: Readonly<Record<string, string>> = { "--forms": "--algorithms" };
-
-/** An argument with the name that its option has now. */
-const currentName = (word: string): string =>
-  word.replace(/^--[a-z-]+/, (name) =>
-    Object.hasOwn(formerNames, name) ? (formerNames[name] as string) : name,
-  );
 
 export const findCommand = (name: string | undefined): Command | undefined =>
   commands.find((command) => command.name === name);
@@ -118,7 +107,7 @@ function createParser(columns: number, choose: (request: Request) => void): Argv
 }
 
 function addCommand(parser: Argv, command: Command, choose: (request: Request) => void): void {
-  const { name, positional, describe, print } = command;
+  const { name, positional, describe } = command;
   parser.command(
     positional === undefined
       ? name
@@ -133,7 +122,6 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
       return builder.epilogue(epilogue);
     },
     (argv) => {
-      if (print !== undefined) return choose({ kind: "text", text: print() });
       const words = argv as Record<string, unknown>;
       const path = String(words[positional?.name ?? ""]);
       const more = Array.isArray(words["more"]) ? words["more"].map(String) : [];
@@ -144,13 +132,14 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
 }
 
 export function declareOption(spec: OptionSpec): Options {
-  const { describe, group, choices, flag, required } = spec;
+  const { describe, group, choices, flag, required, alias } = spec;
   if (flag) return { describe, group, type: "boolean", default: false, defaultDescription: "no" };
   return {
     describe,
     group,
     type: "string",
     requiresArg: true,
+    ...(alias === undefined ? {} : { alias }),
     ...(choices === undefined ? {} : { choices }),
     ...(spec.default === undefined ? {} : { default: spec.default }),
     ...(required === true ? { demandOption: true } : {}),

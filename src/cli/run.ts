@@ -1,10 +1,12 @@
 import { exitCodes } from "../errors.ts";
+import { spellAsGiven } from "../commands/spell-as-given.ts";
 import { renderText } from "../report/render-text.ts";
 import { startFailedReport } from "../workflows/index.ts";
 import { createLogger, type MessageStream } from "./logger.ts";
 import { findCommand, parseCommandLine } from "./parse.ts";
 import { findReports, ReportFiles } from "./report-files.ts";
 import { describeError, errorSection } from "./show-error.ts";
+import { withConfiguration } from "./with-configuration.ts";
 import { runZooLine } from "./zoo/line.ts";
 
 /** The outside world of a command line, so that tests can hold it in memory. */
@@ -20,7 +22,18 @@ export interface Terminal {
 }
 
 /** Runs one command line: reports to stdout, messages and errors to stderr. Returns the exit code; never throws. */
-export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+export async function runCommandLine(given: readonly string[], terminal: Terminal): Promise<number> {
+  const stack = terminal.stack || given.includes("--stack");
+  try {
+    return await runArguments(withConfiguration(given), { ...terminal, stack });
+  } catch (error) {
+    const { text, exitCode } = describeError(error, { stack, aborted: terminal.signal.aborted });
+    terminal.stderr.write(`${text}\n`);
+    return exitCode;
+  }
+}
+
+async function runArguments(args: readonly string[], terminal: Terminal): Promise<number> {
   const { stdout, stderr, signal } = terminal;
   if (args[0] === "zoo") return runZooLine(args.slice(1), terminal);
   const start = performance.now();
@@ -37,6 +50,10 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
       return args.length === 0 ? exitCodes.usage : exitCodes.ok;
     }
     const { command, path, more, options } = request;
+    if (command.print !== undefined) {
+      stdout.write(`${await command.print(path, options)}\n`);
+      return exitCodes.ok;
+    }
     given.options = { [command.positional?.name ?? "model"]: path, ...options.given() };
     const logger = createLogger(stderr, {
       ...{ quiet: options.flag("quiet"), verbose: options.flag("verbose") },
@@ -50,7 +67,8 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     });
     if (!options.flag("quiet")) stdout.write(`\n${renderText(report)}`);
     return exitCodes.ok;
-  } catch (error) {
+  } catch (thrown) {
+    const error = spellAsGiven(thrown, args);
     const aborted = signal.aborted;
     const command = findCommand(args[0]);
     const section = errorSection(error, { aborted });

@@ -49,6 +49,10 @@ export function checkArguments(
   return words;
 }
 
+/** The arguments that are neither options nor their values. */
+export const positionalArguments = (command: ArgumentSpec, args: readonly string[]): string[] =>
+  readArguments(command, args, []).positional;
+
 function readArguments(
   command: ArgumentSpec,
   args: readonly string[],
@@ -88,7 +92,8 @@ function readOption(
   | undefined {
   const dashes = /^(?:--?|[\u2012-\u2015\u2212])(?=[a-z])/i.exec(word)?.[0];
   if (dashes === undefined) return undefined;
-  const [name = "", ...rest] = word.slice(dashes.length).split("=");
+  const [given = "", ...rest] = word.slice(dashes.length).split("=");
+  const name = nameOfAlias(given, command.options);
   const value = rest.length === 0 ? undefined : rest.join("=");
   if (word === "-h") return { name: "help", value, spec: common["help"] };
   if (dashes !== "--") return { name, value, spec: undefined };
@@ -96,6 +101,11 @@ function readOption(
     [command.options, common].find((table) => Object.hasOwn(table, key))?.[key];
   const negated = name.startsWith("no-") ? find(name.slice(3)) : undefined;
   return { name, value, spec: find(name) ?? (negated?.flag === true ? negated : undefined) };
+}
+
+/** The name of the option that a word stands for: an alias's own option, else the word. */
+function nameOfAlias(word: string, options: ArgumentSpec["options"]): string {
+  return Object.keys(options).find((name) => options[name]?.alias === word) ?? word;
 }
 
 /** Values may begin with a minus where a digit or a point follows. */
@@ -143,10 +153,13 @@ function unknownOption(
   commands: readonly ArgumentSpec[],
   given: Set<string>,
 ): UserError {
-  const names = Object.keys(command.options);
+  const names = Object.entries(command.options).flatMap(([key, { alias }]) => [
+    key,
+    ...(alias ? [alias] : []),
+  ]);
   const meant = Object.hasOwn(command.options, name) ? name : nearestName(name, names);
   // What was meant is not missing as well.
-  if (meant !== undefined) given.add(meant);
+  if (meant !== undefined) given.add(nameOfAlias(meant, command.options));
   const others = commands
     .filter(({ options }) => Object.hasOwn(options, name))
     .map((other) => `efqat ${other.name}`);

@@ -18,8 +18,8 @@ export interface Command {
   describe: string;
   options: Readonly<Record<string, OptionSpec>>;
   examples: readonly { line: string; describe: string }[];
-  /** The text that a command without a model prints; it is not run. */
-  print?: () => string;
+  /** The text of a command that prints instead of reporting; it is not run. */
+  print?: (path: string, options: OptionReader) => string | Promise<string>;
   /** Runs the workflow. `path` is the positional argument, `more` are further ones. */
   run(path: string, options: OptionReader, context: RunContext, more: readonly string[]): Promise<Report>;
 }

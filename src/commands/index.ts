@@ -3,6 +3,7 @@ import { artifactCommand } from "./artifact.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
+import { initCommand } from "./init.ts";
 import { inspectCommand } from "./inspect.ts";
 import { optimizeCommand } from "./optimize.ts";
 import { profileCommand } from "./profile.ts";
@@ -22,4 +23,5 @@ export const commands: readonly Command[] = [
   evaluateCommand,
   profileCommand,
   targetsCommand,
+  initCommand,
 ];

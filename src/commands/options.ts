@@ -17,6 +17,8 @@ export interface OptionSpec {
   flag?: true;
   /** Must be given; with `unless`, where that option is not. */
   required?: true | { unless: string };
+  /** Another name that stands for the option. */
+  alias?: string;
   /** What the value is where it is more than text: in configuration files and the library it may be given as such. */
   value?: "number" | "bytes" | "size" | "numbers" | "words" | "by-input" | "path";
 }
@@ -181,8 +183,14 @@ export const int4Options = group(groups.quantization, {
 });
 
 export const freezingOptions = group(groups.training, {
-  ratio: { value: "number", describe: "Share of weight rows that train, 0 to 1", default: "0.25" },
+  "train-rows": {
+    value: "number",
+    alias: "ratio",
+    describe: "Share of weight rows that train, 0 to 1 (the paper's update ratio)",
+    default: "0.25",
+  },
   mode: {
+    alias: "choose-rows",
     describe:
       "How rows are chosen: cwpl, the best of each layer (the paper's); cwpn, the best of the network; lwpn, whole layers; cost, by importance per measured time, the backward ending at the first layer that trains; auto, cwpn where most weights have 4 bits, else cwpl",
     choices: ["auto", ...modeNames],
@@ -208,7 +216,7 @@ const asBuilt = <T extends OptionSpec>({ default: _, ...spec }: T): Omit<T, "def
 
 /** How rows are chosen in a run on a built artifact, which has its own settings for that. */
 export const askedFreezingOptions = {
-  ratio: asBuilt(freezingOptions.ratio),
+  "train-rows": asBuilt(freezingOptions["train-rows"]),
   mode: asBuilt(freezingOptions.mode),
   budget: asBuilt(freezingOptions.budget),
   importance: asBuilt(freezingOptions.importance),
@@ -281,6 +289,7 @@ export const artifactOptions = group(groups.training, {
     default: "auto",
   },
   algorithms: {
+    alias: "forms",
     describe:
       "How it is decided in which of several algorithms a gradient is computed, and in which arithmetic: by estimate alone; also by trials on this machine, whose clear winners replace the estimate's; auto: trials that take at most a tenth of the expected training time",
     choices: ["auto", "trial", "estimate"],
@@ -290,7 +299,7 @@ export const artifactOptions = group(groups.training, {
   portable: { describe: "Training graphs of default-domain operators alone", flag: true },
 });
 
-const { ratio, mode, budget, importance } = freezingOptions;
+const { "train-rows": trainRows, mode, budget, importance } = freezingOptions;
 
 /** All that a training artifact is built from. */
 export const buildOptions = {
@@ -298,7 +307,7 @@ export const buildOptions = {
   ...judgedOptions,
   ...quantizationOptions,
   ...calibrationOptions,
-  ...{ ratio, mode, budget, importance },
+  ...{ "train-rows": trainRows, mode, budget, importance },
   ...artifactOptions,
   ...optimizerOptions,
   ...rateOptions,
@@ -343,18 +352,27 @@ export const evaluationBatch = group(groups.run, {
   batch: { value: "number", describe: "Samples per run", default: "64" },
 });
 
-export const reportOptions = group(groups.output, {
-  json: {
-    value: "path",
-    describe:
-      "Write the report as JSON to this file (docs/report-schema.json); after a failure it tells the error",
-  },
-  html: { value: "path", describe: "Write the report as one HTML page to this file" },
-  "no-clobber": { describe: "Refuse to replace files that exist", flag: true },
-  quiet: { describe: "No messages but warnings and errors, no report", flag: true },
-  verbose: { describe: "Say more", flag: true },
-  stack: { describe: "Stack traces with errors (also EFQAT_STACK=1)", flag: true },
-});
+export const reportOptions = {
+  ...group(groups.run, {
+    config: {
+      value: "path",
+      describe:
+        "YAML or JSON file with options by name (efqat init writes one); those of the command line go before it",
+    },
+  }),
+  ...group(groups.output, {
+    json: {
+      value: "path",
+      describe:
+        "Write the report as JSON to this file (docs/report-schema.json); after a failure it tells the error",
+    },
+    html: { value: "path", describe: "Write the report as one HTML page to this file" },
+    "no-clobber": { describe: "Refuse to replace files that exist", flag: true },
+    quiet: { describe: "No messages but warnings and errors, no report", flag: true },
+    verbose: { describe: "Say more", flag: true },
+    stack: { describe: "Stack traces with errors (also EFQAT_STACK=1)", flag: true },
+  }),
+};
 
 export const outOptions = group(groups.output, {
   out: { value: "path", describe: "File or folder to write", required: true },

@@ -77,7 +77,7 @@ function readFreezing(options: OptionReader): OpenFreezing {
   const mode = options.choice("mode", ["auto", ...modeNames]);
   return {
     mode,
-    ratio: options.needNumber("ratio", fraction),
+    ratio: options.needNumber("train-rows", fraction),
     budget: readBudget(options, mode) ?? usualBudget,
     importance: options.choice("importance", ["auto", ...importanceNames]),
   };
@@ -104,7 +104,7 @@ export function readAskedFreezing(options: OptionReader): AskedFreezing {
   const mode = given("mode", (name): OpenFreezing["mode"] => options.choice(name, ["auto", ...modeNames]));
   return {
     mode,
-    ratio: options.number("ratio", fraction),
+    ratio: options.number("train-rows", fraction),
     budget: readBudget(options, mode),
     importance: given("importance", (name) => options.choice(name, ["auto", ...importanceNames])),
   };

@@ -33,6 +33,9 @@ type ValueOf<Spec> = Spec extends { flag: true }
 
 type Values<Specs> = {
   [Name in keyof Specs as Camel<Name & string>]?: ValueOf<Specs[Name]> | undefined;
+} & {
+  [Name in keyof Specs as Specs[Name] extends { alias: infer Alias extends string } ? Camel<Alias> : never]?:
+    ValueOf<Specs[Name]> | undefined;
 };
 
 type RequiredNames<Specs> = {

@@ -8,6 +8,7 @@ import { commands } from "./index.ts";
 import { OptionReader, type OptionValues } from "./option-reader.ts";
 import { inputOptions, reportOptions } from "./options.ts";
 import { joinRepeated } from "./read-inputs.ts";
+import { spellAsGiven } from "./spell-as-given.ts";
 import type { RequestContext } from "./request-types.ts";
 import { requestWords } from "./request-words.ts";
 
@@ -20,22 +21,32 @@ export async function runRequest(
   request: object,
   context: RequestContext = {},
 ): Promise<Report> {
-  const { paths, options } = readRequest(command, request);
-  const [path = "", ...more] = paths;
-  return command.run(path, options, readContext(context), more);
+  const given: string[] = [];
+  try {
+    const { paths, options } = readRequest(command, request, given);
+    const [path = "", ...more] = paths;
+    return await command.run(path, options, readContext(context), more);
+  } catch (error) {
+    throw spellAsGiven(error, given);
+  }
 }
 
-function readRequest(command: Command, request: unknown): { paths: string[]; options: OptionReader } {
+/** The paths of the argument and the options of a request, whose words are added to `given`. */
+function readRequest(
+  command: Command,
+  request: unknown,
+  given: string[],
+): { paths: string[]; options: OptionReader } {
   if (typeof request !== "object" || request === null || Array.isArray(request)) {
     const what = `The options of ${command.name} are ${request === null ? "null" : typeof request}`;
     throw usageError("request", what, undefined, "Give an object: { model, data, out }.");
   }
-  const { [command.positional?.name ?? ""]: given, ...rest } = request as Record<string, unknown>;
-  const paths = readPaths(command, given);
+  const { [command.positional?.name ?? ""]: argument, ...rest } = request as Record<string, unknown>;
+  const paths = readPaths(command, argument);
   const options = omit(command.options, Object.keys(reportOptions));
   const words = requestWords(rest, options);
-  const all = paths.length === 0 ? words : [...words, "--", ...paths];
-  const checked = checkArguments({ ...command, options }, all, commands);
+  given.push(...words, ...(paths.length === 0 ? [] : ["--", ...paths]));
+  const checked = checkArguments({ ...command, options }, given, commands);
   return { paths, options: new OptionReader(readWords(checked, command)) };
 }
 

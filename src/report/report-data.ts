@@ -283,6 +283,7 @@ export const reportSchema = z.object({
     "profile",
     "targets",
     "calibrate",
+    "init",
   ]),
   options: z.record(text, z.unknown()).describe("The options in effect, defaults included."),
   model: modelSchema.optional().describe("Absent where no model is read, and after a failure."),

@@ -51,7 +51,10 @@ const reach: readonly [start: string, commands: readonly string[]][] = [
 describe("options that messages name", () => {
   const found = namedOptions().filter(({ option }) => !foreign.has(option));
   const tables = new Map<string, ReadonlySet<string>>(
-    [...commands, ...zooCommands].map(({ name, options }) => [name, new Set(Object.keys(options))]),
+    [...commands, ...zooCommands].map(({ name, options }) => [
+      name,
+      new Set(Object.entries(options).flatMap(([option, { alias }]) => [option, ...(alias ? [alias] : [])])),
+    ]),
   );
 
   test("are found at all", () => {
