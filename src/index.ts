@@ -17,6 +17,8 @@ export { type Report, renderJson, reportJsonSchema } from "./report/report-data.
 export type { RequestContext } from "./commands/request-types.ts";
 export {
   type ArtifactRequest,
+  audit,
+  type AuditRequest,
   buildArtifact,
   calibrate,
   type CalibrateRequest,

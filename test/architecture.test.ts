@@ -24,6 +24,7 @@ const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
   { folders: ["passes"] },
   { folders: ["calibration"] },
   { folders: ["quantization"] },
+  { folders: ["audit"] },
   { folders: ["autodiff"], only: ["diagnostics", "tensor", "ops", "ir", "lowering"] },
   { folders: ["lowering"], only: ["diagnostics", "tensor", "ops", "ir"] },
   { folders: ["training"] },

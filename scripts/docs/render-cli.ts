@@ -57,7 +57,7 @@ efqat --config run.yaml --epochs 2
 | ${exitCodes.input} | a model or data that cannot be used |
 | ${exitCodes.environment} | something the machine lacks: a provider, disk space, a permission |
 | ${exitCodes.verification} | the exported model does not agree with the trained one, or training diverged |
-| ${exitCodes.findings} | jobs of a zoo failed, or \`efqat zoo diff\` found something worse |
+| ${exitCodes.findings} | jobs of a zoo failed, \`efqat zoo diff\` found something worse, or \`audit --fail-under\` is not met |
 | ${exitCodes.interrupted} | stopped by Ctrl-C |
 `;
 

@@ -22,7 +22,7 @@ const exitCodeLines = [
   `${exitCodes.input}    a model or data that cannot be used`,
   `${exitCodes.environment}    something the machine lacks (provider, disk space, permission)`,
   `${exitCodes.verification}    the exported model does not agree with the trained one`,
-  `${exitCodes.findings}    jobs of a zoo failed, or zoo diff found something worse`,
+  `${exitCodes.findings}    jobs of a zoo failed, zoo diff found something worse, or audit --fail-under is not met`,
   `${exitCodes.interrupted}  stopped by Ctrl-C; training can go on with --resume`,
 ];
 

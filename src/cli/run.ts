@@ -66,7 +66,9 @@ async function runArguments(args: readonly string[], terminal: Terminal): Promis
       throw error;
     });
     if (!options.flag("quiet")) stdout.write(`\n${renderText(report)}`);
-    return exitCodes.ok;
+    const { unmet = [] } = report;
+    for (const what of unmet) stderr.write(`Not met: ${what}.\n`);
+    return unmet.length > 0 ? exitCodes.findings : exitCodes.ok;
   } catch (thrown) {
     const error = spellAsGiven(thrown, args);
     const aborted = signal.aborted;

@@ -1,5 +1,6 @@
 import type { Command } from "./command.ts";
 import { artifactCommand } from "./artifact.ts";
+import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   exportCommand,
   evaluateCommand,
   profileCommand,
+  auditCommand,
   targetsCommand,
   initCommand,
 ];

@@ -1,5 +1,6 @@
 import type { Report } from "../report/report-data.ts";
 import { artifactCommand } from "./artifact.ts";
+import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
@@ -26,6 +27,7 @@ export type TrainRequest = RequestOf<typeof trainCommand>;
 export type ExportRequest = RequestOf<typeof exportCommand>;
 export type EvaluateRequest = RequestOf<typeof evaluateCommand>;
 export type ProfileRequest = RequestOf<typeof profileCommand>;
+export type AuditRequest = RequestOf<typeof auditCommand>;
 
 /** Quantizes a model, trains back the accuracy it lost, verifies and writes the result. */
 export const optimize = (request: OptimizeRequest, context?: RequestContext): Promise<Report> =>
@@ -62,3 +64,7 @@ export const evaluate = (request: EvaluateRequest, context?: RequestContext): Pr
 /** Where the time and memory of a training step go. */
 export const profile = (request: ProfileRequest, context?: RequestContext): Promise<Report> =>
   runRequest(profileCommand, request, context);
+
+/** What of a quantized file runs on integer kernels, and why the rest does not; writes nothing. */
+export const audit = (request: AuditRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(auditCommand, request, context);

@@ -157,6 +157,13 @@ export const calibrationOptions = group(groups.quantization, {
   },
 });
 
+export const auditOptions = group(groups.run, {
+  "fail-under": {
+    value: "number",
+    describe: "Least share of multiply-accumulates on integer kernels, 0 to 1; below it the exit code is 6",
+  },
+});
+
 /** Options of efqat calibrate itself. */
 export const statisticsOptions = group(groups.data, {
   samples: {

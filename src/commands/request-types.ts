@@ -68,11 +68,11 @@ type Request<Specs> = Omit<Values<Specs>, "data" | RequiredNames<Specs>> &
   };
 
 /** Data are left out only where something else may stand in for them. */
-type DataEntry<Specs> = Specs extends { data: { required: infer Required } }
-  ? Required extends true
-    ? { data: DataOf<Specs> }
-    : { data?: DataOf<Specs> | undefined }
-  : object;
+type DataEntry<Specs> = Specs extends { data: { required: true } }
+  ? { data: DataOf<Specs> }
+  : "data" extends keyof Specs
+    ? { data?: DataOf<Specs> | undefined }
+    : object;
 
 /** A command's options as an object: the names of the command line in camel case, values of their own types. */
 export type RequestOf<C extends Command> = Simple<Positional<C> & Request<OptionsOf<C>>>;

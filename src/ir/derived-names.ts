@@ -13,9 +13,6 @@ export const quantizerNames = (tensor: string) => ({
   dequantize: `${tensor}.dequantize`,
 });
 
-/** Whether a value is codes, by its name. */
-export const isCodesName = (name: string): boolean => name.endsWith(".codes");
-
 /** The value whose codes these are, by their name; any other name as it is. */
 export const valueOfCodes = (name: string): string => name.replace(/\.codes$/, "");
 

@@ -19,7 +19,8 @@ export interface FakeQuantizer {
   refusal: string | undefined;
 }
 
-const codeLimits: Partial<Record<DataType, readonly [number, number]>> = {
+/** Least and largest code of a type of integers. */
+export const codeLimits: Partial<Record<DataType, readonly [number, number]>> = {
   uint8: [0, 255],
   int8: [-128, 127],
   uint16: [0, 65535],

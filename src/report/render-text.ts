@@ -1,5 +1,6 @@
 import { printableData } from "../printable.ts";
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
+import { describeAudit, summarizeAudit } from "./describe-audit.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
 import type { FailedReport, ModelSection, Report } from "./report-data.ts";
 import {
@@ -169,10 +170,7 @@ function describeExport({ command, output, verification, audit, latency }: Repor
     lines.push(`Wrote ${output.path} (${formatBytes(output.bytes)})${what}.`);
   }
   if (verification !== undefined) lines.push(describeVerification(verification));
-  if (audit !== undefined) {
-    const macs = audit.totalMacs === 0 ? "no" : formatPercent(audit.integerMacs / audit.totalMacs);
-    lines.push(`Integer kernels: ${audit.integerNodes} of ${audit.totalNodes} nodes, ${macs} of the MACs.`);
-  }
+  if (audit !== undefined) lines.push(command === "audit" ? describeAudit(audit) : summarizeAudit(audit));
   if (latency !== undefined) lines.push(describeLatency(latency));
   return lines.length === 0 ? undefined : lines.join("\n");
 }

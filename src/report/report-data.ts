@@ -204,12 +204,29 @@ const verificationSchema = z.object({
 });
 
 const auditSchema = z.object({
+  target: text.describe("The runtime that nodes are judged for (efqat targets)."),
+  formats: z
+    .array(z.enum(["QDQ", "QOperator", "dynamic", "weights", "float"]))
+    .describe(
+      "How the file says what is quantized: pairs around float operators, operators on codes, activations quantized at run time, weights alone, or nothing.",
+    ),
+  judgedBy: z
+    .enum(["kernels", "structure"])
+    .describe("By the graph that ONNX Runtime optimized, read back, or by what the target needs of a file."),
   integerNodes: finite,
   totalNodes: finite.describe("Nodes that compute something, quantizers left out."),
   integerMacs: finite.describe("Multiply-accumulates per sample on integer kernels."),
   quantizedMacs: finite.optional().describe("Multiply-accumulates per sample of quantized layers."),
   totalMacs: finite,
-  floatNodes: z.array(nodeReasonSchema),
+  floatNodes: z
+    .array(nodeReasonSchema.extend({ macs: finite }))
+    .describe("Nodes on float kernels and why, those with most multiply-accumulates first."),
+  idleQuantizers: z
+    .array(nodeReasonSchema)
+    .describe("Quantizers whose codes nothing on integers reads or writes: they round and save nothing."),
+  faults: z
+    .array(nodeReasonSchema)
+    .describe("Nodes whose integer kernel does not compute what the file says, or fails."),
   kernels: z.record(text, finite).describe("Operators of the graph as ONNX Runtime optimized it."),
 });
 
@@ -281,6 +298,7 @@ export const reportSchema = z.object({
     "export",
     "evaluate",
     "profile",
+    "audit",
     "targets",
     "calibrate",
     "init",
@@ -309,6 +327,10 @@ export const reportSchema = z.object({
     .array(z.object({ stage: text, seconds: finite }))
     .optional()
     .describe("Where the time went, stage by stage."),
+  unmet: z
+    .array(text)
+    .optional()
+    .describe("What was asked for and does not hold; the command ends with exit code 6."),
   seconds: finite,
   warnings: z.array(text),
 });

@@ -7,6 +7,7 @@ import type { Model } from "../ir/model.ts";
 import { artifactFileNames, artifactFiles } from "../training/artifact/manifest.ts";
 import { runFiles } from "../training/trainer/run-checkpoint.ts";
 import type {
+  AuditOptions,
   BuildArtifactOptions,
   CalibrateOptions,
   EvaluateOptions,
@@ -32,6 +33,13 @@ export const commandPaths = {
       modelRead(model),
       ...(reference === undefined ? [] : [{ name: "the reference model", path: reference }]),
       ...(await dataReads(data)),
+    ]),
+
+  audit: async ({ model, data, reference }: AuditOptions): Promise<CommandPaths> =>
+    onlyReads([
+      modelRead(model),
+      ...(reference === undefined ? [] : [{ name: "the reference model", path: reference }]),
+      ...(data === undefined ? [] : await dataReads(data)),
     ]),
 
   profile: async ({ model, data, training, quantization }: ProfileOptions): Promise<CommandPaths> => ({

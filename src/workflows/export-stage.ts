@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
-import { auditKernels } from "../export/audit.ts";
+import { auditModel } from "../audit/audit-model.ts";
 import { type ExportedModel, exportModel } from "../export/export-model.ts";
 import { bindParameters, buildReference } from "../export/reference-model.ts";
 import { verifyExport } from "../export/verify-export.ts";
@@ -23,6 +23,7 @@ import { loadBest } from "../training/trainer/run-checkpoint.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import type { QuantizationChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
+import { describeAudit } from "./describe-audit.ts";
 import { enlargedWarnings } from "./describe-quantization.ts";
 
 /** What a deployable model is made of. */
@@ -184,7 +185,7 @@ export async function auditDeployed(
   { threads, provider }: RuntimeOptions,
 ): Promise<Pick<Report, "audit">> {
   if (!target.audited) return {};
-  const audit = await auditKernels(path, plan, { threads, provider });
-  const { nodes: _, ...section } = audit;
-  return { audit: section };
+  const reasons = new Map(plan.float.map(({ node, reason }) => [node, reason]));
+  const audit = await auditModel(await loadModel(path), { target, threads, provider, reasons });
+  return { audit: describeAudit(audit, target) };
 }

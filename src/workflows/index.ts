@@ -1,4 +1,5 @@
 /** One function per user task; sessions on models run in a process of their own. */
+import { audit as auditHere } from "./audit.ts";
 import { buildArtifact as buildArtifactHere } from "./build-artifact.ts";
 import { calibrate as calibrateHere, mergeCalibrations as mergeCalibrationsHere } from "./calibrate.ts";
 import { evaluate as evaluateHere } from "./evaluate.ts";
@@ -31,6 +32,9 @@ export { startFailedReport } from "./start-report.ts";
 export { listTargets } from "./list-targets.ts";
 export { writeText } from "./write-text.ts";
 export type { DataSpec } from "../data/spec.ts";
+
+/** What runs on integers of any ONNX model, quantized by whomever, and why the rest does not. */
+export const audit = isolated(auditHere);
 
 /** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */
 export const buildArtifact = isolated(buildArtifactHere);

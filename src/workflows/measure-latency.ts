@@ -18,7 +18,7 @@ const mostRuns = 200;
  * Medians and quartiles of single runs of two models on the same real samples, taken in turn and in changing order so that
  * both see the same machine. Batch size 1, or the model's own where it is fixed.
  */
-async function measureLatency(
+export async function measureLatency(
   float: ModelSource,
   quantized: ModelSource,
   dataset: Dataset,

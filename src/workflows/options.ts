@@ -108,6 +108,21 @@ export interface InspectOptions extends RuntimeOptions {
   quantization: PlanOptions;
 }
 
+export interface AuditOptions extends RuntimeOptions {
+  model: string;
+  inputShapes?: InputShapes | undefined;
+  /** The runtime that the file is for. Default: ort-cpu. */
+  target?: Target | string | undefined;
+  /** Float model whose latency is measured beside this one's. */
+  reference?: string | undefined;
+  /** Samples that the latency is measured on; default: made up. */
+  data?: DataSpec | undefined;
+  /** Values of inputs of made-up samples, by name. */
+  set?: Readonly<Record<string, readonly number[]>> | undefined;
+  /** Least share of multiply-accumulates on integer kernels, 0 to 1. */
+  failUnder?: number | undefined;
+}
+
 export interface CalibrateOptions extends Omit<CommonOptions, "output" | "seed"> {
   data: DataSpec;
   /** File of statistics to write. */

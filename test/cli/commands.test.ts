@@ -53,6 +53,27 @@ describe("every command, with its JSON report", () => {
     expect(again?.sqnr).toBeGreaterThan(25);
   });
 
+  test("audit: a file of ours beside its float model; too little on integers is exit code 6", async () => {
+    const out = at("audited.onnx");
+    await report(["quantize", model, ...data(), "--out", out]);
+    const html = at("audit.html");
+    const { report: audited } = await report([
+      ...["audit", out, "--reference", model, "--fail-under", "0.99", "--html", html],
+    ]);
+    expect(audited.audit).toMatchObject({ formats: ["QDQ"], floatNodes: [], idleQuantizers: [], faults: [] });
+    expect(audited.audit?.integerMacs).toBe(audited.audit?.totalMacs);
+    expect(audited.latency?.runs).toBeGreaterThan(4);
+    expect(audited.data?.["latency"]).toEqual({ name: "made-up inputs" });
+    expect(readFileSync(html, "utf8")).toContain("Integer kernels");
+    const failed = await runCli(["audit", model, "--fail-under", "0.5", "--json", at("float.json")]);
+    expect(failed.exitCode).toBe(6);
+    expect(failed.stderr).toContain(
+      "0.00 % of the work is on integer kernels, --fail-under asks for 50.00 %",
+    );
+    expect(failed.stdout).toContain("nothing that it reads is quantized");
+    expect(reportSchema.parse(JSON.parse(readFileSync(at("float.json"), "utf8"))).unmet).toHaveLength(1);
+  });
+
   test("profile: a step's parts, operators and layers, and nothing written", async () => {
     const html = at("profile.html");
     const { report: profiled, outcome } = await report([

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { decibelsOf } from "../../src/tensor/agreement.ts";
 import { compareLayers } from "../../src/export/compare-layers.ts";
-import { auditGraphs } from "../../src/export/audit.ts";
-import { readOptimized } from "../../src/runtime/read-optimized.ts";
+import { auditModel } from "../../src/audit/audit-model.ts";
+import { ortCpu } from "../../src/quantization/targets/ort-cpu.ts";
 import { buildReference } from "../../src/export/reference-model.ts";
 import { caseModel, image, kernelCases } from "../support/kernel-cases.ts";
 import { quantizeCase, randomDataset } from "../support/quantize-case.ts";
 
-/** Float operators that ONNX Runtime breaks up into others, or merges with one, so that none of their name is left. */
-const brokenUp = new Set(["HardSwish", "Transpose"]);
+/** Float operators that ONNX Runtime merges with others, so that none of their name is left. */
+const merged = new Set(["Transpose"]);
 /** Operators planned as float that ONNX Runtime gives codes all the same, moving the quantizer behind them in front. */
 const givenCodes = new Set(["DepthToSpace"]);
 
@@ -17,11 +17,12 @@ describe("kernels that ONNX Runtime picks for exported models", () => {
     const { input = image, options = {}, kernels, float: islands = [], unfused = [] } = entry;
     const data = randomDataset({ x: input });
     const { prepared, plan, exported } = await quantizeCase(caseModel(entry), data, options);
-    const audit = auditGraphs(exported.model, await readOptimized(exported.model), plan);
+    const audit = await auditModel(exported.model, { target: ortCpu });
     expect(audit.kernels).toMatchObject(kernels);
     expect(plan.float.map(({ op }) => op).sort()).toEqual([...islands].sort());
-    const float = [...islands, ...unfused].filter((op) => !brokenUp.has(op) && !givenCodes.has(op));
+    const float = [...islands, ...unfused].filter((op) => !merged.has(op) && !givenCodes.has(op));
     expect(audit.floatNodes.map(({ op }) => op).sort()).toEqual(float.sort());
+    expect(audit.floatNodes.filter(({ reason }) => reason.includes("although"))).toEqual([]);
     const reference = buildReference(prepared, plan, exported.state, exported.biases);
     const outputs = prepared.graph.outputs.map(({ name }) => name);
     const run = { batch: 8, dropLast: false, outputs };

@@ -6,8 +6,7 @@ import { batches } from "../../src/data/batches.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import { subset } from "../../src/data/subset.ts";
-import { auditGraphs } from "../../src/export/audit.ts";
-import { readOptimized } from "../../src/runtime/read-optimized.ts";
+import { auditModel } from "../../src/audit/audit-model.ts";
 import { exportModel } from "../../src/export/export-model.ts";
 import { buildReference } from "../../src/export/reference-model.ts";
 import { verifyExport } from "../../src/export/verify-export.ts";
@@ -17,6 +16,7 @@ import { prepareModel } from "../../src/passes/prepare.ts";
 import type { PlanOptions } from "../../src/quantization/options.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
+import { ortCpu } from "../../src/quantization/targets/ort-cpu.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
 import { type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 
@@ -97,7 +97,7 @@ describe("ResNet-20", () => {
 
   test("W8A8: every Conv, Add and Gemm on integer kernels, no accuracy lost", async () => {
     const { plan, exported } = await quantize({});
-    const audit = auditGraphs(exported.model, await readOptimized(exported.model), plan);
+    const audit = await auditModel(exported.model, { target: ortCpu });
     expect(audit.kernels).toMatchObject({ QLinearConv: 21, QLinearAdd: 9, QGemm: 1 });
     expect(audit.floatNodes).toEqual([]);
     expect(audit.integerMacs).toBe(audit.totalMacs);

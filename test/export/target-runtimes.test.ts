@@ -11,10 +11,10 @@ import {
 import { findFloatLayers } from "../../scripts/targets/find-float-layers.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { limitSamples } from "../../src/data/subset.ts";
-import { auditGraphs } from "../../src/export/audit.ts";
+import { auditModel } from "../../src/audit/audit-model.ts";
+import { ortCpu } from "../../src/quantization/targets/ort-cpu.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { targetNamed, targets } from "../../src/quantization/targets/table.ts";
-import { readOptimized } from "../../src/runtime/read-optimized.ts";
 import { requirePython } from "../support/python.ts";
 
 /** Images that files are compared on; `npm run check:targets` takes all 10,000. */
@@ -49,7 +49,10 @@ describe.each(["resnet20", "mobilenetv3"] as const)("%s", (name) => {
 
   test("ort-cpu: integer kernels for as many nodes and products as ever", async () => {
     const { model, plan } = await fileFor("ort-cpu");
-    const audit = auditGraphs(model, await readOptimized(model), plan);
+    const audit = await auditModel(model, {
+      target: ortCpu,
+      reasons: new Map(plan.float.map(({ node, reason }) => [node, reason])),
+    });
     const { nodes, macs } = integerShare[name];
     expect(audit.integerNodes / audit.totalNodes).toBeGreaterThanOrEqual(nodes);
     expect(audit.integerMacs / audit.totalMacs).toBeGreaterThanOrEqual(macs);

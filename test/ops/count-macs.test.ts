@@ -53,3 +53,32 @@ test.each<Case>([
   const node = createNode({ name: "node", opType: op, inputs: ["x", "w"], outputs: ["y"], domain });
   expect(countMacs(graph, node)).toBe(macs);
 });
+
+const products = (
+  opType: string,
+  shapes: Readonly<Record<string, Dim[]>>,
+  y: Dim[],
+  attributes: Record<string, number> = {},
+): number => {
+  const graph = createGraph("test");
+  graph.inputs = Object.entries(shapes).map(([name, shape]) => createValue(name, "float32", shape));
+  graph.outputs = [createValue("y", "float32", y)];
+  const domain = opType === "LSTM" ? "" : "com.microsoft";
+  const inputs = Object.keys(shapes);
+  return countMacs(graph, createNode({ name: "node", opType, inputs, outputs: ["y"], domain, attributes }));
+};
+
+test("a recurrent layer multiplies both weights at every step, in every direction", () => {
+  const shapes = { x: [7, "N", 5], w: [2, 12, 5], r: [2, 12, 3] };
+  expect(products("LSTM", shapes, [7, 2, "N", 3])).toBe(7 * (2 * 12 * 5 + 2 * 12 * 3));
+});
+
+test("attention counts scores, values and, where it has one, the projection", () => {
+  expect(products("MultiHeadAttention", { q: [1, 6, 8], k: [1, 9, 8] }, [1, 6, 8])).toBe(2 * 6 * 9 * 8);
+  const projected = products("Attention", { x: [1, 6, 10], w: [10, 24] }, [1, 6, 8]);
+  expect(projected).toBe(6 * 10 * 24 + 2 * 6 * 6 * 8);
+});
+
+test("a packed weight has its inner size as an attribute", () => {
+  expect(products("MatMulNBits", { x: [4, 64], w: [5, 2, 16] }, [4, 5], { K: 64, N: 5 })).toBe(4 * 5 * 64);
+});

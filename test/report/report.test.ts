@@ -73,7 +73,11 @@ const report: Report = {
     { model: "efqat", samples: 10, top1: 0.94, sqnr: 21 },
   ],
   output: { path: "out.onnx", bytes: 328_000 },
-  audit: { integerNodes: 30, totalNodes: 32, integerMacs: 99, totalMacs: 100, floatNodes: [], kernels: {} },
+  audit: {
+    ...{ target: "ort-cpu", formats: ["QDQ"], judgedBy: "kernels" },
+    ...{ integerNodes: 30, totalNodes: 32, integerMacs: 99, totalMacs: 100 },
+    ...{ floatNodes: [], idleQuantizers: [], faults: [], kernels: {} },
+  },
   latency: { batch: 1, floatMs: 2, quantizedMs: 1 },
   seconds: 70,
   warnings: ["something odd"],

@@ -1,6 +1,6 @@
 import type { Node } from "../../ir/model.ts";
 import type { OperatorName } from "../operator-names.ts";
-import { contribCatalogue } from "./contrib.ts";
+import { blockedCatalogue, contribCatalogue } from "./contrib.ts";
 import { elementwise, logic } from "./elementwise.ts";
 import { movements } from "./movements.ts";
 import { others } from "./others.ts";
@@ -24,6 +24,7 @@ export const catalogue = {
 const byDomain: Readonly<Record<string, Readonly<Record<string, OperatorRow>>>> = {
   "": catalogue,
   "com.microsoft": contribCatalogue,
+  "com.microsoft.nchwc": blockedCatalogue,
 };
 
 /** The row of an operator; undefined for one that neither ONNX nor ONNX Runtime has. */

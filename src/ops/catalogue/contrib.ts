@@ -35,12 +35,18 @@ export const contribCatalogue = {
     ],
     macs: "matrix product",
   },
-  MatMulNBits: { kind: "product" },
+  MatMulNBits: {
+    kind: "product",
+    macs: "packed product",
+    note: "its weight alone is codes: the kernel multiplies floats",
+  },
   Attention: {
     kind: "product",
     parameters: [parameter(1, "weight", last), parameter(2, "bias")],
+    macs: "projected attention",
   },
-  ...alike(["GroupQueryAttention", "MultiHeadAttention", "PackedMultiHeadAttention"], { kind: "product" }),
+  ...alike(["GroupQueryAttention", "PackedMultiHeadAttention"], { kind: "product" }),
+  MultiHeadAttention: { kind: "product", macs: "attention" },
   ...alike(["BiasAdd", "BiasGelu", "BiasSplitGelu", "FastGelu", "Gelu", "QuickGelu"], {
     kind: "elementwise",
   }),
@@ -93,7 +99,19 @@ export const contribCatalogue = {
     parameters: codesIn(1, last),
     macs: "matrix product",
   },
-  ...alike(["DynamicQuantizeLSTM", "QAttention", "QOrderedAttention"], { kind: "codes", writes: "float" }),
+  DynamicQuantizeLSTM: {
+    kind: "codes",
+    writes: "float",
+    parameters: [parameter(1, "weight", last), parameter(2, "recurrent weight", last)],
+    macs: "recurrent",
+  },
+  QAttention: {
+    kind: "codes",
+    writes: "float",
+    parameters: [parameter(1, "weight", last), parameter(2, "bias")],
+    macs: "projected attention",
+  },
+  QOrderedAttention: { kind: "codes", writes: "float" },
   ...alike(
     ["QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearGlobalAveragePool", "QLinearLeakyRelu"],
     {
@@ -107,4 +125,11 @@ export const contribCatalogue = {
   }),
   NhwcMaxPool: { kind: "codes", writes: "codes" },
   QEmbedLayerNormalization: { kind: "codes", writes: "float" },
+} satisfies Readonly<Record<string, OperatorRow>>;
+
+/** Kernels of the domain com.microsoft.nchwc, which ONNX Runtime puts in for float convolutions on its own layout. */
+export const blockedCatalogue = {
+  Conv: convolution,
+  ...alike(["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"], { kind: "pooling" }),
+  ...alike(["ReorderInput", "ReorderOutput", "Upsample"], { kind: "movement" }),
 } satisfies Readonly<Record<string, OperatorRow>>;

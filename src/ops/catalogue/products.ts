@@ -18,6 +18,7 @@ const bias = (slot: number): ParameterPort => ({ slot, role: "bias" });
 const recurrent: OperatorRow = {
   kind: "recurrent",
   parameters: [weight(1, second), { slot: 2, role: "recurrent weight", axis: second }, bias(3)],
+  macs: "recurrent",
 };
 
 /** Sums of products: what weights belong to. */

@@ -68,7 +68,18 @@ export interface Movement {
 }
 
 /** How multiply-accumulates are counted from the shapes of the data input, the weight and the output. */
-export type MacCount = "convolution" | "transposed convolution" | "matrix product";
+export type MacCount =
+  | "convolution"
+  | "transposed convolution"
+  | "matrix product"
+  /** A product with the weight and one with the recurrent weight per step. */
+  | "recurrent"
+  /** Products of queries with keys, and of their scores with values. */
+  | "attention"
+  /** The same behind a product that makes all three of one input. */
+  | "projected attention"
+  /** A product whose weight is packed: its inner size is the attribute K. */
+  | "packed product";
 
 /** What ONNX says of an operator. What a runtime makes of it is said by targets, gradients by autodiff's rules. */
 export interface OperatorRow {

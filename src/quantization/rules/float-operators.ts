@@ -23,12 +23,9 @@ export function floatReason(
   { runtime }: Pick<Target, "runtime">,
 ): string {
   const { domain, opType } = node;
-  if (domain !== "") return `operators of the domain "${domain}" have no quantization rule`;
   const row = rowOf(node);
+  if (row?.note !== undefined) return row.note;
+  if (domain !== "") return `operators of the domain "${domain}" have no quantization rule`;
   if (row === undefined) return `ONNX has no operator ${opType}`;
-  return (
-    row.note ??
-    never[row.kind] ??
-    `${runtime} has no integer ${opType}; quantizers around it would only add work`
-  );
+  return never[row.kind] ?? `${runtime} has no integer ${opType}; quantizers around it would only add work`;
 }

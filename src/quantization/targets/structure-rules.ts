@@ -1,9 +1,17 @@
-import { type GraphIndex, indexGraph } from "../../ir/graph.ts";
 import { shapeOf } from "../../ir/value-types.ts";
-import type { Graph, Model, Node } from "../../ir/model.ts";
-import { movementOf, rowOf } from "../../ops/catalogue/catalogue.ts";
+import type { Model, Node } from "../../ir/model.ts";
+import { rowOf } from "../../ops/catalogue/catalogue.ts";
 import { weightPortOf } from "../../ops/catalogue/ports.ts";
 import { toNumbers } from "../../tensor/tensor.ts";
+import {
+  isDequantized,
+  isQuantizer,
+  named,
+  type QuantizedView,
+  readersOf,
+  sourceOf,
+  viewOf,
+} from "./quantized-view.ts";
 
 /** Something that every file for a target must satisfy, written from the runtime's documentation. */
 export interface StructureRule {
@@ -12,31 +20,13 @@ export interface StructureRule {
   check: (model: Model) => string[];
 }
 
-interface View {
-  graph: Graph;
-  index: GraphIndex;
-}
-
-const rule = (name: string, check: (view: View) => string[]): StructureRule => ({
+const rule = (name: string, check: (view: QuantizedView) => string[]): StructureRule => ({
   name,
-  check: ({ graph }) => check({ graph, index: indexGraph(graph) }),
+  check: ({ graph }) => check(viewOf(graph)),
 });
 
-const named = ({ name, opType }: Node): string => `"${name}" (${opType})`;
-const isQuantizer = ({ opType, domain }: Node): boolean =>
-  domain === "" && (opType === "QuantizeLinear" || opType === "DequantizeLinear");
-const readers = ({ index }: View, name: string | undefined): Node[] => index.consumers.get(name ?? "") ?? [];
-const sourceOf = ({ index }: View, name: string | undefined): Node | undefined =>
-  index.producer.get(name ?? "");
-/** Whether a value is read out of codes, directly or through what only moves it. */
-function isDequantized(view: View, name: string | undefined): boolean {
-  const source = sourceOf(view, name);
-  if (source === undefined || source.opType === "DequantizeLinear") return source !== undefined;
-  const slot = movementOf(source)?.slot;
-  return slot !== undefined && isDequantized(view, source.inputs[slot]);
-}
 /** Layers whose weight comes out of codes. */
-const quantizedLayers = (view: View): { node: Node; weight: string }[] =>
+const quantizedLayers = (view: QuantizedView): { node: Node; weight: string }[] =>
   view.graph.nodes.flatMap((node) => {
     const port = rowOf(node)?.kind === "product" ? weightPortOf(node) : undefined;
     const weight = node.inputs[port?.weight ?? -1];
@@ -87,7 +77,7 @@ export const noQuantizerBehindLayers = rule(
   "no quantizer between a layer and what is fused with it",
   (view) =>
     quantizedLayers(view).flatMap(({ node }) => {
-      const after = readers(view, node.outputs[0]);
+      const after = readersOf(view, node.outputs[0]);
       const fusable = after.filter((reader) => !isQuantizer(reader));
       return fusable.length > 0 && after.some(isQuantizer) ? [named(node)] : [];
     }),
@@ -119,7 +109,7 @@ export const wholeUnits = rule("quantized operators read and write codes", (view
   view.graph.nodes.flatMap((node) => {
     if (isQuantizer(node) || rowOf(node)?.kind === "codes") return [];
     const reads = node.inputs.some((name) => isDequantized(view, name));
-    const after = node.outputs.flatMap((name) => readers(view, name));
+    const after = node.outputs.flatMap((name) => readersOf(view, name));
     const writes = after.length > 0 && after.every(({ opType }) => opType === "QuantizeLinear");
     const isOutput = node.outputs.some((name) => view.index.outputs.has(name));
     return !reads || (writes && !isOutput) || isAlone(view, node) ? [] : [named(node)];
@@ -127,7 +117,7 @@ export const wholeUnits = rule("quantized operators read and write codes", (view
 );
 
 /** An operator that also reads floats of layers left in float. */
-const isAlone = (view: View, node: Node): boolean =>
+const isAlone = (view: QuantizedView, node: Node): boolean =>
   rowOf(node)?.parameters !== undefined && quantizedLayers(view).every((layer) => layer.node !== node);
 
 export const staticShapes = rule("all shapes are fixed", ({ graph }) =>
@@ -154,7 +144,7 @@ export const plainOperators = rule("operators of the default domain alone", ({ g
 export const convolutionsWriteCodes = rule("convolutions write codes", (view) =>
   quantizedLayers(view).flatMap(({ node }) => {
     if (node.opType !== "Conv") return [];
-    const after = readers(view, node.outputs[0]);
+    const after = readersOf(view, node.outputs[0]);
     return after.length > 0 && after.every(isQuantizer) ? [] : [named(node)];
   }),
 );

@@ -1,0 +1,29 @@
+import type { KernelAudit } from "../audit/audit-graphs.ts";
+import type { ModelAudit } from "../audit/audit-model.ts";
+import type { Target } from "../quantization/targets/target.ts";
+import type { Report } from "../report/report-data.ts";
+
+/** The report's section on what runs on integers. */
+export function describeAudit(
+  { nodes: _nodes, notes: _notes, ...audit }: ModelAudit,
+  target: Target,
+): NonNullable<Report["audit"]> {
+  return { target: target.name, ...audit };
+}
+
+/** Share of multiply-accumulates on integer kernels; of nodes, where the model has none. */
+export function integerShare({ integerMacs, totalMacs, integerNodes, totalNodes }: KernelAudit): number {
+  if (totalMacs > 0) return integerMacs / totalMacs;
+  return totalNodes > 0 ? integerNodes / totalNodes : 0;
+}
+
+/** What a reader of an audit should know beside its numbers. */
+export function auditWarnings({ faults, notes, judgedBy }: ModelAudit, { runtime }: Target): string[] {
+  return [
+    ...faults.map(({ node, op, reason }) => `${op} "${node}": ${reason}.`),
+    ...(judgedBy === "structure"
+      ? [`Nodes are judged by what ${runtime} needs of a file; it was not run.`]
+      : []),
+    ...notes,
+  ];
+}
