@@ -7,6 +7,9 @@ import { limitSamples } from "../../src/data/subset.ts";
 import { exportModel } from "../../src/export/export-model.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { loadModel } from "../../src/onnx/index.ts";
+import { runPasses } from "../../src/passes/pipeline.ts";
+import { raiseOpset } from "../../src/passes/raise-opset/raise-opset.ts";
+import { recordTypes } from "../../src/passes/record-types.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { computeState, observedTensors } from "../../src/quantization/parameters.ts";
 import { planQuantization } from "../../src/quantization/plan.ts";
@@ -42,10 +45,11 @@ export async function openFixture(name: FixtureName, samples = 512): Promise<Fix
 
 /** The file for a target. */
 export async function exportFixture(
-  { model, values }: Fixture,
+  { model: prepared, values }: Fixture,
   target: Target,
   options: PlanOptions = {},
 ): Promise<{ model: Model; plan: QuantizationPlan }> {
+  const model = options.abits === 16 ? await runPasses(prepared, [raiseOpset(21), recordTypes()]) : prepared;
   const plan = planQuantization(model, { ...options, target });
   const formats = observedTensors(plan);
   const state = computeState(model, plan, rangesOf({ values }, formats.keys(), "fixture", { formats }));

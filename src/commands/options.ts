@@ -117,7 +117,11 @@ export const exportedTarget: OptionSpec = {
 export const quantizationOptions = group(groups.quantization, {
   target: targetOptions.target,
   wbits: { describe: "Bits of weights", choices: ["8", "4"], default: "8" },
-  abits: { describe: "Bits of activations", choices: ["8", "4"], default: "8" },
+  abits: {
+    describe: "Bits of activations; 16 for targets that run them (qnn), without training",
+    choices: ["16", "8", "4"],
+    default: "8",
+  },
   "first-last": {
     describe: "First and last layer: 8 bits, or the same as the rest",
     choices: ["8", "same"],

@@ -27,12 +27,14 @@ export function readRun(options: OptionReader): RuntimeOptions & { seed: number 
   };
 }
 
+const activationBits = { "16": 16, "8": 8, "4": 4 } as const;
+
 /** What the plan needs: bits, first and last layer, exclusions. */
 export function readPlan(options: OptionReader) {
   return {
     target: options.needText("target"),
     wbits: options.choice("wbits", ["8", "4"]) === "4" ? (4 as const) : (8 as const),
-    abits: options.choice("abits", ["8", "4"]) === "4" ? (4 as const) : (8 as const),
+    abits: activationBits[options.choice("abits", ["16", "8", "4"])],
     firstLast: options.choice("first-last", ["8", "same"]),
     otherActivations: options.choice("other-activations", ["8", "same"]),
     excludeOps: options.words("exclude-ops") ?? [],

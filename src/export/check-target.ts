@@ -1,8 +1,8 @@
 import { unsupportedError, usageError, verificationError } from "../errors.ts";
-import { shapeOf } from "../ir/value-types.ts";
+import { requiredInputs, shapeOf } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { pinBatch } from "../passes/pin-batch.ts";
-import type { Sizes } from "../passes/bind-inputs.ts";
+import { type BatchAxes, nameOpenDims, type Sizes, tensorTypeOf } from "../passes/bind-inputs.ts";
 import type { Target } from "../quantization/targets/target.ts";
 
 /** Most nodes or values that an error names. */
@@ -25,11 +25,18 @@ export function checkStorage(target: Target, int4: "container" | "initializer"):
 }
 
 /**
- * Throws where the target cannot take a prepared model: it needs fixed shapes and some depend on the data. All nodes are
- * named at once.
+ * Throws where the target cannot take a prepared model: it needs fixed shapes, and inputs leave dimensions open beside the
+ * batch (which is fixed to one sample), or shapes of nodes depend on the data. All inputs or nodes are named at once.
+ * `sizes`: of open dimensions, as the data have them.
  */
-export async function checkModel(model: Model, target: Target, sizes?: Sizes): Promise<void> {
+export async function checkModel(
+  model: Model,
+  target: Target,
+  sizes?: Sizes,
+  batchAxes: BatchAxes = {},
+): Promise<void> {
   if (target.shapes === "open") return;
+  checkInputs(model, target, sizes, batchAxes);
   const { graph } = await pinBatch(model, 1, { open: true, sizes });
   const open = graph.nodes.filter(({ outputs }) =>
     outputs.some(
@@ -42,6 +49,34 @@ export async function checkModel(model: Model, target: Target, sizes?: Sizes): P
     `The target ${target.name} needs fixed shapes, and those of ${open.length} nodes depend on the data: ${listed(open.map(({ name, opType }) => `"${name}" (${opType})`))}`,
     graph.name,
     "Cut the model in front of them when exporting it, give sizes with --input-shape, or choose another --target.",
+  );
+}
+
+/** Sizes that a file keeps for good are the user's to choose. */
+function checkInputs(
+  { graph }: Model,
+  { name: target }: Target,
+  sizes: Sizes | undefined,
+  batchAxes: BatchAxes,
+): void {
+  const { inputs, batch } = nameOpenDims(requiredInputs(graph), batchAxes);
+  const open = inputs.flatMap((input) => {
+    const { name } = input;
+    const { shape = [] } = tensorTypeOf(input);
+    return shape.some((dim) => typeof dim === "string" && dim !== batch) ? [{ name, shape }] : [];
+  });
+  if (open.length === 0) return;
+  const sized = open.map(({ name, shape }) => {
+    const dims = shape.map((dim) =>
+      dim === batch ? "-1" : typeof dim === "number" ? dim : (sizes?.get(dim ?? "") ?? "SIZE"),
+    );
+    return `--input-shape ${name}=${dims.join(",")}`;
+  });
+  throw unsupportedError(
+    "target-shapes",
+    `The target ${target} needs fixed shapes, and inputs leave dimensions open: ${listed(open.map(({ name, shape }) => `"${name}" [${shape.join(", ")}]`))}`,
+    graph.name,
+    `Choose their sizes: ${sized.join(" ")}; the batch is fixed to one sample.`,
   );
 }
 

@@ -11,7 +11,7 @@ import { addNoise, type NoiseSums } from "../tensor/agreement.ts";
 import { readNumbers } from "../tensor/read-numbers.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import type { RunOptions } from "./compare-outputs.ts";
-import { type Cut, cutLayers } from "./cut-layers.ts";
+import { type Cut, cutLayers, type CutType } from "./cut-layers.ts";
 import { referenceSession, selectOutputs } from "./reference-model.ts";
 
 /** How the codes of one quantized value differ between the deployed and the reference model on equal layer inputs. */
@@ -113,15 +113,21 @@ function valueInReference({ graph }: Model, tensor: string): string {
 function encode(values: Tensor, { activation, dtype, tensor }: Cut): Tensor {
   if (values.dtype !== "float32") throw new InternalError(`"${tensor}" is ${values.dtype} in the reference`);
   const source = viewAs(values, "float32");
-  const codes = dtype === "int8" ? new Int8Array(source.length) : new Uint8Array(source.length);
-  for (let i = 0; i < source.length; i++) codes[i] = codeOf(source[i] as number, activation, activation);
-  return codes instanceof Int8Array
-    ? tensorOf("int8", values.dims, codes)
-    : tensorOf("uint8", values.dims, codes);
+  const codes = makeCodes[dtype](values.dims, source.length);
+  const view = viewAs(codes, dtype);
+  for (let i = 0; i < source.length; i++) view[i] = codeOf(source[i] as number, activation, activation);
+  return codes;
 }
 
+const makeCodes: Readonly<Record<CutType, (dims: readonly number[], length: number) => Tensor>> = {
+  int8: (dims, length) => tensorOf("int8", dims, new Int8Array(length)),
+  uint8: (dims, length) => tensorOf("uint8", dims, new Uint8Array(length)),
+  int16: (dims, length) => tensorOf("int16", dims, new Int16Array(length)),
+  uint16: (dims, length) => tensorOf("uint16", dims, new Uint16Array(length)),
+};
+
 function addDifferences(tally: Tally, expected: Tensor, computed: Tensor): void {
-  const dtype = expected.dtype as "int8" | "uint8";
+  const dtype = expected.dtype as CutType;
   const [a, b] = [viewAs(expected, dtype), viewAs(computed, dtype)];
   if (a.length !== b.length)
     throw new InternalError(`"${tally.tensor}" has another size in the deployed model`);

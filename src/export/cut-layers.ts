@@ -8,12 +8,15 @@ import type { Graph, Model, Node } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../quantization/types.ts";
 import { type DataType, dataTypes } from "../tensor/data-type.ts";
 
+/** Types that codes may have where the runtime hands them over. */
+export type CutType = "uint8" | "int8" | "uint16" | "int16";
+
 /** One quantized value of the deployed model at which it is cut. */
 export interface Cut {
   tensor: string;
   activation: QuantizedActivation;
-  /** Byte type of its codes at the cut. */
-  dtype: "uint8" | "int8";
+  /** Type of its codes at the cut: whole bytes. */
+  dtype: CutType;
   /** Graph input that replaces the value's codes for its readers; graph output with the codes computed. */
   input: string;
   output: string;
@@ -47,7 +50,7 @@ export function cutLayers(
       const node = (index.consumers.get(codes) ?? []).find(({ opType }) => opType === "DequantizeLinear");
       if (node === undefined) throw new InternalError(`the deployed model does not dequantize "${codes}"`);
       const own = codesType(graph, codes, node.inputs[2]);
-      const dtype = activation.signed ? "int8" : "uint8";
+      const dtype: CutType = `${activation.signed ? "" : "u"}int${activation.bits === 16 ? 16 : 8}`;
       const input = names.fresh(`${codes}.in`);
       graph.inputs.push(createValue(input, dtype, shapeOf(graph, codes)));
       node.inputs[0] = input;

@@ -6,7 +6,7 @@ import { pinBatch } from "../passes/pin-batch.ts";
 import { runPasses } from "../passes/pipeline.ts";
 import { raiseOpset } from "../passes/raise-opset/raise-opset.ts";
 import { recordTypes } from "../passes/record-types.ts";
-import { insertQuantizers } from "../quantization/insert.ts";
+import { insertQuantizers, opsetFor } from "../quantization/insert.ts";
 import { snapBiases } from "../quantization/snap-biases.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { tensorOf, viewAs } from "../tensor/tensor.ts";
@@ -50,15 +50,15 @@ export async function exportModel(
 ): Promise<ExportedModel> {
   const { int4 = "container" } = options;
   const trained = putParameters(model, biases);
-  const needsInt4 = int4 === "initializer" && hasFourBits(state);
+  const opset = opsetFor(state, int4);
   const { fixed } = options;
   const shaped =
     fixed === undefined ? trained : await pinBatch(trained, fixed.batch, { open: true, sizes: fixed.sizes });
-  const raised = needsInt4 ? await runPasses(shaped, [raiseOpset(21), recordTypes()]) : shaped;
+  const raised = opset > 13 ? await runPasses(shaped, [raiseOpset(opset), recordTypes()]) : shaped;
   const { state: guarded, enlargedRows } = guardBiases(raised, roundState(state));
   const quantized = insertQuantizers(raised, plan, guarded, {
     form: "deploy",
-    int4: needsInt4 ? "initializer" : "container",
+    int4: hasFourBits(state) ? int4 : "container",
   });
   const deployed = restoreTypes(quantized);
   deployed.producerName = "efqat";

@@ -2,7 +2,7 @@ import { readNames } from "../ir/graph.ts";
 import type { Node } from "../ir/model.ts";
 import { weightPortOf } from "../ops/catalogue/ports.ts";
 import type { RuleContext } from "./rules/rule.ts";
-import type { Bits } from "./types.ts";
+import type { ActivationBits } from "./types.ts";
 
 /** Weighted nodes that no other comes before (or behind): the ones that see the input, or write the result. */
 export function findFirstAndLast({ graph, index }: RuleContext): Set<Node> {
@@ -25,7 +25,6 @@ export function findFirstAndLast({ graph, index }: RuleContext): Set<Node> {
 }
 
 /** Bits of a quantizer that several readers share: the widest that one of them asks for. */
-export function widest(requests: readonly Bits[], fallback: Bits): Bits {
-  if (requests.length === 0) return fallback;
-  return requests.includes(8) ? 8 : 4;
+export function widest(requests: readonly ActivationBits[], fallback: ActivationBits): ActivationBits {
+  return ([16, 8, 4] as const).find((bits) => requests.includes(bits)) ?? fallback;
 }

@@ -3,7 +3,7 @@ import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { widest } from "./assign-bits.ts";
 import type { Dropped, Placement } from "./place.ts";
 import type { RuleContext } from "./rules/rule.ts";
-import type { ActivationPlan, Bits } from "./types.ts";
+import type { ActivationBits, ActivationPlan } from "./types.ts";
 
 export interface ActivationGroups {
   activations: ActivationPlan[];
@@ -89,7 +89,7 @@ function fixedRange(node: Node, { options }: RuleContext): Partial<ActivationPla
   return range === undefined ? {} : { fixedRange: range };
 }
 
-/** `abits` where a weighted node (or a MatMul of activations) reads, 8 where a first or last one does. */
+/** `abits` where a weighted node (or a MatMul of activations) reads, at least 8 where a first or last one does. */
 function assignBits(
   { nodes }: Placement,
   { options }: RuleContext,
@@ -97,12 +97,13 @@ function assignBits(
   activations: ActivationPlan[],
   byTensor: Map<string, ActivationPlan>,
 ): void {
-  const requests = new Map<ActivationPlan, Bits[]>(activations.map((plan) => [plan, []]));
+  const requests = new Map<ActivationPlan, ActivationBits[]>(activations.map((plan) => [plan, []]));
   for (const [node, annotation] of nodes) {
     if (annotation.kind !== "integer" || !annotation.eager) continue;
     for (const input of annotation.inputs) {
       const plan = byTensor.get(input);
-      if (plan !== undefined) requests.get(plan)?.push(edges.has(node) ? 8 : options.abits);
+      if (plan !== undefined)
+        requests.get(plan)?.push(edges.has(node) && options.abits === 4 ? 8 : options.abits);
     }
   }
   const fallback = options.otherActivations === "8" ? 8 : options.abits;

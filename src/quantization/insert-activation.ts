@@ -9,7 +9,7 @@ import { scalar, type Tensor, tensorOf, tensorOfBytes, viewAs } from "../tensor/
 import { claim, makeNode, sharedConstant } from "./graph-editor.ts";
 import type { Insertion } from "./insertion.ts";
 import { packInt4 } from "./pack-int4.ts";
-import type { QuantizedActivation } from "./types.ts";
+import { codeRange, type QuantizedActivation } from "./types.ts";
 
 /** Whether the dequantized value takes over the name: T is a graph output, which must be what the readers see. */
 export function writesDequantized(tensor: string, { outputs, producer }: GraphIndex): boolean {
@@ -72,8 +72,8 @@ function codeBounds(activation: QuantizedActivation, { form }: Insertion): [numb
     if (saturation.min > -Infinity) qmin = codeOf(saturation.min, activation, activation);
     if (saturation.max < Infinity) qmax = codeOf(saturation.max, activation, activation);
   }
-  const full = signed ? [-128, 127] : [0, 255];
-  return qmin === full[0] && qmax === full[1] ? undefined : [qmin, qmax];
+  const full = codeRange(activation.bits === 16 ? 16 : 8, signed, false);
+  return qmin === full.qmin && qmax === full.qmax ? undefined : [qmin, qmax];
 }
 
 /**
@@ -86,6 +86,7 @@ function codeType(
   { form, int4 }: Insertion,
   { producer, consumers }: GraphIndex,
 ): DataType {
+  if (activation.bits === 16) return activation.signed ? "int16" : "uint16";
   const own = bounds?.[0] === activation.qmin && bounds[1] === activation.qmax;
   const moved = activation.tensors.some((tensor) => {
     const readers = [tensor, quantizerNames(tensor).dequantized].flatMap((name) => consumers.get(name) ?? []);
@@ -120,6 +121,8 @@ function encodeConstant(tensor: Tensor, activation: QuantizedActivation, dtype: 
 
 function codeTensor(dtype: DataType, dims: readonly number[], codes: ArrayLike<number>): Tensor {
   if (dtype === "uint4" || dtype === "int4") return tensorOfBytes(dtype, dims, packInt4(codes));
+  if (dtype === "uint16") return tensorOf("uint16", dims, Uint16Array.from(codes));
+  if (dtype === "int16") return tensorOf("int16", dims, Int16Array.from(codes));
   return dtype === "int8"
     ? tensorOf("int8", dims, Int8Array.from(codes))
     : tensorOf("uint8", dims, Uint8Array.from(codes));

@@ -7,7 +7,7 @@ import { insertActivation, writesDequantized } from "./insert-activation.ts";
 import { insertBias, insertWeight, removeUnreadBiases } from "./insert-constants.ts";
 import { insertTable } from "./insert-table.ts";
 import type { Insertion, InsertOptions } from "./insertion.ts";
-import type { ActivationPlan, QuantizationPlan, QuantizationState } from "./types.ts";
+import type { ActivationBits, ActivationPlan, QuantizationPlan, QuantizationState } from "./types.ts";
 
 /**
  * The prepared model with its quantizers in place. Value names of the source stay; new ones derive from them: weight
@@ -23,7 +23,7 @@ export function insertQuantizers(
 ): Model {
   const opset = model.opsets.get("") ?? 0;
   const { form, int4 = "container" } = options;
-  const needed = form === "deploy" && int4 === "initializer" ? 21 : 13;
+  const needed = opsetFor(state, form === "deploy" ? int4 : "container");
   if (opset < needed)
     throw new InternalError(`opset ${opset} is below ${needed}: prepare the model for it first`);
   const insertion: Insertion = { ...editModel(model), plan, state, form, int4 };
@@ -41,6 +41,16 @@ export function insertQuantizers(
     ...graph.nodes.flatMap((node) => [...(before.get(node) ?? []), node, ...(after.get(node) ?? [])]),
   ];
   return insertion.model;
+}
+
+/** The opset that quantizers of these codes need: types of 4 and 16 bits came with 21. */
+export function opsetFor(
+  { weights, activations }: Pick<QuantizationState, "activations" | "weights">,
+  int4: "container" | "initializer",
+): number {
+  const all: readonly { bits: ActivationBits }[] = [...weights.values(), ...activations.values()];
+  const needs = (bits: ActivationBits): boolean => all.some((each) => each.bits === bits);
+  return needs(16) || (int4 === "initializer" && needs(4)) ? 21 : 13;
 }
 
 /** Removes the nodes that quantizers replace; what fed them takes over the name of their output. */

@@ -1,7 +1,7 @@
 import { usageError } from "../errors.ts";
 import { targetNamed } from "./targets/table.ts";
 import type { Target } from "./targets/target.ts";
-import type { Bits } from "./types.ts";
+import type { ActivationBits, Bits } from "./types.ts";
 
 /** What the user may choose about the plan. */
 export interface PlanOptions {
@@ -10,7 +10,7 @@ export interface PlanOptions {
   /** Bits of weights. Default 8. */
   wbits?: Bits;
   /** Bits of what Conv, Gemm and MatMul read. Default 8. */
-  abits?: Bits;
+  abits?: ActivationBits;
   /**
    * Signed (int8) instead of unsigned (uint8) activation codes. Default: the target's. On x64, ONNX Runtime rewrites int8
    * activations to uint8 where it can and runs the rest in float.
@@ -37,7 +37,7 @@ export type ResolvedPlanOptions = Required<Omit<PlanOptions, "target">> & { targ
 
 const choices: Readonly<Record<string, readonly unknown[]>> = {
   wbits: [8, 4],
-  abits: [8, 4],
+  abits: [16, 8, 4],
   firstLast: ["8", "same"],
   otherActivations: ["8", "same"],
 };
@@ -79,7 +79,8 @@ function checkBits({
     throw usageError(name, `The target ${target.name} has no ${what}`, name, hint);
   };
   const { activations, weights } = target;
-  const choose = (bits: readonly Bits[]): string => `Choose ${bits.join(" or ")}, or another target.`;
+  const choose = (bits: readonly ActivationBits[]): string =>
+    `Choose ${bits.join(" or ")}, or another target.`;
   if (!weights.bits.includes(wbits)) wrong("wbits", `weights of ${wbits} bits`, choose(weights.bits));
   if (!activations.bits.includes(abits))
     wrong("abits", `activations of ${abits} bits`, choose(activations.bits));

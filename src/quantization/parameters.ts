@@ -1,6 +1,6 @@
 import { InternalError, modelError } from "../errors.ts";
 import type { Graph, Model } from "../ir/model.ts";
-import { affineOfRange, type CodeFormat, type ValueRange } from "../tensor/affine.ts";
+import { type AffineParameters, affineOfRange, type CodeFormat, type ValueRange } from "../tensor/affine.ts";
 import { rowLayout } from "../tensor/rows.ts";
 import { viewAs } from "../tensor/tensor.ts";
 import { enlargeForBias } from "./bias-guard.ts";
@@ -82,10 +82,21 @@ function computeActivation(plan: ActivationPlan, range: ValueRange): QuantizedAc
   // A symmetric int8 scale uses -127..127; QuantizeLinear saturates at -128 all the same.
   const qmin = plan.signed && plan.bits === 8 ? -128 : format.qmin;
   const { qmax } = format;
-  const { scale, zeroPoint } = affineOfRange(widen(range, plan.leastRange), format);
+  const { scale, zeroPoint } = fixedSteps(plan) ?? affineOfRange(widen(range, plan.leastRange), format);
   const empty = Math.max(0, range.max) - Math.min(0, range.min) === 0;
   const pinned = empty && plan.fixedZeroPoint && !plan.symmetric;
   return { ...plan, qmin, qmax, scale, zeroPoint: pinned ? qmin : zeroPoint };
+}
+
+/**
+ * Known ranges in 16 bits have steps of a power of two, as ONNX Runtime's configuration for QNN gives Sigmoid 1/65536 and Tanh
+ * 1/32768: the upper end itself has no code.
+ */
+function fixedSteps({ bits, fixedRange, signed }: ActivationPlan): AffineParameters | undefined {
+  if (bits !== 16 || fixedRange === undefined) return undefined;
+  const [min, max] = fixedRange;
+  const scale = (max - min) / 2 ** 16;
+  return { scale, zeroPoint: -min / scale - (signed ? 2 ** 15 : 0) };
 }
 
 /** The range, its upper end moved up where it is narrower than `least`. */

@@ -8,13 +8,16 @@ import type { CodeRange } from "../tensor/affine.ts";
 /** Bits of a quantized tensor. */
 export type Bits = 8 | 4;
 
+/** Bits of an activation; those of 16 need opset 21, and are not trained. */
+export type ActivationBits = Bits | 16;
+
 /** One activation quantizer: the tensors listed share scale and zero point. */
 export interface ActivationPlan {
   /** Name of the quantizer: that of its first tensor. */
   name: string;
   /** Value names in the prepared model; those after the first only carry the first one's values through. */
   tensors: string[];
-  bits: Bits;
+  bits: ActivationBits;
   signed: boolean;
   symmetric: boolean;
   /** A range known without data (Softmax, Sigmoid, HardSigmoid outputs). */
@@ -109,9 +112,9 @@ export interface QuantizationState {
   biases: BiasPlan[];
 }
 
-/** Smallest and largest code. Symmetric 8-bit codes leave out -128 so that negation is exact. */
-export function codeRange(bits: Bits, signed: boolean, symmetric: boolean): CodeRange {
+/** Smallest and largest code. Symmetric codes of whole bytes leave out the lowest, -128, so that negation is exact. */
+export function codeRange(bits: ActivationBits, signed: boolean, symmetric: boolean): CodeRange {
   if (!signed) return { qmin: 0, qmax: 2 ** bits - 1 };
   const half = 2 ** (bits - 1);
-  return { qmin: symmetric && bits === 8 ? 1 - half : -half, qmax: half - 1 };
+  return { qmin: symmetric && bits !== 4 ? 1 - half : -half, qmax: half - 1 };
 }

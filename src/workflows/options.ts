@@ -3,7 +3,7 @@ import type { InputShapes } from "../passes/bind-inputs.ts";
 import type { DataSpec } from "../data/spec.ts";
 import type { PlanOptions } from "../quantization/options.ts";
 import type { Target } from "../quantization/targets/target.ts";
-import type { Bits } from "../quantization/types.ts";
+import type { ActivationBits, Bits } from "../quantization/types.ts";
 import type { FreezingOptions } from "../training/freezing/refresh.ts";
 import type { OpenChoice } from "../training/freezing/settle-choice.ts";
 import type { LossKind } from "../training/losses/attach-loss.ts";
@@ -17,7 +17,7 @@ export const usualSamples = 512;
 /** How a model is quantized before any training. */
 export interface QuantizationChoices extends PlanOptions {
   wbits: Bits;
-  abits: Bits;
+  abits: ActivationBits;
   calibration: CalibrationMethod;
   /**
    * Calibration samples, drawn at random from the data; default: 512. With `statistics` the samples that these must be of at

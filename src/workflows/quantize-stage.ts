@@ -11,7 +11,10 @@ import { type InputShapes, nameOpenDims, type Sizes } from "../passes/bind-input
 import { hasKernels } from "../passes/widen-floats.ts";
 import type { ModelSource } from "../runtime/open-model.ts";
 import type { FrozenDim } from "../passes/find-probes.ts";
+import { runPasses } from "../passes/pipeline.ts";
 import { prepareOpen } from "../passes/prepare.ts";
+import { raiseOpset } from "../passes/raise-opset/raise-opset.ts";
+import { recordTypes } from "../passes/record-types.ts";
 import { checkModel, checkStorage } from "../export/check-target.ts";
 import type { Target } from "../quantization/targets/target.ts";
 import { targetNamed } from "../quantization/targets/table.ts";
@@ -149,22 +152,24 @@ export async function quantizePrepared(
   const { logger, signal } = context;
   const target = targetNamed(choices.target);
   checkStorage(target, choices.int4);
-  await checkModel(prepared.model, target, prepared.sizes);
+  await checkModel(prepared.model, target, prepared.sizes, prepared.spec?.batchAxes);
+  const model =
+    choices.abits === 16 ? await runPasses(prepared.model, [raiseOpset(21), recordTypes()]) : prepared.model;
   const limit = memoryLimitOf(memoryLimit);
   const { plan, ranges, notes } = await findRanges(
-    prepared.model,
+    model,
     choices,
-    rangeSource(prepared, choices, () => ({
+    rangeSource({ ...prepared, model }, choices, () => ({
       batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), limit),
       ...{ provider, threads, logger, signal },
     })),
   );
-  const state = computeState(prepared.model, plan, ranges);
+  const state = computeState(model, plan, ranges);
   for (const note of notes) logger.warn(note);
   logger.info(
     `Plan: ${plan.weights.length} weights and ${plan.activations.length} activations quantized, ${plan.float.length} nodes stay float.`,
   );
-  return { ...prepared, target, plan, state, notes: [...prepared.notes, ...notes] };
+  return { ...prepared, model, target, plan, state, notes: [...prepared.notes, ...notes] };
 }
 
 /** Ranges from the statistics that were given, else from the data. */

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { calibrate } from "../../src/calibration/calibrate.ts";
-import { calibrationMethods } from "../../src/calibration/observers/table.ts";
 import { collectStatistics } from "../../src/calibration/statistics/collect.ts";
 import {
   addHistograms,

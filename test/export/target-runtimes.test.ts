@@ -15,6 +15,8 @@ import { auditModel } from "../../src/audit/audit-model.ts";
 import { ortCpu } from "../../src/quantization/targets/ort-cpu.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { targetNamed, targets } from "../../src/quantization/targets/table.ts";
+import { readOptimized } from "../../src/runtime/read-optimized.ts";
+import { type Tensor, toNumbers } from "../../src/tensor/tensor.ts";
 import { requirePython } from "../support/python.ts";
 
 /** Images that files are compared on; `npm run check:targets` takes all 10,000. */
@@ -78,6 +80,18 @@ describe.each(["resnet20", "mobilenetv3"] as const)("%s", (name) => {
     const { model } = await fileFor(target);
     expect(brokenRules(model, target)).toEqual([]);
     expectWithin(target, await classifyInRuntime(model, samples));
+  });
+
+  test("qnn with 16-bit activations: as accurate, codes of 16 bits throughout, fixed steps of Sigmoid", async () => {
+    const { model, plan } = await exportFixture(fixture, targetNamed("qnn"), { abits: 16 });
+    expect(brokenRules(model, "qnn")).toEqual([]);
+    expect(new Set(plan.activations.map(({ bits }) => bits))).toEqual(new Set([16]));
+    const quantizers = model.graph.nodes.filter(({ opType }) => opType === "QuantizeLinear");
+    const types = quantizers.map(({ inputs }) => model.graph.initializers.get(inputs[2] ?? "")?.dtype);
+    expect(new Set(types)).toEqual(new Set(["uint16"]));
+    for (const { name: sigmoid } of plan.activations.filter(({ fixedRange }) => fixedRange?.[0] === 0))
+      expect(toNumbers(model.graph.initializers.get(`${sigmoid}.scale`) as Tensor)).toEqual([1 / 65536]);
+    expectWithin("qnn", await classifyInRuntime(model, samples));
   });
 
   const brokenRules = (model: Model, target: string): string[] =>

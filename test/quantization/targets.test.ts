@@ -202,6 +202,34 @@ describe("bad input", () => {
     expect(storage).toMatchObject({ code: "usage/int4" });
   });
 
+  test("inputs with open dimensions beside the batch are named where shapes must be fixed, with sizes to give", async () => {
+    const source = buildModel({
+      inputs: { x: ["N", 4, "h", "w"], z: [1, "w"] },
+      outputs: ["y"],
+      build: (emit) => void emit.op("Add", [emitConv(emit, "x", [4, 4, 3, 3]), "z"], {}, { outputs: ["y"] }),
+    });
+    const prepared = await prepareModel(source);
+    const sizes = new Map([
+      ["h", 8],
+      ["w", 6],
+    ]);
+    const error = await catchUserError(() => checkModel(prepared, targetNamed("qnn"), sizes));
+    expect(error).toMatchObject({ code: "unsupported/target-shapes" });
+    expect(String(error)).toContain('"x" [N, 4, h, w], "z" [1, w]');
+    expect((error as { hint?: string }).hint).toContain("--input-shape x=-1,4,8,6 --input-shape z=1,6");
+    await checkModel(prepared, targetNamed("openvino"), sizes);
+  });
+
+  test("16-bit activations are for targets that run them", async () => {
+    const prepared = await prepareModel(model());
+    const error = await catchUserError(async () =>
+      planQuantization(prepared, { target: "ort-cpu", abits: 16 }),
+    );
+    expect(error).toMatchObject({ code: "usage/abits" });
+    const { activations } = planQuantization(prepared, { target: "qnn", abits: 16 });
+    expect(new Set(activations.map(({ bits }) => bits))).toEqual(new Set([16]));
+  });
+
   test("nodes whose shapes depend on the data are all named where shapes must be fixed", async () => {
     const source = model((emit) => {
       const flat = emit.op("Reshape", [emitConv(emit, "x", [16, 4, 3, 3]), emit.constant(ints([-1]))]);

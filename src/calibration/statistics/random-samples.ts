@@ -4,7 +4,7 @@ import { batchAxisOf } from "../../data/place-samples.ts";
 import { mixSeed, randomStream } from "../../data/random.ts";
 import { dataError } from "../../errors.ts";
 import { namedValues } from "../../named-values.ts";
-import { type DataType, dataTypes } from "../../tensor/data-type.ts";
+import type { DataType } from "../../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { InputStatistics, Statistics } from "./statistics.ts";
 

@@ -27,7 +27,7 @@ export const qnn: Target = {
   floatReaders: "dequantized",
   saturation: "free",
   activations: {
-    bits: [8],
+    bits: [8, 16],
     signed: false,
     symmetric: false,
     fixedRanges: ["HardSigmoid", "Sigmoid", "Softmax", "Tanh"],

@@ -1,6 +1,6 @@
 import type { Graph, Node } from "../../ir/model.ts";
 import type { OperatorName } from "../../ops/operator-names.ts";
-import type { Bits } from "../types.ts";
+import type { ActivationBits, Bits } from "../types.ts";
 import type { StructureRule } from "./structure-rules.ts";
 
 /** How a runtime runs an operator on codes. */
@@ -48,7 +48,7 @@ export interface Target {
   saturation: "codes" | "free" | "kept";
   activations: {
     /** Bits that activations may have. */
-    bits: readonly Bits[];
+    bits: readonly ActivationBits[];
     signed: boolean;
     /** Zero points are zero (of signed codes). */
     symmetric: boolean;

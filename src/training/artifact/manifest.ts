@@ -78,7 +78,7 @@ const planSchema = z.object({
     z.object({
       name: z.string(),
       tensors: z.array(z.string()),
-      bits,
+      bits: z.union([bits, z.literal(16)]),
       signed: z.boolean(),
       symmetric: z.boolean(),
       fixedRange: z.tuple([z.number(), z.number()]).exactOptional(),

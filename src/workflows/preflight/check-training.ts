@@ -45,6 +45,7 @@ export async function checkTraining<T extends TrainingRequest>(
   const { model, dataset } = prepared;
   const findings = new Findings();
   await findings.attempt(() => checkCourse(choices, seed));
+  await findings.attempt(() => checkActivationBits(quantization));
   const part = { val: choices.val ?? usualVal, seed };
   const samples = await findings.attempt(() => trainingSamples(dataset, part));
   const fixed = dataset.samplesPerRun ?? fixedBatch(model.graph);
@@ -65,6 +66,16 @@ export async function checkTraining<T extends TrainingRequest>(
     logger.info(`A step takes ${batch.batch} of ${samples} training samples${why}; --batch says otherwise.`);
   }
   return { ...choices, ...batch };
+}
+
+function checkActivationBits({ abits }: QuantizationChoices): void {
+  if (abits !== 16) return;
+  throw usageError(
+    "abits",
+    "Activations of 16 bits are not trained",
+    "--abits 16",
+    "efqat quantize writes them without training; --abits 8 trains.",
+  );
 }
 
 /** Values of options that only the trainer looks at. */
