@@ -25,7 +25,10 @@ const { values } = parseArgs({
   },
 });
 
-const common = ["--labels", "none", "--samples", "48", "--batch", "8", "--epochs", "2", "--val", "8"];
+const common = [
+  ...["--labels", "none", "--samples", "32", "--batch", "8", "--epochs", "1", "--val", "8"],
+  ...["--forms", "estimate", "--threads", "1"],
+];
 const folder = "build/zoo";
 mkdirSync(folder, { recursive: true });
 const only = values.only.split(",").filter((name) => name !== "");

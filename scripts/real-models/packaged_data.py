@@ -84,7 +84,7 @@ def voice():
                 states.append(state)
                 _, state = run(path, input=chunk[None], state=state, sr=np.array(16000, np.int64))
         data = {"input": np.stack(inputs), "state": np.stack(states)}
-        place(f"silero_{version}", f"ricky*/**/silero_vad_{version}.onnx", data, ["--set", "sr=16000", "--batch-axis", "state=1"])
+        place(f"silero_{version}", f"ricky*/**/silero_vad_{version}.onnx", data, ["--set", "sr=16000", "--batch-axis", "state=1", "--input-shape", "input=-1,512"])
     h = np.zeros((64, 2, 1, 64), np.float32)
     chunks = audio(64, 1536, 16000)
     data = {"input": chunks, "h": h, "c": h}

@@ -13,6 +13,7 @@ import { foldConstants } from "./fold-constants.ts";
 import { fuseGelu } from "./fuse-gelu.ts";
 import { fuseGemm } from "./fuse-gemm.ts";
 import { inlineFunctions } from "./inline-functions/inline-functions.ts";
+import { hasSettledIf, inlineIfs } from "./inline-ifs.ts";
 import { mergeReshapes } from "./merge-reshapes.ts";
 import { nameNodes } from "./name-nodes.ts";
 import { normalizeLinear } from "./normalize-linear.ts";
@@ -24,6 +25,7 @@ import { removeUnused } from "./remove-unused.ts";
 import { resolveResize } from "./resolve-resize.ts";
 import { resolveShapes } from "./resolve-shapes.ts";
 import { type InputFacts, setInputShapes } from "./set-input-shapes.ts";
+import { decidingInputs, type SettledInputs, settleInputs } from "./settle-inputs.ts";
 import { TypeMemo } from "./type-memo.ts";
 import { unpackSequences } from "./unpack-sequences.ts";
 import { widenFloats } from "./widen-floats.ts";
@@ -34,6 +36,8 @@ export interface PrepareOptions extends PipelineOptions {
   inputShapes?: InputShapes | undefined;
   /** Axes of inputs that hold the batch, where the symbols of the model do not tell. */
   batchAxes?: BatchAxes | undefined;
+  /** Inputs that have one value in all data. */
+  settled?: SettledInputs | undefined;
   /** One sample, to try the model at other sizes of its open dimensions. */
   sample?: SampleFeeds | undefined;
 }
@@ -45,6 +49,8 @@ export interface Preparation {
   sizes: Sizes;
   /** Open dimensions that take one size only, and are fixed to it. */
   frozen: FrozenDim[];
+  /** Inputs whose value decided which branch of an If stays. */
+  decided: string[];
 }
 
 /**
@@ -58,8 +64,10 @@ export async function prepareModel(model: Model, options: PrepareOptions = {}): 
 
 /** {@link prepareModel}, with what it finds about open dimensions. */
 export async function prepareOpen(model: Model, options: PrepareOptions = {}): Promise<Preparation> {
-  const { inputShapes: shapes, batchAxes, sample } = options;
-  const opened = await runPasses(model, openingPasses({ shapes, batchAxes }), options);
+  const { inputShapes: shapes, batchAxes, sample, settled = new Map() } = options;
+  const source = await runPasses(model, openingPasses({ shapes, batchAxes }), options);
+  const decided = decidingInputs(source.graph, settled);
+  const opened = await inlineSettled(await runPasses(source, [settleInputs(settled)], options), [], options);
   const memo = new TypeMemo();
   const found = await findProbes(opened, sample, memo);
   const { frozen } = found;
@@ -69,9 +77,40 @@ export async function prepareOpen(model: Model, options: PrepareOptions = {}): P
       ? opened
       : await runPasses(opened, [setInputShapes({ batchAxes, sizes: fixed })], options);
   const probes = frozen.length === 0 ? found : await findProbes(bound, sample, memo);
-  const prepared = await runPasses(bound, preparationPasses(probes, memo), options);
-  return { model: prepared, sizes: probes.base, frozen };
+  const passes = preparationPasses(probes, memo);
+  const prepared = await inlineSettled(await runPasses(bound, passes, options), passes, options, bound);
+  return { model: prepared, sizes: probes.base, frozen, decided };
 }
+
+/** Ifs in Ifs deeper than this stay. */
+const mostIfs = 16;
+
+/**
+ * Inlines every If whose condition is known, those within as well, with `passes` behind each round, as long as there are
+ * fewer afterwards: what is known of shapes behind an If may settle the next one.
+ */
+async function inlineSettled(
+  model: Model,
+  passes: readonly Pass[],
+  options: PrepareOptions,
+  before = model,
+): Promise<Model> {
+  let current = countIfs(model) === 0 ? model : await runPasses(model, [foldConstants], options);
+  let left = countIfs(before);
+  for (let depth = 0; depth < mostIfs; depth++) {
+    if (!hasSettledIf(current) && (passes.length === 0 || countIfs(current) === left)) break;
+    left = countIfs(current);
+    current = await runPasses(
+      current,
+      [inlineIfs, nameNodes, extractConstants, foldConstants, ...passes],
+      options,
+    );
+  }
+  return current;
+}
+
+/** Ifs of a graph, those of its subgraphs left out. */
+const countIfs = ({ graph }: Model): number => graph.nodes.filter(({ opType }) => opType === "If").length;
 
 /** What has to be done before anything is known of shapes. */
 function openingPasses(facts: InputFacts): Pass[] {

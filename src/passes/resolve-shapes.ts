@@ -1,7 +1,6 @@
 import { intOf } from "../ir/attributes.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { indexGraph } from "../ir/graph.ts";
-
 import { bindOpen, shapeOf, staticShape } from "../ir/value-types.ts";
 import type { Dim, Graph, Node } from "../ir/model.ts";
 import { elementCount, ints, toNumbers } from "../tensor/tensor.ts";
@@ -33,9 +32,9 @@ export const resolveShapes = definePass({
   },
 });
 
-function isCandidate({ domain, opType }: Node): boolean {
-  return domain === "" && (opType === "Shape" || opType === "Size" || opType === "Reshape");
-}
+const candidates = new Set(["Shape", "Size", "Gather", "Slice", "Reshape"]);
+
+const isCandidate = ({ domain, opType }: Node): boolean => domain === "" && candidates.has(opType);
 
 function resolveShape(edit: GraphEdit, node: Node): boolean {
   const { graph } = edit;

@@ -91,11 +91,19 @@ export async function prepareSource(
     `Data: ${dataset.name}, ${dataset.length} samples${dataset.hasLabels ? "" : ", without labels"}.`,
   );
   const sample = await sampleFeeds(dataset);
-  const { batchAxes } = spec ?? {};
-  const { model, sizes, frozen } = await prepareOpen(source.model, { sample, batchAxes, logger, signal });
+  const { batchAxes, set = {} } = spec ?? {};
+  const settled = new Map(
+    Object.keys(set).flatMap((name) => (sample[name] === undefined ? [] : [[name, sample[name]]])),
+  );
+  const preparation = await prepareOpen(source.model, { sample, batchAxes, settled, logger, signal });
+  const { model, sizes, frozen, decided } = preparation;
   const { batch } = nameOpenDims(requiredInputs(source.model.graph), batchAxes);
   const notes = [
     ...labelWarnings(dataset),
+    ...decided.map(
+      (name) =>
+        `What is written is the model at --set ${name}=${set[name]?.join(",")} whatever else is fed: an If follows from it.`,
+    ),
     ...frozen.map((dim) => describeFrozen(dim, dim.symbol === batch)),
   ];
   for (const note of notes) logger.warn(note);

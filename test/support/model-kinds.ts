@@ -1,5 +1,6 @@
-import type { Emitter } from "../../src/ir/emit.ts";
-import { createNode } from "../../src/ir/graph.ts";
+import { graphAttribute } from "../../src/ir/attributes.ts";
+import { Emitter } from "../../src/ir/emit.ts";
+import { createGraph, createNode, tensorType } from "../../src/ir/graph.ts";
 import type { Graph, Model, Node } from "../../src/ir/model.ts";
 import { convertFloats } from "../../src/tensor/convert-floats.ts";
 import { type DataType, dataTypes } from "../../src/tensor/data-type.ts";
@@ -113,6 +114,37 @@ export function detector(): ModelKind {
     },
   });
   return { model, data: { image: randomTensor([samples, 3, 16, 16], 5) } };
+}
+
+/** A step of a stream: the state that goes in and comes out has its batch second, and a rate that decides which half runs. */
+export function streaming(): ModelKind {
+  const model = buildModel({
+    inputs: { sound: ["batch", 16], state: [2, "batch", 8], rate: ["int64"] },
+    outputs: ["voice", "next"],
+    build(emit) {
+      const half = (seed: number): Graph => {
+        const graph = createGraph("half");
+        const inner = new Emitter(graph);
+        inner.prefix = `half${seed}`;
+        graph.outputs.push({
+          name: linear(inner, "sound", [16, 8], seed),
+          type: tensorType("float32", undefined),
+        });
+        return graph;
+      };
+      const fast = emit.op("Equal", ["rate", emit.constant(ints([16000], []))]);
+      const branches = { then_branch: graphAttribute(half(21)), else_branch: graphAttribute(half(22)) };
+      const heard = emit.op("Unsqueeze", [emit.op("If", [fast], branches), emit.constant(ints([0]))]);
+      const next = linear(emit, emit.op("Tanh", [emit.op("Add", [heard, "state"])]), [8, 8], 23);
+      emit.op("Identity", [next], {}, { outputs: ["next"] });
+      const last = emit.op("Gather", [next, emit.constant(ints([1], []))], { axis: 0 });
+      emit.op("Identity", [linear(emit, last, [8, 2], 24)], {}, { outputs: ["voice"] });
+    },
+  });
+  return {
+    model,
+    data: { sound: randomTensor([samples, 16], 6), state: randomTensor([samples, 2, 1, 8], 7) },
+  };
 }
 
 /**

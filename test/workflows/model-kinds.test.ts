@@ -30,6 +30,13 @@ async function optimize({ model, data }: kinds.ModelKind, ...more: string[]): Pr
   return reportSchema.parse(JSON.parse(readFileSync(at("report.json"), "utf8")));
 }
 
+/** What comes of a kind: quantized weights, the least SQNR in dB, and the options it needs. */
+interface Expected {
+  weights: number;
+  least: number;
+  options?: string[];
+}
+
 describe("small models of the kinds that exporters write go the whole way", () => {
   test.each([
     ["tokens to a sequence", kinds.tokensToSequence, { weights: 5, least: 25 }],
@@ -38,13 +45,17 @@ describe("small models of the kinds that exporters write go the whole way", () =
     ["float16", () => kinds.inFloats(kinds.detector(), "float16"), { weights: 3, least: 25 }],
     ["float64", () => kinds.inFloats(kinds.soundToFrames(), "float64"), { weights: 2, least: 25 }],
     ["bfloat16", () => kinds.inFloats(kinds.soundToFrames(), "bfloat16"), { weights: 2, least: 25 }],
-  ] as const)("%s", async (_, make, { weights, least }) => {
-    const { quantization, training, scores, audit, verification } = await optimize(make());
-    expect(quantization?.weights).toBe(weights);
-    expect(training?.frozen).toEqual([]);
-    expect(training?.steps).toBe(2);
-    for (const { model, sqnr } of scores ?? []) if (model !== "float") expect(sqnr).toBeGreaterThan(least);
-    expect(audit?.quantizedMacs).toBe(audit?.totalMacs);
-    expect(verification?.sqnr).toBeGreaterThan(40);
-  });
+    ["streaming", kinds.streaming, { weights: 3, least: 15, options: ["--set", "rate=16000"] }],
+  ] as [string, () => kinds.ModelKind, Expected][])(
+    "%s",
+    async (_, make, { weights, least, options = [] }) => {
+      const { quantization, training, scores, audit, verification } = await optimize(make(), ...options);
+      expect(quantization?.weights).toBe(weights);
+      expect(training?.frozen).toEqual([]);
+      expect(training?.steps).toBe(2);
+      for (const { model, sqnr } of scores ?? []) if (model !== "float") expect(sqnr).toBeGreaterThan(least);
+      expect(audit?.quantizedMacs).toBe(audit?.totalMacs);
+      expect(verification?.sqnr).toBeGreaterThan(40);
+    },
+  );
 });

@@ -1,4 +1,5 @@
 import { cloneModel } from "../../ir/clone.ts";
+import { readNames } from "../../ir/graph.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { inSourceOrder } from "./in-source-order.ts";
@@ -17,6 +18,7 @@ export function restoreSource(source: Model, optimized: Model): Model {
   const constants = new Map(optimized.graph.initializers);
   restoreNames(graph, source.graph, constants);
   graph.nodes = inSourceOrder(restoreNodes(graph.nodes, source.graph), source.graph);
+  keepReadConstants(graph, source.graph, constants);
   graph.initializers = orderConstants(graph, source.graph, constants);
   if (sameGraph(source.graph, graph)) return source;
   dropStaleInfo(graph);
@@ -26,11 +28,24 @@ export function restoreSource(source: Model, optimized: Model): Model {
 /** The runtime writes default values into attributes: nodes of unchanged operator and ports are taken from the source. */
 function restoreNodes(nodes: readonly Node[], source: Graph): Node[] {
   const before = new Map(source.nodes.map((node) => [node.name, node]));
+  const there = new Set([
+    ...[...source.inputs.map(({ name }) => name), ...source.initializers.keys()],
+    ...nodes.flatMap(({ outputs }) => outputs),
+  ]);
   return nodes.map((node) => {
     const old = before.get(node.name);
     if (old?.opType !== node.opType || old.domain !== node.domain) return node;
+    if (!readNames(old).every((name) => there.has(name))) return node;
     return samePorts(old, node) ? old : { ...node, docString: old.docString, metadata: old.metadata };
   });
+}
+
+/** Subgraphs that are the source's own may read constants that the optimizer has under other names, or folded. */
+function keepReadConstants({ nodes }: Graph, source: Graph, constants: Map<string, Tensor>): void {
+  for (const name of nodes.flatMap(readNames)) {
+    const tensor = source.initializers.get(name);
+    if (tensor !== undefined && !constants.has(name)) constants.set(name, tensor);
+  }
 }
 
 function samePorts(a: Node, b: Node): boolean {

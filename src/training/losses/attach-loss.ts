@@ -82,25 +82,62 @@ export function attachSampleLosses(graph: Graph, loss: BuiltLoss, targets: reado
   const builder = new LossBuilder(new Emitter(graph), graph, targets);
   const { emit } = builder;
   const total = sumOfTerms(builder, graph, loss, {
-    reduce: (value) => emit.op("Relu", [builder.meanOfRows(emit.op("Flatten", [value], { axis: 1 }))]),
+    reduce: (value, output, term) => {
+      const rows = samplesFirst(emit, value, batchAxisOf(output, term, targets), output, term);
+      return emit.op("Relu", [builder.meanOfRows(emit.op("Flatten", [rows], { axis: 1 }))]);
+    },
     note: (value) => value,
   });
   emit.node("Identity", [total], { outputs: [sampleLosses] });
   graph.outputs.push(createValue(sampleLosses, "float32", undefined));
 }
 
+/** Terms that sum over the classes of every place, so that their values have no such axis. */
+const overClasses: ReadonlySet<LossTermName> = new Set<LossTermName>(["kl", "cross-entropy"]);
+
+/** The axis of samples in the values of a term: the open one of what it is compared with. */
+function batchAxisOf(
+  { name, shape, classAxis }: LossOutput,
+  term: LossTermName,
+  targets: readonly LossTarget[],
+): number {
+  const target = targets.find(({ source }) => source.from === "teacher" && source.output === name);
+  const axis = target?.shape.findIndex((dim) => typeof dim === "string") ?? 0;
+  const classes = classAxis ?? shape.length - 1;
+  return Math.max(0, overClasses.has(term) && classes < axis ? axis - 1 : axis);
+}
+
+function samplesFirst(
+  emit: Emitter,
+  value: string,
+  axis: number,
+  { shape }: LossOutput,
+  term: LossTermName,
+): string {
+  if (axis === 0) return value;
+  const rank = shape.length - (overClasses.has(term) ? 1 : 0);
+  const others = Array.from({ length: rank }, (_, each) => each).filter((each) => each !== axis);
+  return emit.op("Transpose", [value], { perm: [axis, ...others] });
+}
+
 function sumOfTerms(
   builder: LossBuilder,
   graph: Graph,
   { terms }: BuiltLoss,
-  { reduce, note }: Record<"reduce" | "note", (value: string) => string>,
+  {
+    reduce,
+    note,
+  }: {
+    reduce: (value: string, output: LossOutput, term: LossTermName) => string;
+    note: (value: string) => string;
+  },
 ): string {
   const outputs = lossOutputs(graph);
   const values = terms.map(({ term, weight, output: name }) => {
     const output = outputs.find((candidate) => candidate.name === name) as LossOutput;
     const row = Object.hasOwn(lossTerms, term) ? lossTerms[term as LossTermName] : undefined;
     if (row === undefined) throw new InternalError(`no loss term "${term}"`);
-    const value = reduce(row.emit(builder, output));
+    const value = reduce(row.emit(builder, output), output, term as LossTermName);
     return weight === 1 ? value : note(builder.emit.op("Mul", [value, builder.number(weight)]));
   });
   return values.reduce((sum, value) => note(builder.emit.op("Add", [sum, value])));

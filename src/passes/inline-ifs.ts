@@ -1,0 +1,93 @@
+import { cloneGraph, cloneModel } from "../ir/clone.ts";
+import { Emitter } from "../ir/emit.ts";
+import { createNode } from "../ir/graph.ts";
+import type { Graph, Model, Node } from "../ir/model.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { definePass } from "./define-pass.ts";
+import { dropStaleInfo, renameReads } from "./edit-graph.ts";
+import { readNumbers } from "../tensor/read-numbers.ts";
+
+/**
+ * An If whose condition is a constant is replaced by the branch that is taken: its nodes and constants become the graph's,
+ * under names that nothing else has.
+ */
+export const inlineIfs = definePass({
+  name: "inline-ifs",
+  run(model, context) {
+    const settled = model.graph.nodes.filter((node) => conditionOf(model.graph, node) !== undefined);
+    if (settled.length === 0) return model;
+    const result = cloneModel(model);
+    const { graph } = result;
+    const nodes = graph.nodes.flatMap((node): Node[] => {
+      const condition = conditionOf(graph, node);
+      if (condition === undefined) return [node];
+      const branch = branchOf(node, condition);
+      if (branch === undefined || branch.sparseInitializers.length > 0) {
+        context.refuse(node, "its branch holds sparse constants, or is missing");
+        return [node];
+      }
+      return inlineBranch(graph, node, branch);
+    });
+    graph.nodes = nodes;
+    dropStaleInfo(graph);
+    return result;
+  },
+});
+
+/** Whether an If of the graph has a constant condition. */
+export const hasSettledIf = ({ graph }: Model): boolean =>
+  graph.nodes.some((node) => {
+    const condition = conditionOf(graph, node);
+    return condition !== undefined && branchOf(node, condition)?.sparseInitializers.length === 0;
+  });
+
+function conditionOf(
+  { inputs, initializers }: Graph,
+  { opType, domain, inputs: reads }: Node,
+): boolean | undefined {
+  const [name = ""] = reads;
+  const tensor = opType === "If" && domain === "" ? initializers.get(name) : undefined;
+  if (tensor === undefined || elementCount(tensor.dims) !== 1 || inputs.some((input) => input.name === name))
+    return undefined;
+  return readNumbers(tensor)[0] !== 0;
+}
+
+function branchOf({ attributes }: Node, condition: boolean): Graph | undefined {
+  const attribute = attributes.get(condition ? "then_branch" : "else_branch");
+  return attribute?.type === "graph" ? attribute.value : undefined;
+}
+
+/** The nodes of a branch with the outputs of the If; its constants and types go to `graph`. */
+function inlineBranch(graph: Graph, node: Node, branch: Graph): Node[] {
+  const own = cloneGraph(branch);
+  // Names of the If's own subgraphs are free once it is gone.
+  const emit = new Emitter({ ...graph, nodes: graph.nodes.filter((each) => each !== node) });
+  for (const name of node.outputs) emit.fresh(name);
+  const renamed = new Map<string, string>();
+  const made = new Set([...own.initializers.keys(), ...own.nodes.flatMap(({ outputs }) => outputs)]);
+  made.delete("");
+  const targets = new Map<string, string>();
+  own.outputs.forEach(({ name }, index) => {
+    const output = node.outputs[index] ?? "";
+    if (output !== "" && own.nodes.some(({ outputs }) => outputs.includes(name)) && !targets.has(name))
+      targets.set(name, output);
+  });
+  for (const name of made) {
+    const target = targets.get(name) ?? emit.fresh(name);
+    if (target !== name) renamed.set(name, target);
+  }
+  const nameOf = (name: string): string => renamed.get(name) ?? name;
+  renameReads(own.nodes, renamed);
+  for (const each of own.nodes) each.outputs = each.outputs.map(nameOf);
+  for (const [name, tensor] of own.initializers) graph.initializers.set(nameOf(name), tensor);
+  for (const [name, value] of own.valueInfo)
+    graph.valueInfo.set(nameOf(name), { ...value, name: nameOf(name) });
+  const handed = own.outputs.flatMap(({ name }, index) => {
+    const output = node.outputs[index] ?? "";
+    return output === "" || nameOf(name) === output ? [] : [identity(nameOf(name), output)];
+  });
+  return [...own.nodes, ...handed];
+}
+
+const identity = (from: string, to: string): Node =>
+  createNode({ name: `${to}.taken`, opType: "Identity", inputs: [from], outputs: [to] });
