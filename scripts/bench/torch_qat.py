@@ -122,7 +122,7 @@ class QatNetwork(torch.nn.Module):
             self.steps.append(
                 (output, lambda v, x=inputs[0]: torch._fake_quantize_learnable_per_tensor_affine(v[x], scale, zero, qmin, qmax, 1.0))
             )
-        elif op in ("Round", "Cast") or (op == "Clip" and "zero_point" in inputs[0]):
+        elif op == "Round" or (op in ("Cast", "Clip") and "zero_point" in inputs[0]):
             return  # how the graph makes a zero point an integer; the fake quantizer above does it itself
         else:
             self.steps.append((output, self._operator(node, op, inputs, attrs)))
@@ -160,8 +160,8 @@ class QatNetwork(torch.nn.Module):
             axes = attrs.get("axes") or self.constants[inputs[1]].tolist()
             return lambda v: get(v, x).mean(dim=list(axes), keepdim=bool(attrs.get("keepdims", 1)))
         if op == "Reshape":
-            shape = self.constants[inputs[1]].tolist()
-            return lambda v: get(v, x).reshape([get(v, x).shape[i] if d == 0 else d for i, d in enumerate(shape)])
+            sizes = lambda v: enumerate(get(v, inputs[1]).tolist())
+            return lambda v: get(v, x).reshape([get(v, x).shape[i] if d == 0 else d for i, d in sizes(v)])
         if op == "LayerNormalization":
             bias = inputs[2] if len(inputs) > 2 and inputs[2] else None
             epsilon = attrs.get("epsilon", 1e-5)
@@ -175,12 +175,21 @@ class QatNetwork(torch.nn.Module):
             return self._slice(inputs)
         if op == "Gather":
             axis = attrs.get("axis", 0)
-            index = self.constants[inputs[1]]
+            index = self.constants[inputs[1]].long()
             return lambda v: get(v, x).index_select(axis, index.reshape(-1)).reshape(
                 [*get(v, x).shape[:axis], *index.shape, *get(v, x).shape[axis % get(v, x).dim() + 1 :]]
             )
         if op == "Expand":
-            return lambda v: torch.broadcast_to(get(v, x), torch.broadcast_shapes(get(v, x).shape, self.constants[inputs[1]].tolist()))
+            shape = lambda v: torch.broadcast_shapes(get(v, x).shape, get(v, inputs[1]).tolist())
+            return lambda v: torch.broadcast_to(get(v, x), shape(v))
+        if op == "Shape":
+            return lambda v: torch.tensor(get(v, x).shape)[attrs.get("start", 0) : attrs.get("end")]
+        if op == "ConstantOfShape":
+            value = torch.from_numpy(numpy_helper.to_array(attrs["value"]).copy()) if "value" in attrs else torch.zeros(1)
+            return lambda v: value.expand(get(v, x).tolist())
+        if op == "Cast":
+            kind = torch.from_numpy(np.zeros(0, onnx.helper.tensor_dtype_to_np_dtype(attrs["to"]))).dtype
+            return lambda v: get(v, x).to(kind)
         simple = {
             "Relu": lambda v: F.relu(get(v, x)),
             "Erf": lambda v: torch.erf(get(v, x)),
@@ -192,6 +201,8 @@ class QatNetwork(torch.nn.Module):
             "Div": lambda v: get(v, x) / get(v, inputs[1]),
             "Pow": lambda v: torch.pow(get(v, x), get(v, inputs[1])),
             "MatMul": lambda v: torch.matmul(get(v, x), get(v, inputs[1])),
+            "Equal": lambda v: get(v, x) == get(v, inputs[1]),
+            "Where": lambda v: torch.where(get(v, x), get(v, inputs[1]), get(v, inputs[2])),
             "Softmax": lambda v: torch.softmax(get(v, x), attrs.get("axis", -1)),
             "Transpose": lambda v: get(v, x).permute(attrs["perm"]),
             "Concat": lambda v: torch.cat([get(v, each) for each in inputs], attrs["axis"]),
@@ -215,7 +226,8 @@ class QatNetwork(torch.nn.Module):
 
     def _slice(self, inputs):
         get, x = self._get, inputs[0]
-        starts, ends, axes = (self.constants[name].tolist() for name in inputs[1:4])
+        starts, ends = (self.constants[name].tolist() for name in inputs[1:3])
+        axes = self.constants[inputs[3]].tolist() if len(inputs) > 3 and inputs[3] else range(len(starts))
         steps = self.constants[inputs[4]].tolist() if len(inputs) > 4 and inputs[4] else [1] * len(starts)
 
         def cut(v):
