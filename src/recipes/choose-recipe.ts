@@ -36,7 +36,16 @@ export function chooseRecipe(model: Model, asked = "auto"): ChosenRecipe {
 /** Operators that mostly have weights, as initializers or not. */
 const weighted = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN"]);
 
-/** Named nodes from which no node with weights is reached any more, those with weights themselves left out. */
+/** Operators of decoding that a target may quantize; what computes shapes is folded away, so that its names are no nodes then. */
+const decoding = new Set([
+  ...["Add", "Sub", "Mul", "Div", "Exp", "Log", "Sqrt", "Pow", "Concat", "Clip"],
+  ...["Sigmoid", "HardSigmoid", "Softmax", "Tanh", "Relu", "LeakyRelu"],
+]);
+
+/** Operators whose results do not depend on the numbers that they are given. */
+const shapeOnly = new Set(["Shape", "Size", "Constant", "ConstantOfShape"]);
+
+/** Named nodes that decode what comes out of the last weights: behind nodes with weights, and in front of none. */
 function tailNodes(graph: Graph): string[] {
   const { consumers } = indexGraph(graph);
   const leads = new Set<object>();
@@ -44,8 +53,17 @@ function tailNodes(graph: Graph): string[] {
     const readers = node.outputs.flatMap((output) => consumers.get(output) ?? []);
     if (weighted.has(node.opType) || readers.some((reader) => leads.has(reader))) leads.add(node);
   }
-  // Names with commas cannot be given as options.
-  return graph.nodes.filter((node) => !leads.has(node) && /^[^,]+$/.test(node.name)).map(({ name }) => name);
+  const behind = new Set<string>();
+  for (const { opType, inputs, outputs } of graph.nodes)
+    if (weighted.has(opType) || (!shapeOnly.has(opType) && inputs.some((name) => behind.has(name))))
+      for (const output of outputs) behind.add(output);
+  return graph.nodes
+    .filter(
+      (node) =>
+        !leads.has(node) && decoding.has(node.opType) && node.outputs.some((name) => behind.has(name)),
+    )
+    .map(({ name }) => name)
+    .filter((name) => /^[^,]+$/.test(name)); // Names with commas cannot be given as options.
 }
 
 /** A recipe as a report tells it. */

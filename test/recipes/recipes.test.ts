@@ -63,7 +63,10 @@ test("a detector's decoding stays in float, what has weights does not", () => {
     build(emit) {
       const map = emit.op("Conv", ["x", emit.constant(randomTensor([8, 3, 3, 3], 1))], {}, { name: "head" });
       const scores = emit.op("Sigmoid", [map], {}, { name: "scores" });
-      emit.op("Mul", [scores, scores], {}, { name: "decode", outputs: ["boxes"] });
+      const shape = emit.op("Shape", [scores], {}, { name: "sizes" });
+      const same = emit.op("Concat", [shape], { axis: 0 }, { name: "same" });
+      const shaped = emit.op("Reshape", [scores, same], {}, { name: "shaped" });
+      emit.op("Mul", [shaped, scores], {}, { name: "decode", outputs: ["boxes"] });
     },
   });
   const chosen = chooseRecipe(model);
