@@ -15,7 +15,6 @@ import { auditModel } from "../../src/audit/audit-model.ts";
 import { ortCpu } from "../../src/quantization/targets/ort-cpu.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { targetNamed, targets } from "../../src/quantization/targets/table.ts";
-import { readOptimized } from "../../src/runtime/read-optimized.ts";
 import { type Tensor, toNumbers } from "../../src/tensor/tensor.ts";
 import { requirePython } from "../support/python.ts";
 
