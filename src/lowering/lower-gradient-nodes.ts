@@ -1,9 +1,10 @@
 import { InternalError } from "../errors.ts";
-import { intOf } from "../ir/attributes.ts";
+import { intOf, intsOf } from "../ir/attributes.ts";
 import { Emitter } from "../ir/emit.ts";
 import { cloneGraph } from "../ir/clone.ts";
 import type { Graph, Node } from "../ir/model.ts";
 import { gradientDomain, type GradientOp } from "../ops/gradient-nodes.ts";
+import { dotByChannels } from "./channel-sums.ts";
 import { lowerConvDataGrad } from "./conv-data-grad.ts";
 import { lowerConvWeightGrad } from "./conv-weight-grad.ts";
 import { GradientBuilder } from "./gradient-builder.ts";
@@ -25,7 +26,7 @@ const lowerings = {
   MaskedGrad: (b, node) =>
     b.mul(inputOf(node, 0), b.op("Cast", [inputOf(node, 1)], { to: intOf(node, "dtype", 1) })),
   MaxPoolGrad: lowerMaxPoolGrad,
-  InnerProduct: (_, node) => inputOf(node, 2),
+  InnerProduct: lowerInnerProduct,
 } satisfies Record<LoweredHere, Lowering>;
 
 /**
@@ -40,6 +41,11 @@ export function lowerGradientNodes(source: Graph, options: LoweringOptions): Gra
     node.domain === gradientDomain ? loweringOf(node)(b, node, options) : undefined,
   );
   return graph;
+}
+
+function lowerInnerProduct(b: GradientBuilder, node: Node): string {
+  const [g = "", v = "", shortcut] = node.inputs;
+  return shortcut ?? dotByChannels(b, g, { name: v, shape: intsOf(node, "shape") ?? [] });
 }
 
 function loweringOf({ opType, name }: Node): Lowering {

@@ -17,7 +17,7 @@ import type { PlacedWindow, Window } from "./window.ts";
  * | MaxPoolGrad         | x, y, dy                    | dx; the first maximum in row-major order takes all    |
  * | AveragePoolGrad     | dy                          | dx; dy is already divided by each window's count      |
  * | MaskedGrad          | dy, condition               | dy where the condition holds, else 0                  |
- * | InnerProduct        | g, v, shortcut              | <g, v>; the shortcut is equal to it unless g is rounded |
+ * | InnerProduct        | g, v [, shortcut]           | <g, v>; the shortcut is equal to it unless g is rounded |
  * | QuantizerDataGrad   | dy, x, s, z                 | dx: dy where x is within the bounds of the codes      |
  * | QuantizerScaleGrad  | dy, x, s, z, <dy, y>, <dx, x>, sum of dy, sum of dx | ds                            |
  * | QuantizerZeroGrad   | dy, x, s, z, sum of dy, sum of dx | dz                                              |

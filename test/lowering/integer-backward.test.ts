@@ -1,8 +1,9 @@
+import { reachableNodes } from "../../src/ir/graph.ts";
 import { expect, test } from "vitest";
 import type { Model } from "../../src/ir/model.ts";
 import { guessedAlgorithms } from "../../src/lowering/algorithms.ts";
 import { headroom, lowerIntegerBackward } from "../../src/lowering/integer/integer-backward.ts";
-import { planIntegerBackward, amaxName } from "../../src/lowering/integer/plan-backward.ts";
+import { planIntegerBackward, amaxName, withoutShortcuts } from "../../src/lowering/integer/plan-backward.ts";
 import { lowerGradientNodes } from "../../src/lowering/lower-gradient-nodes.ts";
 import { gradientDomain, type WindowProblem, windowAttributes } from "../../src/ops/gradient-nodes.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
@@ -124,4 +125,34 @@ test.each(problems)("x $x, kernel $kernel, strides $strides, dilations $dilation
   // Weight gradients are sums of integers.
   const difference = largest(coded.dw.map((value, i) => value - (exact.dw[i] as number)));
   expect(difference).toBeLessThan(1e-5 * largest(exact.dw));
+});
+
+test("shortcuts to inner products of rounded gradients are left out, and what only they read is not counted", () => {
+  const abstract = { domain: gradientDomain };
+  const { graph } = buildModel({
+    inputs: { da: [2], db: [2], x: [2], s: [] },
+    outputs: ["dx", "product"],
+    build(emit) {
+      const parts = ["da", "db"].map((g) => emit.op("InnerProduct", [g, "x", "s"], { shape: [2] }, abstract));
+      emit.op("Add", ["da", "db"], {}, { outputs: ["dx"] });
+      const sum = emit.op("Add", parts);
+      emit.op("InnerProduct", ["dx", "x", sum], { shape: [2] }, { ...abstract, outputs: ["product"] });
+    },
+  });
+  const productsWith = (coded: string[]): string[][] => {
+    const plan = {
+      coded: new Set(coded),
+      entries: new Set<string>(),
+      products: new Set<string>(),
+      shapes: new Map(),
+    };
+    const { nodes } = reachableNodes(withoutShortcuts(graph, plan), ["dx", "product"]);
+    return nodes.filter(({ opType }) => opType === "InnerProduct").map(({ inputs }) => inputs.slice(0, 2));
+  };
+  expect(productsWith(["da", "db", "dx"])).toEqual([["dx", "x"]]);
+  expect(productsWith(["da"])).toEqual([
+    ["da", "x"],
+    ["db", "x"],
+    ["dx", "x"],
+  ]);
 });

@@ -6,7 +6,6 @@ import { indexGraph, type GraphIndex } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
 import { elementCount, tensorOf, viewAs } from "../../tensor/tensor.ts";
-import { dotByChannels } from "../channel-sums.ts";
 import { GradientBuilder } from "../gradient-builder.ts";
 import { codedConvWeightGrad, fitsIntegerProduct } from "./coded-weight-grad.ts";
 import { codedLinearDataGrad, codedLinearWeightGrad, fitsTokens } from "./coded-linear-grad.ts";
@@ -68,7 +67,6 @@ class Rewriter {
     if (node.domain === gradientDomain && node.opType === "LinearWeightGrad")
       return this.#linearWeightGradient(node);
     if (this.#plan.products.has(value)) return this.#emit(node, () => codedLinearDataGrad(this.#build, node));
-    if (node.domain === gradientDomain && node.opType === "InnerProduct") return this.#innerProduct(node);
     if (!this.#plan.coded.has(value)) return false;
     const coded = this.#replacement(node, value);
     this.#codes.set(value, coded);
@@ -106,14 +104,6 @@ class Rewriter {
     return this.#emit(node, () =>
       codedLinearWeightGrad(b, { ...operand, codes: moveCodes(b, operand) }, dy, rows),
     );
-  }
-
-  /** <g, v> of a rounded gradient, to which the shortcut is not equal. */
-  #innerProduct(node: Node): boolean {
-    const [g = "", v = ""] = node.inputs;
-    if (!this.#plan.coded.has(g) && !this.#plan.products.has(g)) return false;
-    const shape = intsOf(node, "shape") ?? [];
-    return this.#emit(node, () => dotByChannels(this.#build, g, { name: v, shape }));
   }
 
   #codedInput(x: string, rank: number): Coded | undefined {

@@ -60,6 +60,16 @@ function outputShape(
   return coded.has(left) || coded.has(right) ? a : undefined;
 }
 
+/** The graph with inner products of gradients that will be rounded multiplied out: the shortcuts to them are not equal. */
+export function withoutShortcuts(graph: Graph, { coded, products }: IntegerBackward): Graph {
+  const isRounded = ({ domain, opType, inputs: [g = ""] }: Node): boolean =>
+    domain === gradientDomain && opType === "InnerProduct" && (coded.has(g) || products.has(g));
+  const nodes = graph.nodes.map((node) =>
+    isRounded(node) ? { ...node, inputs: node.inputs.slice(0, 2) } : node,
+  );
+  return { ...graph, nodes };
+}
+
 const isMask = ({ domain, opType }: Node): boolean => domain === gradientDomain && opType === "MaskedGrad";
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.join() === b.join();

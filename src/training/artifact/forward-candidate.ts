@@ -13,7 +13,7 @@ import {
   planIntegerForward,
   saveActivations,
 } from "../../lowering/integer/integer-forward.ts";
-import { planIntegerBackward } from "../../lowering/integer/plan-backward.ts";
+import { planIntegerBackward, withoutShortcuts } from "../../lowering/integer/plan-backward.ts";
 import { lowerQuantizerGradients } from "../../lowering/quantizer-grad.ts";
 import { lowerGradientNodes } from "../../lowering/lower-gradient-nodes.ts";
 import type { AllowedOperators } from "../../lowering/lowering.ts";
@@ -137,14 +137,21 @@ export class ForwardCandidate {
   #differentiate(): Graph {
     const { trained, parameters } = this.#sources.layout;
     const forward = this.#integer?.graph ?? this.#graph;
-    const { graph, gradients } = differentiateAbstract(forward, {
+    const { graph } = differentiateAbstract(forward, {
       loss: "loss",
       parameters: differentiatedInputs(trained, parameters),
       weights: Array.from(trained.weights.keys(), weightNames),
       opset: this.#opset,
     });
     const lowered = lowerQuantizerGradients(graph, forward, this.#integer?.saved);
-    return { ...lowered, nodes: reachableNodes(lowered, ["loss", ...gradients.values()]).nodes };
+    return this.#pruned(lowered);
+  }
+
+  /** The nodes that the loss and its gradients are computed by. */
+  #pruned(graph: Graph): Graph {
+    const { trained, parameters } = this.#sources.layout;
+    const gradients = gradientOutputs(trained, parameters).map(({ name }) => name);
+    return { ...graph, nodes: reachableNodes(graph, ["loss", ...gradients]).nodes };
   }
 
   #lower(abstract: Graph, algorithms: Algorithms, outputs: readonly Value[]): Model {
@@ -187,7 +194,7 @@ export class ForwardCandidate {
     const { layout, options } = this.#sources;
     const { trained, parameters } = layout;
     const { trials } = options;
-    const exact = this.#abstract;
+    const exact = this.#pruned(withoutShortcuts(this.#abstract, planIntegerBackward(this.#abstract)));
     const plan = planIntegerBackward(exact);
     if ((plan.coded.size === 0 && plan.products.size === 0) || trials === undefined) return undefined;
     if (ifBetter && !codesPay(exact, plan)) return undefined;
