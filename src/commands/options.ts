@@ -53,12 +53,18 @@ export const inputOptions = group(groups.data, {
     describe: "The dimension of an input that counts samples, where its names do not tell: NAME=1",
   },
   set: { value: "by-input", describe: "Value of an input that the data do not feed: NAME=16000" },
+  columns: {
+    value: "by-input",
+    describe:
+      "Columns of a table that feed an input, NAME=COLUMN,COLUMN; NAME may also be label or image (default: by their names)",
+  },
 });
 
 export const dataOptions = group(groups.data, {
   data: {
     value: "path",
-    describe: "Samples: IDX file or folder, .npy, .npz, folder of class folders, or JavaScript module",
+    describe:
+      "Samples: IDX file or folder, .npy, .npz, CSV, JSON lines, Parquet, folder of class folders, or JavaScript module",
     required: true,
   },
   split: { describe: "Part of the data to use, where they come in parts", choices: ["train", "test"] },
@@ -77,6 +83,11 @@ export const dataOptions = group(groups.data, {
   },
   "batch-axis": inputOptions["batch-axis"],
   set: inputOptions.set,
+  columns: inputOptions.columns,
+  images: {
+    value: "path",
+    describe: "Folder that paths of pictures in a table start from and stay in (default: the table's)",
+  },
   "data-timeout": {
     value: "number",
     describe: "Seconds after which a JavaScript module that gives nothing is ended (default: 15)",

@@ -1,6 +1,6 @@
 import { usageError } from "../errors.ts";
 import type { DataSpec } from "../workflows/index.ts";
-import { readBatchAxes, readSetInputs } from "./read-inputs.ts";
+import { readBatchAxes, readColumns, readSetInputs } from "./read-inputs.ts";
 import type { OptionReader } from "./option-reader.ts";
 
 /** The data specification of --data and the options that go with it. */
@@ -37,6 +37,10 @@ function readPreprocessing(options: OptionReader): Partial<DataSpec> {
   if (layout === "nchw" || layout === "nhwc") spec.layout = layout;
   const batchAxes = readBatchAxes(options);
   const set = readSetInputs(options);
+  const columns = readColumns(options);
+  const images = options.text("images");
+  if (columns !== undefined) spec.columns = columns;
+  if (images !== undefined) spec.images = images;
   if (batchAxes !== undefined) spec.batchAxes = batchAxes;
   if (set !== undefined) spec.set = set;
   return spec;

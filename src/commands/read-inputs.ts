@@ -4,14 +4,14 @@ import type { OptionReader } from "./option-reader.ts";
 /** --input-shape: sizes by input; a word or -1 leaves a dimension as the model has it. */
 export function readInputShapes(options: OptionReader): Record<string, number[]> | undefined {
   return readByInput(options, "input-shape", "x=1,3,224,224", (part) =>
-    /^-?\d+$/.test(part) ? Number(part) : /^[A-Za-z?]/.test(part) ? -1 : NaN,
+    /^-?\d+$/.test(part) ? Number(part) : /^[A-Za-z?]/.test(part) ? -1 : undefined,
   );
 }
 
 /** --batch-axis: the dimension that counts samples, by input. */
 export function readBatchAxes(options: OptionReader): Record<string, number> | undefined {
   const axes = readByInput(options, "batch-axis", "state=1", (part) =>
-    /^\d+$/.test(part) ? Number(part) : NaN,
+    /^\d+$/.test(part) ? Number(part) : undefined,
   );
   if (axes === undefined) return undefined;
   return Object.fromEntries(Object.entries(axes).map(([name, [axis = 0]]) => [name, axis]));
@@ -19,25 +19,32 @@ export function readBatchAxes(options: OptionReader): Record<string, number> | u
 
 /** --set: values of inputs that the data do not feed. */
 export function readSetInputs(options: OptionReader): Record<string, number[]> | undefined {
-  return readByInput(options, "set", "sr=16000", (part) => (part === "" ? NaN : Number(part)));
+  return readByInput(options, "set", "sr=16000", (part) =>
+    part === "" || Number.isNaN(Number(part)) ? undefined : Number(part),
+  );
+}
+
+/** --columns: columns of a table, by the input that they feed. */
+export function readColumns(options: OptionReader): Record<string, string[]> | undefined {
+  return readByInput(options, "columns", "x=width,height", (part) => (part === "" ? undefined : part));
 }
 
 /** NAME=VALUE,VALUE,NAME=VALUE: a part with an equals sign begins the next input. */
-function readByInput(
+function readByInput<T>(
   options: OptionReader,
   option: string,
   example: string,
-  parse: (part: string) => number,
-): Record<string, number[]> | undefined {
+  parse: (part: string) => T | undefined,
+): Record<string, T[]> | undefined {
   const text = options.text(option);
   if (text === undefined) return undefined;
-  const found = new Map<string, number[]>();
-  let values: number[] | undefined;
+  const found = new Map<string, T[]>();
+  let values: T[] | undefined;
   for (const part of text.split(",")) {
     const at = part.lastIndexOf("=");
     if (at > 0) found.set(part.slice(0, at).trim(), (values = []));
     const value = parse(part.slice(at + 1).trim());
-    if (values === undefined || Number.isNaN(value)) {
+    if (values === undefined || value === undefined) {
       throw usageError(
         option,
         `The value of --${option} is "${text}"`,

@@ -1,7 +1,9 @@
 import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { isFeedName } from "./loaders/feed-folder.ts";
 import { isIdxName, labelsBeside } from "./loaders/idx.ts";
 import { isImageName } from "./loaders/image-folder.ts";
+import { isTableName } from "./loaders/open-table.ts";
 import type { DataSpec } from "./spec.ts";
 
 /** A file that data are read from, or a folder with the names of the files in it that are. */
@@ -12,10 +14,13 @@ export interface DataPath {
 }
 
 /** What opening the data of `spec` reads, as far as that is known before. Paths may not exist. */
-export async function dataPaths({ path, labels }: DataSpec): Promise<DataPath[]> {
+export async function dataPaths(spec: DataSpec): Promise<DataPath[]> {
+  const { path, labels } = spec;
   const found: DataPath[] = [
     { use: "data", path, holds: (name) => isImageName(name) || isIdxName(name) || isFeedName(name) },
   ];
+  const images = spec.images ?? (isTableName(path) ? dirname(path) : undefined);
+  if (images !== undefined) found.push({ use: "data", path: images, holds: isImageName });
   const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;
   const beside = isFile && labels === undefined ? await labelsBeside(path) : undefined;
   if (labels !== undefined && labels !== "none") found.push({ use: "labels", path: labels });

@@ -4,7 +4,8 @@ import { elementCount, type Tensor, tensorOfBytes, viewAs } from "../tensor/tens
 import { checkFinite } from "./array-dataset.ts";
 import { convertElements } from "./convert-elements.ts";
 import type { Batch, Dataset } from "./dataset.ts";
-import { readLabelsFile } from "./labels-file.ts";
+import { checkLabels, countLabels } from "./labels.ts";
+import { readAskedLabels } from "./labels-file.ts";
 import { type FeedFile, tensorFor } from "./loaders/feed-folder.ts";
 import type { ModelInput } from "./model-input.ts";
 import { type Placement, placementOf, placeSamples, samplesPerRun } from "./place-samples.ts";
@@ -20,25 +21,25 @@ interface FedInput {
 
 /**
  * A data set of files that each hold one full feed of the model: its inputs as the model takes them. Samples of one shape
- * are stacked where the batch is open; samples of differing shapes are fed one at a time.
+ * are stacked where the batch is open; samples of differing shapes are fed one at a time. `own`: labels that come with them.
  */
 export async function feedDataset(
   files: readonly FeedFile[],
   inputs: readonly ModelInput[],
   spec: DataSpec,
+  own?: Int32Array,
 ): Promise<Dataset> {
   const fed = await lookAt(files, inputs);
   const differing = fed.filter(({ shapes }) => shapes.size > 1);
   const perRun = differing.length > 0 ? 1 : samplesPerRun(fed, spec.path);
-  const labels =
-    spec.labels === undefined || spec.labels === "none"
-      ? undefined
-      : await readLabelsFile(spec.labels, files.length);
+  const labels = own ?? (await readAskedLabels(spec, files.length));
+  if (labels !== undefined) checkLabels(labels, files.length, spec.classes, spec.path);
   return {
     name: basename(spec.path),
     length: files.length,
     hasLabels: labels !== undefined,
     ...(perRun === undefined ? {} : { samplesPerRun: perRun }),
+    ...(labels === undefined ? {} : countLabels(labels)),
     describe: () => ({
       format: "feeds",
       path: spec.path,

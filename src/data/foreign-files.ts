@@ -112,12 +112,12 @@ const kinds: readonly ForeignKind[] = [
     what: "a JSON file",
     endings: [".json", ".jsonl", ".ndjson", ".yaml", ".yml"],
     magic: ["{", "["],
-    hint: python("numpy.save('x.npy', numpy.asarray(json.load(open('x')), 'float32'))"),
+    hint: "Write one object per line into a file whose name ends in .jsonl; a list becomes such lines by: jq -c '.[]' FILE.",
   },
   {
     what: "a table of text (CSV)",
     endings: [".csv", ".tsv", ".txt"],
-    hint: python("numpy.save('x.npy', numpy.loadtxt('x', delimiter=',', skiprows=1, dtype='float32'))"),
+    hint: "Samples are read from it where its name ends in .csv or .tsv (or .jsonl, one JSON object per line); labels belong into a column of that table, or into an array: numpy.save('x.npy', labels).",
   },
 ];
 
@@ -125,7 +125,10 @@ const kinds: readonly ForeignKind[] = [
 export function foreignFile(path: string, start: Uint8Array, used: "data" | "labels" = "data"): UserError {
   const kind = kindOf(path, Buffer.from(start).toString("latin1"));
   const wanted = used === "data" ? "a data set" : "a file of labels";
-  const takes = used === "data" ? ".npy, .npz, IDX, a folder of pictures, or a .mjs module" : ".npy or IDX";
+  const takes =
+    used === "data"
+      ? ".npy, .npz, IDX, CSV, JSON lines, Parquet, a folder of pictures, or a .mjs module"
+      : ".npy or IDX";
   return dataError(
     "format",
     `The file is ${kind.what}, not ${wanted} that is read here (${takes})`,

@@ -4,6 +4,7 @@ import { foreignFile } from "./foreign-files.ts";
 import { checkLabelCount, readLabels } from "./labels.ts";
 import { isIdx, readIdxHeader } from "./loaders/idx-header.ts";
 import { isNpy, openNpy } from "./loaders/npy.ts";
+import type { DataSpec } from "./spec.ts";
 
 /** Reads the labels of `samples` samples from an .npy or IDX file, told apart by how they begin. */
 export async function readLabelsFile(path: string, samples: number): Promise<Int32Array> {
@@ -12,6 +13,16 @@ export async function readLabelsFile(path: string, samples: number): Promise<Int
   const start = await startOf(file);
   if (!isIdx(start)) throw foreignFile(path, start, "labels");
   return readIdxLabels(file, samples);
+}
+
+/** The labels of the file that --labels names, if any. `samples` undefined: of an array without a first dimension. */
+export async function readAskedLabels(
+  { labels }: DataSpec,
+  samples: number | undefined,
+): Promise<Int32Array | undefined> {
+  return labels === undefined || labels === "none" || samples === undefined
+    ? undefined
+    : readLabelsFile(labels, samples);
 }
 
 /** Reads an IDX file of one dimension as the labels of `samples` samples. */

@@ -1,15 +1,14 @@
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import { dataError, type UserError } from "../errors.ts";
-import { arrayDataset, type Feed, holdsImages } from "./array-dataset.ts";
-import { arrayImages } from "./array-images.ts";
+import type { Feed } from "./array-dataset.ts";
 import { type ByteSource, fileBytes, openBytes, sizeOfFile, startOf, unreadable } from "./byte-source.ts";
 import type { Dataset } from "./dataset.ts";
 import { addressNotPath, foreignFile } from "./foreign-files.ts";
 import type { ImageSource } from "./image.ts";
 import { imageDataset } from "./image-dataset.ts";
 import { readLabels } from "./labels.ts";
-import { readLabelsFile } from "./labels-file.ts";
+import { readAskedLabels } from "./labels-file.ts";
 import { feedDataset } from "./feed-dataset.ts";
 import { findFeeds } from "./loaders/feed-folder.ts";
 import { findIdxImages, openIdx } from "./loaders/idx.ts";
@@ -19,9 +18,12 @@ import { openModule } from "./loaders/module.ts";
 import { isNpy, openNpy } from "./loaders/npy.ts";
 import { type NpzFile, openNpz } from "./loaders/npz.ts";
 import { imageInputOf, type ModelInput } from "./model-input.ts";
+import { openArrays } from "./open-arrays.ts";
 import type { DataSpec } from "./spec.ts";
 import { batchAxisOf } from "./place-samples.ts";
 import { checkInputNames, withSetInputs } from "./set-inputs.ts";
+import { openTable } from "./loaders/open-table.ts";
+import { tableDataset } from "./tables/table-dataset.ts";
 import { isGzip, isZip } from "./unpack.ts";
 import { limitSamples } from "./subset.ts";
 
@@ -86,8 +88,10 @@ async function openFile(spec: DataSpec, inputs: readonly ModelInput[]): Promise<
   const file = isGzip(packed) ? await openBytes(path) : raw;
   if (await isNpy(file)) return openNpyDataset(file, spec, inputs);
   const start = await startOf(file);
-  if (!isIdx(start)) throw foreignFile(path, start);
-  return openImages(await openIdx(path, spec), spec, inputs);
+  if (isIdx(start)) return openImages(await openIdx(path, spec), spec, inputs);
+  const table = await openTable(file, start);
+  if (table === undefined) throw foreignFile(path, start);
+  return tableDataset(table, spec, inputs);
 }
 
 async function openZipped(
@@ -137,7 +141,7 @@ async function openNpyDataset(
     );
   }
   const array = await openNpy(file);
-  return openFeeds([{ input, array }], await readAskedLabels(spec, array.dims[0]), spec);
+  return openArrays([{ input, array }], await readAskedLabels(spec, array.dims[0]), spec);
 }
 
 async function openNpzDataset(
@@ -160,7 +164,7 @@ async function openNpzDataset(
     spec.labels === undefined && inner !== undefined && samples !== undefined
       ? await readLabels(await file.open(inner), samples)
       : await readAskedLabels(spec, samples);
-  return openFeeds(feeds, labels, spec);
+  return openArrays(feeds, labels, spec);
 }
 
 const missingArray = (names: readonly string[], input: string, where: string): UserError =>
@@ -170,31 +174,3 @@ const missingArray = (names: readonly string[], input: string, where: string): U
     where,
     "Name each array after the model input it feeds.",
   );
-
-/** The labels of the file that --labels names, if any. `samples` undefined: of an array without a first dimension. */
-async function readAskedLabels(
-  { labels }: DataSpec,
-  samples: number | undefined,
-): Promise<Int32Array | undefined> {
-  return labels === undefined || labels === "none" || samples === undefined
-    ? undefined
-    : readLabelsFile(labels, samples);
-}
-
-async function openFeeds(feeds: Feed[], labels: Int32Array | undefined, spec: DataSpec): Promise<Dataset> {
-  const [feed] = feeds;
-  const name = spec.path.split(/[\\/]/).at(-1) as string;
-  if (feed !== undefined && holdsImages(feeds)) {
-    const source = arrayImages(name, feed.array, labels, spec.path);
-    return imageDataset(source, spec, imageInputOf([feed.input], spec.layout, spec.path));
-  }
-  if (spec.resize !== undefined || spec.crop !== undefined) {
-    throw dataError(
-      "resize",
-      "--resize and --crop apply to images and to 8-bit image arrays",
-      spec.path,
-      "Save the array in the model's input shape.",
-    );
-  }
-  return arrayDataset(name, feeds, labels, spec);
-}

@@ -10,7 +10,7 @@ const size = z.union([extent, z.tuple([extent, extent])]);
  * and a child process can open the same data again.
  */
 export const dataSpecSchema = z.strictObject({
-  /** IDX file or folder, .npy, .npz, folder of class folders, or JavaScript module. */
+  /** IDX file or folder, .npy, .npz, CSV, JSON lines, Parquet, folder of class folders, or JavaScript module. */
   path: z.string().min(1),
   /** Which part, where the data come in parts (IDX folders, image folders with train/ and test/). Default "train". */
   split: z.enum(["train", "test"]).optional(),
@@ -32,6 +32,10 @@ export const dataSpecSchema = z.strictObject({
   batchAxes: z.record(z.string(), z.number().int().nonnegative()).optional(),
   /** Values of inputs that the data do not feed: one for all elements, or as many as the input has per sample. */
   set: z.record(z.string(), z.array(z.number()).min(1)).optional(),
+  /** Columns of a table that feed an input, by the input's name; "label" and "image" name their columns. */
+  columns: z.record(z.string(), z.array(z.string()).min(1)).optional(),
+  /** Folder that paths of pictures in a table start from and stay in. Default: the table's. */
+  images: z.string().min(1).optional(),
   /** Seconds that a JavaScript module may take to show a sign of life. Default 15. */
   timeout: z.number().positive().max(1e6).optional(),
   /** Use this many samples, drawn at random and always the same. Default: all. */

@@ -161,11 +161,18 @@ const samples: Mistake[] = [
     says: ["@/gone.npz", "no such file"],
   },
   {
-    what: "a table",
-    line: `quantize @/m.onnx --data @/a.csv ${out}`,
-    before: put("a.csv", "a,b\n1,2\n"),
+    what: "a table under another name",
+    line: `quantize @/m.onnx --data @/a.dat ${out}`,
+    before: put("a.dat", "a,b\n1,2\n"),
     exitCode: 3,
-    says: ["CSV", "numpy.loadtxt"],
+    says: ["CSV", ".csv"],
+  },
+  {
+    what: "a table without the columns that the model takes",
+    line: `quantize @/m.onnx --data @/a.csv ${out}`,
+    before: put("a.csv", "name\nann\n"),
+    exitCode: 3,
+    says: ["the columns name", "--columns"],
   },
   {
     what: "an address",

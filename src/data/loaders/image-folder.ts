@@ -1,9 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import sharp from "sharp";
 import { dataError } from "../../errors.ts";
 import { unreadable } from "../byte-source.ts";
-import type { ImageSource, RawImage } from "../image.ts";
+import { decodeImages } from "../decode-images.ts";
+import type { ImageSource } from "../image.ts";
 import { readLabelsFile } from "../labels-file.ts";
 import type { DataSpec } from "../spec.ts";
 
@@ -12,8 +12,6 @@ const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".
 export const isImageName = (name: string): boolean => extensions.has(extname(name).toLowerCase());
 
 const splitFolders = { train: ["train"], test: ["test", "val", "validation"] } as const;
-/** Images decoded at a time. */
-const decodeWidth = 8;
 
 /**
  * Opens a folder of images: one folder per class, classes numbered in the sorted order of their names; images
@@ -45,16 +43,11 @@ export async function openImageFolder(root: string, spec: DataSpec): Promise<Ima
           : undefined,
     where: (index) => files[index] as string,
     describe: () => ({ format: "image folder", path: folder, ...(labelled ? { classNames } : {}) }),
-    async read(indices, channels): Promise<RawImage[]> {
-      const images: RawImage[] = [];
-      for (let start = 0; start < indices.length; start += decodeWidth) {
-        const part = indices.slice(start, start + decodeWidth);
-        images.push(
-          ...(await Promise.all(part.map((index) => decodeImage(files[index] as string, channels)))),
-        );
-      }
-      return images;
-    },
+    read: (indices, channels) =>
+      decodeImages(
+        indices.map((index) => ({ content: files[index] as string, where: files[index] as string })),
+        channels,
+      ),
   };
 }
 
@@ -97,23 +90,4 @@ async function listFolder(folder: string): Promise<{ folders: string[]; files: s
       .filter((name) => isImageName(name))
       .sort(compare),
   };
-}
-
-/** Decodes one file upright (EXIF), without alpha, as sRGB or grey. */
-async function decodeImage(path: string, channels: 1 | 3): Promise<RawImage> {
-  try {
-    const upright = sharp(path).autoOrient().flatten({ background: "black" });
-    const coloured =
-      channels === 1 ? upright.greyscale().toColourspace("b-w") : upright.toColourspace("srgb");
-    const { data, info } = await coloured.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-    if (info.channels !== channels) throw new Error(`it has ${info.channels} channels after conversion`);
-    return { height: info.height, width: info.width, channels, pixels: data };
-  } catch (error) {
-    throw dataError(
-      "image",
-      `The image cannot be decoded: ${error instanceof Error ? error.message : String(error)}`,
-      path,
-      "Repair or remove the file.",
-    );
-  }
 }

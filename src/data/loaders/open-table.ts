@@ -1,0 +1,28 @@
+import { extname } from "node:path";
+import type { ByteSource } from "../byte-source.ts";
+import type { Table } from "../tables/table.ts";
+import { openCsv } from "./csv.ts";
+import { openJsonLines } from "./json-lines.ts";
+
+/** Endings of files of text, which nothing else tells apart. */
+const textTables: Readonly<Record<string, (file: ByteSource) => Promise<Table>>> = {
+  ".csv": openCsv,
+  ".tsv": openCsv,
+  ".jsonl": openJsonLines,
+  ".ndjson": openJsonLines,
+};
+
+/** Whether a file of this name is read as a table. */
+export const isTableName = (name: string): boolean => Object.hasOwn(textTables, endingOf(name));
+
+/** Opens a table by its ending, where it is one. `start`: how the file begins. */
+export async function openTable(file: ByteSource, start: Uint8Array): Promise<Table | undefined> {
+  const open = isText(start) ? textTables[endingOf(file.path)] : undefined;
+  return open?.(file);
+}
+
+/** The ending of a name, in small letters, without that of gzip. */
+const endingOf = (path: string): string => extname(path.replace(/\.gz$/i, "")).toLowerCase();
+
+/** Text has no zero bytes. */
+const isText = (start: Uint8Array): boolean => start.length > 0 && !start.includes(0);
