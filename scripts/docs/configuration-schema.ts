@@ -20,6 +20,7 @@ const kinds: Readonly<Record<NonNullable<OptionSpec["value"]>, Schema>> = {
     additionalProperties: anyOf(number, text, list(anyOf(number, text))),
   }),
   path: text,
+  measure: anyOf(text, list(text), { type: "object", additionalProperties: text }),
 };
 
 /** JSON Schema of configuration files: one kind of object for each command. */

@@ -136,9 +136,13 @@ function resolveValue(key: string, value: unknown, command: Command, folder: str
     };
   }
   const name = optionName(key);
-  const isPath = Object.hasOwn(command.options, name) && command.options[name]?.value === "path";
+  const kind = Object.hasOwn(command.options, name) ? command.options[name]?.value : undefined;
+  const isPath = kind === "path" || (kind === "measure" && typeof value === "string" && isMeasureFile(value));
   return isPath && typeof value === "string" && value !== "none" ? resolve(folder, value) : value;
 }
+
+/** Losses and metrics that are files. */
+const isMeasureFile = (value: string): boolean => /\.(onnx|js|mjs)(:\w+)?$/i.test(value);
 
 const withoutRequired = ({ options }: Command): Command["options"] =>
   Object.fromEntries(Object.entries(options).map(([name, { required: _, ...spec }]) => [name, spec]));

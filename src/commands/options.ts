@@ -1,6 +1,7 @@
 import {
   calibrationMethods,
   importanceNames,
+  lossTermNames,
   modeNames,
   recipeNames,
   listTargets,
@@ -20,7 +21,7 @@ export interface OptionSpec {
   /** Another name that stands for the option. */
   alias?: string;
   /** What the value is where it is more than text: in configuration files and the library it may be given as such. */
-  value?: "number" | "bytes" | "size" | "numbers" | "words" | "by-input" | "path";
+  value?: "number" | "bytes" | "size" | "numbers" | "words" | "by-input" | "path" | "measure";
 }
 
 const targetNames = listTargets().map(({ name }) => name);
@@ -69,6 +70,11 @@ export const dataOptions = group(groups.data, {
   },
   split: { describe: "Part of the data to use, where they come in parts", choices: ["train", "test"] },
   labels: { value: "path", describe: "File of labels (IDX or .npy), or none to ignore labels" },
+  targets: {
+    value: "path",
+    describe:
+      "Arrays that losses compare with, by name in an .npz file, one row per sample (default: those of an .npz file of data that feed no input)",
+  },
   mean: {
     value: "numbers",
     describe: "Subtracted from each channel after scaling pixels to [0, 1]: one value or one per channel",
@@ -292,9 +298,8 @@ export const artifactOptions = group(groups.training, {
       "Memory that the training process may take, such as 800MB or 2GB: chooses the largest micro-batch that is estimated to fit (default: 80 % of what is free; a container's limit counts)",
   },
   loss: {
-    describe:
-      "auto: cross-entropy and distillation with labels; without, distillation from the float model, by KL of outputs that are class scores and by squared error of others",
-    choices: ["auto", "cross-entropy", "kl", "mse"],
+    value: "measure",
+    describe: `auto: cross-entropy and distillation with labels; without, distillation from the float model by the kind of each output; a name (${lossTermNames.join(", ")}); terms [OUTPUT=]NAME[@TARGET][:WEIGHT] separated by commas; or an ONNX model, loss.onnx, that makes one number of outputs and targets`,
     default: "auto",
   },
   distill: { value: "number", describe: "Share of distillation in the automatic loss with labels, 0 to 1" },

@@ -6,6 +6,7 @@ import {
   type CourseChoices,
   importanceNames,
   modeNames,
+  parseLoss,
   type OpenFreezing,
   type QuantizationChoices,
   type RuntimeOptions,
@@ -138,7 +139,7 @@ export function readArtifactChoices(options: OptionReader): AskedTraining {
   return {
     ...readFreezing(options),
     ...readBatch(options),
-    loss: options.choice("loss", ["auto", "cross-entropy", "kl", "mse"]),
+    loss: parseLoss(options.needText("loss")),
     distill: options.number("distill", fraction),
     forward: options.choice("forward", ["auto", "float", "integer"]),
     backward: options.choice("backward", ["auto", "float", "integer"]),

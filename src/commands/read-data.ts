@@ -10,6 +10,8 @@ export function readDataSpec(options: OptionReader): DataSpec {
   if (split === "train" || split === "test") spec.split = split;
   const labels = options.text("labels");
   if (labels !== undefined) spec.labels = labels;
+  const targets = options.text("targets");
+  if (targets !== undefined) spec.targets = targets;
   return Object.assign(spec, readPreprocessing(options));
 }
 

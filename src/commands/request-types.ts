@@ -21,6 +21,8 @@ interface ValueOfKind {
   /** Values by input: `{ x: [1, 3, 224, 224] }`. */
   "by-input": string | Readonly<Record<string, number | string | readonly (number | string)[]>>;
   path: string;
+  /** Text, parts of it in a list, or by output: `{ boxes: "smooth-l1:0.5", scores: "kl" }`. */
+  measure: string | readonly string[] | Readonly<Record<string, string>>;
 }
 
 type ValueOf<Spec> = Spec extends { flag: true }

@@ -51,7 +51,7 @@ function optionText(name: string, value: unknown, kind: OptionSpec["value"]): st
     return Array.from(value as ArrayLike<unknown>, (part) => optionText(name, part, undefined)).join(
       kind === "size" ? "x" : ",",
     );
-  if (typeof value === "object" && value !== null && kind === "by-input")
+  if (typeof value === "object" && value !== null && (kind === "by-input" || kind === "measure"))
     return Object.entries(value)
       .map(([input, values]) => `${input}=${optionText(name, values, undefined)}`)
       .join(",");

@@ -8,14 +8,14 @@ import type { DataSpec } from "./spec.ts";
 
 /** A file that data are read from, or a folder with the names of the files in it that are. */
 export interface DataPath {
-  use: "data" | "labels";
+  use: "data" | "labels" | "targets";
   path: string;
   holds?: (name: string) => boolean;
 }
 
 /** What opening the data of `spec` reads, as far as that is known before. Paths may not exist. */
 export async function dataPaths(spec: DataSpec): Promise<DataPath[]> {
-  const { path, labels } = spec;
+  const { path, labels, targets } = spec;
   const found: DataPath[] = [
     { use: "data", path, holds: (name) => isImageName(name) || isIdxName(name) || isFeedName(name) },
   ];
@@ -24,6 +24,7 @@ export async function dataPaths(spec: DataSpec): Promise<DataPath[]> {
   const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;
   const beside = isFile && labels === undefined ? await labelsBeside(path) : undefined;
   if (labels !== undefined && labels !== "none") found.push({ use: "labels", path: labels });
+  if (targets !== undefined) found.push({ use: "targets", path: targets });
   if (beside !== undefined) found.push({ use: "labels", path: beside });
   return found;
 }

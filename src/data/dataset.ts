@@ -1,4 +1,5 @@
 import type { Tensor } from "../tensor/tensor.ts";
+import type { TargetArrays } from "./targets.ts";
 
 /** Some samples of a data set, stacked as the model takes them. */
 export interface Batch {
@@ -8,6 +9,8 @@ export interface Batch {
   inputs: Record<string, Tensor>;
   /** Class index per sample, where the data has labels. */
   labels?: Int32Array;
+  /** Arrays to compare with, by name, where they are asked for; [size, ...]. */
+  targets?: Record<string, Tensor>;
 }
 
 /**
@@ -25,6 +28,8 @@ export interface Dataset {
   readonly classes?: number;
   /** Number of different labels, where there are labels and it is known. */
   readonly distinctLabels?: number;
+  /** Arrays that come with the data and feed no input, where there are any. */
+  readonly targets?: TargetArrays;
   /** Samples that the model takes at a time, where it does not take any number: `read` is then asked for as many. */
   readonly samplesPerRun?: number;
   /** Reads the samples of the given indices, in their order. Throws a UserError on NaN, Inf or a bad label. */

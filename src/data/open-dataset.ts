@@ -24,6 +24,7 @@ import { batchAxisOf } from "./place-samples.ts";
 import { checkInputNames, withSetInputs } from "./set-inputs.ts";
 import { openTable } from "./loaders/open-table.ts";
 import { tableDataset } from "./tables/table-dataset.ts";
+import { openTargets } from "./targets.ts";
 import { isGzip, isZip } from "./unpack.ts";
 import { limitSamples } from "./subset.ts";
 
@@ -67,10 +68,24 @@ async function openUnset(loader: Loader, spec: DataSpec, inputs: readonly ModelI
   const { set = {} } = spec;
   checkInputNames(Object.keys(set), inputs, "--set");
   const rest = inputs.filter(({ name }) => !Object.hasOwn(set, name));
-  const dataset = await loader(spec, rest);
+  const dataset = await withTargets(await loader(spec, rest), spec, inputs);
   const fixed = dataset.samplesPerRun ?? fixedSamples(rest);
   const sized = fixed === undefined ? dataset : { ...dataset, samplesPerRun: fixed };
   return rest.length === inputs.length ? sized : withSetInputs(sized, inputs, set);
+}
+
+/** The data with the arrays that come with them: those of --targets, or of the .npz file that feed no input. */
+async function withTargets(
+  dataset: Dataset,
+  spec: DataSpec,
+  inputs: readonly ModelInput[],
+): Promise<Dataset> {
+  const { length } = dataset;
+  if (spec.targets !== undefined) return { ...dataset, targets: await openTargets(spec.targets, length) };
+  const path = spec.path.toLowerCase();
+  if (dataset.targets !== undefined || !path.endsWith(".npz")) return dataset;
+  const fed = [...inputs.map(({ name }) => name), ...(inputs.length === 1 ? ["arr_0"] : [])];
+  return { ...dataset, targets: await openTargets(spec.path, length, fed) };
 }
 
 /** Samples per run of inputs whose batch dimension has one size. */

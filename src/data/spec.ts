@@ -16,6 +16,8 @@ export const dataSpecSchema = z.strictObject({
   split: z.enum(["train", "test"]).optional(),
   /** "none" ignores labels; else a file of labels (IDX or .npy). Default: the labels that come with the data. */
   labels: z.string().min(1).optional(),
+  /** An .npz file of arrays to compare with, one row per sample. Default: the arrays of an .npz file of data that feed no input. */
+  targets: z.string().min(1).optional(),
   /** Number of classes the model tells apart: labels must lie in [0, classes). */
   classes: extent.optional(),
   /** Subtracted from each channel after pixels are scaled to [0, 1]; one number or one per channel. */

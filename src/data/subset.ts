@@ -1,6 +1,7 @@
 import { dataError, usageError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import { shuffledIndices } from "./random.ts";
+import { targetsAt } from "./targets.ts";
 
 /** The samples of `dataset` at `indices`, as a data set of their own. */
 export function subset(dataset: Dataset, indices: Uint32Array, note: Record<string, unknown>): Dataset {
@@ -11,6 +12,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, note: Record<stri
     ...(dataset.bytesInMemory === undefined ? {} : { bytesInMemory: dataset.bytesInMemory }),
     ...(dataset.samplesPerRun === undefined ? {} : { samplesPerRun: dataset.samplesPerRun }),
     ...(dataset.classes === undefined ? {} : { classes: dataset.classes }),
+    ...(dataset.targets === undefined ? {} : { targets: targetsAt(dataset.targets, indices) }),
     ...(dataset.distinctLabels === undefined ? {} : { distinctLabels: dataset.distinctLabels }),
     read: (chosen, options) =>
       dataset.read(

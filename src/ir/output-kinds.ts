@@ -93,7 +93,7 @@ function classify(name: string, shape: readonly Dim[] | undefined, search: Searc
   const rank = shape?.length;
   if (isNormalised(name, search.index))
     return { kind: "features", certain: true, because: "it is divided by its norm" };
-  const activation = finalSoftmax(name, search);
+  const activation = finalActivation(name, search, ["Softmax", "LogSoftmax"]);
   if (activation !== undefined) {
     const kind = activation.opType === "Softmax" ? "probabilities" : "log-probabilities";
     const classAxis = axisOf(activation, rank, search);
@@ -133,10 +133,14 @@ function classifyVector(name: string, width: Dim, search: Search): Verdict {
   return hint.kind === "logits" ? logits(1, false, hint.because) : features(false, hint.because);
 }
 
-/** The Softmax or LogSoftmax that an output comes out of, where nothing but carriers is behind it. */
-export function finalSoftmax(name: string, { index }: { index: GraphIndex }): Node | undefined {
+/** The node of one of these operators that an output comes out of, where nothing but carriers is behind it. */
+export function finalActivation(
+  name: string,
+  { index }: { index: GraphIndex },
+  operators: readonly string[],
+): Node | undefined {
   const node = producerOf(name, { index }, ({ opType }) => carriers.has(opType));
-  return node?.opType === "Softmax" || node?.opType === "LogSoftmax" ? node : undefined;
+  return node !== undefined && operators.includes(node.opType) ? node : undefined;
 }
 
 /** The node that makes a value, seen through nodes that `through` lets pass. */

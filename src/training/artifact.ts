@@ -32,7 +32,8 @@ import type {
 } from "./artifact/forward-candidate.ts";
 import { buildTrainingModel } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
-import { type LossKind, resolveLoss } from "./losses/attach-loss.ts";
+import type { LossKind } from "./losses/loss-request.ts";
+import { resolveLoss } from "./losses/resolve-loss.ts";
 import { buildOptimizerModel, type OptimizerModel } from "./optimizers/build-optimizer-model.ts";
 import { defaultOptimizerOptions, type OptimizerOptions } from "./optimizers/options.ts";
 import { activationNames } from "../ir/derived-names.ts";

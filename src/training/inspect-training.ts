@@ -11,7 +11,7 @@ import {
 } from "../quantization/types.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { layOutTraining, type TrainingLayout, type Untrainable } from "./artifact/lay-out-training.ts";
-import { type LossChoice, resolveLoss } from "./losses/attach-loss.ts";
+import { type LossChoice, resolveLoss } from "./losses/resolve-loss.ts";
 
 /** Training graphs of more nodes take ONNX Runtime many seconds to load; networks have a tenth. */
 const mostNodes = 10_000;
@@ -43,7 +43,7 @@ export async function inspectTraining(
 
 /**
  * Traces the gradient of the loss that training would have, without data and without building its graph: the quantized
- * weights that no gradient reaches, and the nodes at which it ends. Throws the UserErrors of the loss, and
+ * weights that no gradient reaches, the nodes at which it ends, and the targets of the loss. Throws the UserErrors of the loss, and
  * unsupported/gradient where it reaches nothing.
  */
 export async function traceTraining(
@@ -51,10 +51,10 @@ export async function traceTraining(
   plan: QuantizationPlan,
   choice: LossChoice,
   sizes?: Sizes,
-): Promise<{ frozen: string[]; stops: Untrainable[] }> {
-  const { frozen, stops } = await layOutPlan(model, plan, choice, sizes);
+): Promise<Pick<TrainingLayout, "frozen" | "stops" | "targets">> {
+  const { frozen, stops, targets } = await layOutPlan(model, plan, choice, sizes);
   const fixed = new Set(frozen);
-  return { frozen: plan.weights.map(({ name }) => name).filter((name) => fixed.has(name)), stops };
+  return { frozen: plan.weights.map(({ name }) => name).filter((name) => fixed.has(name)), stops, targets };
 }
 
 /** What of a model trains when it is quantized by this plan, before anything is known of its values. */

@@ -6,7 +6,9 @@ import { externalFilesOf, removeUnusedData } from "../onnx/index.ts";
 import type { Model } from "../ir/model.ts";
 import { artifactFileNames, artifactFiles } from "../training/artifact/manifest.ts";
 import { runFiles } from "../training/trainer/run-checkpoint.ts";
+import { isLossFile } from "../training/losses/loss-request.ts";
 import type {
+  AskedTraining,
   AuditOptions,
   BuildArtifactOptions,
   CalibrateOptions,
@@ -43,7 +45,12 @@ export const commandPaths = {
     ]),
 
   profile: async ({ model, data, training, quantization }: ProfileOptions): Promise<CommandPaths> => ({
-    ...onlyReads([modelRead(model), ...(await dataReads(data)), ...statisticsRead(quantization)]),
+    ...onlyReads([
+      modelRead(model),
+      ...(await dataReads(data)),
+      ...statisticsRead(quantization),
+      ...lossRead(training),
+    ]),
     folders: cacheFolder(training),
   }),
 
@@ -68,7 +75,12 @@ export const commandPaths = {
   artifact: async (options: BuildArtifactOptions): Promise<CommandPaths> => {
     const { model, data, out, training, quantization } = options;
     return {
-      reads: [modelRead(model), ...(await dataReads(data)), ...statisticsRead(quantization)],
+      reads: [
+        modelRead(model),
+        ...(await dataReads(data)),
+        ...statisticsRead(quantization),
+        ...lossRead(training),
+      ],
       files: [],
       folders: [artifactFolder("--out", out), ...cacheFolder(training)],
     };
@@ -97,7 +109,12 @@ export const commandPaths = {
   optimize: async (options: OptimizeOptions, directory: string): Promise<CommandPaths> => {
     const { model, data, test, out, artifact, training, resume, quantization } = options;
     return {
-      reads: [modelRead(model), ...(await dataReads(data, test)), ...statisticsRead(quantization)],
+      reads: [
+        modelRead(model),
+        ...(await dataReads(data, test)),
+        ...statisticsRead(quantization),
+        ...lossRead(training),
+      ],
       files: [outFile(out)],
       folders: [
         artifact === undefined
@@ -121,6 +138,9 @@ const modelRead = (path: string): ReadPath => ({ name: "the input model", path }
 
 const statisticsRead = ({ statistics }: QuantizationChoices): ReadPath[] =>
   statistics === undefined ? [] : [{ name: "the statistics", path: statistics }];
+
+const lossRead = ({ loss }: Pick<AskedTraining, "loss">): ReadPath[] =>
+  isLossFile(loss) ? [{ name: "the loss", path: loss.file }] : [];
 
 async function dataReads(data: DataSpec | undefined, test?: DataSpec): Promise<ReadPath[]> {
   const own = (data === undefined ? [] : await dataPaths(data)).map(({ use, ...read }) => ({

@@ -13,6 +13,8 @@ import { isolated } from "./isolated.ts";
 
 export { calibrationMethods } from "../calibration/observers/table.ts";
 export { importanceNames } from "../training/freezing/importance.ts";
+export { lossTermNames } from "../training/losses/terms.ts";
+export { parseLoss } from "../training/losses/loss-request.ts";
 export { recipeNames } from "../recipes/choose-recipe.ts";
 export { modeNames } from "../training/freezing/modes.ts";
 export { splitBatch } from "../training/artifact/split-batch.ts";

@@ -6,7 +6,7 @@ import type { Target } from "../quantization/targets/target.ts";
 import type { ActivationBits, Bits } from "../quantization/types.ts";
 import type { FreezingOptions } from "../training/freezing/refresh.ts";
 import type { OpenChoice } from "../training/freezing/settle-choice.ts";
-import type { LossKind } from "../training/losses/attach-loss.ts";
+import type { AskedLoss, LossKind } from "../training/losses/loss-request.ts";
 import type { OptimizerOptions } from "../training/optimizers/options.ts";
 import type { Schedule } from "../training/schedule.ts";
 import type { RuntimeOptions } from "./context.ts";
@@ -68,8 +68,18 @@ export interface ArtifactChoices extends OpenFreezing {
   cache?: string | undefined;
 }
 
-/** The same as it is asked for: without a number of samples per step, it follows from how many there are. */
-export type AskedTraining = Omit<ArtifactChoices, "batch"> & { batch?: number | undefined };
+/**
+ * The same as it is asked for: without a number of samples per step, it follows from how many there are; a loss that is a model
+ * is a path.
+ */
+export type AskedTraining = Omit<ArtifactChoices, "batch" | "loss"> & {
+  batch?: number | undefined;
+  loss: AskedLoss;
+};
+
+/** Choices of training with what they leave open settled. */
+export type SettledTraining<T> = Omit<T, "batch" | "microBatch" | "loss"> &
+  Pick<ArtifactChoices, "batch" | "microBatch" | "loss">;
 
 /** The course of a training run, which no artifact settles. */
 export interface CourseChoices extends Pick<FreezingOptions, "refresh"> {

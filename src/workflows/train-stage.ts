@@ -63,9 +63,7 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
     forward: manifest.forward,
     backward: manifest.backward,
     algorithmsByTrial: Object.keys(manifest.algorithmsByTrial).length,
-    loss: manifest.loss.terms
-      .map(({ term, weight }) => (weight === 1 ? term : `${weight} ${term}`))
-      .join(" + "),
+    loss: describeLoss(manifest),
     steps: history.steps,
     samples: samplesAt(history.steps),
     ...{ seconds, peakBytes: result.peakBytes },
@@ -83,6 +81,15 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
     frozen: manifest.frozen,
     trainedFraction: rows === 0 ? 0 : (history.refreshes.at(-1)?.trained ?? 0) / rows,
   };
+}
+
+/** The terms of a loss with their weights; a model's one. */
+function describeLoss({ loss }: Manifest): string {
+  const parts = loss.terms.map(({ term, weight, target }) => {
+    const name = target === undefined ? term : `${term}@${target}`;
+    return weight === 1 ? name : `${weight} ${name}`;
+  });
+  return [...(loss.kind === "onnx" ? new Set(parts) : parts)].join(" + ");
 }
 
 /** Rows of each weight of which training changed at least one integer code, by weight name. */

@@ -6,13 +6,8 @@ import type { Graph } from "../../src/ir/model.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { floats, ints, type Tensor, viewAs } from "../../src/tensor/tensor.ts";
-import {
-  attachLoss,
-  attachSampleLosses,
-  type Loss,
-  resolveLoss,
-  roundingOf,
-} from "../../src/training/losses/attach-loss.ts";
+import { attachLoss, attachSampleLosses, roundingOf } from "../../src/training/losses/attach-loss.ts";
+import { type Loss, resolveLoss } from "../../src/training/losses/resolve-loss.ts";
 
 const logits = [
   [2, -1, 0.5],

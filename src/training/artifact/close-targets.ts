@@ -1,8 +1,8 @@
-import type { Model } from "../../ir/model.ts";
+import type { Graph, Model } from "../../ir/model.ts";
 import { requiredInputs, shapeOf } from "../../ir/value-types.ts";
 import { nameOpenDims, type Sizes } from "../../passes/bind-inputs.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
-import type { LossTarget } from "../losses/ports.ts";
+import { type LossTarget, openDim } from "../losses/ports.ts";
 
 /**
  * Targets with the shapes of the outputs of `model` that they are compared with: of their open dimensions only the batch
@@ -21,10 +21,22 @@ export async function closeTargets(
   if (targets.every(({ shape }) => shape.every((dim) => known(dim) !== undefined)))
     return targets.map((target) => ({ ...target, shape: target.shape.map((dim) => known(dim) ?? dim) }));
   const { graph } = await pinBatch(model, batch, { open: true, sizes });
-  return targets.map((target) => {
-    const measured = target.source.from === "teacher" ? shapeOf(graph, target.source.output) : undefined;
-    return { ...target, shape: target.shape.map((dim, axis) => known(dim) ?? measured?.[axis] ?? dim) };
-  });
+  const measured = measuredDims(model.graph, graph);
+  return targets.map((target) => ({
+    ...target,
+    shape: target.shape.map((dim) => known(dim) ?? measured.get(dim as string) ?? dim),
+  }));
+}
+
+/** Open dimensions of outputs, by the names that targets have for them, as they are in the same graph with fixed inputs. */
+function measuredDims(open: Graph, pinned: Graph): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const { name } of open.outputs)
+    for (const [axis, dim] of (shapeOf(open, name) ?? []).entries()) {
+      const size = shapeOf(pinned, name)?.[axis];
+      if (typeof dim !== "number" && typeof size === "number") found.set(dim ?? openDim(name, axis), size);
+    }
+  return found;
 }
 
 /** The graph's inputs with the shapes of targets. */

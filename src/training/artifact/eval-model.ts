@@ -5,7 +5,7 @@ import { lowerIntegerForward, planIntegerForward } from "../../lowering/integer/
 import { dropUnused } from "../../passes/remove-unused.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
 import type { Manifest } from "./manifest.ts";
-import { attachSampleLosses } from "../losses/attach-loss.ts";
+import { attachSampleLosses, hasSampleLosses } from "../losses/attach-loss.ts";
 import { snappedBiases, openForward, zeroPointsOf } from "./forward-model.ts";
 import { snapGraphBiases, openZeroPoints } from "./open-parameters.ts";
 
@@ -21,12 +21,12 @@ export function buildEvalModel({ forward, trained, whole, parameters }: Evaluate
 }
 
 /**
- * What held-out samples are judged with: the evaluation model with the loss of each sample, on the integer kernels of the
+ * What held-out samples are judged with: the evaluation model with the loss of each sample, where it has one, on the integer kernels of the
  * deployed model where the training forward runs on them.
  */
 export function watchedModel(evalModel: Model, manifest: Manifest): Model {
   const model = cloneModel(evalModel);
-  attachSampleLosses(model.graph, manifest.loss, manifest.targets);
+  if (hasSampleLosses(manifest.loss)) attachSampleLosses(model.graph, manifest.loss, manifest.targets);
   if (manifest.forward === "float") return model;
   const places = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
   const graph = lowerIntegerForward(model.graph, places);

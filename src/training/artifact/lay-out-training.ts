@@ -7,12 +7,13 @@ import { pinBatch } from "../../passes/pin-batch.ts";
 import { runPasses } from "../../passes/pipeline.ts";
 import { raiseOpset } from "../../passes/raise-opset/raise-opset.ts";
 import type { QuantizationPlan, QuantizationState, QuantizedActivation } from "../../quantization/types.ts";
-import type { Loss } from "../losses/attach-loss.ts";
+import { requireLossGradient } from "../losses/loss-gradient.ts";
+import type { Loss } from "../losses/resolve-loss.ts";
 import { lossOutputs } from "../losses/outputs.ts";
 import type { LossTarget } from "../losses/ports.ts";
 import { activationNames, weightNames } from "../../ir/derived-names.ts";
 import { closeTargets, withTargetShapes } from "./close-targets.ts";
-import { collectParameters, collectUntrainable, type FloatParameter } from "./collect-parameters.ts";
+import { collectUntrainable, type FloatParameter } from "./collect-parameters.ts";
 import { buildForwardModel, openForward, trainsZeroPoint } from "./forward-model.ts";
 import { differentiatedInputs } from "./gradient-outputs.ts";
 
@@ -62,11 +63,16 @@ export async function layOutTraining(
 ): Promise<TrainingLayout> {
   const first = await traceLoss(parts, loss, batch);
   const reached = reachedOutputs(first);
-  const terms = loss.terms.filter(({ output }) => reached.has(output));
+  if (loss.model !== undefined) requireLossGradient(loss.model, first.path);
+  // What a model computes of several outputs has no terms to leave out.
+  const terms =
+    loss.model === undefined ? loss.terms.filter(({ output }) => reached.has(output)) : loss.terms;
   if (terms.length === 0) throw nothingReachedError(first.pinned.graph, first.path.stops());
   const kept = terms.length === loss.terms.length ? first : await traceLoss(parts, { ...loss, terms }, batch);
   if (kept.path.values.size === 0) throw nothingReachedError(kept.pinned.graph, kept.path.stops());
-  const dropped = new Set(loss.terms.map(({ output }) => output).filter((output) => !reached.has(output)));
+  const dropped = new Set(
+    loss.terms.map(({ output }) => output).filter((output) => !terms.some((term) => term.output === output)),
+  );
   return settleLayout(parts, kept, dropped);
 }
 
@@ -82,10 +88,10 @@ async function traceLoss(
   loss: Loss,
   batch: number,
 ): Promise<TracedLoss> {
-  const built = buildForwardModel(model, plan, state, loss);
+  const built = await buildForwardModel(model, plan, state, loss);
   const targets = await closeTargets(model, built.targets, batch, sizes);
   const forward = withTargetShapes(built.model, targets);
-  const parameters = collectParameters(forward.graph, plan);
+  const { parameters } = built;
   const raised = await runPasses(forward, [raiseOpset(trainingOpset)]);
   const pinned = withScalars(await pinBatch(raised, batch, { open: true, sizes }), forward);
   openForward(pinned.graph, state, parameters);

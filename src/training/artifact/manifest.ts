@@ -54,6 +54,8 @@ const target = port.extend({
     z.object({ from: z.literal("labels") }),
     /** What `float_model.onnx` gives for this output on the same inputs. */
     z.object({ from: z.literal("teacher"), output: z.string() }),
+    /** An array that comes with the data. */
+    z.object({ from: z.literal("data"), array: z.string() }),
   ]),
 });
 
@@ -137,7 +139,18 @@ const manifestSchema = z.object({
   outputs: z.array(port),
   loss: z.object({
     kind: z.string(),
-    terms: z.array(z.object({ term: z.string(), weight: z.number(), output: z.string() })),
+    terms: z.array(
+      z.object({
+        /** "onnx" where the loss is a model that became part of the graphs. */
+        term: z.string(),
+        weight: z.number(),
+        output: z.string(),
+        /** "labels" or an array of the data, where it is not the usual target. */
+        target: z.string().optional(),
+        /** The input that says which positions are no padding. */
+        mask: z.string().optional(),
+      }),
+    ),
     targets: z.array(z.string()),
   }),
   targets: z.array(target),

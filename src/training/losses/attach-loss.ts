@@ -1,78 +1,47 @@
-import { InternalError, usageError } from "../../errors.ts";
+import { InternalError } from "../../errors.ts";
 import { Emitter } from "../../ir/emit.ts";
 import { createValue } from "../../ir/graph.ts";
 import type { Graph } from "../../ir/model.ts";
-import { isClassifier, isDistribution, lossOutputs } from "./outputs.ts";
-import { LossBuilder, type LossOutput, type LossTarget } from "./ports.ts";
-import { lossTerms, type LossTermName } from "./terms.ts";
-
-/** What `--loss` may be. `auto`: see {@link resolveLoss}. */
-export type LossKind = "auto" | LossTermName;
-
-/** Terms of a loss with their weights; each is summed over the outputs it applies to. */
-export interface Loss {
-  kind: LossKind;
-  terms: { term: LossTermName; weight: number; output: string }[];
-}
+import { inlineLoss } from "./inline-loss.ts";
+import { lossOutputs } from "./outputs.ts";
+import { LossBuilder, type LossOutput, type LossTarget, type TermPorts, type TermValues } from "./ports.ts";
+import type { Loss } from "./resolve-loss.ts";
+import { lossTermOf } from "./terms.ts";
 
 /** A loss as a manifest holds it. */
 interface BuiltLoss {
-  terms: readonly { term: string; weight: number; output: string }[];
-}
-
-export interface LossChoice {
-  kind: LossKind;
-  hasLabels: boolean;
-  /** Share of distillation in the automatic loss with labels. */
-  distill: number;
-  /** The one output to train on; default: all float outputs. */
-  output?: string | undefined;
-}
-
-/**
- * Decides what to minimise.
- * - `auto` with labels and a classifier: (1 - distill) * cross-entropy + distill * KL from the float model.
- * - `auto` without labels: KL for outputs that are distributions over classes, mean squared error for other float outputs.
- * - `cross-entropy`: the labels alone, on the first classifier output.
- * - `kl`, `mse`: distance from the float model, summed over the float outputs.
- * Throws a UserError when labels are asked for and not there.
- */
-export function resolveLoss(graph: Graph, { kind, hasLabels, distill, output }: LossChoice): Loss {
-  const outputs = lossOutputs(graph, output);
-  const each = (term: (output: LossOutput) => LossTermName): Loss["terms"] =>
-    outputs.map((one) => ({ term: term(one), weight: 1, output: one.name }));
-  if (kind === "kl" || kind === "mse") return { kind, terms: each(() => kind) };
-  if (kind === "cross-entropy" && !hasLabels) throw noLabels();
-  const classifier = outputs.find(isClassifier);
-  if (kind === "cross-entropy") {
-    return {
-      kind,
-      terms: [{ term: "cross-entropy", weight: 1, output: (classifier ?? outputs[0])?.name ?? "" }],
-    };
-  }
-  if (!hasLabels || classifier === undefined)
-    return { kind, terms: each((one) => (isDistribution(one) ? "kl" : "mse")) };
-  const mixed: Loss["terms"] = [
-    { term: "cross-entropy", weight: 1 - distill, output: classifier.name },
-    { term: "kl", weight: distill, output: classifier.name },
-  ];
-  return { kind, terms: mixed.filter(({ weight }) => weight !== 0) };
+  terms: readonly ({ term: string; weight: number; output: string } & TermPorts)[];
 }
 
 /** Appends the loss to `graph` (changed in place) as its first output, `loss`; returns the targets it needs. */
 export function attachLoss(graph: Graph, loss: Loss): LossTarget[] {
   const builder = new LossBuilder(new Emitter(graph), graph);
-  const total = sumOfTerms(builder, graph, loss, {
-    reduce: (value) => builder.mean(value),
-    note: (value) => builder.scalar(value),
-  });
+  const total =
+    loss.model === undefined
+      ? sumOfTerms(builder, graph, loss, {
+          reduce: (values) => meanOf(builder, values),
+          note: (value) => builder.scalar(value),
+        })
+      : inlineLoss(builder, graph, loss.model);
   builder.emit.node("Identity", [total], { outputs: ["loss"] });
   graph.outputs.unshift(createValue("loss", "float32", []));
   return builder.targets;
 }
 
+/** The mean of values, each counted as often as its weight says; 0 where none counts. */
+function meanOf(builder: LossBuilder, { values, weights }: TermValues): string {
+  if (weights === undefined) return builder.mean(values);
+  const { emit } = builder;
+  const sum = builder.scalar(emit.op("ReduceSum", [emit.op("Mul", [values, weights])], { keepdims: 0 }));
+  const count = builder.scalar(emit.op("ReduceSum", [weights], { keepdims: 0 }));
+  return builder.scalar(emit.op("Div", [sum, emit.op("Max", [count, builder.number(1)])]));
+}
+
 /** Name of the output of `attachSampleLosses`. */
 export const sampleLosses = "loss.samples";
+
+/** Whether the losses of samples can be computed beside the loss: that of a model is of the whole batch. */
+export const hasSampleLosses = ({ terms }: BuiltLoss): boolean => terms.every(({ term }) => term !== "onnx");
 
 /**
  * Appends the loss of every sample, [samples], to a graph that has the loss already (changed in place). None of the terms
@@ -82,9 +51,15 @@ export function attachSampleLosses(graph: Graph, loss: BuiltLoss, targets: reado
   const builder = new LossBuilder(new Emitter(graph), graph, targets);
   const { emit } = builder;
   const total = sumOfTerms(builder, graph, loss, {
-    reduce: (value, output, term) => {
-      const rows = samplesFirst(emit, value, batchAxisOf(output, term, targets), output, term);
-      return emit.op("Relu", [builder.meanOfRows(emit.op("Flatten", [rows], { axis: 1 }))]);
+    reduce: ({ values, weights }, output, term) => {
+      const rows = (value: string): string => {
+        const first = samplesFirst(emit, value, batchAxisOf(output, term, targets), output, term);
+        return emit.op("Flatten", [first], { axis: 1 });
+      };
+      if (weights === undefined) return emit.op("Relu", [builder.meanOfRows(rows(values))]);
+      const sum = builder.sum(rows(emit.op("Mul", [values, weights])), -1);
+      const count = builder.sum(rows(weights), -1);
+      return emit.op("Relu", [emit.op("Div", [sum, emit.op("Max", [count, builder.number(1)])])]);
     },
     note: (value) => value,
   });
@@ -92,19 +67,19 @@ export function attachSampleLosses(graph: Graph, loss: BuiltLoss, targets: reado
   graph.outputs.push(createValue(sampleLosses, "float32", undefined));
 }
 
-/** Terms that sum over the classes of every place, so that their values have no such axis. */
-const overClasses: ReadonlySet<LossTermName> = new Set<LossTermName>(["kl", "cross-entropy"]);
+/** Whether a term's values have no axis of classes. */
+const isOverClasses = (term: string): boolean => lossTermOf(term)?.overClasses === true;
 
 /** The axis of samples in the values of a term: the open one of what it is compared with. */
 function batchAxisOf(
   { name, shape, classAxis }: LossOutput,
-  term: LossTermName,
+  term: string,
   targets: readonly LossTarget[],
 ): number {
   const target = targets.find(({ source }) => source.from === "teacher" && source.output === name);
   const axis = target?.shape.findIndex((dim) => typeof dim === "string") ?? 0;
   const classes = classAxis ?? shape.length - 1;
-  return Math.max(0, overClasses.has(term) && classes < axis ? axis - 1 : axis);
+  return Math.max(0, isOverClasses(term) && classes < axis ? axis - 1 : axis);
 }
 
 function samplesFirst(
@@ -112,10 +87,10 @@ function samplesFirst(
   value: string,
   axis: number,
   { shape }: LossOutput,
-  term: LossTermName,
+  term: string,
 ): string {
   if (axis === 0) return value;
-  const rank = shape.length - (overClasses.has(term) ? 1 : 0);
+  const rank = shape.length - (isOverClasses(term) ? 1 : 0);
   const others = Array.from({ length: rank }, (_, each) => each).filter((each) => each !== axis);
   return emit.op("Transpose", [value], { perm: [axis, ...others] });
 }
@@ -128,16 +103,16 @@ function sumOfTerms(
     reduce,
     note,
   }: {
-    reduce: (value: string, output: LossOutput, term: LossTermName) => string;
+    reduce: (values: TermValues, output: LossOutput, term: string) => string;
     note: (value: string) => string;
   },
 ): string {
   const outputs = lossOutputs(graph);
-  const values = terms.map(({ term, weight, output: name }) => {
+  const values = terms.map(({ term, weight, output: name, target, mask }) => {
     const output = outputs.find((candidate) => candidate.name === name) as LossOutput;
-    const row = Object.hasOwn(lossTerms, term) ? lossTerms[term as LossTermName] : undefined;
+    const row = lossTermOf(term);
     if (row === undefined) throw new InternalError(`no loss term "${term}"`);
-    const value = reduce(row.emit(builder, output), output, term as LossTermName);
+    const value = reduce(row.emit(builder, output, { target, mask }), output, term);
     return weight === 1 ? value : note(builder.emit.op("Mul", [value, builder.number(weight)]));
   });
   return values.reduce((sum, value) => note(builder.emit.op("Add", [sum, value])));
@@ -145,17 +120,6 @@ function sumOfTerms(
 
 /** The largest difference between two values of a loss, of the size of `value`, that rounding in float32 explains. */
 export function roundingOf(terms: readonly { term: string; weight: number }[], value: number): number {
-  const absolute = terms.map(({ term, weight }) =>
-    Object.hasOwn(lossTerms, term) ? weight * lossTerms[term as LossTermName].rounding : 0,
-  );
+  const absolute = terms.map(({ term, weight }) => weight * (lossTermOf(term)?.rounding ?? 0));
   return absolute.reduce((sum, part) => sum + part, 2 ** -20 * Math.abs(value));
-}
-
-function noLabels() {
-  return usageError(
-    "labels",
-    "The cross-entropy loss needs labels, and the data has none",
-    "--loss cross-entropy",
-    "Use --loss auto, which learns from the float model where there are no labels.",
-  );
 }

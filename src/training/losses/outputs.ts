@@ -1,7 +1,7 @@
 import { modelError, usageError } from "../../errors.ts";
 import { indexGraph } from "../../ir/graph.ts";
 import { isFloatOutput } from "../../ir/judged-output.ts";
-import { findOutputKinds, finalSoftmax } from "../../ir/output-kinds.ts";
+import { findOutputKinds, finalActivation } from "../../ir/output-kinds.ts";
 import { typeOf } from "../../ir/value-types.ts";
 import type { Graph } from "../../ir/model.ts";
 import type { LossOutput } from "./ports.ts";
@@ -21,11 +21,11 @@ export function lossOutputs(graph: Graph, only?: string): LossOutput[] {
     const type = typeOf(graph, name);
     if (type?.kind !== "tensor" || type.dtype !== "float32" || type.shape === undefined) continue;
     if (!isFloatOutput(facts) || (only !== undefined && name !== only)) continue;
-    const node = finalSoftmax(name, { index });
+    const node = finalActivation(name, { index }, ["Softmax", "LogSoftmax", "Sigmoid"]);
     outputs.push({
       ...{ name, shape: type.shape, kind },
       value: node?.inputs[0] ?? name,
-      activation: node === undefined ? "none" : (node.opType as "Softmax" | "LogSoftmax"),
+      activation: node === undefined ? "none" : (node.opType as LossOutput["activation"]),
       ...(classAxis === undefined ? {} : { classAxis }),
     });
   }
@@ -52,8 +52,8 @@ export function isClassifier(output: LossOutput): boolean {
   return output.shape.length === 2 && (typeof classes !== "number" || classes > 1);
 }
 
-/** Outputs that are a distribution over classes along their last axis, as the graph or their name tells. */
-export function isDistribution({ kind, classAxis, shape }: LossOutput): boolean {
+/** Outputs that are a distribution over classes at every place, as the graph or their name tells. */
+export function isDistribution({ kind, classAxis }: LossOutput): boolean {
   const classes = kind === "logits" || kind === "probabilities" || kind === "log-probabilities";
-  return classes && classAxis === shape.length - 1;
+  return classes && classAxis !== undefined;
 }

@@ -5,8 +5,9 @@ import type { Dim, Graph } from "../../ir/model.ts";
 import type { OutputKind } from "../../ir/output-kinds.ts";
 import { floats, ints, scalar } from "../../tensor/tensor.ts";
 
-/** Where a target's values come from. */
-export type TargetSource = { from: "labels" } | { from: "teacher"; output: string };
+/** Where a target's values come from: labels, the float model's output, or an array that comes with the data. */
+export type TargetSource =
+  { from: "labels" } | { from: "teacher"; output: string } | { from: "data"; array: string };
 
 /** A graph input that the loss compares with. */
 export interface LossTarget {
@@ -22,13 +23,36 @@ export interface LossOutput {
   name: string;
   /** Value in the graph to differentiate: the output, or the logits under its final Softmax. */
   value: string;
-  /** What the model's own output is: class scores before or after a final Softmax or LogSoftmax, or anything else. */
-  activation: "none" | "Softmax" | "LogSoftmax";
+  /** What the model's own output comes out of, where that is an inverse of logarithms of odds. */
+  activation: "none" | "Softmax" | "LogSoftmax" | "Sigmoid";
   /** What its numbers mean. */
   kind: OutputKind;
   /** The axis of classes, of class scores. */
   classAxis?: number;
   shape: Dim[];
+}
+
+/** What the values of a term are compared with, and which of them count. */
+export interface TermPorts {
+  /** "labels", or an array of the data; default: what the float model gives for the output. */
+  target?: string | undefined;
+  /** A model input [samples, positions] that is 0 where a position is padding. */
+  mask?: string | undefined;
+}
+
+/** Values of a term, [samples, ...], of which the mean is minimised; `weights`, of the same shape: how much each counts. */
+export interface TermValues {
+  values: string;
+  weights?: string | undefined;
+}
+
+/** What is to be minimised on one output. */
+export interface LossTerm {
+  emit: (builder: LossBuilder, output: LossOutput, ports: TermPorts) => TermValues;
+  /** Differences of means that rounding in float32 explains, beside the relative one. */
+  rounding: number;
+  /** Its values have no axis of classes. */
+  overClasses?: true;
 }
 
 /** Emits loss terms into a graph and declares the targets that they need. */
@@ -55,12 +79,54 @@ export class LossBuilder {
     });
   }
 
+  /**
+   * What values on `output` are compared with: an array of the data of this type and shape, [samples, ...], or where none is
+   * named what the float model gives.
+   */
+  target(
+    output: LossOutput,
+    array: string | undefined,
+    { type, shape }: { type: DataType; shape: readonly Dim[] },
+  ): string {
+    if (array === undefined) return this.teacher(output);
+    const dims = shape.map((dim, axis) => dimension(dim, axis === 0 ? "batch" : openDim(output.name, axis)));
+    return this.array(array, type, dims);
+  }
+
+  /** The input that carries an array of the data. */
+  array(array: string, type: DataType, shape: (number | string)[]): string {
+    return this.#target({ name: `${array}.target`, type, shape, source: { from: "data", array } });
+  }
+
+  /**
+   * Values [samples, positions, ...] of `rank` dimensions as means per position, and the mask as their weights: 0 where a
+   * position is padding.
+   */
+  masked(values: string, rank: number, mask: string): { values: string; weights: string } {
+    const { emit } = this;
+    const inner = Array.from({ length: rank - 2 }, (_, axis) => axis + 2);
+    const means = inner.length === 0 ? values : this.#meanOver(values, inner);
+    const weights = emit.op("Cast", [emit.op("Cast", [mask], { to: 9 })], { to: 1 });
+    return { values: means, weights };
+  }
+
+  /** Means over axes, which go. The lengths are counted: axes are an input or an attribute as the opset has it. */
+  #meanOver(values: string, axes: readonly number[]): string {
+    const { emit } = this;
+    const sizes = emit.op("Gather", [emit.op("Shape", [values]), this.integers(axes)], { axis: 0 });
+    const count = emit.op("Cast", [emit.op("ReduceProd", [sizes], { keepdims: 0 })], { to: 1 });
+    const sums = emit.op("ReduceSum", [values, this.integers(axes)], { keepdims: 0 });
+    return emit.op("Div", [sums, count]);
+  }
+
   /** The input that carries what the float model gives for `output`. */
   teacher(output: LossOutput): string {
     return this.#target({
       name: `${output.name}.teacher`,
       type: "float32",
-      shape: output.shape.map((dim, axis) => dimension(dim, axis === 0 ? "batch" : `${output.name}.${axis}`)),
+      shape: output.shape.map((dim, axis) =>
+        dimension(dim, axis === 0 ? "batch" : openDim(output.name, axis)),
+      ),
       source: { from: "teacher", output: output.name },
     });
   }
@@ -112,5 +178,8 @@ export class LossBuilder {
     return target.name;
   }
 }
+
+/** The name of a dimension of an output that has none of its own. */
+export const openDim = (output: string, axis: number): string => `${output}.${axis}`;
 
 const dimension = (dim: Dim, fallback: string): number | string => dim ?? fallback;

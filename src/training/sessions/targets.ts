@@ -1,7 +1,9 @@
+import { convertElements } from "../../data/convert-elements.ts";
 import type { Batch } from "../../data/dataset.ts";
+import { noSuchTarget } from "../../data/targets.ts";
 import { dataError } from "../../errors.ts";
 import type { Session } from "../../runtime/session.ts";
-import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import { type Tensor, tensorOf, tensorOfBytes } from "../../tensor/tensor.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { StepData } from "./mean-outputs.ts";
 import { namedValues } from "../../named-values.ts";
@@ -32,8 +34,11 @@ export async function targetsOf(
   const taught = manifest.targets.flatMap(({ name, source }) =>
     source.from === "teacher" ? [{ name, output: source.output }] : [],
   );
-  for (const { name, source } of manifest.targets)
+  for (const target of manifest.targets) {
+    const { name, source } = target;
     if (source.from === "labels") feeds[name] = labelsOf(batch, classCount(manifest));
+    else if (source.from === "data") feeds[name] = arrayOf(target, source.array, batch);
+  }
   if (teacher !== undefined && taught.length > 0) {
     const outputs = await teacher.run(
       batch.inputs,
@@ -44,9 +49,31 @@ export async function targetsOf(
   return feeds;
 }
 
+/** Names of the arrays of the data that the targets are. */
+export const targetArrays = ({ targets }: Pick<Manifest, "targets">): string[] =>
+  targets.flatMap(({ source }) => (source.from === "data" ? [source.array] : []));
+
+/** An array of the data in the type and the shape that the loss takes; dimensions of one may be left out. */
+function arrayOf(
+  { type, shape }: Manifest["targets"][number],
+  array: string,
+  { targets, size }: Batch,
+): Tensor {
+  const given = targets?.[array];
+  if (given === undefined) throw noSuchTarget(array, Object.keys(targets ?? {}), undefined);
+  const { bytes, dtype } = convertElements(given, type, `target "${array}"`);
+  return tensorOfBytes(
+    dtype,
+    [size, ...shape.slice(1).map((dim, at) => (typeof dim === "number" ? dim : (given.dims[at + 1] ?? 1)))],
+    bytes,
+  );
+}
+
 /** Number of classes that the cross-entropy term tells apart, where there is one. */
 function classCount(manifest: Pick<Manifest, "loss" | "outputs">): number | undefined {
-  const term = manifest.loss.terms.find((entry) => entry.term === "cross-entropy");
+  const term = manifest.loss.terms.find(
+    (entry) => entry.term === "cross-entropy" && (entry.target ?? "labels") === "labels",
+  );
   const classes = manifest.outputs.find(({ name }) => name === term?.output)?.shape.at(-1);
   return typeof classes === "number" ? classes : undefined;
 }

@@ -3,7 +3,7 @@ import type { Session } from "../../runtime/session.ts";
 import { breathe } from "../../runtime/breathe.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { dataPorts, type Manifest } from "../artifact/manifest.ts";
-import { sampleLosses } from "../losses/attach-loss.ts";
+import { hasSampleLosses, sampleLosses } from "../losses/attach-loss.ts";
 import { feedsFor, type TrainingState } from "../state.ts";
 import type { SampleEvaluation } from "./choose-state.ts";
 import { targetsOf } from "../sessions/targets.ts";
@@ -24,11 +24,13 @@ export async function evaluateState(
   const losses = new Map<number, number>();
   let correct = 0;
   let seen = 0;
-  for (const indices of evaluationBatches(manifest, dataset.length)) {
+  // A loss that is a model is that of a whole batch, and of a sample where the batch is one.
+  const bySample = hasSampleLosses(manifest.loss);
+  for (const indices of evaluationBatches(manifest, dataset.length, bySample ? manifest.batch : 1)) {
     const batch = await dataset.read(indices);
     if (signal !== undefined) await breathe(signal);
     const targets = await targetsOf(manifest, batch, sessions.teacher);
-    const fetches = ["loss", sampleLosses, ...(scores === undefined ? [] : [scores])];
+    const fetches = ["loss", ...(bySample ? [sampleLosses] : []), ...(scores === undefined ? [] : [scores])];
     const outputs = await sessions.evaluation.run({ ...parameters, ...batch.inputs, ...targets }, fetches);
     // A sample that fills up a batch a second time counts once.
     for (const [position, loss] of lossesOf(outputs, batch.size).entries())
@@ -47,15 +49,16 @@ export async function evaluateState(
 
 /** The losses of a batch's samples; where an output does not have the samples first, the batch's for each of them. */
 function lossesOf(outputs: Record<string, Tensor>, samples: number): number[] {
-  const losses = viewAs(outputs[sampleLosses] as Tensor, "float32");
-  if (losses.length === samples) return [...losses];
+  const each = outputs[sampleLosses];
+  const losses = each === undefined ? [] : [...viewAs(each, "float32")];
+  if (losses.length === samples) return losses;
   return Array.from({ length: samples }, () => viewAs(outputs["loss"] as Tensor, "float32")[0] as number);
 }
 
-/** Sample indices per batch. A model of fixed batch size gets full batches only; a set smaller than one is gone round again. */
-function evaluationBatches(manifest: Manifest, samples: number): number[][] {
-  const { batch } = manifest;
+/** Sample indices per batch of `size`, where the model leaves that open. A model of fixed batch size gets full batches only; a set smaller than one is gone round again. */
+function evaluationBatches(manifest: Manifest, samples: number, size: number): number[][] {
   const open = manifest.inputs.every(({ shape }) => typeof shape[0] === "string");
+  const batch = open ? size : manifest.batch;
   const range = (start: number, end: number): number[] =>
     Array.from({ length: end - start }, (_, index) => (start + index) % samples);
   const batches: number[][] = [];

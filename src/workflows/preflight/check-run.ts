@@ -5,6 +5,9 @@ import type { Logger } from "../../log.ts";
 import { checkTrainOptions, defaultTrainOptions } from "../../training/train-options.ts";
 import type { RunChoices } from "../options.ts";
 import { labelWarnings, requireOneStep, trainingSamples, trySample } from "./check-data.ts";
+import { refuseAugmented } from "../../data/targets.ts";
+import { targetArrays } from "../../training/sessions/targets.ts";
+import { checkTargets } from "./check-targets.ts";
 import { Findings } from "./findings.ts";
 
 /**
@@ -31,13 +34,17 @@ export async function checkRun(
     ),
   );
   await findings.attempt(() => requireLabels(manifest, dataset));
-  if (augment !== undefined) await findings.attempt(() => trySample(dataset, augment));
+  await findings.attempt(() => checkTargets(manifest.targets, dataset));
+  if (augment !== undefined) {
+    await findings.attempt(() => refuseAugmented(targetArrays(manifest)));
+    await findings.attempt(() => trySample(dataset, augment));
+  }
   findings.throwAny();
   for (const warning of labelWarnings(dataset)) logger.warn(warning);
 }
 
-function requireLabels({ loss }: Manifest, { hasLabels, name }: Dataset): void {
-  if (hasLabels || !loss.terms.some(({ term }) => term === "cross-entropy")) return;
+function requireLabels({ targets }: Manifest, { hasLabels, name }: Dataset): void {
+  if (hasLabels || !targets.some(({ source }) => source.from === "labels")) return;
   throw dataError(
     "no-labels",
     "The artifact's loss compares with labels, and the data has none",

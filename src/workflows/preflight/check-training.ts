@@ -4,14 +4,24 @@ import { planQuantization } from "../../quantization/plan.ts";
 import type { QuantizationPlan } from "../../quantization/types.ts";
 import { formatBytes } from "../../report/format.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
+import { refuseAugmented } from "../../data/targets.ts";
 import { traceTraining } from "../../training/inspect-training.ts";
+import { openLossModel } from "../../training/losses/loss-model.ts";
+import { type AskedLoss, isLossFile, type LossKind } from "../../training/losses/loss-request.ts";
 import { largestNode } from "../../training/memory/rough-memory.ts";
 import { checkTrainOptions, defaultTrainOptions } from "../../training/train-options.ts";
 import { memoryLimitOf } from "../memory-limit.ts";
-import type { ArtifactChoices, AskedTraining, CourseChoices, QuantizationChoices } from "../options.ts";
+import type {
+  ArtifactChoices,
+  AskedTraining,
+  CourseChoices,
+  QuantizationChoices,
+  SettledTraining,
+} from "../options.ts";
 import { quantizesNothing } from "../keep-source.ts";
 import type { Prepared } from "../quantize-stage.ts";
 import { requireOneStep, trainingSamples, trySample } from "./check-data.ts";
+import { checkTargets } from "./check-targets.ts";
 import { chooseBatch, usualBatch } from "./choose-batch.ts";
 import { Findings } from "./findings.ts";
 import type { RunContext } from "../context.ts";
@@ -34,14 +44,14 @@ const usualVal = defaultTrainOptions.val;
 
 /**
  * Checks, before anything is calibrated, that a prepared model can be trained as asked on its data, and says what will not
- * train of it. Returns the choices with the batch settled. Throws one error for all that is wrong.
+ * train of it. Returns the choices with the batch and the loss settled, and the arrays of the data that the loss compares with. Throws one error for all that is wrong.
  */
 export async function checkTraining<T extends TrainingRequest>(
   prepared: Prepared,
   choices: T,
   { quantization, seed, keeps = false }: TrainingCheck,
   { logger }: RunContext,
-): Promise<T & Pick<ArtifactChoices, "batch" | "microBatch">> {
+): Promise<{ training: SettledTraining<T>; arrays: string[] }> {
   const { model, dataset } = prepared;
   const findings = new Findings();
   await findings.attempt(() => checkCourse(choices, seed));
@@ -57,15 +67,27 @@ export async function checkTraining<T extends TrainingRequest>(
   });
   if (choices.augment !== undefined) await findings.attempt(() => trySample(dataset, choices.augment));
   await findings.attempt(() => checkMemory(prepared, choices.memoryLimit));
-  const stops = await findings.attempt(() => checkGradients(prepared, choices, quantization, keeps));
+  const loss = await findings.attempt(() => openLoss(choices.loss, prepared));
+  const traced =
+    loss &&
+    (await findings.attempt(() => checkGradients(prepared, { ...choices, loss }, quantization, keeps)));
+  if (choices.augment !== undefined && traced !== undefined)
+    await findings.attempt(() => refuseAugmented(traced.arrays));
   findings.throwAny();
-  if (stops !== undefined) logger.warn(stops);
+  if (traced?.warning !== undefined) logger.warn(traced.warning);
   const batch = settled as NonNullable<typeof settled>;
   if (choices.batch === undefined && batch.batch < usualBatch && samples !== undefined) {
     const why = fixed === undefined || fixed === 1 ? "" : ` (the model takes ${fixed} at a time)`;
     logger.info(`A step takes ${batch.batch} of ${samples} training samples${why}; --batch says otherwise.`);
   }
-  return { ...choices, ...batch };
+  return { training: { ...choices, ...batch, loss: loss as LossKind }, arrays: traced?.arrays ?? [] };
+}
+
+/** The loss with the model read that it may be. */
+function openLoss(asked: AskedLoss, { model, dataset, output }: Prepared): LossKind | Promise<LossKind> {
+  if (!isLossFile(asked)) return asked;
+  const { hasLabels, targets } = dataset;
+  return openLossModel(asked.file, model.graph, { hasLabels, targets, output });
 }
 
 function checkActivationBits({ abits }: QuantizationChoices): void {
@@ -123,22 +145,32 @@ function checkMemory({ model }: Prepared, asked: number | undefined): void {
   );
 }
 
-/** What ends the gradient in front of weights that then do not train, in words. Throws where nothing trains at all. */
+/** What a look at the gradients found. */
+interface TracedGradients {
+  /** What ends the gradient in front of weights that then do not train, in words. */
+  warning?: string;
+  /** Arrays of the data that the loss compares with. */
+  arrays: string[];
+}
+
+/** Follows the gradients of the loss. Throws where nothing trains at all, and where its targets do not fit. */
 async function checkGradients(
   { model, dataset, sizes, output }: Prepared,
-  { loss, distill }: AskedTraining,
+  { loss, distill }: Pick<ArtifactChoices, "loss" | "distill">,
   quantization: QuantizationChoices,
   keeps: boolean,
-): Promise<string | undefined> {
+): Promise<TracedGradients> {
   const plan = planQuantization(model, quantization);
-  if (keeps && quantizesNothing(plan)) return undefined;
+  if (keeps && quantizesNothing(plan)) return { arrays: [] };
   if (plan.weights.length === 0) throw nothingToTrain(plan);
   const choice = { kind: loss, hasLabels: dataset.hasLabels, distill: distill ?? 0.5, output };
-  const { frozen, stops } = await traceTraining(model, plan, choice, sizes);
-  if (frozen.length === 0) return undefined;
+  const { frozen, stops, targets } = await traceTraining(model, plan, choice, sizes);
+  const arrays = await checkTargets(targets, dataset);
+  if (frozen.length === 0) return { arrays };
   const where = stops.slice(0, 3).map(({ op, node, reason }) => `${op} "${node}" (${reason})`);
   const more = stops.length > 3 ? ` and ${stops.length - 3} more` : "";
-  return `${frozen.length} of ${plan.weights.length} weights stay as calibrated, since the gradient ends at ${where.join(", ")}${more}.`;
+  const warning = `${frozen.length} of ${plan.weights.length} weights stay as calibrated, since the gradient ends at ${where.join(", ")}${more}.`;
+  return { warning, arrays };
 }
 
 function nothingToTrain({ float }: QuantizationPlan): Error {

@@ -1,0 +1,39 @@
+import type { Dataset } from "../../data/dataset.ts";
+import { noSuchTarget } from "../../data/targets.ts";
+import { dataError } from "../../errors.ts";
+import type { LossTarget } from "../../training/losses/ports.ts";
+
+/**
+ * Checks that the data bring the arrays that a loss compares with, in its shapes but for dimensions of one. Returns their
+ * names.
+ */
+export async function checkTargets(targets: readonly LossTarget[], dataset: Dataset): Promise<string[]> {
+  const names: string[] = [];
+  for (const { source, shape, type } of targets) {
+    if (source.from !== "data") continue;
+    const { array } = source;
+    if (dataset.targets?.names.includes(array) !== true)
+      throw noSuchTarget(array, dataset.targets?.names ?? [], dataset.name);
+    const { dtype, dims } = await dataset.targets.shapeOf(array);
+    const wanted = shape.slice(1);
+    const isWhole = !/float/.test(dtype);
+    if (fits(dims, wanted) && (isWhole || type.startsWith("float"))) {
+      names.push(array);
+      continue;
+    }
+    throw dataError(
+      "target-shape",
+      `The array "${array}" is ${dtype} [samples, ${dims.join(", ")}], and the loss compares with ${type} [samples, ${wanted.join(", ")}]`,
+      dataset.name,
+      "Give one value for each that the output has: class indices without the axis of classes, others in the output's shape.",
+    );
+  }
+  return names;
+}
+
+function fits(dims: readonly number[], wanted: readonly (number | string)[]): boolean {
+  const [own, other] = [dims.filter((dim) => dim !== 1), wanted.filter((dim) => dim !== 1)];
+  return (
+    own.length === other.length && other.every((dim, axis) => typeof dim === "string" || dim === own[axis])
+  );
+}
