@@ -100,7 +100,7 @@ function checkLayers(layers: readonly LayerComparison[], logger: Logger): void {
 }
 
 const kernelHint =
-  "A processor without VNNI instructions saturates sums of large products in 8-bit kernels; otherwise please report it as a bug.";
+  "A processor without VNNI instructions saturates sums of large products in 8-bit kernels: --target ort-cpu-no-vnni writes a file that it computes exactly. With that target, or on another processor, please report it as a bug.";
 
 function checkOnEqualInputs(compared: EqualInputsComparison): void {
   const { output, apart } = compared;

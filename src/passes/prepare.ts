@@ -10,7 +10,9 @@ import { fixDefaults } from "./fix-defaults.ts";
 import { foldBatchNorm } from "./fold-batch-norm/fold-batch-norm.ts";
 import { lowerBatchNorm } from "./fold-batch-norm/lower-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
-import { fuseGelu } from "./fuse-gelu.ts";
+import { fuseGelu } from "./fuse/fuse-gelu.ts";
+import { fuseHardSwish } from "./fuse/fuse-hard-swish.ts";
+import { fuseLayerNorm } from "./fuse/fuse-layer-norm.ts";
 import { fuseGemm } from "./fuse-gemm.ts";
 import { inlineFunctions } from "./inline-functions/inline-functions.ts";
 import { hasSettledIf, inlineIfs } from "./inline-ifs.ts";
@@ -143,6 +145,8 @@ function preparationPasses(probes: Probes, memo: TypeMemo): Pass[] {
     foldConstants,
     eliminateNoOps,
     mergeReshapes,
+    fuseLayerNorm,
+    fuseHardSwish,
     fuseGelu,
     fuseGemm,
     normalizeLinear,
