@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -20,6 +20,7 @@ const rows = Array.from({ length: 24 }, (_, row) => {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "efqat-kinds-"));
+  await cp("fixtures/data-kinds", folder, { recursive: true });
   await mkdir(at("images"));
   await Promise.all(
     rows.map(({ label }, row) => {
@@ -66,6 +67,8 @@ describe("goes through quantize", () => {
   test.each([
     ["CSV of numbers", "linear.onnx", "numbers.csv", {}],
     ["JSON lines with paths of pictures", "conv.onnx", "images.jsonl", { mean: 0.5, std: 0.25 }],
+    ["Parquet of numbers", "linear.onnx", "numbers-zstd.parquet", {}],
+    ["Parquet of pictures", "conv.onnx", "images.parquet", {}],
   ])("%s", async (_, model, data, options) => {
     const report = await quantize({
       ...{ model: at(model), data: { path: at(data), ...options }, out: at(`${data}.onnx`) },

@@ -3,6 +3,7 @@ import type { ByteSource } from "../byte-source.ts";
 import type { Table } from "../tables/table.ts";
 import { openCsv } from "./csv.ts";
 import { openJsonLines } from "./json-lines.ts";
+import { isParquet, openParquet } from "./parquet.ts";
 
 /** Endings of files of text, which nothing else tells apart. */
 const textTables: Readonly<Record<string, (file: ByteSource) => Promise<Table>>> = {
@@ -13,10 +14,12 @@ const textTables: Readonly<Record<string, (file: ByteSource) => Promise<Table>>>
 };
 
 /** Whether a file of this name is read as a table. */
-export const isTableName = (name: string): boolean => Object.hasOwn(textTables, endingOf(name));
+export const isTableName = (name: string): boolean =>
+  Object.hasOwn(textTables, endingOf(name)) || endingOf(name) === ".parquet";
 
-/** Opens a table by its ending, where it is one. `start`: how the file begins. */
+/** Opens a table, by how it begins or by its ending, where it is one. `start`: the first bytes of the file. */
 export async function openTable(file: ByteSource, start: Uint8Array): Promise<Table | undefined> {
+  if (isParquet(start)) return openParquet(file);
   const open = isText(start) ? textTables[endingOf(file.path)] : undefined;
   return open?.(file);
 }
