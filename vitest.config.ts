@@ -6,5 +6,7 @@ export default defineConfig({
     pool: "forks",
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Many tests wait for processes of their own; the default leaves one of two cores idle.
+    maxWorkers: 2,
   },
 });

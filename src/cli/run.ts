@@ -1,4 +1,5 @@
 import { exitCodes } from "../errors.ts";
+import { settleTarget } from "../commands/settle-target.ts";
 import { spellAsGiven } from "../commands/spell-as-given.ts";
 import { renderText } from "../report/render-text.ts";
 import { startFailedReport } from "../workflows/index.ts";
@@ -49,16 +50,17 @@ async function runArguments(args: readonly string[], terminal: Terminal): Promis
       stdout.write(`${request.text}\n`);
       return args.length === 0 ? exitCodes.usage : exitCodes.ok;
     }
-    const { command, path, more, options } = request;
+    const { command, path, more } = request;
     if (command.print !== undefined) {
-      stdout.write(`${await command.print(path, options)}\n`);
+      stdout.write(`${await command.print(path, request.options)}\n`);
       return exitCodes.ok;
     }
-    given.options = { [command.positional?.name ?? "model"]: path, ...options.given() };
     const logger = createLogger(stderr, {
-      ...{ quiet: options.flag("quiet"), verbose: options.flag("verbose") },
+      ...{ quiet: request.options.flag("quiet"), verbose: request.options.flag("verbose") },
       ...(terminal.onProgress === undefined ? {} : { onProgress: terminal.onProgress }),
     });
+    const options = await settleTarget(request.options, logger);
+    given.options = { [command.positional?.name ?? "model"]: path, ...options.given() };
     const context = { logger, signal, claim: reports.claimWith(`efqat ${command.name}`) };
     const report = await command.run(path, options, context, more).finally(() => logger.close());
     await reports.write(report).catch((error: unknown) => {

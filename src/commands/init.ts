@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { optimizeCommand } from "./optimize.ts";
 import { renderConfiguration } from "./render-configuration.ts";
 import { readPlan, readRun } from "./read-choices.ts";
+import { settleTarget } from "./settle-target.ts";
 import { OptionReader } from "./option-reader.ts";
 import { quantizationOptions, runOptions } from "./options.ts";
 
@@ -37,7 +38,7 @@ async function writeConfiguration(model: string, options: OptionReader): Promise
   const out = options.needText("out");
   if (existsSync(out))
     throw usageError("out", "The file exists, and may hold what somebody chose", out, "Give another --out.");
-  const reader = new OptionReader(defaults);
+  const reader = await settleTarget(new OptionReader(defaults), silentLogger);
   const context = { logger: silentLogger, signal: new AbortController().signal };
   const report = await inspect({ model, ...readRun(reader), quantization: readPlan(reader) }, context);
   const path = relative(dirname(resolve(out)), resolve(model));

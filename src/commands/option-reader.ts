@@ -28,6 +28,11 @@ export class OptionReader {
     );
   }
 
+  /** The same options with another value of one. */
+  with(name: string, value: string): OptionReader {
+    return new OptionReader({ ...this.#values, [name]: value });
+  }
+
   text(name: string): string | undefined {
     const value = this.#values[name];
     return typeof value === "string" && value !== "" ? value : undefined;

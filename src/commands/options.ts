@@ -116,17 +116,17 @@ export const testOptions = group(groups.data, {
 
 export const targetOptions = group(groups.quantization, {
   target: {
-    describe: "Runtime that the file is for; efqat targets tells what each is",
-    choices: targetNames,
-    default: "ort-cpu",
+    describe:
+      "Runtime that the file is for; efqat targets tells what each is (auto: ort-cpu, or ort-cpu-no-vnni on a processor whose 8-bit kernels saturate)",
+    choices: ["auto", ...targetNames],
+    default: "auto",
   },
 });
 
-const { default: _, ...anyTarget } = targetOptions.target;
-
 /** What an artifact's file may be for. */
 export const exportedTarget: OptionSpec = {
-  ...anyTarget,
+  group: targetOptions.target.group,
+  choices: targetNames,
   describe:
     "Runtime that the file is for; its layout must be part of the trained one (default: the artifact's)",
 };

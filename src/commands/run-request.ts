@@ -8,6 +8,7 @@ import { commands } from "./index.ts";
 import { OptionReader, type OptionValues } from "./option-reader.ts";
 import { inputOptions, reportOptions } from "./options.ts";
 import { joinRepeated } from "./read-inputs.ts";
+import { settleTarget } from "./settle-target.ts";
 import { spellAsGiven } from "./spell-as-given.ts";
 import type { RequestContext } from "./request-types.ts";
 import { requestWords } from "./request-words.ts";
@@ -25,7 +26,8 @@ export async function runRequest(
   try {
     const { paths, options } = readRequest(command, request, given);
     const [path = "", ...more] = paths;
-    return await command.run(path, options, readContext(context), more);
+    const run = readContext(context);
+    return await command.run(path, await settleTarget(options, run.logger), run, more);
   } catch (error) {
     throw spellAsGiven(error, given);
   }

@@ -55,9 +55,9 @@ export async function compareLayers(
     beyondOne: 0,
     total: 0,
   }));
-  const { batch: size, dropLast, provider, threads, signal } = options;
+  const { batch: size, dropLast, provider, threads, exactKernels, signal } = options;
   await withSession(observed, { provider, threads, ...referenceSession }, (source) =>
-    withSession(model, { provider, threads }, async (target) => {
+    withSession(model, { provider, threads, exactKernels }, async (target) => {
       for await (const batch of batches(dataset, { batch: size, dropLast })) {
         signal?.throwIfAborted();
         const seen = await source.run(feedsOf(source.inputs, batch, dataset.name));

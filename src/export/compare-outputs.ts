@@ -20,6 +20,8 @@ export interface RunOptions extends RuntimeOptions {
   batch: number;
   /** Leave out a last batch that is not full (the models' batch size is fixed). */
   dropLast: boolean;
+  /** Of the exported model: see `SessionOptions`. */
+  exactKernels?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -53,13 +55,13 @@ export async function compareOutputs(
   dataset: Dataset,
   options: RunOptions & { logger: Logger },
 ): Promise<OutputComparison[]> {
-  const { batch: size, dropLast, provider, threads, signal, logger } = options;
+  const { batch: size, dropLast, provider, threads, exactKernels, signal, logger } = options;
   const compared = [judged, ...others.filter(isFloatOutput)].map(startComparison);
   const names = compared.map(({ facts }) => facts.name);
   let done = 0;
   await withSession(reference, { provider, threads, ...referenceSession }, (source) =>
     withSession(float, { provider, threads }, (original) =>
-      withSession(exported, { provider, threads }, async (target) => {
+      withSession(exported, { provider, threads, exactKernels }, async (target) => {
         for await (const batch of batches(dataset, { batch: size, dropLast })) {
           signal?.throwIfAborted();
           const [made, plain, found] = await Promise.all(

@@ -66,6 +66,7 @@ export async function verifyExport(
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,
     ...{ threads, provider, signal },
+    exactKernels: !plan.weights.some(({ pairLimit }) => pairLimit !== undefined),
   };
   const few = limitSamples(dataset, Math.max(fixed ?? 1, options.layerSamples ?? 16));
   const ends = [outputs.judged, ...outputs.others].filter(isFloatOutput).map(({ name }) => name);
@@ -99,8 +100,7 @@ function checkLayers(layers: readonly LayerComparison[], logger: Logger): void {
   throw verificationError("layers", share, `value "${worst.tensor}"`, kernelHint);
 }
 
-const kernelHint =
-  "A processor without VNNI instructions saturates sums of large products in 8-bit kernels: --target ort-cpu-no-vnni writes a file that it computes exactly. With that target, or on another processor, please report it as a bug.";
+const kernelHint = "Please report it as a bug, with the model if you can.";
 
 function checkOnEqualInputs(compared: EqualInputsComparison): void {
   const { output, apart } = compared;

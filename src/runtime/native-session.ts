@@ -21,6 +21,8 @@ export async function createNativeSession(
         : await ort.InferenceSession.create(model, native);
     return new NativeSession(session);
   } catch (error) {
+    if (options.exactKernels === true && sharedWeight.test(describeRuntimeError(error)))
+      return createNativeSession(model, { ...options, exactKernels: false });
     throw (
       providerFailure(provider, error) ??
       modelError(
@@ -103,9 +105,15 @@ function sessionOptions(provider: string, options: SessionOptions): ort.Inferenc
   }
   if (options.arena === false) native.enableCpuMemArena = false;
   if (options.arena === false || options.memoryPattern === false) native.enableMemPattern = false;
-  if (options.config !== undefined) native.extra = nestEntries(options.config);
+  if (options.exactKernels === true || options.config !== undefined)
+    native.extra = nestEntries({ ...(options.exactKernels === true ? exactKernels : {}), ...options.config });
   return native;
 }
+
+/** Weights become uint8 where kernels of uint8 by int8 saturate; nothing changes elsewhere. */
+const exactKernels = { "session.x64quantprecision": "1" };
+/** How ONNX Runtime 1.30 fails to make uint8 of a weight that two nodes read. */
+const sharedWeight = /replace the existing tensor/;
 
 /** {"session.a_b": "1"} becomes {session: {a_b: "1"}}, the form that the Node binding flattens again. */
 function nestEntries(entries: Readonly<Record<string, string>>): Record<string, unknown> {

@@ -15,6 +15,11 @@ export interface SessionOptions extends RuntimeOptions {
   optimization?: "disabled" | "basic" | "extended" | "all";
   /** Session config entries, for example {"session.disable_quant_qdq": "1"}. */
   config?: Readonly<Record<string, string>>;
+  /**
+   * Sums of products of codes are exact, as on processors with VNNI, also where this machine's kernels saturate: see
+   * saturation.ts. Default: as this machine has them.
+   */
+  exactKernels?: boolean | undefined;
   /** Where ONNX Runtime writes the graph it optimized. */
   optimizedModelPath?: string;
   /** CPU memory arena; default on. */

@@ -3,6 +3,7 @@ import { fixedBatch } from "../ir/value-types.ts";
 import type { Arithmetic } from "../training/artifact/forward-candidate.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
 import { breathe } from "../runtime/breathe.ts";
+import { kernelsSaturate } from "../runtime/saturation.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import { formatBytes } from "../report/format.ts";
 import type { MemorySection } from "../report/report-data.ts";
@@ -56,7 +57,9 @@ export async function artifactStage(
   { logger, signal }: RunContext,
 ): Promise<ArtifactOutcome> {
   const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
-  const build = async (microBatch: number, settled = choices): Promise<Built> => {
+  const open = openArithmetic(quantized, choices, { ...options, saturates: await kernelsSaturate() });
+  const opened: ArtifactChoices = { ...choices, ...open };
+  const build = async (microBatch: number, settled = opened): Promise<Built> => {
     logger.progress(buildingStage, 0, buildingParts, `for ${microBatch} samples at a time`);
     await breathe(signal);
     const runs = expectedRuns(quantized, { ...choices, microBatch }, options.seed);
@@ -77,8 +80,7 @@ export async function artifactStage(
   const fixed = quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph);
   const { microBatch } = chooseBatch(choices, quantized.dataset.length, fixed);
   const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
-  const settled = { ...choices, ...openArithmetic(quantized, choices, options) };
-  const { artifact, estimate } = await buildWithin(limit, sizes, settled, quantized, build);
+  const { artifact, estimate } = await buildWithin(limit, sizes, opened, quantized, build);
   await writeArtifact(artifact, directory);
   const { forward, backward, batch: taken } = artifact.manifest;
   if (taken < (microBatch ?? batch))
@@ -202,7 +204,8 @@ function buildMicroBatch(
     portable: choices.portable,
     nchwc: choices.nchwc,
     ...(choices.algorithms === "estimate" ? {} : { tune: algorithmTrials(tuning) }),
-    ...openArithmetic(quantized, choices, { provider }),
+    forward: choices.forward,
+    backward: choices.backward,
     trials: arithmeticTrials(quantized, choices, context),
     signal: context.signal,
   });

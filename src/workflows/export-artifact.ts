@@ -1,3 +1,4 @@
+import { isExact } from "../quantization/targets/target.ts";
 import { join } from "node:path";
 import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
@@ -65,7 +66,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
         { model: "efqat", source: deployed.path },
       ],
       dataset,
-      { ...options, outputs, use: "evaluation" },
+      { ...options, outputs, use: "evaluation", exactKernels: isExact(deployed.target) },
       context,
     );
     const latency = await timeDeployed(floatPath, deployed, dataset, options, context);

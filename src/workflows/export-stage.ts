@@ -18,6 +18,7 @@ import type { QuantizationPlan, QuantizationState } from "../quantization/types.
 import type { ModelSource } from "../runtime/open-model.ts";
 import type { Report } from "../report/report-data.ts";
 import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
+import { weightNames } from "../ir/derived-names.ts";
 import { artifactFiles } from "../training/artifact/manifest.ts";
 import { loadBest } from "../training/trainer/run-checkpoint.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
@@ -117,8 +118,8 @@ function blameOutput(error: unknown, temporary: string, out: string): unknown {
 }
 
 /**
- * Compares the written file with the evaluation graph of the artifact in `directory` and its trained state, with the
- * biases as the file holds them: int32 multiples of s_x * s_w.
+ * Compares the written file with the evaluation graph of the artifact in `directory` and its trained state, with
+ * what the file had to round as it holds it: biases, int32 multiples of s_x * s_w, and rows of weights at larger scales.
  */
 export async function verifyTrained(
   directory: string,
@@ -130,9 +131,15 @@ export async function verifyTrained(
 ): Promise<NonNullable<Report["verification"]>> {
   const evalModel = await loadModel(join(directory, artifactFiles.evalModel));
   const parameters = new Map(await loadBest(join(directory, "run")));
-  for (const [name, data] of deployed.biases) {
+  const hold = (name: string, dtype: "float32" | "int8", data: Float32Array | Int8Array): void => {
     const trained = parameters.get(name);
-    if (trained !== undefined) parameters.set(name, tensorOf("float32", trained.dims, data));
+    if (trained !== undefined) parameters.set(name, tensorOf(dtype, trained.dims, data));
+  };
+  for (const [name, data] of deployed.biases) hold(name, "float32", data);
+  for (const [name, { codes, scale }] of deployed.state.weights) {
+    const names = weightNames(name);
+    hold(names.codes, "int8", codes);
+    hold(names.scale, "float32", scale);
   }
   const outputs = model.graph.outputs.map(({ name }) => name);
   const reference = bindParameters(evalModel, parameters, outputs);

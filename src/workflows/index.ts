@@ -31,6 +31,7 @@ export { type Claim, claimPaths } from "../claims/claim-paths.ts";
 export type { WrittenFile } from "../claims/paths.ts";
 export { isStream } from "../claims/resolve.ts";
 export { startFailedReport } from "./start-report.ts";
+export { kernelsSaturate } from "../runtime/saturation.ts";
 export { listTargets } from "./list-targets.ts";
 export { writeText } from "./write-text.ts";
 export type { DataSpec } from "../data/spec.ts";

@@ -1,11 +1,10 @@
 import type { Dataset } from "../data/dataset.ts";
-import type { JudgedOutputs } from "../ir/judged-output.ts";
 import type { OutputFacts } from "../ir/output-kinds.ts";
 import type { Report } from "../report/report-data.ts";
 import type { SampleScores } from "../scoring/tally.ts";
 import { compareScores } from "./compare-scores.ts";
-import type { RunContext, RuntimeOptions } from "./context.ts";
-import { type Contender, scoreModels } from "./score-models.ts";
+import type { RunContext } from "./context.ts";
+import { type Contender, type ScoreOptions, scoreModels } from "./score-models.ts";
 import { scoreWarnings } from "./score-warnings.ts";
 
 /** The report's sections on what models are worth, and warnings about them. */
@@ -14,10 +13,7 @@ export interface Judgement extends Required<Pick<Report, "judging" | "scores">> 
   warnings: string[];
 }
 
-export interface JudgeOptions extends RuntimeOptions {
-  /** Samples per run, where the models leave it open. */
-  batch: number;
-  outputs: JudgedOutputs;
+export interface JudgeOptions extends ScoreOptions {
   use: NonNullable<Report["judging"]>["use"];
 }
 

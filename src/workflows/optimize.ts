@@ -1,3 +1,4 @@
+import { isExact } from "../quantization/targets/target.ts";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { usageError, UserError } from "../errors.ts";
@@ -125,7 +126,13 @@ async function optimizeIn(
     const judged = await judge(
       contendersOf({ float: prepared.float, ptq: ptq.model, written: deployed.path }, keptStart, judging),
       judging.dataset,
-      { ...options, batch: training.batch, outputs, use: judging.use },
+      {
+        ...options,
+        batch: training.batch,
+        outputs,
+        use: judging.use,
+        exactKernels: isExact(deployed.target),
+      },
       context,
     );
     times.done("scores");

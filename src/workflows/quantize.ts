@@ -1,3 +1,4 @@
+import { isExact } from "../quantization/targets/target.ts";
 import type { Claim } from "../claims/claim-paths.ts";
 import type { JudgedOutputs } from "../ir/judged-output.ts";
 import type { Report } from "../report/report-data.ts";
@@ -106,7 +107,12 @@ function judgeQuantized(
       { model: "ptq", source: deployed.path, usedFor: seen ? ["calibration"] : [] },
     ],
     dataset,
-    { ...options, outputs, use: use === "training" ? "calibration" : use },
+    {
+      ...options,
+      outputs,
+      use: use === "training" ? "calibration" : use,
+      exactKernels: isExact(deployed.target),
+    },
     context,
   );
 }

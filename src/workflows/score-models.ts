@@ -25,6 +25,8 @@ export interface ScoreOptions extends RuntimeOptions {
   batch: number;
   /** What the outputs are, and which of them is judged. */
   outputs: JudgedOutputs;
+  /** What is quantized is for processors whose kernels are exact: see `SessionOptions`. */
+  exactKernels?: boolean;
 }
 
 /** Scores of each model, and what they were added up from. */
@@ -56,7 +58,8 @@ export async function scoreModels(
   const { judged, others } = options.outputs;
   try {
     for (const contender of contenders) {
-      const session = await openSession(contender.source, sessionOptionsOf(options));
+      const exactKernels = options.exactKernels === true && contender.model !== "float";
+      const session = await openSession(contender.source, { ...sessionOptionsOf(options), exactKernels });
       opened.push({ contender, session, judged: createTally(judged), others: others.map(createTally) });
       requireOutput(session, judged.name);
     }

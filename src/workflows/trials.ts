@@ -23,16 +23,16 @@ import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 
 /**
- * What is left open of the step's arithmetic, to be decided by trial. Integer kernels are those of the CPU provider; a
- * backward on them needs contrib operators.
+ * What is left open of the step's arithmetic, to be decided by trial. Integer kernels are those of the CPU provider, where
+ * they do not saturate; a backward on them needs contrib operators.
  */
 export function openArithmetic(
   { plan, target }: Quantized,
   { forward: asked, backward, portable }: ArtifactChoices,
-  { provider }: RuntimeOptions,
+  { provider, saturates }: RuntimeOptions & { saturates: boolean },
 ): Pick<ArtifactChoices, "forward" | "backward"> {
   const open = (wanted: Arithmetic | "auto", possible: boolean): Arithmetic | "auto" =>
-    wanted === "auto" && !(possible && onCpu(provider)) ? "float" : wanted;
+    wanted === "auto" && !(possible && onCpu(provider) && !saturates) ? "float" : wanted;
   // A forward on the kernels of another layout would not be the deployed model's.
   const forward = target.integerForward ? asked : "float";
   return { forward: open(forward, plan.activations.every(isByte)), backward: open(backward, !portable) };

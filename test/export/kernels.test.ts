@@ -25,7 +25,7 @@ describe("kernels that ONNX Runtime picks for exported models", () => {
     expect(audit.floatNodes.filter(({ reason }) => reason.includes("although"))).toEqual([]);
     const reference = buildReference(prepared, plan, exported.state, exported.biases);
     const outputs = prepared.graph.outputs.map(({ name }) => name);
-    const run = { batch: 8, dropLast: false, outputs };
+    const run = { batch: 8, dropLast: false, outputs, exactKernels: true };
     const compared = await compareLayers(exported.model, reference, plan, exported.state, data, run);
     for (const { tensor, largestStep } of compared.layers) expect(largestStep, tensor).toBeLessThanOrEqual(1);
     for (const { apart, signal, noise } of compared.outputs)

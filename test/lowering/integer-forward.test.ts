@@ -9,11 +9,12 @@ import type { SessionOptions } from "../../src/runtime/session.ts";
 import { type Tensor, viewAs } from "../../src/tensor/tensor.ts";
 import { caseModel, image, kernelCases } from "../support/kernel-cases.ts";
 import { quantizeCase, randomDataset } from "../support/quantize-case.ts";
+import { saturates } from "../support/saturation.ts";
 
 /** ONNX Runtime's optimizer quantizes a float weight of ConvTranspose between quantizers by itself. */
 const changedByRuntime = new Set(["ConvTranspose"]);
 
-test.each(kernelCases)(
+test.skipIf(saturates).each(kernelCases)(
   "$name: the outputs of the integer forward are the deployed model's",
   async (entry) => {
     const { name, input = image, options = {} } = entry;

@@ -46,7 +46,9 @@ async function run(
   feeds: Record<string, Tensor>,
   reference = false,
 ): Promise<Record<string, Tensor>> {
-  return withSession(model, reference ? referenceSession : {}, (session) => session.run(feeds));
+  return withSession(model, reference ? referenceSession : { exactKernels: true }, (session) =>
+    session.run(feeds),
+  );
 }
 
 describe("training form", () => {

@@ -58,7 +58,7 @@ async function exportFor(target: Target, source = model()): Promise<Exported> {
 async function sqnrOf(exported: Model, reference: Model, batch: number): Promise<number> {
   const sums = { signal: 0, noise: 0 };
   await withSession(reference, referenceSession, (source) =>
-    withSession(exported, {}, async (written) => {
+    withSession(exported, { exactKernels: true }, async (written) => {
       for await (const { inputs } of batches(data, { batch })) {
         const [expected, found] = [await source.run(inputs), await written.run(inputs)];
         addNoise(sums, viewAs(expected["y"] as Tensor, "float32"), viewAs(found["y"] as Tensor, "float32"));

@@ -39,12 +39,15 @@ test.each(["float", "integer"] as const)(
     const batch = await dataset.read(Array.from({ length: 8 }, (_, index) => index));
     const data = { ...batch.inputs, ...(await targetsOf(manifest, batch, undefined)) };
     const run = (model: Model): Promise<Record<string, Tensor>> =>
-      withSession(model, { config: manifest.sessionConfig, threads: 1 }, (session) =>
-        session.run(
-          Object.fromEntries(
-            session.inputs.map(({ name }) => [name, data[name] ?? stateTensor(state, name)]),
+      withSession(
+        model,
+        { config: manifest.sessionConfig, threads: 1, optimization: "extended" },
+        (session) =>
+          session.run(
+            Object.fromEntries(
+              session.inputs.map(({ name }) => [name, data[name] ?? stateTensor(state, name)]),
+            ),
           ),
-        ),
       );
     const [whole, cut] = [await run(trainingModel), await run(baked)];
     const kept = trainedInputs(manifest).filter(({ name }) => !frozen.inputs.has(name));

@@ -12,7 +12,6 @@ export const ortCpuNoVnni: Target = {
   weights: { ...ortCpu.weights, pairLimit: 128 },
   verified: {
     ...ortCpu.verified,
-    by: "structure",
-    what: "as ort-cpu, on processors with VNNI; no two codes of a row that saturate",
+    what: "as ort-cpu, also on an x64 processor with AVX2 alone, on its own kernels",
   },
 };

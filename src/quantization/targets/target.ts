@@ -97,3 +97,6 @@ export function useOf(target: Target, opType: string): OperatorUse | undefined {
 
 export const carries = (target: Target, opType: string): boolean =>
   (target.carries as readonly string[]).includes(opType);
+
+/** Whether a target's kernels add up products of codes exactly, so that its files say nothing of pairs that saturate. */
+export const isExact = ({ weights }: Pick<Target, "weights">): boolean => weights.pairLimit === undefined;

@@ -8,6 +8,7 @@ import { labelWarnings, requireOneStep, trainingSamples, trySample } from "./che
 import { refuseAugmented } from "../../data/targets.ts";
 import { targetArrays } from "../../training/sessions/targets.ts";
 import { checkTargets } from "./check-targets.ts";
+import { checkKernels } from "./check-kernels.ts";
 import { Findings } from "./findings.ts";
 
 /**
@@ -39,6 +40,12 @@ export async function checkRun(
     await findings.attempt(() => refuseAugmented(targetArrays(manifest)));
     await findings.attempt(() => trySample(dataset, augment));
   }
+  await findings.attempt(() =>
+    checkKernels(
+      manifest,
+      "Build the artifact on this machine, or with --forward float and --backward float.",
+    ),
+  );
   findings.throwAny();
   for (const warning of labelWarnings(dataset)) logger.warn(warning);
 }

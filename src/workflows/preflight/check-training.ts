@@ -22,6 +22,7 @@ import { quantizesNothing } from "../keep-source.ts";
 import type { Prepared } from "../quantize-stage.ts";
 import { requireOneStep, trainingSamples, trySample } from "./check-data.ts";
 import { checkTargets } from "./check-targets.ts";
+import { checkKernels } from "./check-kernels.ts";
 import { chooseBatch, usualBatch } from "./choose-batch.ts";
 import { Findings } from "./findings.ts";
 import type { RunContext } from "../context.ts";
@@ -56,6 +57,11 @@ export async function checkTraining<T extends TrainingRequest>(
   const findings = new Findings();
   await findings.attempt(() => checkCourse(choices, seed));
   await findings.attempt(() => checkActivationBits(quantization));
+  // What is only built may be trained elsewhere.
+  if (choices.val !== undefined)
+    await findings.attempt(() =>
+      checkKernels(choices, "Use --forward auto and --backward auto, which take floats here."),
+    );
   const part = { val: choices.val ?? usualVal, seed };
   const samples = await findings.attempt(() => trainingSamples(dataset, part));
   const fixed = dataset.samplesPerRun ?? fixedBatch(model.graph);

@@ -62,7 +62,7 @@ const mergeChoices = (all: readonly Choices[]): Choices =>
   );
 
 function jobsOf({ path, name }: { path: string; name: string }, choices: Choices, folder: string): Job[] {
-  const { targets = ["ort-cpu"], command = "quantize", recipe = "auto", data, priority = 0 } = choices;
+  const { targets = ["auto"], command = "quantize", recipe = "auto", data, priority = 0 } = choices;
   const given: Record<string, OptionValue> = { ...choices.options, ...(data === undefined ? {} : { data }) };
   const options = Object.entries(given)
     .filter(([, value]) => value !== false)

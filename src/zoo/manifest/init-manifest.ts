@@ -51,7 +51,7 @@ export function renderManifest(models: readonly FoundModel[], folder: string): s
   const document = new Document({
     version: 1,
     out: "zoo-results",
-    defaults: { command: "quantize", targets: ["ort-cpu"], options: { samples: 512 } },
+    defaults: { command: "quantize", targets: ["auto"], options: { samples: 512 } },
     models: models.map(({ path, name, data, look }) => ({
       path: from(path),
       name,

@@ -1,0 +1,29 @@
+import type { Logger } from "../log.ts";
+import { kernelsSaturate } from "../workflows/index.ts";
+import type { OptionReader } from "./option-reader.ts";
+
+/**
+ * Options with the target of this machine where `--target auto` leaves it open: ONNX Runtime's CPU provider, with or
+ * without kernels that saturate. Says so where they do.
+ */
+export async function settleTarget(
+  options: OptionReader,
+  logger: Pick<Logger, "debug" | "warn">,
+): Promise<OptionReader> {
+  const asked = options.text("target");
+  if (asked !== "auto" && asked !== "ort-cpu") return options;
+  const saturates = await kernelsSaturate();
+  if (asked === "auto") {
+    if (saturates)
+      logger.debug(`${why}: files are for ort-cpu-no-vnni, and right on all others too (--target).`);
+    return options.with("target", saturates ? "ort-cpu-no-vnni" : "ort-cpu");
+  }
+  if (saturates)
+    logger.warn(
+      `${why}. A file for ort-cpu is judged here as on processors whose kernels do not; on this one use --target ort-cpu-no-vnni.`,
+    );
+  return options;
+}
+
+const why =
+  "This processor has no VNNI instructions, and ONNX Runtime's 8-bit kernels saturate sums of large products on it";
