@@ -77,7 +77,8 @@ function renderCommand(command: ArgumentSpec & { describe: string }): string {
     ...entries.map(renderOption),
   ]);
   const argument = positional?.name.toUpperCase();
-  const words = mostPositionals > 1 ? `${argument}1 ${argument}2` : argument;
+  const then = positional?.then === undefined ? "" : ` [${positional.then.toUpperCase()}]`;
+  const words = mostPositionals > 1 ? `${argument}1 ${argument}2` : argument && `${argument}${then}`;
   return [
     words === undefined ? `## efqat ${name}` : `## efqat ${name} ${words}`,
     "",

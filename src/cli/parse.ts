@@ -109,9 +109,7 @@ function createParser(columns: number, choose: (request: Request) => void): Argv
 function addCommand(parser: Argv, command: Command, choose: (request: Request) => void): void {
   const { name, positional, describe } = command;
   parser.command(
-    positional === undefined
-      ? name
-      : `${name} <${positional.name}>${positional.severalWith === undefined ? "" : " [more..]"}`,
+    positional === undefined ? name : `${name} <${positional.name}>${furtherOf(positional)}`,
     describe,
     (builder: Argv) => {
       if (positional !== undefined)
@@ -124,12 +122,21 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
     (argv) => {
       const words = argv as Record<string, unknown>;
       const path = String(words[positional?.name ?? ""]);
-      const more = Array.isArray(words["more"]) ? words["more"].map(String) : [];
+      const further = words[positional?.then ?? "more"];
+      const more = Array.isArray(further)
+        ? further.map(String)
+        : typeof further === "string"
+          ? [further]
+          : [];
       const cache = command.options["cache"] === undefined ? {} : { cache: argv["cache"] ?? userCache() };
       choose({ kind: "command", command, path, more, options: new OptionReader({ ...argv, ...cache }) });
     },
   );
 }
+
+/** Positional arguments behind the first, in the parser's words. */
+const furtherOf = ({ severalWith, then }: NonNullable<Command["positional"]>): string =>
+  then !== undefined ? ` [${then}]` : severalWith === undefined ? "" : " [more..]";
 
 export function declareOption(spec: OptionSpec): Options {
   const { describe, group, choices, flag, required, alias } = spec;

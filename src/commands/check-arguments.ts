@@ -14,7 +14,7 @@ interface Arguments {
 /** What arguments are checked against. */
 export interface ArgumentSpec {
   name: string;
-  positional: { name: string; describe: string; severalWith?: string } | undefined;
+  positional: { name: string; describe: string; severalWith?: string; then?: string } | undefined;
   /** Arguments of this kind at most; default: one where there is a positional. */
   mostPositionals?: number;
   options: Readonly<Record<string, OptionSpec>>;
@@ -43,7 +43,8 @@ export function checkArguments(
   const missing = missingArguments(command, read);
   if (missing !== undefined) problems.push(missing);
   const several = given.has(command.positional?.severalWith ?? "");
-  const usual = command.mostPositionals ?? (command.positional === undefined ? 0 : 1);
+  const own = command.positional === undefined ? 0 : command.positional.then === undefined ? 1 : 2;
+  const usual = command.mostPositionals ?? own;
   for (const extra of positional.slice(several ? Infinity : usual)) problems.push(tooMuch(command, extra));
   if (problems.length > 0) throw severalErrors(problems);
   return words;

@@ -13,6 +13,8 @@ export interface Command {
         describe: string;
         /** The option with which there may be several. */
         severalWith?: string;
+        /** Name of a second one, which may be left out. */
+        then?: string;
       }
     | undefined;
   describe: string;

@@ -2,6 +2,7 @@ import type { Command } from "./command.ts";
 import { artifactCommand } from "./artifact.ts";
 import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
+import { dataCommand } from "./data.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { initCommand } from "./init.ts";
@@ -16,6 +17,7 @@ import { trainCommand } from "./train.ts";
 export const commands: readonly Command[] = [
   optimizeCommand,
   inspectCommand,
+  dataCommand,
   calibrateCommand,
   quantizeCommand,
   artifactCommand,

@@ -195,6 +195,20 @@ export const statisticsOptions = group(groups.data, {
   merge: { describe: "Merge files of statistics of one model instead", flag: true },
 });
 
+/** Options of efqat data itself. */
+export const lookOptions = {
+  ...group(groups.data, {
+    samples: {
+      value: "number",
+      describe: "Samples to look at, evenly over the data",
+      default: "1000",
+    },
+  }),
+  ...group(groups.output, {
+    sheet: { value: "path", describe: "PNG file to write the first 64 pictures to, side by side" },
+  }),
+};
+
 /** `data`, which another option may stand in for. */
 export const dataUnless = (option: string) => ({
   ...dataOptions,

@@ -3,9 +3,9 @@ import type { DataSpec } from "../workflows/index.ts";
 import { readBatchAxes, readColumns, readSetInputs } from "./read-inputs.ts";
 import type { OptionReader } from "./option-reader.ts";
 
-/** The data specification of --data and the options that go with it. */
-export function readDataSpec(options: OptionReader): DataSpec {
-  const spec: DataSpec = { path: options.needText("data") };
+/** The data specification of --data, or of another path, and the options that go with it. */
+export function readDataSpec(options: OptionReader, path = options.needText("data")): DataSpec {
+  const spec: DataSpec = { path };
   const split = options.text("split");
   if (split === "train" || split === "test") spec.split = split;
   const labels = options.text("labels");

@@ -18,6 +18,7 @@ import { openModule } from "./loaders/module.ts";
 import { isNpy, openNpy } from "./loaders/npy.ts";
 import { type NpzFile, openNpz } from "./loaders/npz.ts";
 import { imageInputOf, type ModelInput } from "./model-input.ts";
+import { labelArrays } from "./own-inputs.ts";
 import { openArrays } from "./open-arrays.ts";
 import type { DataSpec } from "./spec.ts";
 import { batchAxisOf } from "./place-samples.ts";
@@ -174,7 +175,7 @@ async function openNpzDataset(
     feeds.push({ input, array: await file.open(name) });
   }
   const samples = feeds[0]?.array.dims[0];
-  const inner = ["labels", "label", "y", "targets"].find((name) => file.names.includes(name));
+  const inner = labelArrays.find((name) => file.names.includes(name));
   const labels =
     spec.labels === undefined && inner !== undefined && samples !== undefined
       ? await readLabels(await file.open(inner), samples)

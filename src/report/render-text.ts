@@ -1,6 +1,7 @@
 import { printableData } from "../printable.ts";
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { describeAudit, summarizeAudit } from "./describe-audit.ts";
+import { describeContents } from "./describe-contents.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
 import type { FailedReport, ModelSection, Report } from "./report-data.ts";
 import {
@@ -27,6 +28,7 @@ export function renderText(given: Report): string {
     describeExport(report),
     describeProfile(report),
     describeSupport(report),
+    describeContents(report),
     describeStages(report),
     ...report.warnings.map((warning) => `Warning: ${warning}`),
   ];

@@ -277,6 +277,27 @@ const profileSchema = z.object({
     .describe("Milliseconds by node of the model and part."),
 });
 
+const contentsSchema = z
+  .object({
+    samples: finite.describe("Samples of the data."),
+    looked: finite.describe("Samples that were looked at, evenly over the data."),
+    inputs: z
+      .array(
+        z.object({
+          ...{ name: text, type: text, shapes: z.array(text) },
+          ...{ min: finite.optional(), max: finite.optional(), mean: finite.optional() },
+        }),
+      )
+      .describe(
+        "What feeds each input, as the model gets it: shapes with the batch, and the range of values.",
+      ),
+    classes: z
+      .array(z.object({ label: finite, name: text.optional(), samples: finite }))
+      .describe("Labels of the samples looked at."),
+    sheet: text.optional().describe("The file that pictures were written to."),
+  })
+  .describe("What efqat data saw.");
+
 const errorSchema = z.object({
   code: text,
   what: text,
@@ -302,6 +323,7 @@ export const reportSchema = z.object({
     "targets",
     "calibrate",
     "init",
+    "data",
   ]),
   options: z.record(text, z.unknown()).describe("The options in effect, defaults included."),
   model: modelSchema.optional().describe("Absent where no model is read, and after a failure."),
@@ -323,6 +345,7 @@ export const reportSchema = z.object({
   audit: auditSchema.optional(),
   latency: latencySchema.optional(),
   profile: profileSchema.optional(),
+  contents: contentsSchema.optional(),
   stages: z
     .array(z.object({ stage: text, seconds: finite }))
     .optional()
@@ -348,6 +371,7 @@ export const failedReportSchema = reportSchema
 export type Report = z.infer<typeof reportSchema>;
 export type FailedReport = z.infer<typeof failedReportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
+export type ContentsSection = z.infer<typeof contentsSchema>;
 export type CalibrationSection = z.infer<typeof calibrationSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;
 export type TrainingSection = z.infer<typeof trainingSchema>;

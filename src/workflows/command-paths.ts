@@ -15,6 +15,7 @@ import type {
   EvaluateOptions,
   ExportOptions,
   InspectOptions,
+  LookOptions,
   MergeOptions,
   OptimizeOptions,
   ProfileOptions,
@@ -29,6 +30,12 @@ import { runFolderFiles } from "./run-folder.ts";
  */
 export const commandPaths = {
   inspect: async ({ model }: InspectOptions): Promise<CommandPaths> => onlyReads([modelRead(model)]),
+
+  data: async ({ data, model, sheet }: LookOptions): Promise<CommandPaths> => ({
+    reads: [...(model === undefined ? [] : [modelRead(model)]), ...(await dataReads(data))],
+    files: sheet === undefined ? [] : [{ option: "--sheet", path: sheet }],
+    folders: [],
+  }),
 
   evaluate: async ({ model, data, reference }: EvaluateOptions): Promise<CommandPaths> =>
     onlyReads([

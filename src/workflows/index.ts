@@ -32,6 +32,7 @@ export type { WrittenFile } from "../claims/paths.ts";
 export { isStream } from "../claims/resolve.ts";
 export { startFailedReport } from "./start-report.ts";
 export { kernelsSaturate } from "../runtime/saturation.ts";
+export { lookAtData } from "./look-at-data.ts";
 export { listTargets } from "./list-targets.ts";
 export { writeText } from "./write-text.ts";
 export type { DataSpec } from "../data/spec.ts";

@@ -118,6 +118,17 @@ export interface InspectOptions extends RuntimeOptions {
   quantization: PlanOptions;
 }
 
+export interface LookOptions {
+  data: DataSpec;
+  /** The model that the data shall feed; without one they are shown as they are. */
+  model?: string | undefined;
+  inputShapes?: InputShapes | undefined;
+  /** Samples to look at, at most. */
+  samples: number;
+  /** PNG file to write pictures to. */
+  sheet?: string | undefined;
+}
+
 export interface AuditOptions extends RuntimeOptions {
   model: string;
   inputShapes?: InputShapes | undefined;

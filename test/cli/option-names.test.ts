@@ -37,6 +37,7 @@ const reach: readonly [start: string, commands: readonly string[]][] = [
   ["data/subset.ts", ["optimize", "train"]],
   ["data/feed-dataset.ts", ["optimize", "train"]],
   ["data/loaders/module.ts", ["optimize", "train"]],
+  ["data/targets.ts", ["optimize", "train"]],
   ["data/", ["optimize", "quantize", "artifact", "profile", "train", "export", "evaluate"]],
   ["quantization/", ["optimize", "quantize", "artifact", "profile"]],
   ["calibration/statistics/", ["calibrate"]],

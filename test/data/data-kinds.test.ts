@@ -1,12 +1,16 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { quantize } from "../../src/index.ts";
+import type { Report } from "../../src/report/report-data.ts";
+import { runCli } from "../cli/terminal.ts";
 import { saveModel } from "../../src/onnx/index.ts";
 import { buildModel } from "../support/build-model.ts";
 import { randomTensor } from "../support/random-tensor.ts";
+import { writeNpz } from "../support/write-numpy.ts";
+import { float32Npy } from "../support/zip-files.ts";
 
 /** Every kind of data that is read, on its way through the commands. */
 let folder: string;
@@ -62,6 +66,65 @@ beforeAll(async () => {
   );
 });
 afterAll(() => rm(folder, { recursive: true }));
+
+describe("efqat data shows", () => {
+  const show = async (...args: string[]): Promise<{ text: string; report: Report }> => {
+    const { stdout, stderr, exitCode } = await runCli(["data", ...args, "--json", at("data.json")]);
+    expect([exitCode, stderr]).toEqual([0, expect.any(String)]);
+    return { text: stdout, report: JSON.parse(await readFile(at("data.json"), "utf8")) as Report };
+  };
+
+  test("columns of a table, with their ranges and classes", async () => {
+    const { text, report } = await show(at("numbers.csv"));
+    expect(text).toMatch(/CSV: 24 samples\./);
+    expect(text).toMatch(/c +float32 +\[1\] +0 +0\.958/);
+    expect(report.contents?.classes).toEqual([
+      { label: 0, samples: 12 },
+      { label: 1, samples: 12 },
+    ]);
+  });
+
+  test("what feeds a model, as it is fed with it", async () => {
+    const { text, report } = await show(at("numbers.csv"), at("linear.onnx"), "--samples", "6");
+    expect(text).toContain("x is fed by a, b, c");
+    expect(report.contents).toMatchObject({
+      samples: 24,
+      looked: 6,
+      inputs: [{ name: "x", shapes: ["[1, 3]"] }],
+    });
+  });
+
+  test("pictures on a sheet, with the names of their classes", async () => {
+    const { text } = await show(at("images.parquet"), "--sheet", at("sheet.png"));
+    expect(text).toContain("0 (cat): 12, 1 (dog): 12");
+    const { width, height, format } = await sharp(at("sheet.png")).metadata();
+    expect([width, height, format]).toEqual([804, 304, "png"]);
+    const data = await sharp(at("sheet.png")).raw().toBuffer();
+    // The middle of the second picture: the fixture's red, green and blue, stretched from 0..230 to 0..255.
+    const pixel = (50 * 804 + 150) * 3;
+    expect(Array.from(data.subarray(pixel, pixel + 3))).toEqual([11, 222, 67]);
+  });
+
+  test.each([
+    ["fixtures/fashion-mnist", "IDX: ", "[1, 3, 28, 28]"],
+    ["images", "image folder: 24", "[1, 3, 8, 8]"],
+    ["images.jsonl", "JSON lines: 24", "[1, 3, 8, 8]"],
+    ["x.npz", "arrays: 4", "[1, 3]"],
+    ["x.npy", "arrays: 4", "array"],
+  ])("%s", async (path, format, shape) => {
+    await writeNpz(at("x.npz"), { x: randomTensor([4, 3], 1) });
+    await writeFile(at("x.npy"), float32Npy([4, 3], new Float32Array(12)));
+    const { text } = await show(path.startsWith("fixtures") ? path : at(path), "--samples", "5");
+    expect(text).toContain(format);
+    expect(text).toContain(shape);
+  });
+
+  test("what needs a model", async () => {
+    await writeFile(at("x.mjs"), "export default {};");
+    const { stderr, exitCode } = await runCli(["data", at("x.mjs")]);
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining("efqat data PATH MODEL")]);
+  });
+});
 
 describe("goes through quantize", () => {
   test.each([
