@@ -26,7 +26,7 @@ export interface Terminal {
 export async function runCommandLine(given: readonly string[], terminal: Terminal): Promise<number> {
   const stack = terminal.stack || given.includes("--stack");
   try {
-    return await runArguments(withConfiguration(given), { ...terminal, stack });
+    return await runArguments(withConfiguration(given), given, { ...terminal, stack });
   } catch (error) {
     const { text, exitCode } = describeError(error, { stack, aborted: terminal.signal.aborted });
     terminal.stderr.write(`${text}\n`);
@@ -34,10 +34,16 @@ export async function runCommandLine(given: readonly string[], terminal: Termina
   }
 }
 
-async function runArguments(args: readonly string[], terminal: Terminal): Promise<number> {
+/** Runs arguments with those of a configuration file among them; `words`: the words as they were typed. */
+async function runArguments(
+  args: readonly string[],
+  words: readonly string[],
+  terminal: Terminal,
+): Promise<number> {
   const { stdout, stderr, signal } = terminal;
   if (args[0] === "zoo") return runZooLine(args.slice(1), terminal);
   const start = performance.now();
+  const commandLine = ["efqat", ...words];
   const given: { options: Record<string, unknown>; stack: boolean } = {
     options: {},
     stack: terminal.stack || args.includes("--stack"),
@@ -63,7 +69,7 @@ async function runArguments(args: readonly string[], terminal: Terminal): Promis
     given.options = { [command.positional?.name ?? "model"]: path, ...options.given() };
     const context = { logger, signal, claim: reports.claimWith(`efqat ${command.name}`) };
     const report = await command.run(path, options, context, more).finally(() => logger.close());
-    await reports.write(report).catch((error: unknown) => {
+    await reports.write({ ...report, commandLine }).catch((error: unknown) => {
       if (report.output !== undefined) stderr.write(`${report.output.path} was written and verified.\n`);
       throw error;
     });
@@ -77,7 +83,10 @@ async function runArguments(args: readonly string[], terminal: Terminal): Promis
     const command = findCommand(args[0]);
     const section = errorSection(error, { aborted });
     if (command !== undefined)
-      await reports.writeFailure(startFailedReport(command.name, given.options, section, start), stderr);
+      await reports.writeFailure(
+        { ...startFailedReport(command.name, given.options, section, start), commandLine },
+        stderr,
+      );
     const { text, exitCode } = describeError(error, { stack: given.stack, aborted });
     stderr.write(`${text}\n`);
     return exitCode;

@@ -6,6 +6,7 @@ import { InternalError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { withSession } from "../runtime/open-model.ts";
+import type { Session } from "../runtime/session.ts";
 import { codeOf } from "../tensor/affine.ts";
 import { addNoise, type NoiseSums } from "../tensor/agreement.ts";
 import { readNumbers } from "../tensor/read-numbers.ts";
@@ -13,6 +14,7 @@ import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import type { RunOptions } from "./compare-outputs.ts";
 import { type Cut, cutLayers, type CutType } from "./cut-layers.ts";
 import { referenceSession, selectOutputs } from "./reference-model.ts";
+import { type LayerStudent, type LayerStudy, withStudent } from "./study-layers.ts";
 
 /** How the codes of one quantized value differ between the deployed and the reference model on equal layer inputs. */
 export interface LayerComparison {
@@ -34,7 +36,8 @@ export interface EqualInputsComparison extends NoiseSums {
 /**
  * Compares deployed kernels layer by layer: the reference runs in float and gives every quantized value; each layer
  * of the deployed model, in ONNX Runtime with all optimizations, gets those as its inputs; its codes are compared, and
- * the float `outputs` that are computed behind the last codes.
+ * the float `outputs` that are computed behind the last codes. With the `prepared` float model, both are compared with it,
+ * too.
  */
 export async function compareLayers(
   deployed: Model,
@@ -42,8 +45,12 @@ export async function compareLayers(
   plan: QuantizationPlan,
   state: QuantizationState,
   dataset: Dataset,
-  { outputs, ...options }: RunOptions & { outputs: readonly string[] },
-): Promise<{ layers: LayerComparison[]; outputs: EqualInputsComparison[] }> {
+  {
+    outputs,
+    prepared,
+    ...options
+  }: RunOptions & { outputs: readonly string[]; prepared?: Model | undefined },
+): Promise<{ layers: LayerComparison[]; outputs: EqualInputsComparison[]; study?: LayerStudy }> {
   const { model, cuts } = cutLayers(deployed, plan, state, outputs);
   const values = cuts.map(({ tensor }) => valueInReference(reference, tensor));
   const observed = selectOutputs(reference, [...new Set([...values, ...outputs])]);
@@ -56,24 +63,34 @@ export async function compareLayers(
     total: 0,
   }));
   const { batch: size, dropLast, provider, threads, exactKernels, signal } = options;
-  await withSession(observed, { provider, threads, ...referenceSession }, (source) =>
-    withSession(model, { provider, threads, exactKernels }, async (target) => {
-      for await (const batch of batches(dataset, { batch: size, dropLast })) {
-        signal?.throwIfAborted();
-        const seen = await source.run(feedsOf(source.inputs, batch, dataset.name));
-        const expected = cuts.map((cut, i) => encode(seen[values[i] as string] as Tensor, cut));
-        const feeds = feedsOf(
-          target.inputs,
-          batch,
-          dataset.name,
-          Object.fromEntries(cuts.map((cut, i) => [cut.input, expected[i] as Tensor])),
-        );
-        const computed = await target.run(feeds);
-        for (const [i, cut] of cuts.entries())
-          addDifferences(tallies[i] as Tally, expected[i] as Tensor, computed[cut.output] as Tensor);
-        for (const end of ends) addApart(end, seen[end.output] as Tensor, computed[end.output] as Tensor);
-      }
-    }),
+  const compareAll = async (source: Session, target: Session, student?: LayerStudent): Promise<void> => {
+    for await (const batch of batches(dataset, { batch: size, dropLast })) {
+      signal?.throwIfAborted();
+      const seen = await source.run(feedsOf(source.inputs, batch, dataset.name));
+      const quantized = values.map((value) => seen[value] as Tensor);
+      const expected = cuts.map((cut, i) => encode(quantized[i] as Tensor, cut));
+      const compute = (codes: readonly Tensor[]): Promise<Record<string, Tensor>> => {
+        const given = Object.fromEntries(cuts.map(({ input }, i) => [input, codes[i] as Tensor]));
+        return target.run(feedsOf(target.inputs, batch, dataset.name, given));
+      };
+      const computed = await compute(expected);
+      for (const [i, cut] of cuts.entries())
+        addDifferences(tallies[i] as Tally, expected[i] as Tensor, computed[cut.output] as Tensor);
+      for (const end of ends) addApart(end, seen[end.output] as Tensor, computed[end.output] as Tensor);
+      const computeCodes = async (codes: readonly Tensor[]): Promise<Tensor[]> => {
+        const made = await compute(codes);
+        return cuts.map(({ output }) => made[output] as Tensor);
+      };
+      await student?.add(batch, dataset.name, encode, computeCodes, quantized);
+    }
+  };
+  const study = await withSession(observed, { provider, threads, ...referenceSession }, (source) =>
+    withSession(model, { provider, threads, exactKernels }, (target) =>
+      withStudent(prepared, cuts, { provider, threads }, async (student) => {
+        await compareAll(source, target, student);
+        return student?.finish();
+      }),
+    ),
   );
   const layers = tallies.map(({ total, differing, beyondOne, ...rest }) => ({
     ...rest,
@@ -81,6 +98,7 @@ export async function compareLayers(
     beyondOne: total === 0 ? 0 : beyondOne / total,
   }));
   return {
+    ...(study === undefined ? {} : { study }),
     layers,
     outputs: ends.map(({ total, apart, ...rest }) => ({ ...rest, apart: total === 0 ? 0 : apart / total })),
   };

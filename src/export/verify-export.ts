@@ -13,6 +13,7 @@ import { boundedDecibels } from "../tensor/agreement.ts";
 import { checkOutputs, type OutputVerdict } from "./check-outputs.ts";
 import { compareLayers, type EqualInputsComparison, type LayerComparison } from "./compare-layers.ts";
 import { compareOutputs, type RunOptions } from "./compare-outputs.ts";
+import type { LayerStudy } from "./study-layers.ts";
 
 /** Share of a value's codes that may be more than one step off, or of an output's elements that may be apart. */
 const tolerableBeyondOne = 1e-4;
@@ -22,6 +23,8 @@ const requiredOnEqualInputs = 30;
 export interface VerifyOptions extends RuntimeOptions {
   /** The model without quantization: a path, or the prepared model. */
   float: ModelSource;
+  /** The float model that the plan is of; with it, `study` says how far each quantized value is from the float model's. */
+  prepared?: Model;
   /** What the outputs are, and which is judged; default: what the reference's graph tells. */
   outputs?: JudgedOutputs;
   /** Samples compared end to end. Default 512. */
@@ -40,6 +43,8 @@ export interface Verification extends OutputVerdict {
   layers: LayerComparison[];
   /** SQNR in dB of the outputs where every layer gets equal codes; the worst output's. */
   onEqualInputs?: number;
+  /** The quantized values against the float model. */
+  study?: LayerStudy;
 }
 
 /**
@@ -71,7 +76,7 @@ export async function verifyExport(
   const few = limitSamples(dataset, Math.max(fixed ?? 1, options.layerSamples ?? 16));
   const ends = [outputs.judged, ...outputs.others].filter(isFloatOutput).map(({ name }) => name);
   const found = await compareLayers(model, reference, plan, state, few, {
-    ...{ ...run, batch: fixed ?? 8, outputs: ends },
+    ...{ ...run, batch: fixed ?? 4, outputs: ends, prepared: options.prepared },
   });
   checkLayers(found.layers, logger);
   const samples = limitSamples(dataset, Math.max(fixed ?? 1, options.samples ?? 512));
@@ -83,6 +88,7 @@ export async function verifyExport(
   return {
     ...{ output: outputs.judged.name, ...verdict, layers: found.layers },
     ...(found.outputs.length === 0 ? {} : { onEqualInputs }),
+    ...(found.study === undefined ? {} : { study: found.study }),
   };
 }
 

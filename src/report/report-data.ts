@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { layerwiseSchema } from "./layerwise-data.ts";
 
 const finite = z.number();
 const text = z.string();
@@ -71,6 +72,21 @@ const trainingSchema = z.object({
   microBatch: finite.describe("Samples per run of the training graph."),
   forward: z.enum(["float", "integer"]).describe("What the training forward computed with."),
   backward: z.enum(["float", "integer"]).describe("What data gradients of layers were computed with."),
+  rates: z
+    .array(z.object({ samples: finite, rate: finite, scaleRate: finite.optional() }))
+    .optional()
+    .describe(
+      "Learning rates of weights and of activation scales, as the schedule had them, at up to 200 steps of the run.",
+    ),
+  rowsOverTime: z
+    .object({
+      samples: z.array(finite).describe("Samples seen before each choice."),
+      layers: z.array(
+        z.object({ weight: text, shares: z.array(finite).describe("Share of the rows that trained.") }),
+      ),
+    })
+    .optional()
+    .describe("Which rows trained over time: up to 64 of the choices of rows, spread evenly over the run."),
   algorithmsByTrial: finite.describe(
     "Gradients computed by another algorithm than estimated, as trials found it clearly faster.",
   ),
@@ -260,6 +276,14 @@ const latencySchema = z.object({
   slower: z.boolean().optional().describe("The exported model is slower beyond the spread of the runs."),
 });
 
+const postTrainingSchema = z
+  .object({
+    bytes: finite.optional().describe("Size that its file would have; absent where that is beyond 2 GB."),
+    latencyMs: finite.optional().describe("Median of one run, taken in turn with the others' (see latency)."),
+    latencyQuartiles: quartiles,
+  })
+  .describe("The post-training model, where the trained one was written in its place.");
+
 const profileSchema = z.object({
   forward: z.enum(["float", "integer"]),
   backward: z.enum(["float", "integer"]),
@@ -306,6 +330,15 @@ const errorSchema = z.object({
   exitCode: finite,
 });
 
+const machineSchema = z
+  .object({
+    cpu: text.describe("Model of the processor, as the system names it."),
+    processors: finite.describe("Processors that the system has for this process."),
+    memoryBytes: finite,
+    system: text.describe("Platform and architecture, as Node names them."),
+  })
+  .describe("Where the command ran.");
+
 /** What a command did, for people (text, HTML) and programs (JSON). Sections a command does not have are absent. */
 export const reportSchema = z.object({
   formatVersion: z.literal(1),
@@ -325,6 +358,11 @@ export const reportSchema = z.object({
     "init",
     "data",
   ]),
+  commandLine: z
+    .array(text)
+    .optional()
+    .describe("The words that the command was given as; absent in the library."),
+  machine: machineSchema.optional(),
   options: z.record(text, z.unknown()).describe("The options in effect, defaults included."),
   model: modelSchema.optional().describe("Absent where no model is read, and after a failure."),
   data: z.record(text, z.record(text, z.unknown())).optional().describe("What was read, by its use."),
@@ -344,10 +382,22 @@ export const reportSchema = z.object({
   verification: verificationSchema.optional(),
   audit: auditSchema.optional(),
   latency: latencySchema.optional(),
+  postTraining: postTrainingSchema.optional(),
+  layerwise: layerwiseSchema.optional(),
   profile: profileSchema.optional(),
   contents: contentsSchema.optional(),
   stages: z
-    .array(z.object({ stage: text, seconds: finite }))
+    .array(
+      z.object({
+        ...{ stage: text, seconds: finite },
+        peakBytes: finite
+          .optional()
+          .describe("Largest resident memory of the command's own process until the stage's end."),
+        runtimePeakBytes: finite
+          .optional()
+          .describe("The same of the process in which it runs ONNX Runtime, where that is another."),
+      }),
+    )
     .optional()
     .describe("Where the time went, stage by stage."),
   unmet: z
@@ -360,7 +410,7 @@ export const reportSchema = z.object({
 
 /** The report of a command that failed. */
 export const failedReportSchema = reportSchema
-  .pick({ formatVersion: true, tool: true, command: true })
+  .pick({ formatVersion: true, tool: true, command: true, commandLine: true, machine: true })
   .extend({
     options: reportSchema.shape.options,
     error: errorSchema.describe("Why the command failed; absent where it went well."),
@@ -375,6 +425,7 @@ export type ContentsSection = z.infer<typeof contentsSchema>;
 export type CalibrationSection = z.infer<typeof calibrationSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;
 export type TrainingSection = z.infer<typeof trainingSchema>;
+export type LayerwiseSection = z.infer<typeof layerwiseSchema>;
 export type MemorySection = z.infer<typeof memorySchema>;
 export type ModelSection = z.infer<typeof modelSchema>;
 

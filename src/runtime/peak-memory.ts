@@ -5,13 +5,14 @@ import { readFileSync } from "node:fs";
  * the peak of the process that started this one.
  */
 export function peakMemory(): number {
-  return highWaterMark() ?? process.resourceUsage().maxRSS * 1024;
+  return peakMemoryOf("self") ?? process.resourceUsage().maxRSS * 1024;
 }
 
-function highWaterMark(): number | undefined {
+/** The same of another process; undefined where the system does not tell or the process has ended. */
+export function peakMemoryOf(pid: number | "self"): number | undefined {
   if (process.platform !== "linux") return undefined;
   try {
-    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
     return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
   } catch {
     return undefined;

@@ -56,7 +56,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
   const deployed = await stageDeployed(deployable, { int4: options.int4, provenance, target }, options.out);
   return withStaged(deployed, async () => {
     const checks = { ...options, outputs, float: floatPath };
-    const verification = deployable.moved
+    const verified = deployable.moved
       ? await verifyQuantized(deployable, deployed, dataset, checks, context)
       : await verifyTrained(options.artifact, deployable, deployed, dataset, checks, context);
     const changed = await countChangedRows(options.artifact, trained);
@@ -81,7 +81,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       },
       ...{ judging: judged.judging, scores: judged.scores },
       output: { ...deployed.output, model: trained.history.bestStep === 0 ? "ptq" : "efqat" },
-      verification,
+      ...verified,
       ...(await auditDeployed(deployed, plan, options)),
       ...(latency === undefined ? {} : { latency }),
       warnings: [

@@ -25,6 +25,7 @@ import type { RunContext, RuntimeOptions } from "./context.ts";
 import type { QuantizationChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 import { describeAudit } from "./describe-audit.ts";
+import { describeLayerwise } from "./describe-layerwise.ts";
 import { enlargedWarnings } from "./describe-quantization.ts";
 
 /** What a deployable model is made of. */
@@ -117,18 +118,22 @@ function blameOutput(error: unknown, temporary: string, out: string): unknown {
   return new UserError(code, kind, `${message}; it was not written`, { where: out, hint, cause });
 }
 
+/** What a written file was found to be: against the graph it was made of, and layer by layer against the float model. */
+export type Verified = Required<Pick<Report, "verification" | "layerwise">>;
+
 /**
  * Compares the written file with the evaluation graph of the artifact in `directory` and its trained state, with
  * what the file had to round as it holds it: biases, int32 multiples of s_x * s_w, and rows of weights at larger scales.
  */
 export async function verifyTrained(
   directory: string,
-  { plan, model }: Deployable,
+  deployable: Deployable,
   deployed: Deployed,
   dataset: Dataset,
   options: VerificationOptions,
   context: RunContext,
-): Promise<NonNullable<Report["verification"]>> {
+): Promise<Verified> {
+  const { model } = deployable;
   const evalModel = await loadModel(join(directory, artifactFiles.evalModel));
   const parameters = new Map(await loadBest(join(directory, "run")));
   const hold = (name: string, dtype: "float32" | "int8", data: Float32Array | Int8Array): void => {
@@ -143,32 +148,34 @@ export async function verifyTrained(
   }
   const outputs = model.graph.outputs.map(({ name }) => name);
   const reference = bindParameters(evalModel, parameters, outputs);
-  return verify(reference, plan, deployed, dataset, options, context);
+  return verify(reference, deployable, deployed, dataset, options, context);
 }
 
 /** Compares the written file with the training form of the same quantized model. */
 export async function verifyQuantized(
-  { model, plan }: Deployable,
+  deployable: Deployable,
   deployed: Deployed,
   dataset: Dataset,
   options: VerificationOptions,
   context: RunContext,
-): Promise<NonNullable<Report["verification"]>> {
+): Promise<Verified> {
+  const { model, plan } = deployable;
   const reference = buildReference(model, plan, deployed.state, deployed.biases);
-  return verify(reference, plan, deployed, dataset, options, context);
+  return verify(reference, deployable, deployed, dataset, options, context);
 }
 
 async function verify(
   reference: Model,
-  plan: QuantizationPlan,
+  { model: prepared, plan }: Deployable,
   { path, state }: Deployed,
   dataset: Dataset,
   { threads, provider, float, outputs }: VerificationOptions,
   context: RunContext,
-): Promise<NonNullable<Report["verification"]>> {
-  return verifyExport(path, reference, plan, state, dataset, {
-    ...{ threads, provider, float, outputs, ...context },
+): Promise<Verified> {
+  const { study, ...verification } = await verifyExport(path, reference, plan, state, dataset, {
+    ...{ threads, provider, float, prepared, outputs, ...context },
   });
+  return { verification, layerwise: describeLayerwise(prepared, plan, state, study) };
 }
 
 /** What a written file is verified with beside the samples. */

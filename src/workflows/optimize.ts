@@ -119,7 +119,7 @@ async function optimizeIn(
   const deployed = await stageDeployed(written, { ...deployOptions, provenance }, options.out);
   return withStaged(deployed, async () => {
     const checks = { ...options, outputs, float: prepared.float };
-    const verification = keptStart
+    const verified = keptStart
       ? await verifyQuantized(quantized, deployed, judging.dataset, checks, context)
       : await verifyTrained(directory, written, deployed, judging.dataset, checks, context);
     times.done("export and verification");
@@ -149,7 +149,7 @@ async function optimizeIn(
       ...{ judging: judged.judging, scores: judged.scores },
       ...(judged.comparison === undefined ? {} : { comparison: judged.comparison }),
       output: { ...deployed.output, model: keptStart ? "ptq" : "efqat" },
-      verification,
+      ...verified,
       ...audited,
       ...(latency === undefined ? {} : { latency }),
       stages: times.stages,

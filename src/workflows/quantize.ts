@@ -27,6 +27,7 @@ import type { QuantizeOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
 import { type Prepared, prepareSource, quantizePrepared } from "./quantize-stage.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
+import { StageTimes } from "./stage-times.ts";
 
 /** Post-training quantization: a model and calibration data in, a deployable quantized model out. */
 export async function quantize(options: QuantizeOptions, context: RunContext): Promise<Report> {
@@ -36,12 +37,15 @@ export async function quantize(options: QuantizeOptions, context: RunContext): P
 
 async function quantizeClaimed(options: QuantizeOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
+  const times = new StageTimes();
   const places = [{ option: "--out", path: options.out, size: outputSizes.model }];
   const prepared = await prepareSource(options, places, context);
+  times.done("preparation");
   const { source, dataset, outputs } = prepared;
   await claim.addReads(dataOfModels(source.model));
   const judging = await openJudging(prepared, options);
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
+  times.done("calibration");
   if (quantizesNothing(quantized.plan)) {
     const kept = await keepSource(quantized, options.quantization, options.out);
     return { ...startReport("quantize", options, source, start), ...kept };
@@ -53,10 +57,14 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
   return withStaged(deployed, async () => {
     const checks = { ...options, outputs, float: prepared.float };
     const samples = judging?.dataset ?? dataset;
-    const verification = await verifyQuantized(quantized, deployed, samples, checks, context);
+    const verified = await verifyQuantized(quantized, deployed, samples, checks, context);
+    times.done("export and verification");
     const judged =
       judging && (await judgeQuantized(judging, prepared.float, deployed, options, outputs, context));
+    times.done("scores");
     const latency = await timeDeployed(prepared.float, deployed, samples, options, context);
+    const audited = await auditDeployed(deployed, quantized.plan, options);
+    times.done("audit and latency");
     return {
       ...startReport("quantize", options, source, start),
       data: {
@@ -66,9 +74,10 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
       quantization: describeQuantization(quantized, options.quantization),
       ...(judged === undefined ? {} : { judging: judged.judging, scores: judged.scores }),
       output: { ...deployed.output, model: "ptq" },
-      verification,
-      ...(await auditDeployed(deployed, quantized.plan, options)),
+      ...verified,
+      ...audited,
       ...(latency === undefined ? {} : { latency }),
+      stages: times.stages,
       warnings: [
         ...quantized.notes,
         ...quantizationWarnings(quantized.state),

@@ -1,3 +1,4 @@
+import { availableParallelism, cpus, totalmem } from "node:os";
 import { basename } from "node:path";
 import type { FailedReport, Report } from "../report/report-data.ts";
 import { runtimeVersion } from "../runtime/session.ts";
@@ -15,6 +16,7 @@ export function startReport(
     formatVersion: 1,
     tool: toolSection(),
     command,
+    machine: machineSection(),
     options: plainOptions(options),
     ...(source === undefined ? {} : { model: describeSource(source) }),
     seconds: (performance.now() - start) / 1000,
@@ -33,6 +35,7 @@ export function startFailedReport(
     formatVersion: 1,
     tool: toolSection(),
     command,
+    machine: machineSection(),
     options: plainOptions(options),
     error,
     seconds: (performance.now() - start) / 1000,
@@ -45,6 +48,12 @@ const toolSection = (): Report["tool"] => ({
   version,
   runtime: runtimeVersion(),
   node: process.versions.node,
+});
+
+const machineSection = (): NonNullable<Report["machine"]> => ({
+  cpu: cpus()[0]?.model.trim() ?? "unknown",
+  ...{ processors: availableParallelism(), memoryBytes: totalmem() },
+  system: `${process.platform} ${process.arch}`,
 });
 
 /** Options as JSON can hold them: undefined ones left out, infinities spelt. */

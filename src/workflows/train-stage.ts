@@ -14,6 +14,7 @@ import {
   type TrainResult,
 } from "../training/train.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
+import { describeRates, describeRowsOverTime } from "./describe-course.ts";
 import type { RunChoices } from "./options.ts";
 
 /** Trains the artifact in `directory` and describes the run. Leaves a checkpoint there when interrupted. */
@@ -54,6 +55,7 @@ function trainOptionsOf(
 function describeRun(result: FinishedTraining, options: TrainOptions, seconds: number): TrainingSection {
   const { manifest, history } = result;
   const batch = manifest.batch * manifest.accumulate;
+  const rowsOverTime = describeRowsOverTime(manifest, history);
   const samplesAt = (step: number): number => step * batch;
   const rows = manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] ?? 0), 0);
   return {
@@ -75,6 +77,8 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
       ...(accuracy === null ? {} : { accuracy }),
       ...(gain.error === null ? {} : { gainError: gain.error }),
     })),
+    rates: describeRates(manifest, history, options.schedule, options.hyper),
+    ...(rowsOverTime === undefined ? {} : { rowsOverTime }),
     heldOut: history.heldOut,
     bestStep: history.bestStep,
     untrainable: manifest.untrainable,

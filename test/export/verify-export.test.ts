@@ -1,11 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { buildReference, bindParameters } from "../../src/export/reference-model.ts";
 import { exportModel } from "../../src/export/export-model.ts";
+import type { LayerStudy } from "../../src/export/study-layers.ts";
+import { type ActivationStudy, studyWeight } from "../../src/export/study-values.ts";
 import { verifyExport } from "../../src/export/verify-export.ts";
 import type { Emitter } from "../../src/ir/emit.ts";
 import { cloneModel } from "../../src/ir/clone.ts";
 import { chooseOutputs } from "../../src/ir/judged-output.ts";
 import { createValue } from "../../src/ir/graph.ts";
+import { targetNamed } from "../../src/quantization/targets/table.ts";
+import type { Target } from "../../src/quantization/targets/target.ts";
+import type { QuantizedWeight } from "../../src/quantization/types.ts";
 import { floats, type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { version } from "../../src/version.ts";
 import { buildModel } from "../support/build-model.ts";
@@ -22,9 +27,9 @@ function classifier(emit: Emitter): void {
   emit.op("Gemm", [flat, weight, emit.constant(randomTensor([5], 5), "b5")], {}, { outputs: ["y"] });
 }
 
-async function quantized(): Promise<QuantizedCase> {
+async function quantized(target?: Target): Promise<QuantizedCase> {
   const model = buildModel({ inputs: { x: ["N", 4, 8, 8] }, outputs: ["y"], build: classifier });
-  return quantizeCase(model, randomDataset({ x: [4, 8, 8] }, 64));
+  return quantizeCase(model, randomDataset({ x: [4, 8, 8] }, 64), target && { target });
 }
 
 const referenceOf = ({ prepared, plan, exported }: QuantizedCase) =>
@@ -41,6 +46,42 @@ describe("verification of an export", () => {
     expect(found.agreement).toBe(1);
     expect(found.sqnr).toBeGreaterThan(40);
     expect(found.layers.map(({ tensor }) => tensor)).toEqual(["x", "a", "b", "p", "f"]);
+  });
+
+  test("values are told against the float model's, alone and with all before them quantized", async () => {
+    const done = await quantized(targetNamed("ort-cpu-no-vnni"));
+    const { exported, plan, dataset, prepared } = done;
+    const found = await verifyExport(exported.model, referenceOf(done), plan, exported.state, dataset, {
+      ...{ float: prepared, prepared },
+    });
+    const { samples, activations } = found.study as LayerStudy;
+    expect(samples).toBe(16);
+    expect(activations.map(({ tensor }) => tensor)).toEqual(["x", "a", "b", "p", "f"]);
+    const [x, a, b] = activations as [ActivationStudy, ActivationStudy, ActivationStudy];
+    expect(x.accumulated).toBeCloseTo(x.alone, 6);
+    expect(a.accumulated).toBeCloseTo(a.alone, 1);
+    expect(b.accumulated).toBeLessThan(b.alone);
+    for (const { alone } of activations) expect(alone).toBeGreaterThan(25);
+    expect(a.range.min).toBe(0);
+    for (const { tensor, histogram, clipped } of activations) {
+      const { counts, zeros } = histogram;
+      expect(counts.length).toBeLessThanOrEqual(64);
+      const elements = { x: 256, a: 512, b: 512, p: 8, f: 8 }[tensor] as number;
+      expect(counts.reduce((sum, count) => sum + count, zeros)).toBe(16 * elements);
+      expect(clipped).toBeLessThan(0.01);
+    }
+  });
+
+  test("weights beyond the codes of their row are counted", () => {
+    const weight: QuantizedWeight = {
+      ...{ name: "w", nodes: [], op: "Conv", axis: 0, bits: 4, shape: [2, 2], qmin: -7, qmax: 7 },
+      ...{ codes: Int8Array.of(7, -7, 1, 0), scale: Float32Array.of(1, 2), enlargedRows: [] },
+    };
+    const { range, clipped, sqnr, histogram } = studyWeight(weight, Float32Array.of(9, -7.25, 2, 0));
+    expect(range).toEqual({ min: -14, max: 14 });
+    expect(clipped).toBe(0.25);
+    expect(sqnr).toBeCloseTo(10 * Math.log10((81 + 7.25 ** 2 + 4) / (4 + 0.0625)), 4);
+    expect(histogram.zeros).toBe(1);
   });
 
   test("a layer with one wrong weight scale is found and named", async () => {

@@ -47,23 +47,27 @@ export function countValues(histogram: Histogram, values: Float32Array): void {
 }
 
 /** The histogram of the values of both. */
-export function addHistograms(a: Histogram, b: Histogram): Histogram {
-  let exponent = Math.max(a.exponent, b.exponent);
-  const binsOf = ({ first, counts, exponent: own }: Histogram): [number, number] => {
-    const ratio = 2 ** (own - exponent);
-    return [Math.floor(first * ratio), Math.floor((first + counts.length - 1) * ratio)];
-  };
+export const addHistograms = (a: Histogram, b: Histogram): Histogram => sumOf([a, b], mostBins);
+
+/** The same values in at most `bins` bins. */
+export const coarsen = (histogram: Histogram, bins: number): Histogram => sumOf([histogram], bins);
+
+function sumOf(parts: readonly Histogram[], most: number): Histogram {
+  let exponent = Math.max(...parts.map((part) => part.exponent));
   const extent = (): [number, number] => {
-    const [left, right] = [binsOf(a), binsOf(b)];
-    return [Math.min(left[0], right[0]), Math.max(left[1], right[1])];
+    const ends = parts.map(({ first, counts, exponent: own }) => {
+      const ratio = 2 ** (own - exponent);
+      return [Math.floor(first * ratio), Math.floor((first + counts.length - 1) * ratio)] as const;
+    });
+    return [Math.min(...ends.map(([low]) => low)), Math.max(...ends.map(([, high]) => high))];
   };
-  while (extent()[1] - extent()[0] + 1 > mostBins) exponent++;
+  while (extent()[1] - extent()[0] + 1 > most) exponent++;
   const [first, last] = extent();
   const sum: Histogram = {
-    ...{ exponent, first, zeros: a.zeros + b.zeros },
+    ...{ exponent, first, zeros: parts.reduce((zeros, part) => zeros + part.zeros, 0) },
     counts: Array.from({ length: last - first + 1 }, () => 0),
   };
-  for (const part of [a, b])
+  for (const part of parts)
     part.counts.forEach((count, bin) => {
       const at = Math.floor((part.first + bin) * 2 ** (part.exponent - exponent)) - first;
       sum.counts[at] = (sum.counts[at] as number) + count;

@@ -33,6 +33,11 @@ export class RuntimeHost {
     return new RemoteSession(message, limits, call, () => process.ended);
   }
 
+  /** Largest resident memory of the process so far, in bytes; undefined where none runs or the system does not tell. */
+  get peakBytes(): number | undefined {
+    return this.#process?.peakBytes;
+  }
+
   /** Ends the process. */
   close(): void {
     this.#process?.end();

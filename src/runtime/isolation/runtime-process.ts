@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { InternalError } from "../../errors.ts";
 import { childModule, collectOutput } from "../child-module.ts";
+import { peakMemoryOf } from "../peak-memory.ts";
 import { restoreError } from "../error-record.ts";
 import { explainDeath } from "./death.ts";
 import { type Frame, receiveFrames, sendFrame } from "./frames.ts";
@@ -48,6 +49,12 @@ export class RuntimeProcess {
     );
     this.#signal = signal;
     signal?.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  /** Largest resident memory of the process so far, in bytes; undefined where the system does not tell. */
+  get peakBytes(): number | undefined {
+    const { pid } = this.#child;
+    return pid === undefined || this.ended ? undefined : peakMemoryOf(pid);
   }
 
   async ask({ message, blocks }: Frame<Request>): Promise<Frame<Answer>> {

@@ -66,6 +66,8 @@ export interface Refreshed {
   trained: number;
   started: number;
   first: string | null;
+  /** Rows of each weight that train, in the weights' order. */
+  rows: number[];
 }
 
 /**
@@ -88,12 +90,14 @@ export function refreshRows(
   const chosen = selectionModes[options.mode](candidates, { ...options, ...known });
   let trained = 0;
   let started = 0;
+  const counts: number[] = [];
   weights.forEach((weight, index) => {
     const rows = BigInt64Array.from(chosen.rows[index] ?? [], BigInt);
     trained += rows.length;
+    counts.push(rows.length);
     started += retrain(state, weight, rows, floatWeights.get(weight.name));
   });
-  return { trained, started, first: chosen.first ?? null };
+  return { trained, started, first: chosen.first ?? null, rows: counts };
 }
 
 function codesOf(state: TrainingState, weight: FreezableWeight): { codes: Int8Array; scale: Float32Array } {

@@ -21,9 +21,17 @@ export interface History {
   heldOut: number;
   /**
    * Choices of trained rows: the step, how many train, how many of them did not before, the first weight that trains
-   * where nothing before it does, and whether gradients of all layers were looked at for it.
+   * where nothing before it does, whether gradients of all layers were looked at for it, and the rows of each weight that
+   * train, in the manifest's order; none known of runs that older versions began.
    */
-  refreshes: { step: number; trained: number; started: number; first: string | null; looked: boolean }[];
+  refreshes: {
+    step: number;
+    trained: number;
+    started: number;
+    first: string | null;
+    looked: boolean;
+    rows: number[];
+  }[];
   /**
    * Step of the state that the run returns: the best on the held-out samples, and 0, the start, where none was better than
    * that beyond chance; the last step without held-out samples.

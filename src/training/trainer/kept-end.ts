@@ -13,7 +13,7 @@ const buildingShare = 0.01;
  * worth `building` milliseconds once more. Of a run, the forward counts and the backward without weight gradients.
  */
 export function keptEnd(
-  refreshes: History["refreshes"],
+  refreshes: readonly Pick<History["refreshes"][number], "step" | "first" | "looked">[],
   step: number,
   { forward, weights }: StepCosts,
   { building, runs }: { building: number; runs: number },

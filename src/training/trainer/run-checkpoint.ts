@@ -41,6 +41,7 @@ const progressSchema = z.object({
         started: z.number(),
         first: z.string().nullable(),
         looked: z.boolean(),
+        rows: z.array(z.number()).default([]),
       }),
     ),
     heldOut: z.number().int(),
