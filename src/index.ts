@@ -15,6 +15,7 @@ export { renderHtml } from "./report/render-html.ts";
 export { renderText } from "./report/render-text.ts";
 export { type Report, renderJson, reportJsonSchema } from "./report/report-data.ts";
 export type { RequestContext } from "./commands/request-types.ts";
+export type { CustomMetric, MetricSample, MetricValues } from "./workflows/index.ts";
 export {
   type ArtifactRequest,
   audit,

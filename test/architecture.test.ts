@@ -43,6 +43,7 @@ const trainingRows: readonly (readonly string[])[] = [
   ["state.ts", "schedule.ts"],
   ["checkpoint"],
   ["losses", "optimizers", "freezing"],
+  ["metrics"],
   ["train-options.ts"],
   ["artifact"],
   ["sessions"],

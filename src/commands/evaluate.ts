@@ -1,8 +1,15 @@
 import { evaluate } from "../workflows/index.ts";
 import type { Command } from "./command.ts";
-import { dataOptions, evaluationBatch, reportOptions, runOptions, inputOptions } from "./options.ts";
+import {
+  dataOptions,
+  evaluationBatch,
+  metricOptions,
+  reportOptions,
+  runOptions,
+  inputOptions,
+} from "./options.ts";
 import { readInputShapes } from "./read-inputs.ts";
-import { readDataSpec } from "./read-data.ts";
+import { readMetrics, readDataSpec } from "./read-data.ts";
 
 const { threads, provider } = runOptions;
 
@@ -16,6 +23,7 @@ export const evaluateCommand = {
     reference: { describe: "Float model to compare with: SQNR and agreement", group: "Data:" },
     output: { describe: "Output to judge (default: the first of floats)", group: "Data:" },
     ...evaluationBatch,
+    ...metricOptions,
     threads,
     provider,
     ...reportOptions,
@@ -32,6 +40,7 @@ export const evaluateCommand = {
         model,
         inputShapes: readInputShapes(options),
         data: readDataSpec(options),
+        metric: readMetrics(options, context.metrics),
         reference: options.text("reference"),
         output: options.text("output"),
         batch: options.needNumber("batch", { min: 1, integer: true }),

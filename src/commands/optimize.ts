@@ -8,6 +8,7 @@ import {
   int4Options,
   judgedOptions,
   optimizerOptions,
+  metricOptions,
   outOptions,
   quantizationOptions,
   rateOptions,
@@ -19,7 +20,7 @@ import {
 } from "./options.ts";
 import { readInputShapes } from "./read-inputs.ts";
 import { readArtifactChoices, readQuantization, readCourse, readRun } from "./read-choices.ts";
-import { readDataSpec, readTestSpec } from "./read-data.ts";
+import { readMetrics, readDataSpec, readTestSpec } from "./read-data.ts";
 
 export const optimizeCommand = {
   name: "optimize",
@@ -30,6 +31,7 @@ export const optimizeCommand = {
     "input-shape": inputOptions["input-shape"],
     ...judgedOptions,
     ...testOptions,
+    ...metricOptions,
     ...quantizationOptions,
     ...calibrationOptions,
     ...int4Options,
@@ -64,6 +66,7 @@ export const optimizeCommand = {
         inputShapes: readInputShapes(options),
         ...readRun(options),
         data: readDataSpec(options),
+        metric: readMetrics(options, context.metrics),
         output: options.text("output"),
         test: readTestSpec(options),
         out: options.needText("out"),

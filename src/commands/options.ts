@@ -2,6 +2,7 @@ import {
   calibrationMethods,
   importanceNames,
   lossTermNames,
+  metricNames,
   modeNames,
   recipeNames,
   listTargets,
@@ -104,6 +105,17 @@ export const judgedOptions = group(groups.data, {
   output: {
     describe:
       "Output that results are judged by, and trained on where there is training (default: the first of floats)",
+  },
+});
+
+export const metricOptions = group(groups.data, {
+  metric: {
+    value: "measure",
+    describe: `What is reported beside, and the first what the best state is kept by: [OUTPUT=]NAME[@TARGET] (${metricNames.join(", ")}), an ONNX model or a JavaScript module, separated by commas; :lower behind a file where less is better`,
+  },
+  characters: {
+    value: "path",
+    describe: "Text file with one character a line, for the classes behind the blank, to read text by",
   },
 });
 

@@ -6,6 +6,7 @@ import {
   evaluationBatch,
   int4Options,
   judgedOptions,
+  metricOptions,
   outOptions,
   quantizationOptions,
   reportOptions,
@@ -15,7 +16,7 @@ import {
 } from "./options.ts";
 import { readInputShapes } from "./read-inputs.ts";
 import { readInt4, readQuantization, readRun } from "./read-choices.ts";
-import { readDataSpec, readTestSpec } from "./read-data.ts";
+import { readMetrics, readDataSpec, readTestSpec } from "./read-data.ts";
 
 export const quantizeCommand = {
   name: "quantize",
@@ -26,6 +27,7 @@ export const quantizeCommand = {
     "input-shape": inputOptions["input-shape"],
     ...judgedOptions,
     ...testOptions,
+    ...metricOptions,
     ...quantizationOptions,
     ...calibrationOptions,
     ...int4Options,
@@ -51,6 +53,7 @@ export const quantizeCommand = {
         inputShapes: readInputShapes(options),
         ...readRun(options),
         data: options.text("data") === undefined ? undefined : readDataSpec(options),
+        metric: readMetrics(options, context.metrics),
         output: options.text("output"),
         test: readTestSpec(options),
         out: options.needText("out"),

@@ -1,5 +1,5 @@
 import { usageError } from "../errors.ts";
-import type { DataSpec } from "../workflows/index.ts";
+import { type CustomMetric, type DataSpec, type MetricRequest, parseMetrics } from "../workflows/index.ts";
 import { readBatchAxes, readColumns, readSetInputs } from "./read-inputs.ts";
 import type { OptionReader } from "./option-reader.ts";
 
@@ -13,6 +13,16 @@ export function readDataSpec(options: OptionReader, path = options.needText("dat
   const targets = options.text("targets");
   if (targets !== undefined) spec.targets = targets;
   return Object.assign(spec, readPreprocessing(options));
+}
+
+/** --metric and --characters, and functions of a caller's own. */
+export function readMetrics(
+  options: OptionReader,
+  custom: readonly CustomMetric[] = [],
+): MetricRequest | undefined {
+  const [text, characters] = [options.text("metric"), options.text("characters")];
+  if (text === undefined && custom.length === 0) return undefined;
+  return { asked: text === undefined ? [] : parseMetrics(text), characters, custom };
 }
 
 /** The specification of --test: the data of that path, preprocessed like --data. */

@@ -1,4 +1,5 @@
 import type { Logger } from "../log.ts";
+import type { CustomMetric } from "../workflows/index.ts";
 import type { Command } from "./command.ts";
 import type { reportOptions } from "./options.ts";
 
@@ -76,8 +77,15 @@ type DataEntry<Specs> = Specs extends { data: { required: true } }
     ? { data?: DataOf<Specs> | undefined }
     : object;
 
+/** Metrics may be functions of the caller's own, too. */
+type WithOwnMetrics<T> = "metric" extends keyof T
+  ? Omit<T, "metric"> & {
+      metric?: T["metric"] | CustomMetric | readonly (string | CustomMetric)[] | undefined;
+    }
+  : T;
+
 /** A command's options as an object: the names of the command line in camel case, values of their own types. */
-export type RequestOf<C extends Command> = Simple<Positional<C> & Request<OptionsOf<C>>>;
+export type RequestOf<C extends Command> = Simple<WithOwnMetrics<Positional<C> & Request<OptionsOf<C>>>>;
 
 /** Where messages and progress go, and what stops a run. Default: nowhere, and nothing. */
 export interface RequestContext {

@@ -1,7 +1,7 @@
 import { usageError } from "../errors.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { Report } from "../report/report-data.ts";
-import type { RunContext } from "../workflows/index.ts";
+import type { CustomMetric, RunContext } from "../workflows/index.ts";
 import { checkArguments } from "./check-arguments.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./index.ts";
@@ -24,13 +24,27 @@ export async function runRequest(
 ): Promise<Report> {
   const given: string[] = [];
   try {
-    const { paths, options } = readRequest(command, request, given);
+    const { metrics, rest } = takeMetrics(command, request);
+    const { paths, options } = readRequest(command, rest, given);
     const [path = "", ...more] = paths;
-    const run = readContext(context);
+    const run = { ...readContext(context), metrics };
     return await command.run(path, await settleTarget(options, run.logger), run, more);
   } catch (error) {
     throw spellAsGiven(error, given);
   }
+}
+
+/** Metrics of a request that are functions, or objects with them, and the request with the others. */
+function takeMetrics(command: Command, request: object): { metrics: CustomMetric[]; rest: unknown } {
+  const given: unknown = (request as { metric?: unknown } | null)?.metric;
+  if (!Object.hasOwn(command.options, "metric") || given === undefined) return { metrics: [], rest: request };
+  const all: unknown[] = Array.isArray(given) ? given : [given];
+  const isOwn = (metric: unknown): metric is CustomMetric =>
+    typeof metric === "function" || (typeof metric === "object" && metric !== null && "measure" in metric);
+  const metrics = all.filter(isOwn);
+  if (metrics.length === 0) return { metrics, rest: request };
+  const named = all.filter((metric) => !isOwn(metric));
+  return { metrics, rest: { ...request, metric: named.length === 0 ? undefined : named } };
 }
 
 /** The paths of the argument and the options of a request, whose words are added to `given`. */

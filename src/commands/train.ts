@@ -4,13 +4,14 @@ import {
   askedFreezingOptions,
   dataOptions,
   hyperOptions,
+  metricOptions,
   rateOptions,
   reportOptions,
   runOptions,
   trainOptions,
 } from "./options.ts";
 import { readAskedFreezing, readHyper, readRun, readCourse } from "./read-choices.ts";
-import { readDataSpec } from "./read-data.ts";
+import { readMetrics, readDataSpec } from "./read-data.ts";
 
 export const trainCommand = {
   name: "train",
@@ -18,6 +19,7 @@ export const trainCommand = {
   describe: "Train an artifact with EfQAT; what is found lies in its folder `run`, for efqat export",
   options: {
     ...dataOptions,
+    ...metricOptions,
     ...askedFreezingOptions,
     ...rateOptions,
     ...hyperOptions,
@@ -35,6 +37,7 @@ export const trainCommand = {
         artifact,
         ...readRun(options),
         data: readDataSpec(options),
+        metric: readMetrics(options, context.metrics),
         training: { ...readAskedFreezing(options), ...readCourse(options), hyper: readHyper(options) },
         resume: options.flag("resume"),
         restart: options.flag("restart"),

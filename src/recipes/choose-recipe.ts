@@ -1,6 +1,7 @@
 import { usageError } from "../errors.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Graph, Model } from "../ir/model.ts";
+import { finalActivation } from "../ir/output-kinds.ts";
 import { findFamily } from "./find-family.ts";
 import { type Family, familyNames, type Recipe } from "./recipe.ts";
 import { recipes } from "./table.ts";
@@ -28,9 +29,17 @@ export function chooseRecipe(model: Model, asked = "auto"): ChosenRecipe {
       `Choose ${recipeNames.join(", ")}.`,
     );
   const found = named === undefined ? findFamily(model) : { family: named, because: "it was asked for" };
-  const recipe = recipes[found.family];
+  const recipe = suit(recipes[found.family], found.family, model);
   const excludeNodes = recipe.floatTail ? tailNodes(model.graph) : [];
   return { name: found.family, because: found.because, recipe, excludeNodes };
+}
+
+/** The recipe as the outputs have it: masks behind a Sigmoid are no distribution over classes. */
+function suit(recipe: Recipe, family: Family, { graph }: Model): Recipe {
+  if (family !== "segmenter") return recipe;
+  const index = indexGraph(graph);
+  const masks = graph.outputs.some(({ name }) => finalActivation(name, { index }, ["Sigmoid"]) !== undefined);
+  return masks ? { ...recipe, loss: "bce" } : recipe;
 }
 
 /** Operators that mostly have weights, as initializers or not. */

@@ -16,7 +16,7 @@ export type Family = (typeof familyNames)[number];
 /** How networks of a family are best quantized and trained, where nobody says otherwise. */
 export interface Recipe {
   /** What training minimises. */
-  loss: "auto" | "cross-entropy" | "kl" | "mse";
+  loss: "auto" | "cross-entropy" | "kl" | "mse" | "bce";
   /** What the result is judged by. */
   metric: string;
   /** What the inputs are laid out as. */

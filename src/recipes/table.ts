@@ -19,12 +19,18 @@ export const recipes: Readonly<Record<Family, Recipe>> = {
     ...{ ...image, loss: "auto", metric: "top-1", float: asPlanned, batch: 64, evaluationBatch: 64 },
   },
   detector: {
-    ...{ ...image, ...dense, loss: "mse", metric: "SQNR of the first head", rate: 1e-3 },
+    ...{ ...image, ...dense, loss: "auto", metric: "SQNR of the first head, or --metric map", rate: 1e-3 },
     // Boxes in pixels and scores in [0, 1] do not share a scale.
     ...{ float: "nodes behind the last weights: decoding of boxes, selection", floatTail: true },
   },
   segmenter: {
-    ...{ ...image, ...dense, loss: "kl", metric: "agreement of classes, place by place", rate: 1e-3 },
+    ...{
+      ...image,
+      ...dense,
+      loss: "kl",
+      metric: "agreement of classes, place by place, or --metric miou",
+      rate: 1e-3,
+    },
     float: asPlanned,
   },
   "image-to-image": {
@@ -36,7 +42,12 @@ export const recipes: Readonly<Record<Family, Recipe>> = {
     ...{ float: asPlanned, batch: 16, evaluationBatch: 16 },
   },
   ocr: {
-    ...{ ...image, loss: "kl", metric: "agreement of characters, place by place", rate: 1e-3 },
+    ...{
+      ...image,
+      loss: "kl",
+      metric: "agreement of characters, place by place, or --metric cer",
+      rate: 1e-3,
+    },
     ...{ float: asPlanned, batch: 16, evaluationBatch: 16 },
   },
   audio: {

@@ -47,7 +47,8 @@ export function describeComparison({ comparison }: Report): string | undefined {
     moreRight === undefined
       ? ""
       : `, ${moreRight} more samples right and ${fewerRight} fewer (p ${formatProbability(probability)})`;
-  return `EfQAT against post-training quantization, sample by sample: ${measure} lower by ${formatNumber(gain, 3)}${unit}${range}${right}: ${better ? "better beyond chance" : "not better beyond chance"}.`;
+  const what = measure === "metric" ? `${comparison.metric ?? measure} better` : `${measure} lower`;
+  return `EfQAT against post-training quantization, sample by sample: ${what} by ${formatNumber(gain, 3)}${unit}${range}${right}: ${better ? "better beyond chance" : "not better beyond chance"}.`;
 }
 
 const formatProbability = (probability = 1): string =>

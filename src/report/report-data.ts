@@ -101,7 +101,12 @@ const trainingSchema = z.object({
     .array(
       z.object({
         ...{ samples: finite, loss: finite, accuracy: finite.optional() },
-        gain: finite.optional().describe("How much lower the loss is than the start's, on the same samples."),
+        metric: finite.optional().describe("The metric that the best state is kept by."),
+        gain: finite
+          .optional()
+          .describe(
+            "How much lower the loss is than the start's, or how much better the metric, on the same samples.",
+          ),
         gainError: finite.optional().describe("Standard error of the gain."),
       }),
     )
@@ -160,6 +165,10 @@ const scoreSchema = measureSchema.extend({
     .partialRecord(z.enum(measureNames), interval)
     .optional()
     .describe("95 % intervals over the draw of samples: Wilson's for rates, normal ones for the others."),
+  metrics: z
+    .array(z.object({ name: text, value: finite, interval: interval.optional() }))
+    .optional()
+    .describe("Metrics that were asked for, with 95 % intervals (jackknife, of metrics that are no means)."),
   otherOutputs: z
     .array(measureSchema.extend({ output: text, kind: text }))
     .optional()
@@ -174,6 +183,10 @@ const judgingSchema = z
     certain: z.boolean().describe("False where the kind is what such an output mostly is."),
     use: text.describe("Where the samples come from: test, held out, training, evaluation."),
     samples: finite,
+    metrics: z
+      .array(z.object({ name: text, better: z.enum(["higher", "lower"]) }))
+      .optional()
+      .describe("Metrics that were asked for; the first decides what is better."),
     missingClasses: z.array(finite).optional().describe("Classes of which no judged sample is."),
   })
   .describe("What the scores are of.");
@@ -183,8 +196,11 @@ const comparisonSchema = z
     model: text,
     against: text,
     samples: finite,
-    measure: z.enum(["loss", "noise"]).describe("What is compared: cross-entropy, or noise in dB."),
-    gain: finite.describe("How much lower it is, on the same samples."),
+    measure: z
+      .enum(["loss", "noise", "metric"])
+      .describe("What is compared: cross-entropy, noise in dB, or a metric."),
+    metric: text.optional().describe("The metric that is compared."),
+    gain: finite.describe("How much lower it is, or how much better the metric, on the same samples."),
     interval: interval.optional().describe("95 % interval of the gain."),
     moreRight: finite.optional().describe("Samples that only this model has right."),
     fewerRight: finite.optional().describe("Samples that only the other has right."),

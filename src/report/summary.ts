@@ -21,6 +21,10 @@ export function summaryTable(report: Report, { intervals = false } = {}): string
   const rate = (name: "top1" | "top5" | "agreement" | "equal") => (score: Score) =>
     percent(score[name], score.intervals?.[name], intervals ? 0 : narrow.rate);
   const columns: { head: string; cell: (score: Score) => string | undefined }[] = [
+    ...(report.judging?.metrics ?? []).map(({ name }) => ({
+      head: name,
+      cell: (score: Score) => metricOf(score, name, intervals),
+    })),
     { head: "top-1", cell: rate("top1") },
     { head: "top-5", cell: rate("top5") },
     { head: "loss", cell: (score) => lossOf(score, intervals) },
@@ -58,6 +62,14 @@ function decibels({ sqnr, intervals }: Score, half: number): string | undefined 
   if (!isWide(interval, half)) return `${sqnr.toFixed(1)} dB`;
   const [low, high] = interval.map((bound) => bound.toFixed(half === 0 ? 1 : 0));
   return `${sqnr.toFixed(1)} dB (${low} to ${high})`;
+}
+
+function metricOf({ metrics = [] }: Score, wanted: string, always: boolean): string | undefined {
+  const found = metrics.find(({ name }) => name === wanted);
+  if (found === undefined) return undefined;
+  const { value, interval } = found;
+  if (!always || interval === undefined) return formatNumber(value);
+  return `${formatNumber(value)} (${interval.map((bound) => formatNumber(bound, 3)).join(" to ")})`;
 }
 
 function lossOf({ loss, intervals }: Score, always: boolean): string | undefined {

@@ -1,4 +1,5 @@
 import { usageError } from "../errors.ts";
+import type { AskedMetric } from "../scoring/metrics/metric.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import { importanceMetrics } from "./freezing/importance.ts";
 import { selectionModes } from "./freezing/modes.ts";
@@ -31,6 +32,10 @@ export interface TrainOptions {
   threads: number | null;
   /** ONNX Runtime's memory arena; without it every step asks the system for its memory again. */
   arena: boolean;
+  /** What the best state is kept by; null for the loss. */
+  metric: AskedMetric | null;
+  /** File with the characters that the metric reads text by. */
+  characters: string | null;
   /** Folder where what was measured of this machine is kept between runs; null to measure anew each time. */
   cache: string | null;
 }
@@ -49,6 +54,8 @@ export const defaultTrainOptions: TrainOptions = {
   provider: null,
   threads: null,
   arena: true,
+  metric: null,
+  characters: null,
   cache: null,
 };
 

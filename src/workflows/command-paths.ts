@@ -7,6 +7,7 @@ import type { Model } from "../ir/model.ts";
 import { artifactFileNames, artifactFiles } from "../training/artifact/manifest.ts";
 import { runFiles } from "../training/trainer/run-checkpoint.ts";
 import { isLossFile } from "../training/losses/loss-request.ts";
+import type { MetricRequest } from "./metrics.ts";
 import type {
   AskedTraining,
   AuditOptions,
@@ -37,11 +38,12 @@ export const commandPaths = {
     folders: [],
   }),
 
-  evaluate: async ({ model, data, reference }: EvaluateOptions): Promise<CommandPaths> =>
+  evaluate: async ({ model, data, reference, metric }: EvaluateOptions): Promise<CommandPaths> =>
     onlyReads([
       modelRead(model),
       ...(reference === undefined ? [] : [{ name: "the reference model", path: reference }]),
       ...(await dataReads(data)),
+      ...metricReads(metric),
     ]),
 
   audit: async ({ model, data, reference }: AuditOptions): Promise<CommandPaths> =>
@@ -73,8 +75,20 @@ export const commandPaths = {
     folders: [],
   }),
 
-  quantize: async ({ model, data, test, out, quantization }: QuantizeOptions): Promise<CommandPaths> => ({
-    reads: [modelRead(model), ...(await dataReads(data, test)), ...statisticsRead(quantization)],
+  quantize: async ({
+    model,
+    data,
+    test,
+    out,
+    quantization,
+    metric,
+  }: QuantizeOptions): Promise<CommandPaths> => ({
+    reads: [
+      modelRead(model),
+      ...(await dataReads(data, test)),
+      ...statisticsRead(quantization),
+      ...metricReads(metric),
+    ],
     files: [outFile(out)],
     folders: [],
   }),
@@ -93,8 +107,8 @@ export const commandPaths = {
     };
   },
 
-  train: async ({ artifact, data, training }: TrainOptions): Promise<CommandPaths> => ({
-    reads: [...artifactReads(artifact), ...(await dataReads(data))],
+  train: async ({ artifact, data, training, metric }: TrainOptions): Promise<CommandPaths> => ({
+    reads: [...artifactReads(artifact), ...(await dataReads(data)), ...metricReads(metric)],
     files: [],
     folders: [
       { option: "the artifact", path: artifact, files: checkpointNames, guarded: true },
@@ -121,6 +135,7 @@ export const commandPaths = {
         ...(await dataReads(data, test)),
         ...statisticsRead(quantization),
         ...lossRead(training),
+        ...metricReads(options.metric),
       ],
       files: [outFile(out)],
       folders: [
@@ -148,6 +163,13 @@ const statisticsRead = ({ statistics }: QuantizationChoices): ReadPath[] =>
 
 const lossRead = ({ loss }: Pick<AskedTraining, "loss">): ReadPath[] =>
   isLossFile(loss) ? [{ name: "the loss", path: loss.file }] : [];
+
+const metricReads = (request: MetricRequest | undefined): ReadPath[] => [
+  ...(request?.asked ?? []).flatMap(({ file }) =>
+    file === undefined ? [] : [{ name: "the metric", path: file }],
+  ),
+  ...(request?.characters === undefined ? [] : [{ name: "the characters", path: request.characters }]),
+];
 
 async function dataReads(data: DataSpec | undefined, test?: DataSpec): Promise<ReadPath[]> {
   const own = (data === undefined ? [] : await dataPaths(data)).map(({ use, ...read }) => ({

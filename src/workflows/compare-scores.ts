@@ -1,4 +1,6 @@
 import type { Report } from "../report/report-data.ts";
+import { pseudoValues, valueOf } from "../scoring/metrics/combine.ts";
+import type { Metric } from "../scoring/metrics/metric.ts";
 import { total } from "../scoring/summarise.ts";
 import type { SampleScores } from "../scoring/tally.ts";
 import { logRatioOf, z95 } from "../statistics/intervals.ts";
@@ -22,6 +24,32 @@ export function compareScores(trained: SampleScores, start: SampleScores): Compa
     ...{ ...pair, measure: "noise", gain: decibels * mean },
     ...intervalOf(decibels * mean, decibels * error),
     better: after < before && isBelow(trained.noise, start.noise),
+  };
+}
+
+/** The same by a metric: how much better its value is, with the interval of the difference on the same samples. */
+export function compareByMetric(
+  metric: Metric,
+  trained: readonly unknown[],
+  start: readonly unknown[],
+): Comparison {
+  const sign = metric.better === "higher" ? -1 : 1;
+  const [after, before] = [trained, start].map((entries) =>
+    pseudoValues(metric, entries).map((value) => sign * value),
+  ) as [Float64Array, Float64Array];
+  const gain = sign * (valueOf(metric, start) - valueOf(metric, trained));
+  const { error } = pairedDifference(before, after);
+  return {
+    ...{
+      model: "efqat",
+      against: "ptq",
+      samples: trained.length,
+      measure: "metric",
+      metric: metric.name,
+      gain,
+    },
+    ...intervalOf(gain, error),
+    better: gain > 0 && isBelow(after, before),
   };
 }
 

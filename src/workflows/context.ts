@@ -2,6 +2,7 @@ import { type Claim, claimPaths } from "../claims/claim-paths.ts";
 import type { CommandPaths } from "../claims/paths.ts";
 import type { Logger } from "../log.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
+import type { CustomMetric } from "../training/metrics/module-metric.ts";
 import { requireTemporaryFolder } from "../runtime/temporary-directory.ts";
 
 export type { RuntimeOptions } from "../runtime/session.ts";
@@ -10,6 +11,8 @@ export type { RuntimeOptions } from "../runtime/session.ts";
 export interface RunContext {
   logger: Logger;
   signal: AbortSignal;
+  /** Metrics of a caller's own. */
+  metrics?: readonly CustomMetric[];
   /**
    * Claims what the workflow reads and writes; default: `claimPaths`, released when the workflow ends. A caller who writes
    * files of its own claims them along and releases the claim itself.

@@ -36,10 +36,12 @@ async function evaluateClaimed(options: EvaluateOptions, context: RunContext, cl
   const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
   const contenders: Contender[] = [{ model: "model", source: options.model }];
   if (options.reference !== undefined) contenders.unshift({ model: "reference", source: options.reference });
-  const judged = await judge(contenders, dataset, { ...options, outputs, use: "evaluation" }, context);
+  const judgedModel = source.model;
+  const how = { ...options, outputs, judgedModel, use: "evaluation" } as const;
+  const judged = await judge(contenders, dataset, how, context);
   const report = startReport("evaluate", options, source, start);
   const warnings =
-    dataset.hasLabels || options.reference !== undefined
+    dataset.hasLabels || options.reference !== undefined || options.metric !== undefined
       ? []
       : ["Without labels and without --reference there is nothing to judge the outputs by."];
   return {

@@ -66,7 +66,10 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
         { model: "efqat", source: deployed.path },
       ],
       dataset,
-      { ...options, outputs, use: "evaluation", exactKernels: isExact(deployed.target) },
+      {
+        ...{ ...options, outputs, judgedModel: source.model, use: "evaluation" },
+        exactKernels: isExact(deployed.target),
+      },
       context,
     );
     const latency = await timeDeployed(floatPath, deployed, dataset, options, context);

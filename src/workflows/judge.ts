@@ -1,8 +1,11 @@
 import type { Dataset } from "../data/dataset.ts";
+import type { Model } from "../ir/model.ts";
 import type { OutputFacts } from "../ir/output-kinds.ts";
 import type { Report } from "../report/report-data.ts";
 import type { SampleScores } from "../scoring/tally.ts";
-import { compareScores } from "./compare-scores.ts";
+import { releaseMetrics } from "../training/metrics/open-metrics.ts";
+import { compareByMetric, compareScores } from "./compare-scores.ts";
+import { type MetricRequest, openRequested } from "./metrics.ts";
 import type { RunContext } from "./context.ts";
 import { type Contender, type ScoreOptions, scoreModels } from "./score-models.ts";
 import { scoreWarnings } from "./score-warnings.ts";
@@ -15,6 +18,10 @@ export interface Judgement extends Required<Pick<Report, "judging" | "scores">> 
 
 export interface JudgeOptions extends ScoreOptions {
   use: NonNullable<Report["judging"]>["use"];
+  /** Metrics beside; the first decides whether the trained model is the better one. */
+  metric?: MetricRequest | undefined;
+  /** The model that is judged, as metrics look at it. */
+  judgedModel: Model;
 }
 
 /** Scores models on the samples of a data set, compares the trained one with the post-training one, and says what is amiss. */
@@ -24,16 +31,28 @@ export async function judge(
   options: JudgeOptions,
   context: RunContext,
 ): Promise<Judgement> {
-  const { scores, samples } = await scoreModels(contenders, dataset, options, context);
+  const { outputs, judgedModel } = options;
+  const alone = contenders.length === 1;
+  const metrics = await openRequested(options.metric, { model: judgedModel, outputs, dataset, alone });
+  const scored = scoreModels(contenders, dataset, { ...options, metrics }, context);
+  const { scores, samples, entries } = await scored.finally(() => releaseMetrics(metrics));
   const { name, kind, because, certain } = options.outputs.judged;
   const first = samples.get(contenders[0]?.model ?? "float");
   const missingClasses = first === undefined ? [] : findMissingClasses(first);
   const judging = {
     ...{ output: name, kind, because, certain, use: options.use, samples: first?.samples ?? 0 },
     ...(missingClasses.length === 0 ? {} : { missingClasses }),
+    ...(metrics.length === 0
+      ? {}
+      : { metrics: metrics.map(({ name: each, better }) => ({ name: each, better })) }),
   };
   const [trained, start] = [samples.get("efqat"), samples.get("ptq")];
-  const comparison = trained && start && compareScores(trained, start);
+  const [metric] = metrics;
+  const [after, before] = [entries.get("efqat")?.[0], entries.get("ptq")?.[0]];
+  const comparison =
+    metric !== undefined && after !== undefined && before !== undefined
+      ? compareByMetric(metric, after, before)
+      : trained && start && compareScores(trained, start);
   const judged = { judging, scores, ...(comparison === undefined ? {} : { comparison }) };
   return { ...judged, warnings: scoreWarnings(judged, samples) };
 }

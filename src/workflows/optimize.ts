@@ -25,6 +25,7 @@ import {
 import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { judge } from "./judge.ts";
 import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
+import { checkMetrics, stateMetric } from "./metrics.ts";
 import { discardEarlierRun, type EarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import { type JudgingData, openJudgingData, withClasses } from "./open-data.ts";
 import type { OptimizeOptions } from "./options.ts";
@@ -88,6 +89,14 @@ async function optimizeIn(
     { spec, dataset, test: options.test, output: options.output },
     { val, seed: options.seed },
   );
+  const judgedModel = prepared.model;
+  await checkMetrics(options.metric, { model: judgedModel, outputs, dataset: judging.dataset });
+  const judgedBy = stateMetric(options.metric, outputs.judged.name);
+  await checkMetrics(judgedBy.metric === null ? undefined : options.metric, {
+    model: judgedModel,
+    outputs,
+    dataset,
+  });
   const asked = { ...options, keeps: true };
   const { training, quantized } = await quantizeForTraining(prepared, options.training, asked, context);
   times.done("calibration");
@@ -109,7 +118,7 @@ async function optimizeIn(
     : await artifactStage(quantized, training, { directory, local: own }, options, context);
   times.done("training graphs");
   const data = withClasses(source.model, spec, options.output);
-  const how = { ...options, resume: resumes(earlier, options, context) };
+  const how = { ...options, judgedBy, resume: resumes(earlier, options, context) };
   const { result, section } = await trainStage(directory, data, training, how, context);
   times.done("training");
   const keptStart = keepsStart(result.history);
@@ -130,6 +139,7 @@ async function optimizeIn(
         ...options,
         batch: training.batch,
         outputs,
+        judgedModel,
         use: judging.use,
         exactKernels: isExact(deployed.target),
       },

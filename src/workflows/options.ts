@@ -10,6 +10,7 @@ import type { AskedLoss, LossKind } from "../training/losses/loss-request.ts";
 import type { OptimizerOptions } from "../training/optimizers/options.ts";
 import type { Schedule } from "../training/schedule.ts";
 import type { RuntimeOptions } from "./context.ts";
+import type { MetricRequest } from "./metrics.ts";
 
 /** Calibration samples where nobody says. */
 export const usualSamples = 512;
@@ -161,6 +162,8 @@ export interface MergeOptions {
 }
 
 export interface QuantizeOptions extends CommonOptions {
+  /** Metrics beside; the first decides what is better. */
+  metric?: MetricRequest | undefined;
   /** May be missing with `quantization.statistics`; the result is then verified on random samples, and not judged. */
   data?: DataSpec | undefined;
   /** Data that judge the result; default: the test part that comes with `data`, if any. */
@@ -189,6 +192,8 @@ export interface ProfileOptions extends CommonOptions {
 }
 
 export interface TrainOptions extends RuntimeOptions {
+  /** Metrics beside; the first decides what is better. */
+  metric?: MetricRequest | undefined;
   artifact: string;
   data: DataSpec;
   seed: number;
@@ -214,6 +219,8 @@ export interface ExportOptions extends RuntimeOptions {
 }
 
 export interface EvaluateOptions extends RuntimeOptions {
+  /** Metrics beside; the first decides what is better. */
+  metric?: MetricRequest | undefined;
   model: string;
   inputShapes?: InputShapes | undefined;
   data: DataSpec;
@@ -225,6 +232,8 @@ export interface EvaluateOptions extends RuntimeOptions {
 }
 
 export interface OptimizeOptions extends CommonOptions {
+  /** Metrics beside; the first decides what is better. */
+  metric?: MetricRequest | undefined;
   data: DataSpec;
   test?: DataSpec | undefined;
   out: string;

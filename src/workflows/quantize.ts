@@ -1,8 +1,6 @@
 import { isExact } from "../quantization/targets/target.ts";
 import type { Claim } from "../claims/claim-paths.ts";
-import type { JudgedOutputs } from "../ir/judged-output.ts";
 import type { Report } from "../report/report-data.ts";
-import type { ModelSource } from "../runtime/open-model.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import {
@@ -22,6 +20,7 @@ import {
 import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
+import { checkMetrics } from "./metrics.ts";
 import { type JudgingData, openJudgingData, openTestData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
@@ -44,6 +43,8 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
   const { source, dataset, outputs } = prepared;
   await claim.addReads(dataOfModels(source.model));
   const judging = await openJudging(prepared, options);
+  if (judging !== undefined)
+    await checkMetrics(options.metric, { model: prepared.model, outputs, dataset: judging.dataset });
   const quantized = await quantizePrepared(prepared, options.quantization, options, context);
   times.done("calibration");
   if (quantizesNothing(quantized.plan)) {
@@ -59,8 +60,7 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
     const samples = judging?.dataset ?? dataset;
     const verified = await verifyQuantized(quantized, deployed, samples, checks, context);
     times.done("export and verification");
-    const judged =
-      judging && (await judgeQuantized(judging, prepared.float, deployed, options, outputs, context));
+    const judged = judging && (await judgeQuantized(judging, prepared, deployed, options, context));
     times.done("scores");
     const latency = await timeDeployed(prepared.float, deployed, samples, options, context);
     const audited = await auditDeployed(deployed, quantized.plan, options);
@@ -104,10 +104,9 @@ async function openJudging(
 
 function judgeQuantized(
   { dataset, use, seen }: JudgingData,
-  float: ModelSource,
+  { float, outputs, model: judgedModel }: Prepared,
   deployed: Deployed,
   options: QuantizeOptions,
-  outputs: JudgedOutputs,
   context: RunContext,
 ): Promise<Judgement> {
   return judge(
@@ -119,6 +118,7 @@ function judgeQuantized(
     {
       ...options,
       outputs,
+      judgedModel,
       use: use === "training" ? "calibration" : use,
       exactKernels: isExact(deployed.target),
     },

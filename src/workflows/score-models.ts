@@ -7,6 +7,9 @@ import type { ModelSource } from "../runtime/open-model.ts";
 import { openSession } from "../runtime/open-model.ts";
 import type { Session } from "../runtime/session.ts";
 import type { Score } from "../report/report-data.ts";
+import { readTargets } from "../data/targets.ts";
+import { scoreOf as scoreOfMetric } from "../scoring/metrics/combine.ts";
+import type { Metric } from "../scoring/metrics/metric.ts";
 import { type Measures, summarise } from "../scoring/summarise.ts";
 import { createTally, type SampleScores, type Tally } from "../scoring/tally.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -27,6 +30,8 @@ export interface ScoreOptions extends RuntimeOptions {
   outputs: JudgedOutputs;
   /** What is quantized is for processors whose kernels are exact: see `SessionOptions`. */
   exactKernels?: boolean;
+  /** Metrics that were asked for beside. */
+  metrics?: readonly Metric[];
 }
 
 /** Scores of each model, and what they were added up from. */
@@ -34,6 +39,8 @@ export interface Scored {
   scores: Score[];
   /** The judged output's scores of each sample, by model. */
   samples: Map<Score["model"], SampleScores>;
+  /** What each metric makes of each sample, by model. */
+  entries: Map<Score["model"], unknown[][]>;
 }
 
 interface Opened {
@@ -41,6 +48,8 @@ interface Opened {
   session: Session;
   judged: Tally;
   others: Tally[];
+  /** By metric, what it makes of each sample. */
+  entries: unknown[][];
 }
 
 /**
@@ -56,24 +65,30 @@ export async function scoreModels(
 ): Promise<Scored> {
   const opened: Opened[] = [];
   const { judged, others } = options.outputs;
+  const { metrics = [] } = options;
+  const shown = readTargets(dataset, [...new Set(metrics.flatMap(({ arrays }) => arrays))]);
   try {
     for (const contender of contenders) {
       const exactKernels = options.exactKernels === true && contender.model !== "float";
       const session = await openSession(contender.source, { ...sessionOptionsOf(options), exactKernels });
-      opened.push({ contender, session, judged: createTally(judged), others: others.map(createTally) });
+      opened.push({
+        ...{ contender, session, judged: createTally(judged), others: others.map(createTally) },
+        entries: metrics.map(() => []),
+      });
       requireOutput(session, judged.name);
     }
     const { samplesPerRun } = dataset;
     const batch =
       samplesPerRun ?? Math.min(...opened.map(({ session }) => session.fixedBatch ?? options.batch));
     let done = 0;
-    for await (const samples of batches(dataset, { batch })) {
-      await scoreBatch(opened, samples, samplesPerRun, context);
+    for await (const samples of batches(shown, { batch })) {
+      await scoreBatch(opened, samples, { samplesPerRun, metrics }, context);
       done += samples.size;
       context.logger.progress("evaluate", done, dataset.length);
     }
     return {
-      scores: opened.map(scoreOf),
+      scores: opened.map((each) => scoreOf(each, metrics)),
+      entries: new Map(opened.map(({ contender, entries }) => [contender.model, entries])),
       samples: new Map(opened.map(({ contender, judged: tally }) => [contender.model, tally.scores])),
     };
   } finally {
@@ -85,11 +100,11 @@ export async function scoreModels(
 async function scoreBatch(
   opened: readonly Opened[],
   samples: Batch,
-  samplesPerRun: number | undefined,
+  { samplesPerRun, metrics }: { samplesPerRun: number | undefined; metrics: readonly Metric[] },
   context: RunContext,
 ): Promise<void> {
   let reference: Record<string, Tensor> | undefined;
-  for (const { session, judged, others } of opened) {
+  for (const { session, judged, others, entries } of opened) {
     const names = new Set(session.outputs.map(({ name }) => name));
     const compared = [judged, ...others].filter(({ facts }) => names.has(facts.name));
     const outputs = await runPadded(
@@ -105,6 +120,13 @@ async function scoreBatch(
       if (tally === judged || sameShape(outputs[name], reference?.[name]))
         tally.add(outputs[name] as Tensor, samples.size, labels, reference?.[name]);
     }
+    for (const [at, metric] of metrics.entries()) {
+      // The float model is not compared with itself, but what a caller measures may need something to look at.
+      if (metric.fromFloat === true && reference === undefined) continue;
+      const { size, labels, targets } = samples;
+      const shown = metric.fromFloat === false ? undefined : (reference ?? outputs);
+      entries[at]?.push(...(await metric.measure({ size, outputs, reference: shown, labels, targets })));
+    }
     reference ??= outputs;
     await breathe(context.signal);
   }
@@ -113,11 +135,24 @@ async function scoreBatch(
 const sameShape = (a: Tensor | undefined, b: Tensor | undefined): boolean =>
   b !== undefined && a?.dims.length === b.dims.length && a.dims.every((dim, axis) => dim === b.dims[axis]);
 
-function scoreOf({ contender, judged, others }: Opened): Score {
+function scoreOf({ contender, judged, others, entries }: Opened, metrics: readonly Metric[]): Score {
+  const asked = metrics.flatMap((metric, at) => {
+    const own = entries[at] ?? [];
+    if (own.length === 0) return [];
+    const { value, interval } = scoreOfMetric(metric, own);
+    return [
+      {
+        name: metric.name,
+        value,
+        ...(interval === undefined ? {} : { interval: [...interval] as [number, number] }),
+      },
+    ];
+  });
   const beside = others.filter(({ scores }) => scores.signal.length > 0);
   return {
     ...{ model: contender.model, samples: judged.scores.samples, usedFor: [...(contender.usedFor ?? [])] },
     ...plainMeasures(summarise(judged)),
+    ...(asked.length === 0 ? {} : { metrics: asked }),
     ...(beside.length === 0
       ? {}
       : {

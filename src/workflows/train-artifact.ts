@@ -7,6 +7,8 @@ import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
 import { discardEarlierRun, findEarlierRun, resumes } from "./earlier-run.ts";
 import type { TrainOptions } from "./options.ts";
+import { chooseOutputs } from "../ir/judged-output.ts";
+import { checkMetrics, stateMetric } from "./metrics.ts";
 import { checkRun } from "./preflight/check-run.ts";
 import { checkStart } from "./preflight/check-start.ts";
 import { startReport } from "./start-report.ts";
@@ -32,7 +34,10 @@ async function trainClaimed(options: TrainOptions, context: RunContext, claim: C
   await checkRun(manifest, dataset, options.training, { seed: options.seed, logger: context.logger });
   await discardEarlierRun(options.artifact, options);
   const data = withClasses(source.model, options.data, output);
-  const how = { ...options, resume: resumes(earlier, options, context) };
+  const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
+  await checkMetrics(options.metric, { model: source.model, outputs, dataset });
+  const judgedBy = stateMetric(options.metric, outputs.judged.name);
+  const how = { ...options, judgedBy, resume: resumes(earlier, options, context) };
   const { result, section } = await trainStage(options.artifact, data, options.training, how, context);
   return {
     ...startReport("train", options, source, start),

@@ -17,12 +17,15 @@ import type { RunContext, RuntimeOptions } from "./context.ts";
 import { describeRates, describeRowsOverTime } from "./describe-course.ts";
 import type { RunChoices } from "./options.ts";
 
+/** What the best state is kept by. */
+type StateMetric = Pick<TrainOptions, "metric" | "characters">;
+
 /** Trains the artifact in `directory` and describes the run. Leaves a checkpoint there when interrupted. */
 export async function trainStage(
   directory: string,
   data: DataSpec,
   choices: RunChoices,
-  options: RuntimeOptions & { seed: number; resume: boolean },
+  options: RuntimeOptions & { seed: number; resume: boolean; judgedBy: StateMetric },
   context: RunContext,
 ): Promise<{ result: FinishedTraining; section: TrainingSection }> {
   const start = performance.now();
@@ -36,7 +39,7 @@ export async function trainStage(
 function trainOptionsOf(
   choices: RunChoices,
   { freezing: built, quantization }: Manifest,
-  options: RuntimeOptions & { seed: number },
+  { judgedBy, ...options }: RuntimeOptions & { seed: number; judgedBy: StateMetric },
 ): TrainOptions {
   const { ratio = built.ratio, budget = built.budget, refresh, epochs, schedule, val } = choices;
   const settled = settleChoice(orAsBuilt(choices, built), quantization.weights);
@@ -47,6 +50,7 @@ function trainOptionsOf(
     hyper: choices.hyper ?? {},
     augment: choices.augment ?? null,
     cache: choices.cache ?? null,
+    ...judgedBy,
     provider: options.provider ?? null,
     threads: options.threads ?? null,
   };
@@ -71,8 +75,9 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
     ...{ seconds, peakBytes: result.peakBytes },
     optimizer: { weights: manifest.optimizer.weights, quantization: manifest.optimizer.quantization },
     history: history.loss.map((loss, index) => ({ samples: samplesAt(index + 1), loss })),
-    validation: history.evaluations.map(({ step, loss, accuracy, gain }) => ({
+    validation: history.evaluations.map(({ step, loss, accuracy, gain, metric }) => ({
       ...{ samples: samplesAt(step), loss },
+      ...(metric === undefined ? {} : { metric }),
       ...(Number.isFinite(gain.mean) ? { gain: gain.mean } : {}),
       ...(accuracy === null ? {} : { accuracy }),
       ...(gain.error === null ? {} : { gainError: gain.error }),

@@ -3,7 +3,7 @@ import { modelError, type UserError } from "../../errors.ts";
 import type { Dim, Graph, Value } from "../../ir/model.ts";
 import { requiredInputs } from "../../ir/value-types.ts";
 import type { DataType } from "../../tensor/data-type.ts";
-import type { LossOutput, TargetSource } from "./ports.ts";
+import type { TargetSource } from "./ports.ts";
 
 /** What feeds an input of a model that is a loss or a metric: an output of the judged model, or a target. */
 export type BoundSource = { from: "output"; output: string } | TargetSource;
@@ -14,6 +14,13 @@ export interface BoundInput {
   type: DataType;
   shape: (number | string)[];
   source: BoundSource;
+}
+
+/** An output of the judged model; of floats unless another type is said. */
+interface BoundOutput {
+  name: string;
+  shape: readonly Dim[];
+  type?: DataType;
 }
 
 interface Wanted {
@@ -37,7 +44,7 @@ export interface TargetChoice {
  */
 export async function bindLossInputs(
   loss: Graph,
-  outputs: readonly LossOutput[],
+  outputs: readonly BoundOutput[],
   choice: TargetChoice,
 ): Promise<BoundInput[]> {
   const wanted = requiredInputs(loss).map((value) => readInput(value, choice.file));
@@ -66,7 +73,7 @@ const isInteger = ({ type }: Wanted): boolean => /^u?int/.test(type) || type ===
 
 function nameSources(
   wanted: readonly Wanted[],
-  outputs: readonly LossOutput[],
+  outputs: readonly BoundOutput[],
   { hasLabels, targets }: TargetChoice,
 ): Map<Wanted, BoundSource> {
   const sources = new Map<Wanted, BoundSource>();
@@ -87,7 +94,7 @@ function nameSources(
   const compared = sources.size > 0 || rest.some(isInteger);
   const count = compared ? floats.length : Math.ceil(floats.length / 2);
   floats.slice(0, Math.min(count, free.length)).forEach((input, at) => {
-    sources.set(input, { from: "output", output: (free[at] as LossOutput).name });
+    sources.set(input, { from: "output", output: (free[at] as BoundOutput).name });
   });
   const read = [...sources.values()].flatMap((source) => (source.from === "output" ? [source.output] : []));
   let next = 0;
@@ -104,22 +111,23 @@ function nameSources(
 async function fit(
   input: Wanted,
   source: BoundSource,
-  outputs: readonly LossOutput[],
+  outputs: readonly BoundOutput[],
   { targets, file }: TargetChoice,
 ): Promise<BoundInput> {
   const batch = outputs[0]?.shape[0];
   const dims = await shapeOf(source, outputs, targets);
   const shape = dims.map((dim, axis) => dim ?? (axis === 0 ? (batch ?? "batch") : `${input.name}.${axis}`));
-  const isFloat = source.from === "output" || source.from === "teacher";
+  const isOutput = source.from === "output" || source.from === "teacher";
+  const type = (isOutput ? outputs.find(({ name }) => name === source.output)?.type : undefined) ?? "float32";
   const fits =
     input.shape === undefined ||
     (input.shape.length === shape.length &&
       input.shape.every(
         (dim, axis) => typeof dim !== "number" || shape[axis] === dim || isOpen(shape[axis], axis),
       ));
-  const typed = isFloat ? input.type === "float32" : source.from === "labels" ? isInteger(input) : true;
+  const typed = isOutput ? input.type === type : source.from === "labels" ? isInteger(input) : true;
   if (fits && typed) return { name: input.name, type: input.type, shape, source };
-  const is = `${isFloat ? "float32" : source.from === "labels" ? "int64" : input.type} [${shape.join(", ")}]`;
+  const is = `${isOutput ? type : source.from === "labels" ? "int64" : input.type} [${shape.join(", ")}]`;
   const own = `${input.type} [${(input.shape ?? ["?"]).map((dim) => dim ?? "?").join(", ")}]`;
   throw modelError(
     "loss",
@@ -135,7 +143,7 @@ const isOpen = (dim: number | string | undefined, axis: number): boolean =>
 
 async function shapeOf(
   source: BoundSource,
-  outputs: readonly LossOutput[],
+  outputs: readonly BoundOutput[],
   targets: TargetArrays | undefined,
 ): Promise<readonly Dim[]> {
   const batch = outputs[0]?.shape[0];
@@ -155,7 +163,7 @@ function describe(source: BoundSource): string {
   }
 }
 
-function unfed({ name }: Wanted, outputs: readonly LossOutput[], choice: TargetChoice): UserError {
+function unfed({ name }: Wanted, outputs: readonly BoundOutput[], choice: TargetChoice): UserError {
   const named = outputs.flatMap((output) => [output.name, `${output.name}.teacher`]);
   const known = [...named, ...(choice.hasLabels ? ["labels"] : []), ...(choice.targets?.names ?? [])];
   return modelError(

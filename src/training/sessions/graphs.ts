@@ -66,11 +66,11 @@ export async function openGraphs(
   }
 }
 
-/** Opens the graphs of an artifact that a run has open all the time. */
+/** Opens the graphs of an artifact that a run has open all the time; with `taught` the float model whatever the loss is. */
 export async function openSideGraphs(
   directory: string,
   manifest: Manifest,
-  options: Runtime,
+  { taught = false, ...options }: Runtime & { taught?: boolean },
 ): Promise<SideGraphs> {
   const session = sessionOptions(manifest, options);
   // The sessions take turns on the same cores: the threads of those that mostly idle must not spin.
@@ -82,7 +82,7 @@ export async function openSideGraphs(
     const evaluation = await loadModel(join(directory, artifactFiles.evalModel));
     opened.push(await openSession(watchedModel(evaluation, manifest), { ...session, ...quiet }));
     opened.push(await open(artifactFiles.optimizerModel));
-    if (isTaught(manifest)) opened.push(await open(artifactFiles.floatModel));
+    if (taught || isTaught(manifest)) opened.push(await open(artifactFiles.floatModel));
   } catch (error) {
     for (const each of opened) await each.release();
     throw error;

@@ -1,15 +1,22 @@
 import { isBelow, pairedDifference } from "../../statistics/paired.ts";
+import type { Metric } from "../../scoring/metrics/metric.ts";
 import { roundingOf } from "../losses/attach-loss.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { Evaluation } from "./events.ts";
 
-/** A look at the held-out samples, with the loss of each. */
-export interface SampleEvaluation extends Pick<Evaluation, "loss" | "accuracy"> {
+/** A look at the held-out samples, with what judges each or groups of them: losses, or a metric, where lower is better. */
+export interface SampleEvaluation extends Pick<Evaluation, "loss" | "accuracy" | "metric"> {
   losses: Float64Array;
 }
 
+/** What a state is kept by, lower being better: the metric, or else the loss. */
+export const keptBy = ({ loss, metric }: Pick<Evaluation, "loss" | "metric">, better: Better): number =>
+  metric === undefined ? loss : better === "higher" ? -metric : metric;
+
+type Better = Metric["better"] | undefined;
+
 /**
- * Whether a state is to be kept instead of the one kept so far, whose loss is `kept`: its loss is lower by more than
+ * Whether a state is to be kept instead of the one kept so far, whose loss (or metric, lower being better) is `kept`: its own is lower by more than
  * rounding explains, and on the same samples it is below the start's by more than chance does. Of equal states the earlier
  * stays, and what training starts from stays unless something is better.
  */
@@ -18,9 +25,10 @@ export function isBetter(
   kept: number,
   start: ArrayLike<number>,
   { terms }: Manifest["loss"],
+  better?: Better,
 ): boolean {
-  const rounding = roundingOf(terms, kept);
-  return kept - now.loss > rounding && isBelow(now.losses, start);
+  const rounding = now.metric === undefined ? roundingOf(terms, kept) : 0;
+  return kept - keptBy(now, better) > rounding && isBelow(now.losses, start);
 }
 
 /** How much lower a state's losses are than the start's on the same samples: the mean, and its standard error where known. */

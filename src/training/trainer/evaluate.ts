@@ -1,4 +1,6 @@
-import type { Dataset } from "../../data/dataset.ts";
+import type { Batch, Dataset } from "../../data/dataset.ts";
+import { pseudoValues, valueOf } from "../../scoring/metrics/combine.ts";
+import type { Metric } from "../../scoring/metrics/metric.ts";
 import type { Session } from "../../runtime/session.ts";
 import { breathe } from "../../runtime/breathe.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
@@ -9,18 +11,20 @@ import type { SampleEvaluation } from "./choose-state.ts";
 import { targetsOf } from "../sessions/targets.ts";
 
 /**
- * The loss of each sample and their mean, and top-1 accuracy where there are labels and a classifier, of a state. Throws
- * between two runs when `signal` aborts.
+ * The loss of each sample and their mean, and top-1 accuracy where there are labels and a classifier, of a state; with a metric
+ * its value, and what it is of samples instead of their losses. Throws between two runs when `signal` aborts.
  */
 export async function evaluateState(
   manifest: Manifest,
-  sessions: { evaluation: Session; teacher: Session | undefined },
+  sessions: { evaluation: Session; teacher: Session | undefined; metric?: Metric | undefined },
   state: TrainingState,
   dataset: Dataset,
   signal?: AbortSignal,
 ): Promise<SampleEvaluation> {
   const parameters = parameterFeeds(manifest, sessions.evaluation, state);
   const scores = classifierOutput(manifest);
+  const { metric } = sessions;
+  const entries = new Map<number, unknown>();
   const losses = new Map<number, number>();
   let correct = 0;
   let seen = 0;
@@ -30,11 +34,15 @@ export async function evaluateState(
     const batch = await dataset.read(indices);
     if (signal !== undefined) await breathe(signal);
     const targets = await targetsOf(manifest, batch, sessions.teacher);
-    const fetches = ["loss", ...(bySample ? [sampleLosses] : []), ...(scores === undefined ? [] : [scores])];
+    const judged = [...(metric?.outputs ?? []), ...(scores === undefined ? [] : [scores])];
+    const fetches = ["loss", ...(bySample ? [sampleLosses] : []), ...new Set(judged)];
     const outputs = await sessions.evaluation.run({ ...parameters, ...batch.inputs, ...targets }, fetches);
     // A sample that fills up a batch a second time counts once.
     for (const [position, loss] of lossesOf(outputs, batch.size).entries())
       losses.set(indices[position] as number, loss);
+    if (metric !== undefined)
+      for (const [position, entry] of (await measure(metric, batch, outputs, sessions.teacher)).entries())
+        entries.set(indices[position] as number, entry);
     if (scores !== undefined && batch.labels !== undefined)
       correct += countCorrect(outputs[scores] as Tensor, batch.labels);
     seen += batch.size;
@@ -43,8 +51,25 @@ export async function evaluateState(
   return {
     loss: each.reduce((sum, value) => sum + value, 0) / each.length,
     accuracy: scores === undefined || !dataset.hasLabels ? null : correct / seen,
-    losses: each,
+    ...(metric === undefined ? { losses: each } : judgeBy(metric, [...entries.values()])),
   };
+}
+
+/** The metric's value over samples, and what it is of samples or groups of them, lower being better. */
+function judgeBy(metric: Metric, entries: readonly unknown[]): Pick<SampleEvaluation, "metric" | "losses"> {
+  const sign = metric.better === "higher" ? -1 : 1;
+  const losses = pseudoValues(metric, entries).map((value) => sign * value);
+  return { metric: valueOf(metric, entries), losses };
+}
+
+async function measure(
+  metric: Metric,
+  { size, inputs, labels, targets }: Batch,
+  outputs: Record<string, Tensor>,
+  teacher: Session | undefined,
+): Promise<readonly unknown[]> {
+  const reference = metric.fromFloat === false ? undefined : await teacher?.run(inputs, [...metric.outputs]);
+  return metric.measure({ size, outputs, reference, labels, targets });
 }
 
 /** The losses of a batch's samples; where an output does not have the samples first, the batch's for each of them. */

@@ -3,9 +3,14 @@ export interface Evaluation {
   /** Steps taken before it. */
   step: number;
   loss: number;
+  /** The metric that states are kept by, where there is one. */
+  metric?: number;
   /** Share of samples whose largest class score is at their label; null without labels or a classifier. */
   accuracy: number | null;
-  /** How much lower the samples' losses are than at the start, on average, with the standard error; null if unknown. */
+  /**
+   * How much lower the samples' losses are than at the start, on average, or how much better the metric is, with the standard
+   * error; null if unknown.
+   */
   gain: { mean: number; error: number | null };
 }
 

@@ -22,6 +22,7 @@ const measured = z
 const evaluation = z.object({
   ...{ step: z.number(), loss: measured, accuracy: z.number().nullable() },
   gain: z.object({ mean: measured, error: z.number().nullable() }),
+  metric: measured.exactOptional(),
 });
 const progressSchema = z.object({
   digest: z.string(),

@@ -1,13 +1,17 @@
 import { join } from "node:path";
 import { makeFolder } from "../../atomic-file.ts";
 import { folderLock, takeLock } from "../../claims/lock-file.ts";
+import type { Dataset } from "../../data/dataset.ts";
 import { openDataset } from "../../data/open-dataset.ts";
 import { readTargets } from "../../data/targets.ts";
 import { splitDataset } from "../../data/subset.ts";
+import type { Model } from "../../ir/model.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { breathe } from "../../runtime/breathe.ts";
 import { artifactDigest, readManifest } from "../artifact/files.ts";
-import { artifactFiles, modelInputs } from "../artifact/manifest.ts";
+import { artifactFiles, type Manifest, modelInputs } from "../artifact/manifest.ts";
+import { openMetrics } from "../metrics/open-metrics.ts";
+import type { Metric } from "../../scoring/metrics/metric.ts";
 import { checkTrainOptions } from "../train-options.ts";
 import { FittedGraph } from "../sessions/fitted-graph.ts";
 import { closeGraphs, openSideGraphs } from "../sessions/graphs.ts";
@@ -26,11 +30,15 @@ const patience = 60_000;
 export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOutcome> {
   checkTrainOptions(job.options);
   const manifest = await readManifest(job.artifact);
-  const dataset = readTargets(await openDataset(job.data, modelInputs(manifest)), targetArrays(manifest));
+  const opened = await openDataset(job.data, modelInputs(manifest));
+  const floatModel = await loadModel(join(job.artifact, artifactFiles.floatModel));
+  const metric = await openStateMetric(job, manifest, floatModel, opened);
+  const dataset = readTargets(opened, [...targetArrays(manifest), ...(metric?.arrays ?? [])]);
   const parts = splitDataset(dataset, { val: job.options.val, seed: job.options.seed });
   const plan = planRun(job.options, parts.train.length, manifest);
   await breathe(hooks.signal);
-  const graphs = await openSideGraphs(job.artifact, manifest, job.options);
+  const taught = metric !== undefined && metric.fromFloat !== false;
+  const graphs = await openSideGraphs(job.artifact, manifest, { ...job.options, taught });
   const fitted = new FittedGraph(job.artifact, manifest, job.options);
   await makeFolder(job.runDirectory);
   const lock = await takeLock(join(job.runDirectory, folderLock), {
@@ -40,14 +48,28 @@ export async function runTraining(job: TrainJob, hooks: RunHooks): Promise<RunOu
   });
   try {
     await breathe(hooks.signal);
-    const floatModel = await loadModel(join(job.artifact, artifactFiles.floatModel));
     const artifact = { manifest, digest: await artifactDigest(job.artifact), floatModel };
-    const run = new Run(job, artifact, { ...graphs, fitted }, plan, parts, hooks);
+    const run = new Run(job, artifact, { ...graphs, fitted, metric }, plan, parts, hooks);
     await run.start();
     return await run.train();
   } finally {
     await lock.release();
     await closeGraphs(graphs);
     await fitted.release();
+    await metric?.release?.();
   }
+}
+
+/** The metric that states are kept by, where one was asked for. */
+async function openStateMetric(
+  { options }: TrainJob,
+  { loss }: Manifest,
+  model: Model,
+  dataset: Dataset,
+): Promise<Metric | undefined> {
+  if (options.metric === null) return undefined;
+  const judged = loss.terms[0]?.output ?? "";
+  const characters = options.characters ?? undefined;
+  const [metric] = await openMetrics([options.metric], { model, judged, dataset, characters });
+  return metric;
 }

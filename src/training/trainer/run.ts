@@ -2,6 +2,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import { verificationError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Model } from "../../ir/model.ts";
+import type { Metric } from "../../scoring/metrics/metric.ts";
 import { breathe } from "../../runtime/breathe.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
 import { join } from "node:path";
@@ -13,7 +14,7 @@ import { scheduleFactor } from "../schedule.ts";
 import { copyState, type TrainingState } from "../state.ts";
 import { Advisor, probeBatches } from "./advisor.ts";
 import { BatchFeed } from "./batch-feed.ts";
-import { gainOver, isBetter } from "./choose-state.ts";
+import { gainOver, isBetter, keptBy } from "./choose-state.ts";
 import { deployableState } from "./deployable.ts";
 import { evaluateState } from "./evaluate.ts";
 import type { History, TrainProgress } from "./events.ts";
@@ -49,11 +50,16 @@ export interface RunArtifact {
   floatModel: Model;
 }
 
+/** The graphs of a run, and what its states are judged by beside the loss. */
+interface JudgedGraphs extends SideGraphs {
+  metric?: Metric | undefined;
+}
+
 /** One training run, from its state to the best one that it finds. */
 export class Run {
   readonly #job: TrainJob;
   readonly #manifest: Manifest;
-  readonly #graphs: SideGraphs;
+  readonly #graphs: JudgedGraphs;
   readonly #plan: RunPlan;
   readonly #data: { train: Dataset; validation: Dataset };
   readonly #hooks: RunHooks;
@@ -71,7 +77,7 @@ export class Run {
   constructor(
     job: TrainJob,
     { manifest, digest, floatModel }: RunArtifact,
-    graphs: SideGraphs & { fitted: FittedGraph },
+    graphs: JudgedGraphs & { fitted: FittedGraph },
     plan: RunPlan,
     data: { train: Dataset; validation: Dataset },
     hooks: RunHooks,
@@ -241,13 +247,16 @@ export class Run {
     const { evaluations, bestStep, steps: step } = this.#history;
     if (validation.length === 0) return;
     const { signal } = this.#hooks;
+    const { metric } = this.#graphs;
     const { losses, ...result } = await evaluateState(
       ...([this.#manifest, this.#graphs, this.#state, validation, signal] as const),
     );
     if (evaluations.length === 0) this.#startLosses = losses;
-    const kept = evaluations.find((each) => each.step === bestStep)?.loss ?? Infinity;
+    const best = evaluations.find((each) => each.step === bestStep);
+    const kept = best === undefined ? Infinity : keptBy(best, metric?.better);
     evaluations.push({ step, ...result, gain: gainOver(this.#startLosses, losses) });
-    if (isBetter({ ...result, losses }, kept, this.#startLosses, this.#manifest.loss)) this.#keepBest();
+    const found = { ...result, losses };
+    if (isBetter(found, kept, this.#startLosses, this.#manifest.loss, metric?.better)) this.#keepBest();
   }
 
   #keepBest(): void {
