@@ -19,6 +19,7 @@ test("links between documents lead somewhere", () => {
     "docs/data.md",
     "docs/limits.md",
     "docs/method.md",
+    "docs/report.md",
     "docs/targets.md",
     "docs/zoo.md",
     "CHANGELOG.md",

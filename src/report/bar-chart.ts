@@ -1,4 +1,4 @@
-import { colours, figure, text, width } from "./svg.ts";
+import { figure, shorten, text, width } from "./svg.ts";
 
 const left = 240;
 const top = 16;
@@ -14,12 +14,11 @@ export function barChart(
   const full = width - left - 90;
   const shapes = bars.map(({ title: name, value, text: label }, index) => {
     const y = top + index * rowHeight;
-    const shown = name.length > 38 ? `…${name.slice(-37)}` : name;
     const length = (full * value) / limit;
     return (
-      text(left - 8, y + 13, shown, "end") +
-      `<rect x="${left}" y="${y + 3}" width="${length.toFixed(1)}" height="${rowHeight - 6}" fill="${colours[0]}"/>` +
-      text(left + length + 6, y + 13, label, "start")
+      text(left - 8, y + 14, shorten(name, 34), "end") +
+      `<rect x="${left}" y="${y + 3}" width="${length.toFixed(1)}" height="${rowHeight - 6}" class="area series0"/>` +
+      text(left + length + 6, y + 14, label, "start")
     );
   });
   return figure(title, shapes, top + bars.length * rowHeight + 8);

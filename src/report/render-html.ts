@@ -1,25 +1,19 @@
 import { barChart } from "./bar-chart.ts";
 import { printableData } from "../printable.ts";
+import { describeComparison, describeLatency, describeSamples } from "./describe-results.ts";
+import { summarizeAudit } from "./describe-audit.ts";
 import { escapeHtml } from "./escape-html.ts";
-import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
-import { lineChart, type LineChart } from "./line-chart.ts";
+import { formatBytes, formatMilliseconds, formatNumber, formatPercent, formatSeconds } from "./format.ts";
+import { folded, htmlTable, keyTable, paragraph, section } from "./html-parts.ts";
+import { layerSections } from "./layer-sections.ts";
+import { reportStyle, themeChoice } from "./page-style.ts";
 import { layerTable, operatorTable } from "./profile-tables.ts";
 import { renderFailureText, renderText } from "./render-text.ts";
 import { type FailedReport, isFailed, type Report, type Score } from "./report-data.ts";
-import { describeComparison, describeSamples } from "./describe-results.ts";
 import { otherOutputsTable, summaryTable } from "./summary.ts";
+import { trainingSection } from "./training-section.ts";
 
-const style = `
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; margin: 0.5rem 0; } th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; }
-pre { background: #f5f5f5; padding: 0.8rem; overflow-x: auto; } figure { margin: 1rem 0; }
-.warning { background: #fff4d6; padding: 0.6rem 0.8rem 0.6rem 2rem; } figcaption { font-weight: 600; } svg { max-width: 100%; height: auto; }
-`;
-
-/** The report as one HTML page that loads nothing: tables and inline SVG charts. */
+/** The report as one HTML page that loads nothing and runs nothing: tables and inline SVG charts. */
 export function renderHtml(report: Report | FailedReport): string {
   return isFailed(report) ? renderFailure(printableData(report)) : renderReport(printableData(report));
 }
@@ -27,44 +21,73 @@ export function renderHtml(report: Report | FailedReport): string {
 function renderFailure(report: FailedReport): string {
   const { error, command } = report;
   return page(`efqat ${command} failed`, [
-    `<p>${escapeHtml(renderFailureText(report))}</p>`,
+    paragraph(renderFailureText(report)),
     section("Error", keyTable(error)),
-    section("Options", keyTable(report.options)),
-    footer(report),
+    runSection(report),
   ]);
 }
 
 function renderReport(report: Report): string {
   const title = `efqat ${report.command}: ${(report.model ?? report.output)?.path ?? ""}`;
+  const text = `<pre tabindex="0">${escapeHtml(renderText(report))}</pre>`;
+  const judged = report.scores?.length;
   return page(title, [
+    cards(report),
     warningSection(report),
     resultSection(report),
-    accuracyChart(report.scores ?? []),
-    trainingCharts(report),
-    section("Summary", `<pre>${escapeHtml(renderText(report))}</pre>`),
+    judged ? "" : section("Summary", text),
+    trainingSection(report),
+    layerSections(report),
+    auditSection(report),
     profileSection(report),
-    memorySection(report),
-    stageSection(report),
-    layerSection(report),
-    reasonSection("Nodes left in float", report.quantization?.float),
-    reasonSection("Nodes on float kernels", report.audit?.floatNodes),
-    reasonSection("Quantizers that save nothing", report.audit?.idleQuantizers),
-    reasonSection("Integer kernels that compute something else", report.audit?.faults),
-    verificationSection(report),
-    reasonSection("Nodes replaced by a quantizer's saturation", report.quantization?.dropped),
-    reasonSection("Nodes that do not train", report.support ?? report.training?.untrainable),
+    costSection(report),
+    nodeSection(report),
     dataSection(report),
-    section("Options", keyTable(report.options)),
-    footer(report),
+    runSection(report),
+    judged ? section("As text", folded("What the command printed", text)) : "",
   ]);
 }
 
-const footer = ({ tool }: Pick<Report, "tool">): string =>
-  `<p>efqat ${escapeHtml(tool.version)}, ONNX Runtime ${escapeHtml(tool.runtime)}, Node ${escapeHtml(tool.node)}</p>`;
-
 const page = (title: string, sections: readonly string[]): string =>
-  `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="efqat"><title>${escapeHtml(title)}</title>` +
-  `<style>${style}</style></head><body>\n<h1>${escapeHtml(title)}</h1>\n${sections.filter((part) => part !== "").join("\n")}\n</body></html>\n`;
+  `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="efqat">` +
+  `<meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title>` +
+  `<style>${reportStyle}</style></head><body>\n<header><h1>${escapeHtml(title)}</h1>${themeChoice}</header>\n` +
+  `<main>${sections.filter((part) => part !== "").join("\n")}</main>\n</body></html>\n`;
+
+/** What a reader looks for first, in a few words each. */
+function cards({ scores = [], model, output, latency, audit, command }: Report): string {
+  const of = (name: Score["model"]): Score | undefined => scores.find((score) => score.model === name);
+  const [float, made] = [of("float"), of("efqat") ?? of("ptq")];
+  const rate = (score: Score | undefined): string | undefined =>
+    score?.top1 === undefined ? undefined : formatPercent(score.top1);
+  const found: [string, string, string][] = [];
+  if (made?.top1 !== undefined)
+    found.push([
+      made.model === "efqat" ? "top-1 after EfQAT" : "top-1 after quantization",
+      formatPercent(made.top1),
+      float?.top1 === undefined ? "" : `float ${rate(float)}`,
+    ]);
+  else if (made?.sqnr !== undefined)
+    found.push(["SQNR", `${made.sqnr.toFixed(1)} dB`, "against the float model"]);
+  if (made?.model === "efqat" && of("ptq")?.top1 !== undefined)
+    found.push(["post-training quantization", rate(of("ptq")) ?? "", "top-1 before training"]);
+  if (output !== undefined && model !== undefined && command !== "export")
+    found.push(["size", formatBytes(output.bytes), `float ${formatBytes(model.bytes)}`]);
+  if (latency !== undefined)
+    found.push([
+      "latency",
+      formatMilliseconds(latency.quantizedMs),
+      `float ${formatMilliseconds(latency.floatMs)}`,
+    ]);
+  if (audit !== undefined && audit.totalMacs > 0)
+    found.push(["integer kernels", formatPercent(audit.integerMacs / audit.totalMacs), "of the MACs"]);
+  if (found.length === 0) return "";
+  const items = found.map(
+    ([name, value, note]) =>
+      `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}<small>${escapeHtml(note)}</small></dd></div>`,
+  );
+  return `<dl class="cards">${items.join("")}</dl>`;
+}
 
 /** Warnings first: what is said here may turn what the tables say around. */
 function warningSection({ warnings }: Report): string {
@@ -76,29 +99,22 @@ function warningSection({ warnings }: Report): string {
 function resultSection(report: Report): string {
   if (!report.scores?.length) return "";
   const others = otherOutputsTable(report);
-  const notes = [describeSamples(report), describeComparison(report)]
-    .filter((note) => note !== undefined)
-    .map((note) => `<p>${escapeHtml(note)}</p>`);
-  const table = htmlTable(summaryTable(report, { intervals: true }));
+  const { latency } = report;
+  const notes = [
+    "In brackets: 95 % intervals over the draw of samples.",
+    describeSamples(report),
+    describeComparison(report),
+    latency && describeLatency(latency),
+  ].filter((note) => note !== undefined);
   return section(
     "Results",
-    [table, "<p>In brackets: 95 % intervals over the draw of samples.</p>", ...notes].join("\n") +
-      (others === undefined ? "" : htmlTable(others, [1])),
+    [
+      htmlTable(summaryTable(report, { intervals: true })),
+      ...notes.map(paragraph),
+      others === undefined ? "" : htmlTable(others, [1]),
+      accuracyChart(report.scores),
+    ].join("\n"),
   );
-}
-
-const section = (title: string, body: string): string => `<h2>${escapeHtml(title)}</h2>\n${body}`;
-
-function htmlTable(rows: readonly (readonly string[])[], textColumns: readonly number[] = []): string {
-  const cells = (row: readonly string[], tag: string): string =>
-    row
-      .map((cell, column) => {
-        const kind = textColumns.includes(column) ? ' class="text"' : "";
-        return `<${tag}${kind}>${escapeHtml(cell)}</${tag}>`;
-      })
-      .join("");
-  const [head = [], ...body] = rows;
-  return `<table><tr>${cells(head, "th")}</tr>${body.map((row) => `<tr>${cells(row, "td")}</tr>`).join("")}</table>`;
 }
 
 function accuracyChart(scores: readonly Score[]): string {
@@ -108,26 +124,24 @@ function accuracyChart(scores: readonly Score[]): string {
   return bars.length < 2 ? "" : barChart("Top-1 accuracy", bars, 1);
 }
 
-function trainingCharts({ training }: Report): string {
-  if (training === undefined) return "";
-  const axes = (title: string): Pick<LineChart, "x" | "y"> => ({
-    x: { title: "samples seen" },
-    y: { title },
-  });
-  const losses = lineChart({
-    title: "Loss by samples seen",
-    ...axes("loss"),
-    series: [
-      { title: "training", points: training.history.map(({ samples, loss }) => [samples, loss] as const) },
-      { title: "held out", points: training.validation.map(({ samples, loss }) => [samples, loss] as const) },
-    ],
-  });
-  const accuracy = training.validation.flatMap(({ samples, accuracy: value }) =>
-    value === undefined ? [] : [[samples, value] as const],
+function auditSection({ audit }: Report): string {
+  if (audit === undefined) return "";
+  const kernels = Object.entries(audit.kernels).sort(([, a], [, b]) => b - a);
+  return section(
+    "Kernel audit",
+    [
+      paragraph(`Target ${audit.target}; quantized as ${audit.formats.join(", ")}. ${summarizeAudit(audit)}`),
+      reasonTable("Nodes on float kernels", audit.floatNodes),
+      reasonTable("Quantizers that save nothing", audit.idleQuantizers),
+      reasonTable("Integer kernels that compute something else", audit.faults),
+      kernels.length === 0
+        ? ""
+        : folded(
+            "Operators of the graph as ONNX Runtime optimized it",
+            htmlTable([["operator", "nodes"], ...kernels.map(([op, count]) => [op, String(count)])]),
+          ),
+    ].join("\n"),
   );
-  const title = "Held-out top-1 accuracy by samples seen";
-  const series = [{ title: "held out", points: accuracy }];
-  return `${losses}${lineChart({ title, ...axes("top-1"), series })}`;
 }
 
 function profileSection({ profile }: Report): string {
@@ -145,66 +159,117 @@ function profileSection({ profile }: Report): string {
   ].join("\n");
 }
 
-function stageSection({ stages }: Report): string {
-  if (stages === undefined) return "";
-  const rows = stages.map(({ stage, seconds }) => [stage, formatSeconds(seconds)]);
-  return section("Where the time went", htmlTable([["stage", "time"], ...rows]));
-}
-
-function memorySection({ memory }: Report): string {
-  if (memory === undefined) return "";
-  const rows = memory.parts.map(({ part, bytes }) => [part, formatBytes(bytes)]);
-  return section("Estimated memory of training", htmlTable([["part", "size"], ...rows]));
-}
-
-function layerSection({ quantization }: Report): string {
-  if (quantization === undefined || quantization.layers.length === 0) return "";
-  const trained = quantization.layers.flatMap(({ weight, rows, changedRows }) =>
-    changedRows === undefined
-      ? []
-      : [{ title: weight, value: changedRows / rows, text: `${changedRows} / ${rows}` }],
+/** Time and memory, stage by stage, and what training was expected to take. */
+function costSection({ stages, memory, training }: Report): string {
+  if (stages === undefined && memory === undefined) return "";
+  const bytes = (count: number | undefined): string => (count === undefined ? "-" : formatBytes(count));
+  const rows = (stages ?? []).map(({ stage, seconds, peakBytes, runtimePeakBytes }) => [
+    ...[stage, formatSeconds(seconds), bytes(peakBytes), bytes(runtimePeakBytes)],
+    bytes(stage === "training" ? training?.peakBytes : undefined),
+  ]);
+  const head = ["stage", "time", "command", "ONNX Runtime", "training"];
+  const parts = (memory?.parts ?? []).map(({ part, bytes: size }) => [part, formatBytes(size)]);
+  return section(
+    "Time and memory",
+    [
+      rows.length === 0
+        ? ""
+        : htmlTable([head, ...rows]) +
+          paragraph("Memory: the largest that each process has had resident up to the end of the stage."),
+      parts.length === 0
+        ? ""
+        : folded("Estimated memory of training", htmlTable([["part", "size"], ...parts])),
+    ].join("\n"),
   );
-  const rows = quantization.layers.map(({ weight, op, bits, shape }) => [
-    weight,
-    op,
-    String(bits),
-    shape.join(" x "),
+}
+
+/** What became of the nodes, and how the file was verified. */
+function nodeSection({ quantization, verification, support, training }: Report): string {
+  const layers = (quantization?.layers ?? []).map(({ weight, op, bits, shape }) => [
+    ...[weight, op, String(bits), shape.join(" x ")],
+  ]);
+  const checked = (verification?.layers ?? []).map(({ tensor, largestStep, differing }) => [
+    ...[tensor, String(largestStep), formatPercent(differing)],
   ]);
   return section(
-    "Layers",
-    `${barChart("Rows of which training changed an integer code", trained, 1)}${htmlTable([["weight", "operator", "bits", "shape"], ...rows], [1, 3])}`,
+    "Nodes",
+    [
+      reasonTable("Nodes left in float", quantization?.float),
+      reasonTable("Nodes replaced by a quantizer's saturation", quantization?.dropped),
+      reasonTable("Nodes that do not train", support ?? training?.untrainable),
+      layers.length === 0
+        ? ""
+        : folded(
+            "Quantized weights",
+            htmlTable([["weight", "operator", "bits", "shape"], ...layers], [1, 3]),
+          ),
+      checked.length === 0
+        ? ""
+        : folded(
+            "Verification: codes in ONNX Runtime against the trained graph",
+            htmlTable([["value", "largest distance in steps", "codes that differ"], ...checked]),
+          ),
+    ].join(""),
   );
 }
 
-function reasonSection(title: string, nodes: Report["support"]): string {
+function reasonTable(title: string, nodes: Report["support"]): string {
   if (nodes === undefined || nodes.length === 0) return "";
   const rows = nodes.map(({ node, op, reason }) => [node, op, reason]);
-  return section(title, htmlTable([["node", "operator", "reason"], ...rows], [1, 2]));
+  return folded(`${title} (${nodes.length})`, htmlTable([["node", "operator", "reason"], ...rows], [1, 2]));
 }
 
-function verificationSection({ verification }: Report): string {
-  if (verification === undefined || verification.layers.length === 0) return "";
-  const rows = verification.layers.map(({ tensor, largestStep, differing }) => [
-    tensor,
-    String(largestStep),
-    formatPercent(differing),
-  ]);
+/** What was read for what, and which of it judged the result. */
+function dataSection({ data, judging, quantization }: Report): string {
+  if (data === undefined) return "";
+  const uses = [
+    ...(quantization?.calibrationSamples === undefined
+      ? []
+      : [["calibration", String(quantization.calibrationSamples)]]),
+    ...(judging === undefined ? [] : [[`scores (${judging.use})`, String(judging.samples)]]),
+  ];
   return section(
-    "Layer by layer: codes in ONNX Runtime against the trained graph",
-    htmlTable([["value", "largest distance in steps", "codes that differ"], ...rows]),
+    "Data",
+    [
+      uses.length === 0 ? "" : htmlTable([["used for", "samples"], ...uses]),
+      ...Object.entries(data).map(([use, description]) =>
+        folded(use, keyTable(description, ["of the data", "value"])),
+      ),
+    ].join("\n"),
   );
 }
 
-function dataSection({ data }: Report): string {
-  return Object.entries(data ?? {})
-    .map(([use, description]) => section(`Data: ${use}`, keyTable(description)))
-    .join("\n");
+/** What was run, with which options, by which versions, and where. */
+function runSection({
+  commandLine,
+  options,
+  tool,
+  machine,
+}: Pick<Report, "commandLine" | "options" | "tool" | "machine">): string {
+  const versions = [
+    ["efqat", tool.version],
+    ["ONNX Runtime", tool.runtime],
+    ["Node", tool.node],
+    ...(machine === undefined
+      ? []
+      : [
+          ["processor", `${machine.cpu}, ${machine.processors} processors`],
+          ["memory", formatBytes(machine.memoryBytes)],
+          ["system", machine.system],
+        ]),
+  ];
+  return section(
+    "Run",
+    [
+      commandLine === undefined
+        ? ""
+        : `<code class="line">${escapeHtml(commandLine.map(quote).join(" "))}</code>`,
+      htmlTable([["made with", ""], ...versions], [1]),
+      folded("Options in effect, defaults included", keyTable(options)),
+    ].join("\n"),
+  );
 }
 
-function keyTable(record: Readonly<Record<string, unknown>>): string {
-  const rows = Object.entries(record).map(([key, value]) => [
-    key,
-    typeof value === "string" ? value : JSON.stringify(value),
-  ]);
-  return htmlTable([["option", "value"], ...rows.map((row) => row.map((cell) => cell ?? ""))], [1]);
-}
+/** A word as a shell takes it. */
+const quote = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

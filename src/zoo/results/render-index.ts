@@ -1,5 +1,6 @@
 import { printable } from "../../printable.ts";
 import { escapeHtml } from "../../report/escape-html.ts";
+import { themeChoice } from "../../report/page-style.ts";
 import {
   formatBytes,
   formatMilliseconds,
@@ -25,7 +26,7 @@ export function renderIndex(results: readonly JobResult[]): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="generator" content="efqat">
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
 <title>${escapeHtml(title)}</title><style>${indexStyle}</style></head><body>
-<h1>${escapeHtml(title)}</h1>
+<header><h1>${escapeHtml(title)}</h1>${themeChoice}</header>
 ${failureTable(results)}
 <form id="filters" role="search"><label>Find <input id="find" type="search" autocomplete="off"></label>
 ${chosenBy.map((name) => choice(name, results)).join("\n")}
