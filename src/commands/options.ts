@@ -58,7 +58,7 @@ export const inputOptions = group(groups.data, {
   columns: {
     value: "by-input",
     describe:
-      "Columns of a table that feed an input, NAME=COLUMN,COLUMN; NAME may also be label or image (default: by their names)",
+      "Columns of a table that feed an input, NAME=COLUMN,COLUMN; NAME may also be label, image or text (default: by their names)",
   },
 });
 
@@ -91,6 +91,10 @@ export const dataOptions = group(groups.data, {
   "batch-axis": inputOptions["batch-axis"],
   set: inputOptions.set,
   columns: inputOptions.columns,
+  tokenizer: {
+    value: "path",
+    describe: "tokenizer.json that makes tokens of texts (.txt with one per line, or a column of a table)",
+  },
   images: {
     value: "path",
     describe: "Folder that paths of pictures in a table start from and stay in (default: the table's)",

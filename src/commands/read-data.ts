@@ -50,6 +50,8 @@ function readPreprocessing(options: OptionReader): Partial<DataSpec> {
   const batchAxes = readBatchAxes(options);
   const set = readSetInputs(options);
   const columns = readColumns(options);
+  const tokenizer = options.text("tokenizer");
+  if (tokenizer !== undefined) spec.tokenizer = tokenizer;
   const images = options.text("images");
   if (columns !== undefined) spec.columns = columns;
   if (images !== undefined) spec.images = images;

@@ -19,6 +19,7 @@ export async function dataPaths(spec: DataSpec): Promise<DataPath[]> {
   const found: DataPath[] = [
     { use: "data", path, holds: (name) => isImageName(name) || isIdxName(name) || isFeedName(name) },
   ];
+  if (spec.tokenizer !== undefined) found.push({ use: "data", path: spec.tokenizer });
   const images = spec.images ?? (isTableName(path) ? dirname(path) : undefined);
   if (images !== undefined) found.push({ use: "data", path: images, holds: isImageName });
   const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;

@@ -36,6 +36,8 @@ export const dataSpecSchema = z.strictObject({
   set: z.record(z.string(), z.array(z.number()).min(1)).optional(),
   /** Columns of a table that feed an input, by the input's name; "label" and "image" name their columns. */
   columns: z.record(z.string(), z.array(z.string()).min(1)).optional(),
+  /** tokenizer.json that makes tokens of a table's column of texts. */
+  tokenizer: z.string().min(1).optional(),
   /** Folder that paths of pictures in a table start from and stay in. Default: the table's. */
   images: z.string().min(1).optional(),
   /** Seconds that a JavaScript module may take to show a sign of life. Default 15. */

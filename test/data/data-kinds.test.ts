@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { quantize } from "../../src/index.ts";
+import { optimize, quantize } from "../../src/index.ts";
 import type { Report } from "../../src/report/report-data.ts";
 import { runCli } from "../cli/terminal.ts";
 import { saveModel } from "../../src/onnx/index.ts";
@@ -141,4 +141,13 @@ describe("goes through quantize", () => {
     expect(report.scores?.map(({ samples }) => samples)).toEqual([24, 24]);
     expect(report.scores?.[0]?.top1).toBeGreaterThanOrEqual(0);
   });
+});
+
+test("a table goes through optimize, with its labels", async () => {
+  const report = await optimize({
+    ...{ model: at("linear.onnx"), data: at("numbers.csv"), out: at("optimized.onnx") },
+    ...{ epochs: 1, batch: 8, val: 8, target: "ort-cpu-no-vnni" },
+  });
+  expect(report.scores?.[0]).toMatchObject({ model: "float", samples: 8 });
+  expect(report.training?.steps).toBe(2);
 });

@@ -39,7 +39,7 @@ export async function openJsonLines(file: ByteSource): Promise<Table> {
 }
 
 /** Where the lines that are not empty end, and their numbers from 1. */
-async function findLines(file: ByteSource): Promise<{ bounds: RecordBounds; lines: number[] }> {
+export async function findLines(file: ByteSource): Promise<{ bounds: RecordBounds; lines: number[] }> {
   const start = await afterMark(file);
   const bounds = new RecordBounds(file.path, start);
   const lines: number[] = [];

@@ -3,6 +3,7 @@ import type { ByteSource } from "../byte-source.ts";
 import type { Table } from "../tables/table.ts";
 import { openCsv } from "./csv.ts";
 import { openJsonLines } from "./json-lines.ts";
+import { openTextLines } from "./text-lines.ts";
 import { isParquet, openParquet } from "./parquet.ts";
 
 /** Endings of files of text, which nothing else tells apart. */
@@ -11,6 +12,7 @@ const textTables: Readonly<Record<string, (file: ByteSource) => Promise<Table>>>
   ".tsv": openCsv,
   ".jsonl": openJsonLines,
   ".ndjson": openJsonLines,
+  ".txt": openTextLines,
 };
 
 /** Whether a file of this name is read as a table. */

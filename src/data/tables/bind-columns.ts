@@ -10,14 +10,19 @@ import type { Cell, Table } from "./table.ts";
 
 /** Which columns of a table feed what. */
 export type Binding = { label: string | undefined } & (
-  { kind: "images"; column: string } | { kind: "numbers"; feeds: FedColumns[] }
+  | { kind: "images"; column: string }
+  | { kind: "text"; column: string }
+  | { kind: "numbers"; feeds: FedColumns[] }
 );
 
 /** Names in --columns that are no model inputs. */
-const roles = ["label", "image"] as const;
+const roles = ["label", "image", "text"] as const;
 
 /** Columns that number or name rows: no features, unless they are asked for. */
 const rowNames = new Set(["", "id", "idx", "index", "unnamed: 0", "__index_level_0__"]);
+
+/** What texts are mostly called. */
+const textNames = ["text", "sentence", "content", "review"];
 
 /** What pictures are mostly called. */
 const imageNames = ["image", "img", "picture", "file", "filename", "file_name", "path", "image_path"];
@@ -39,6 +44,8 @@ export async function bindColumns(
   const first = await firstCells(table, left);
   const image = asked.get("image")?.[0] ?? findImages(inputs, table, left, first);
   if (image !== undefined) return { label, kind: "images", column: image };
+  if (spec.tokenizer !== undefined)
+    return { label, kind: "text", column: asked.get("text")?.[0] ?? findText(table, left, first) };
   const rest = left.filter((column) => free.includes(column));
   const numbers = rest.filter(
     (column) => !rowNames.has(column.toLowerCase()) && holdsNumbers(first.get(column)),
@@ -58,7 +65,23 @@ export async function bindColumns(
   return { label, kind: "numbers", feeds };
 }
 
-const textHint = (column: string): string => ` Column "${column}" holds text.`;
+/** The column of texts. */
+function findText({ path }: Table, columns: readonly string[], first: ReadonlyMap<string, Cell>): string {
+  const found = columns.filter((column) => typeof first.get(column) === "string");
+  const named = textNames.find((name) => found.includes(name)) ?? (found.length === 1 ? found[0] : undefined);
+  if (named !== undefined) return named;
+  throw dataError(
+    "names",
+    found.length === 0
+      ? "The table has no column of texts"
+      : `The columns ${found.join(", ")} all hold texts`,
+    path,
+    "Say which one feeds the model: --columns text=COLUMN.",
+  );
+}
+
+const textHint = (column: string): string =>
+  ` Column "${column}" holds text, which --tokenizer makes tokens of.`;
 
 /** What --columns asks for, once all of it is known to exist. */
 function checkAsked(

@@ -14,6 +14,7 @@ import { bindColumns } from "./bind-columns.ts";
 import { columnArray, type FedColumns, rowTensor, shapesOf } from "./column-array.ts";
 import { type ColumnLabels, readColumnLabels } from "./column-labels.ts";
 import { imageColumn } from "./image-column.ts";
+import { tokenFeeds } from "./tokenize-column.ts";
 import type { Table } from "./table.ts";
 
 /** The rows of a table as samples. */
@@ -30,6 +31,15 @@ export async function tableDataset(
   if (binding.kind === "images") {
     const source = imageColumn(table, { column: binding.column, labels, classNames, folder: spec.images });
     return imageDataset(source, spec, imageInputOf(inputs, spec.layout, spec.path));
+  }
+  if (binding.kind === "text") {
+    const feeds = await tokenFeeds(table, binding.column, inputs, spec.tokenizer ?? "");
+    const tokens = await openArrays(feeds, labels, spec);
+    const columns = { text: binding.column, ...(label === undefined ? {} : { label }) };
+    return {
+      ...tokens,
+      describe: () => ({ ...tokens.describe(), format: table.format, columns, tokenizer: spec.tokenizer }),
+    };
   }
   const { feeds } = binding;
   const shapes = await Promise.all(feeds.map((feed) => shapesOf(table, feed)));
