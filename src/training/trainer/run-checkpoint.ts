@@ -19,10 +19,11 @@ const measured = z
   .number()
   .nullable()
   .transform((value) => value ?? NaN);
+// Fields are in the order in which a run writes them: what a resumed run writes has the same bytes.
 const evaluation = z.object({
   ...{ step: z.number(), loss: measured, accuracy: z.number().nullable() },
-  gain: z.object({ mean: measured, error: z.number().nullable() }),
   metric: measured.exactOptional(),
+  gain: z.object({ mean: measured, error: z.number().nullable() }),
 });
 const progressSchema = z.object({
   digest: z.string(),
@@ -41,8 +42,8 @@ const progressSchema = z.object({
         trained: z.number(),
         started: z.number(),
         first: z.string().nullable(),
-        looked: z.boolean(),
         rows: z.array(z.number()).default([]),
+        looked: z.boolean(),
       }),
     ),
     heldOut: z.number().int(),
