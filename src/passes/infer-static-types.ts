@@ -5,8 +5,9 @@ import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { withSession } from "../runtime/open-model.ts";
 import { type PortType, transferable } from "../runtime/session.ts";
 import { type Tensor, toNumbers } from "../tensor/tensor.ts";
+import { addFollowers, findFollowers } from "./follow-types.ts";
 import { isOverLimit, largestProbe, loadLimits, runLimits } from "./preparation-limits.ts";
-import { feedBytes, probeModel, zeroFeeds } from "./probe-model.ts";
+import { feedBytes, type Probe, probeModel, zeroFeeds } from "./probe-model.ts";
 
 /**
  * Types of all inner values when every input shape is static. ONNX Runtime infers what it can without running;
@@ -18,9 +19,27 @@ export async function inferStaticTypes(
   model: Model,
   inputs: readonly Value[],
 ): Promise<Map<string, TensorValueType>> {
-  const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
-  if (names.length === 0) return new Map();
-  const probe = probeModel(model, inputs, names);
+  const values = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
+  const last = values.at(-1);
+  if (last === undefined) return new Map();
+  const followers = findFollowers(model);
+  followers.delete(last);
+  const probe = probeModel(
+    model,
+    inputs,
+    values.filter((name) => !followers.has(name)),
+  );
+  const types = await probedTypes(model, inputs, probe);
+  addFollowers(types, followers, model, inputs);
+  return types;
+}
+
+/** Types of the values that a probe of the model asks for. */
+function probedTypes(
+  model: Model,
+  inputs: readonly Value[],
+  probe: Probe,
+): Promise<Map<string, TensorValueType>> {
   return withSession(probe.model, { ...plain, limits: loadLimits(model) }, async (session) => {
     const { types, open } = readTypes(model, session.outputs);
     const part = withoutUnread(model, open);

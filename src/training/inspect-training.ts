@@ -28,9 +28,10 @@ export async function inspectTraining(
   sizes?: Sizes,
 ): Promise<Untrainable[]> {
   const { nodes, outputs, name } = model.graph;
-  const size = nodes.length + nodesPerOutput * outputs.length;
+  const quantizers = plan.weights.length + 2 * plan.activations.length;
+  const size = nodes.length + quantizers + nodesPerOutput * outputs.length;
   if (size > mostNodes) {
-    const reason = `with its loss it has about ${size} nodes, more than the ${mostNodes} that are looked at`;
+    const reason = `with its quantizers and its loss it has about ${size} nodes, more than the ${mostNodes} that are looked at`;
     return [{ node: name, op: "model", reason }];
   }
   try {

@@ -69,6 +69,7 @@ const tables = [
   ...[
     "lowering/integer/kernels.ts",
     "passes/raise-opset/",
+    "passes/fuse/",
     "passes/eliminate-no-ops.ts",
     "passes/resolve-shapes.ts",
     "passes/fold-batch-norm/",

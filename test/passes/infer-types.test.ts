@@ -7,7 +7,7 @@ import { verifyModel } from "../../src/ir/verify.ts";
 import { inferTypes } from "../../src/passes/infer-types.ts";
 import { pinBatch } from "../../src/passes/pin-batch.ts";
 import { prepareModel, prepareOpen } from "../../src/passes/prepare.ts";
-import { floats, ints, scalar } from "../../src/tensor/tensor.ts";
+import { floats, ints, scalar, tensorOf } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
 import { expectSameOutputs } from "../support/pass-case.ts";
 import { randomTensor } from "../support/random-tensor.ts";
@@ -55,6 +55,33 @@ describe("inferTypes", () => {
       y: [2, 40],
     });
     expect(types.get("s")?.dtype).toBe("int64");
+  });
+
+  test("values that follow another one have its type: through quantizers, and of a constant", async () => {
+    const model = buildModel({
+      inputs: { x: ["N", 4] },
+      outputs: ["y"],
+      build(emit) {
+        const [scale, zero] = [
+          emit.constant(scalar(0.1)),
+          emit.constant(tensorOf("int8", [], Int8Array.of(3))),
+        ];
+        const r = emit.op("Relu", ["x"], {}, { outputs: ["r"] });
+        const q = emit.op("QuantizeLinear", [r, scale, zero], {}, { outputs: ["q"] });
+        const d = emit.op("DequantizeLinear", [q, scale, zero], {}, { outputs: ["d"] });
+        const w = emit.op("Tanh", [emit.constant(randomTensor([4, 5], 1))], {}, { outputs: ["w"] });
+        emit.op("Sigmoid", [emit.op("MatMul", [d, w], {}, { outputs: ["m"] })], {}, out);
+      },
+    });
+    const types = await inferTypes(model);
+    const [wide, narrow] = [
+      ["N", 4],
+      ["N", 5],
+    ];
+    expect(shapes(types)).toEqual({ x: wide, r: wide, q: wide, d: wide, w: [4, 5], m: narrow, y: narrow });
+    expect([...types.values()].map(({ dtype }) => dtype).filter((dtype) => dtype !== "float32")).toEqual([
+      "int8",
+    ]);
   });
 
   test("an open batch is a symbol, multiples of it too", async () => {
