@@ -9,7 +9,7 @@ import { commands } from "../../src/commands/index.ts";
 function namedOptions(): { file: string; option: string }[] {
   const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter(
     // A style sheet names its variables likewise.
-    (file) => file.endsWith(".ts") && !file.includes("proto") && !file.endsWith("index-style.ts"),
+    (file) => file.endsWith(".ts") && !file.includes("proto") && !file.endsWith("style.ts"),
   );
   return files.flatMap((file) => {
     const text = readFileSync(join("src", file), "utf8");

@@ -3,7 +3,7 @@ import type { Target } from "./target.ts";
 
 /**
  * x64 without VNNI adds two products of uint8 and int8 in saturating int16 (VPMADDUBSW): 255 * 128 is the most that fits.
- * Rows whose two largest codes of one sign could exceed that get a larger scale; all others stay as they are.
+ * Rows in which two codes that are added could exceed that get a larger scale; all others stay as they are.
  */
 export const ortCpuNoVnni: Target = {
   ...ortCpu,

@@ -36,7 +36,7 @@ export async function openMetrics(asked: readonly AskedMetric[], subject: Metric
           "metric",
           `The metric ${each.text} compares with the float model, and none is given`,
           "--metric",
-          "Give --reference, labels, or an array of the data: --metric NAME@ARRAY.",
+          "Judge by labels, by an array of the data (--metric NAME@ARRAY) or against a model.",
         );
     }
     return metrics;
