@@ -46,6 +46,7 @@ describe("text", () => {
   test("durations", () => {
     expect(formatSeconds(7.25)).toBe("7.3 s");
     expect(formatSeconds(61)).toBe("1 min 1 s");
+    expect(formatSeconds(299.7)).toBe("5 min 0 s");
     expect(formatSeconds(3720)).toBe("1 h 2 min");
   });
 });
