@@ -94,7 +94,7 @@ const options: Mistake[] = [
     what: "labels that are asked for and not there",
     line: `optimize @/m.onnx --data @/s.npy ${out} --loss cross-entropy`,
     exitCode: 2,
-    says: ["needs labels", "--loss auto"],
+    says: ["compares with labels", "--loss auto"],
   },
   {
     what: "a warm-up as long as the run",

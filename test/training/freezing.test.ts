@@ -193,7 +193,7 @@ test("refresh keeps the state of rows that stay and clears that of rows that sta
   ]);
   const options = { ...defaultFreezingOptions, mode: "cwpl", importance: "magnitude", ratio: 0.5 } as const;
   expect(refreshRows(state, [weight], options, { floatWeights: new Map() })).toEqual({
-    ...{ trained: 2, started: 1, first: null },
+    ...{ trained: 2, started: 1, first: null, rows: [2] },
   });
   const floats = (name: string): number[] => [...viewAs(stateTensor(state, name), "float32")];
   expect([...viewAs(stateTensor(state, "W.rows"), "int64")]).toEqual([1n, 2n]);
