@@ -9,7 +9,7 @@ import { selectOutputs } from "./reference-model.ts";
 import { type ActivationStudy, ActivationTally } from "./study-values.ts";
 
 /** Elements of activations after which no further batch is studied: their statistics hardly change any more. */
-const enoughElements = 2 ** 26;
+const enoughElements = 2 ** 24;
 
 /** The quantized values of a deployed model against the float model. */
 export interface LayerStudy {

@@ -66,11 +66,18 @@ export class ActivationTally {
   /** `codes`: of the layer on the float model's inputs; `quantized`: the value where all before it is quantized. */
   add(expected: Float32Array, codes: ArrayLike<number>, quantized: Float32Array): void {
     const { scale } = this.#activation;
-    const alone = Float32Array.from(codes, (code) => (code - this.#zeroPoint) * scale);
+    const alone = new Float32Array(expected.length);
+    for (let i = 0; i < alone.length; i++) alone[i] = ((codes[i] as number) - this.#zeroPoint) * scale;
     addNoise(this.#alone, expected, alone);
     addNoise(this.#accumulated, expected, quantized);
     const { min, max } = this.#range;
-    for (const value of expected) if (value < min - scale / 2 || value > max + scale / 2) this.#beyond++;
+    const [lowest, highest] = [min - scale / 2, max + scale / 2];
+    let beyond = 0;
+    for (let i = 0; i < expected.length; i++) {
+      const value = expected[i] as number;
+      if (value < lowest || value > highest) beyond++;
+    }
+    this.#beyond += beyond;
     this.#total += expected.length;
     const counted = histogramOf(expected);
     if (counted === undefined) return;

@@ -71,12 +71,12 @@ export async function verifyExport(
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,
     ...{ threads, provider, signal },
-    exactKernels: !plan.weights.some(({ pairLimit }) => pairLimit !== undefined),
+    exactKernels: plan.weights.every(({ pairLimit }) => pairLimit === undefined),
   };
   const few = limitSamples(dataset, Math.max(fixed ?? 1, options.layerSamples ?? 16));
   const ends = [outputs.judged, ...outputs.others].filter(isFloatOutput).map(({ name }) => name);
   const found = await compareLayers(model, reference, plan, state, few, {
-    ...{ ...run, batch: fixed ?? 4, outputs: ends, prepared: options.prepared },
+    ...{ ...run, batch: fixed ?? 1, outputs: ends, prepared: options.prepared },
   });
   checkLayers(found.layers, logger);
   const samples = limitSamples(dataset, Math.max(fixed ?? 1, options.samples ?? 512));
