@@ -8,6 +8,7 @@ import { type Logger, silentLogger } from "../log.ts";
 import { loadModel } from "../onnx/index.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { ModelSource } from "../runtime/open-model.ts";
+import { kernelsSaturate } from "../runtime/saturation.ts";
 import type { RuntimeOptions } from "../runtime/session.ts";
 import { boundedDecibels } from "../tensor/agreement.ts";
 import { checkOutputs, type OutputVerdict } from "./check-outputs.ts";
@@ -71,7 +72,7 @@ export async function verifyExport(
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,
     ...{ threads, provider, signal },
-    exactKernels: plan.weights.every(({ pairLimit }) => pairLimit === undefined),
+    exactKernels: plan.weights.every(({ pairLimit }) => pairLimit === undefined) && (await kernelsSaturate()),
   };
   const few = limitSamples(dataset, Math.max(fixed ?? 1, options.layerSamples ?? 16));
   const ends = [outputs.judged, ...outputs.others].filter(isFloatOutput).map(({ name }) => name);

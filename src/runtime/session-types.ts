@@ -17,7 +17,7 @@ export interface SessionOptions extends RuntimeOptions {
   config?: Readonly<Record<string, string>>;
   /**
    * Sums of products of codes are exact, as on processors with VNNI, also where this machine's kernels saturate: see
-   * saturation.ts. Default: as this machine has them.
+   * saturation.ts; for machines where they do. Default: as this machine has them.
    */
   exactKernels?: boolean | undefined;
   /** Where ONNX Runtime writes the graph it optimized. */

@@ -5,6 +5,7 @@ import type { JudgedOutputs } from "../ir/judged-output.ts";
 import type { OutputFacts } from "../ir/output-kinds.ts";
 import type { ModelSource } from "../runtime/open-model.ts";
 import { openSession } from "../runtime/open-model.ts";
+import { kernelsSaturate } from "../runtime/saturation.ts";
 import type { Session } from "../runtime/session.ts";
 import type { Score } from "../report/report-data.ts";
 import { readTargets } from "../data/targets.ts";
@@ -65,11 +66,12 @@ export async function scoreModels(
 ): Promise<Scored> {
   const opened: Opened[] = [];
   const { judged, others } = options.outputs;
+  const exact = options.exactKernels === true && (await kernelsSaturate());
   const { metrics = [] } = options;
   const shown = readTargets(dataset, [...new Set(metrics.flatMap(({ arrays }) => arrays))]);
   try {
     for (const contender of contenders) {
-      const exactKernels = options.exactKernels === true && contender.model !== "float";
+      const exactKernels = exact && contender.model !== "float";
       const session = await openSession(contender.source, { ...sessionOptionsOf(options), exactKernels });
       opened.push({
         ...{ contender, session, judged: createTally(judged), others: others.map(createTally) },

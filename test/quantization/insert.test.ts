@@ -14,6 +14,7 @@ import { buildModel } from "../support/build-model.ts";
 import { catchUserError } from "../support/catch-error.ts";
 import { emitConv, quantizeCase, type QuantizedCase, randomDataset } from "../support/quantize-case.ts";
 import { randomTensor } from "../support/random-tensor.ts";
+import { saturates } from "../support/saturation.ts";
 
 const square = [4, 4, 3, 3];
 
@@ -46,7 +47,7 @@ async function run(
   feeds: Record<string, Tensor>,
   reference = false,
 ): Promise<Record<string, Tensor>> {
-  return withSession(model, reference ? referenceSession : { exactKernels: true }, (session) =>
+  return withSession(model, reference ? referenceSession : { exactKernels: saturates }, (session) =>
     session.run(feeds),
   );
 }

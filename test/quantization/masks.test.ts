@@ -11,6 +11,7 @@ import { floats, ints, scalar, type Tensor, viewAs } from "../../src/tensor/tens
 import { buildModel } from "../support/build-model.ts";
 import { quantizeCase, tensorDataset } from "../support/quantize-case.ts";
 import { randomTensor } from "../support/random-tensor.ts";
+import { saturates } from "../support/saturation.ts";
 
 const tokens = 6;
 const width = 16;
@@ -47,7 +48,7 @@ async function sqnr(model: Model): Promise<number> {
   const x = randomTensor([16, tokens, width], 7, -2, 2);
   const { exported } = await quantizeCase(model, tensorDataset({ x }));
   const run = (source: Model): Promise<Record<string, Tensor>> =>
-    withSession(source, { threads: 1, exactKernels: true }, (session) => session.run({ x }));
+    withSession(source, { threads: 1, exactKernels: saturates }, (session) => session.run({ x }));
   const sums = { signal: 0, noise: 0 };
   const [expected, found] = [await run(model), await run(exported.model)];
   addNoise(sums, viewAs(expected["y"] as Tensor, "float32"), viewAs(found["y"] as Tensor, "float32"));
