@@ -51,35 +51,41 @@ const isFromFloat = ({ target }: ClassTarget): boolean => target === undefined;
 const arraysOf = ({ target }: ClassTarget): string[] =>
   target === undefined || target === "labels" ? [] : [target];
 
-/** The share of places whose wanted class is among the `k` of largest score. */
-export function topK(name: string, k: number, output: ClassOutput, target: ClassTarget): Metric<Hits> {
+/** How often classes at the places of an output are the wanted ones; `entryOf`: of a sample's best `k` classes at each. */
+function ofClasses<Entry>(
+  { name, k = 1, output, target }: { name: string; k?: number; output: ClassOutput; target: ClassTarget },
+  entryOf: (places: readonly Int32Array[], wanted: Int32Array) => Entry,
+  combine: NonNullable<Metric<Entry>["combine"]>,
+): Metric<Entry> {
   return {
-    ...{
-      name,
-      better: "higher",
-      outputs: [output.name],
-      arrays: arraysOf(target),
-      fromFloat: isFromFloat(target),
-    },
+    ...{ name, better: "higher", combine },
+    ...{ outputs: [output.name], arrays: arraysOf(target), fromFloat: isFromFloat(target) },
     measure(batch) {
       const wanted = wantedClasses(batch, output, target);
       return classesAt(batch.outputs[output.name] as never, output, batch.size, k).map((places, sample) => {
         const own = wanted[sample] ?? new Int32Array(0);
         samePlaces(places.length, own.length, output, target.target);
-        const hits = { right: 0, count: 0 };
-        for (const [place, classes] of places.entries()) {
-          if ((own[place] as number) < 0) continue;
-          hits.count++;
-          if (classes.includes(own[place] as number)) hits.right++;
-        }
-        return hits;
+        return entryOf(places, own);
       });
     },
-    combine(entries) {
-      const [right, count] = [sum(entries, ({ right: each }) => each), sum(entries, (each) => each.count)];
-      return count === 0 ? 0 : right / count;
-    },
   };
+}
+
+/** The share of places whose wanted class is among the `k` of largest score. */
+export function topK(name: string, k: number, output: ClassOutput, target: ClassTarget): Metric<Hits> {
+  const hitsOf = (places: readonly Int32Array[], wanted: Int32Array): Hits => {
+    const hits = { right: 0, count: 0 };
+    for (const [place, classes] of places.entries()) {
+      if ((wanted[place] as number) < 0) continue;
+      hits.count++;
+      if (classes.includes(wanted[place] as number)) hits.right++;
+    }
+    return hits;
+  };
+  return ofClasses({ name, k, output, target }, hitsOf, (entries) => {
+    const [right, count] = [sum(entries, ({ right: each }) => each), sum(entries, (each) => each.count)];
+    return count === 0 ? 0 : right / count;
+  });
 }
 
 const sum = <T>(entries: readonly T[], of: (entry: T) => number): number =>
@@ -94,36 +100,21 @@ type Overlap = Map<number, { both: number; either: number }>;
  */
 export function meanIoU(name: string, output: ClassOutput, target: ClassTarget): Metric<Overlap> {
   const foreground = isBinary(output);
-  return {
-    ...{
-      name,
-      better: "higher",
-      outputs: [output.name],
-      arrays: arraysOf(target),
-      fromFloat: isFromFloat(target),
-    },
-    measure(batch) {
-      const wanted = wantedClasses(batch, output, target);
-      return classesAt(batch.outputs[output.name] as never, output, batch.size).map((places, sample) => {
-        const own = wanted[sample] ?? new Int32Array(0);
-        samePlaces(places.length, own.length, output, target.target);
-        return overlapOf(places, own, foreground);
-      });
-    },
-    combine(entries) {
-      const all: Overlap = new Map();
-      for (const entry of entries)
-        for (const [label, { both, either }] of entry) {
-          const known = overlapAt(all, label);
-          known.both += both;
-          known.either += either;
-        }
-      const ratios = [...all.values()]
-        .filter(({ either }) => either > 0)
-        .map(({ both, either }) => both / either);
-      return ratios.length === 0 ? 1 : ratios.reduce((a, b) => a + b) / ratios.length;
-    },
-  };
+  const entryOf = (places: readonly Int32Array[], wanted: Int32Array): Overlap =>
+    overlapOf(places, wanted, foreground);
+  return ofClasses({ name, output, target }, entryOf, (entries) => {
+    const all: Overlap = new Map();
+    for (const entry of entries)
+      for (const [label, { both, either }] of entry) {
+        const known = overlapAt(all, label);
+        known.both += both;
+        known.either += either;
+      }
+    const ratios = [...all.values()]
+      .filter(({ either }) => either > 0)
+      .map(({ both, either }) => both / either);
+    return ratios.length === 0 ? 1 : ratios.reduce((a, b) => a + b) / ratios.length;
+  });
 }
 
 function overlapOf(places: readonly Int32Array[], wanted: Int32Array, foreground: boolean): Overlap {
