@@ -1,8 +1,19 @@
+import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  resolve: {
+    alias: [
+      // Processes that tests start run compiled JavaScript.
+      {
+        find: /^.*\/child-module\.ts$/,
+        replacement: resolve(import.meta.dirname, "test/support/child-module.ts"),
+      },
+    ],
+  },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/support/compile-sources.ts",
     pool: "forks",
     testTimeout: 120_000,
     hookTimeout: 120_000,

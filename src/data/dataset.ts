@@ -30,6 +30,8 @@ export interface Dataset {
   readonly distinctLabels?: number;
   /** Arrays that come with the data and feed no input, where there are any. */
   readonly targets?: TargetArrays;
+  /** Whether all samples can be read when one can: arrays of pixels have one size and hold no NaN. */
+  readonly uniform?: boolean;
   /** Samples that the model takes at a time, where it does not take any number: `read` is then asked for as many. */
   readonly samplesPerRun?: number;
   /** Reads the samples of the given indices, in their order. Throws a UserError on NaN, Inf or a bad label. */

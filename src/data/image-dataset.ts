@@ -27,6 +27,8 @@ export function imageDataset(source: ImageSource, spec: DataSpec, input: ImageIn
     length: source.length,
     hasLabels: labels !== undefined,
     bytesInMemory: source.bytesInMemory ?? 0,
+    // Files of images tell their channels, and their size, when they are decoded.
+    uniform: source.channels !== undefined,
     ...(labels === undefined ? {} : countLabels(labels)),
     describe: () => ({
       ...source.describe(),

@@ -10,6 +10,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, note: Record<stri
     length: indices.length,
     hasLabels: dataset.hasLabels,
     ...(dataset.bytesInMemory === undefined ? {} : { bytesInMemory: dataset.bytesInMemory }),
+    ...(dataset.uniform === undefined ? {} : { uniform: dataset.uniform }),
     ...(dataset.samplesPerRun === undefined ? {} : { samplesPerRun: dataset.samplesPerRun }),
     ...(dataset.classes === undefined ? {} : { classes: dataset.classes }),
     ...(dataset.targets === undefined ? {} : { targets: targetsAt(dataset.targets, indices) }),

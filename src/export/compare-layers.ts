@@ -7,10 +7,10 @@ import type { Model } from "../ir/model.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import { withSession } from "../runtime/open-model.ts";
 import type { Session } from "../runtime/session.ts";
-import { codeOf } from "../tensor/affine.ts";
+import { encodeValues } from "../tensor/affine.ts";
 import { addNoise, type NoiseSums } from "../tensor/agreement.ts";
 import { readNumbers } from "../tensor/read-numbers.ts";
-import { type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
+import { elementCount, type Tensor, tensorOf, viewAs } from "../tensor/tensor.ts";
 import type { RunOptions } from "./compare-outputs.ts";
 import { type Cut, cutLayers, type CutType } from "./cut-layers.ts";
 import { referenceSession, selectOutputs } from "./reference-model.ts";
@@ -130,10 +130,8 @@ function valueInReference({ graph }: Model, tensor: string): string {
 
 function encode(values: Tensor, { activation, dtype, tensor }: Cut): Tensor {
   if (values.dtype !== "float32") throw new InternalError(`"${tensor}" is ${values.dtype} in the reference`);
-  const source = viewAs(values, "float32");
-  const codes = makeCodes[dtype](values.dims, source.length);
-  const view = viewAs(codes, dtype);
-  for (let i = 0; i < source.length; i++) view[i] = codeOf(source[i] as number, activation, activation);
+  const codes = makeCodes[dtype](values.dims, elementCount(values.dims));
+  encodeValues(viewAs(values, "float32"), activation, activation, viewAs(codes, dtype));
   return codes;
 }
 

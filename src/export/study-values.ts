@@ -66,17 +66,18 @@ export class ActivationTally {
   /** `codes`: of the layer on the float model's inputs; `quantized`: the value where all before it is quantized. */
   add(expected: Float32Array, codes: ArrayLike<number>, quantized: Float32Array): void {
     const { scale } = this.#activation;
-    const alone = new Float32Array(expected.length);
-    for (let i = 0; i < alone.length; i++) alone[i] = ((codes[i] as number) - this.#zeroPoint) * scale;
-    addNoise(this.#alone, expected, alone);
-    addNoise(this.#accumulated, expected, quantized);
+    const zeroPoint = this.#zeroPoint;
     const { min, max } = this.#range;
     const [lowest, highest] = [min - scale / 2, max + scale / 2];
+    const alone = new Float32Array(expected.length);
     let beyond = 0;
-    for (let i = 0; i < expected.length; i++) {
+    for (let i = 0; i < alone.length; i++) {
+      alone[i] = ((codes[i] as number) - zeroPoint) * scale;
       const value = expected[i] as number;
       if (value < lowest || value > highest) beyond++;
     }
+    addNoise(this.#alone, expected, alone);
+    addNoise(this.#accumulated, expected, quantized);
     this.#beyond += beyond;
     this.#total += expected.length;
     const counted = histogramOf(expected);

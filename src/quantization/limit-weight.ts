@@ -1,4 +1,4 @@
-import { forEachInRow, rowLayout, type RowLayout } from "../tensor/rows.ts";
+import { forEachInRow, rowLayout, rowLength } from "../tensor/rows.ts";
 import { roundHalfEven } from "../tensor/affine.ts";
 import type { QuantizedWeight, WeightPlan } from "./types.ts";
 
@@ -21,8 +21,12 @@ export function limitPairs(weight: QuantizedWeight): QuantizedWeight {
   const layout = rowLayout(weight.shape, weight.axis);
   const scale = weight.scale.slice();
   const pairRows: number[] = [];
+  const order = kernelOrder(weight, rowLength(layout));
+  const codes = new Int8Array(rowLength(layout));
   for (let row = 0; row < layout.rows; row++) {
-    const sum = largestPair(weight, layout, row);
+    let at = 0;
+    forEachInRow(layout, row, (i) => (codes[at++] = weight.codes[i] as number));
+    const sum = order === undefined ? largestOfAny(codes) : largestOfNeighbours(codes, order);
     if (sum <= pairLimit) continue;
     // Rounding may add half a step to each code of a pair.
     scale[row] = ((scale[row] as number) * sum) / (pairLimit - 1);
@@ -31,39 +35,32 @@ export function limitPairs(weight: QuantizedWeight): QuantizedWeight {
   return pairRows.length === 0 ? weight : { ...rescaleRows(weight, scale, pairRows), pairRows };
 }
 
-/** The largest sum of two codes of one sign that are added: neighbours where the order of a kernel's sums is known. */
-function largestPair(weight: QuantizedWeight, layout: RowLayout, row: number): number {
-  const codes: number[] = [];
-  forEachInRow(layout, row, (i) => codes.push(weight.codes[i] as number));
-  const ordered = inKernelOrder(weight, codes);
-  return ordered === undefined ? largestOfAny(codes) : largestOfNeighbours(ordered);
-}
-
 /**
- * A row's codes in the order in which ONNX Runtime's kernels take their products, two by two from the first: of a matrix
- * from the first input to the last, of a convolution channel by channel at each tap. Undefined for others.
+ * The order in which ONNX Runtime's kernels take the products of a row's `length` codes, two by two from the first: of a
+ * matrix from the first input to the last, of a convolution channel by channel at each tap. Undefined where it is not known.
  */
-function inKernelOrder(
-  { op, shape, axis }: QuantizedWeight,
-  codes: readonly number[],
-): readonly number[] | undefined {
-  if (shape.length === 2 && (op === "MatMul" || op === "Gemm")) return codes;
+function kernelOrder({ op, shape, axis }: QuantizedWeight, length: number): Uint32Array | undefined {
+  if (shape.length === 2 && (op === "MatMul" || op === "Gemm"))
+    return Uint32Array.from({ length }, (_, at) => at);
   if (op !== "Conv" || axis !== 0) return undefined;
   const channels = shape[1] as number;
-  const taps = codes.length / channels;
-  return codes.map((_, at) => codes[(at % channels) * taps + Math.floor(at / channels)] as number);
+  const taps = length / channels;
+  return Uint32Array.from({ length }, (_, at) => (at % channels) * taps + Math.floor(at / channels));
 }
 
-function largestOfNeighbours(codes: readonly number[]): number {
+/** The largest sum of two neighbours of one sign. */
+function largestOfNeighbours(codes: Int8Array, order: Uint32Array): number {
   let most = 0;
-  for (let at = 0; at < codes.length; at += 2) {
-    const [a, b] = [codes[at] as number, codes[at + 1] ?? 0];
+  for (let at = 0; at < order.length; at += 2) {
+    const a = codes[order[at] as number] as number;
+    const b = codes[order[at + 1] ?? -1] ?? 0;
     if (a * b >= 0) most = Math.max(most, Math.abs(a + b));
   }
   return most;
 }
 
-function largestOfAny(codes: readonly number[]): number {
+/** The largest sum of any two of one sign. */
+function largestOfAny(codes: Int8Array): number {
   const most = [0, 0, 0, 0];
   for (const code of codes) {
     const [size, at] = code < 0 ? [-code, 2] : [code, 0];

@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
 import { extname } from "node:path";
-import type { Readable } from "node:stream";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** A module of this package as the entry of a process: its file, and what Node needs to run it. */
@@ -17,14 +16,3 @@ export function childModule(name: string, url: string): ChildModule {
 }
 
 const loaderUrl = (): string => pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-
-/** Collects the last `limit` characters that a child prints. */
-export function collectOutput(streams: readonly (Readable | null)[], limit: number): () => string {
-  let text = "";
-  for (const stream of streams) {
-    stream?.setEncoding("utf8").on("data", (chunk: string) => {
-      text = (text + chunk).slice(-limit);
-    });
-  }
-  return () => text.trim();
-}

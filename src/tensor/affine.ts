@@ -41,6 +41,22 @@ export function codeOf(x: number, { scale, zeroPoint }: AffineParameters, range:
   return clip(roundHalfEven(Math.fround(x / scale)) + zeroPoint, range);
 }
 
+/** Arrays that hold integer codes. */
+export type CodeArray = Int8Array | Uint8Array | Int16Array | Uint16Array;
+
+/** Codes of many values, as `codeOf` has them, into `codes`. */
+export function encodeValues(
+  values: Float32Array,
+  { scale, zeroPoint }: AffineParameters,
+  { qmin, qmax }: CodeRange,
+  codes: CodeArray,
+): void {
+  for (let i = 0; i < values.length; i++) {
+    const code = roundHalfEven(Math.fround((values[i] as number) / scale)) + zeroPoint;
+    codes[i] = code < qmin ? qmin : code > qmax ? qmax : code;
+  }
+}
+
 const clip = (code: number, { qmin, qmax }: CodeRange): number => Math.min(qmax, Math.max(qmin, code));
 
 /**

@@ -9,7 +9,7 @@ import { splitDataset } from "../data/subset.ts";
 import { chooseOutputs, classesOf } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { trySample } from "./preflight/check-data.ts";
+import { trySamples } from "./preflight/check-data.ts";
 import { dataInputs } from "./read-source.ts";
 
 /**
@@ -74,10 +74,10 @@ export async function openJudgingData(
     : { dataset, use: "training", seen: true };
 }
 
-/** Data that are first read after all training: that their samples fit the model is found at once. */
+/** Data that are first read after all training: that their samples can be read and fit the model is found at once. */
 export async function openTestData(model: Model, spec: DataSpec, output?: string): Promise<Dataset> {
   const dataset = await openModelData(model, spec, output);
-  await trySample(dataset);
+  await trySamples(dataset);
   return dataset;
 }
 

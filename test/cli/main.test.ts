@@ -1,8 +1,9 @@
 import { execa } from "execa";
 import { expect, test } from "vitest";
+import { compiledPath } from "../support/compiled.ts";
 
 const efqat = (args: string[], env: Record<string, string> = {}) =>
-  execa(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], { reject: false, env });
+  execa(process.execPath, [compiledPath("src/cli/main.ts"), ...args], { reject: false, env });
 
 test("the program: report on stdout, errors on stderr, exit code set; EFQAT_STACK adds the stack", async () => {
   const version = await efqat(["--version"]);

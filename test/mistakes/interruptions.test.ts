@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { runCli } from "../cli/terminal.ts";
 import { digestFolder, makeUserFolder } from "./user-folder.ts";
+import { compiledPath } from "../support/compiled.ts";
 
 let original: string;
 let scratch: string;
@@ -30,7 +31,7 @@ async function userFolder(name: string): Promise<string> {
   return folder;
 }
 
-const program = ["--import", "tsx", "src/cli/main.ts"];
+const program = [compiledPath("src/cli/main.ts")];
 const samples = (folder: string): string[] => [
   ...["--data", join(folder, "s.npy"), "--labels", join(folder, "l.npy"), "--threads", "1"],
 ];

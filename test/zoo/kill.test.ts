@@ -7,13 +7,14 @@ import { execa } from "execa";
 import { expect, test } from "vitest";
 import { runCli } from "../cli/terminal.ts";
 import { writeLayer } from "./small-zoo.ts";
+import { compiledPath } from "../support/compiled.ts";
 
 test("a run that is killed goes on with the same command; what was done is not done again", async () => {
   const folder = await mkdtemp(join(tmpdir(), "efqat-kill-"));
   for (const name of ["a", "b"]) await writeLayer(folder, name, name.charCodeAt(0));
   const out = join(folder, "out");
   const args = ["zoo", "run", folder, "--samples", "8", "--jobs", "1", "--out", out];
-  const run = execa(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], { reject: false });
+  const run = execa(process.execPath, [compiledPath("src/cli/main.ts"), ...args], { reject: false });
   const done = (): string[] =>
     existsSync(join(out, "jobs"))
       ? readdirSync(join(out, "jobs")).filter((name) => existsSync(join(out, "jobs", name, "result.json")))

@@ -15,6 +15,7 @@ import type { Store } from "../../src/zoo/store/store.ts";
 import { fetchFiles, filesUnder, putFiles } from "../../src/zoo/store/transfer.ts";
 import { runCli } from "../cli/terminal.ts";
 import { writeLayer } from "./small-zoo.ts";
+import { compiledPath } from "../support/compiled.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -156,7 +157,7 @@ describe.skipIf(redis === undefined)("jobs over Redis", () => {
     const places = ["--queue", queue, "--store", join(folder, "shared")];
     const worker = (name: string): Killable =>
       start(process.execPath, [
-        ...["--import", "tsx", "src/cli/main.ts", "zoo", "worker", "--jobs", "1"],
+        ...[compiledPath("src/cli/main.ts"), "zoo", "worker", "--jobs", "1"],
         ...["--folder", join(folder, name), ...places],
       ]);
     const first = worker("w1");

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { InternalError } from "../../errors.ts";
-import { childModule, collectOutput } from "../child-module.ts";
+import { childModule } from "../child-module.ts";
+import { collectOutput } from "../collect-output.ts";
 import { peakMemoryOf } from "../peak-memory.ts";
 import { restoreError } from "../error-record.ts";
 import { explainDeath } from "./death.ts";

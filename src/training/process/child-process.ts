@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { environmentError } from "../../errors.ts";
 import { type Logger, silentLogger } from "../../log.ts";
-import { childModule, collectOutput } from "../../runtime/child-module.ts";
+import { childModule } from "../../runtime/child-module.ts";
+import { collectOutput } from "../../runtime/collect-output.ts";
 import { restoreError } from "../../runtime/error-record.ts";
 import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/selection.ts";

@@ -11,11 +11,31 @@ export async function checkDataPath(path: string): Promise<void> {
   });
 }
 
-/** Reads one sample as it will be read later: what is wrong with all of them is found at once. */
+/** Reads one sample, or as many as the model takes at a time, as they will be read later: what is wrong with all of them is found at once. */
 export async function trySample(dataset: Dataset, augment?: { flip: boolean; crop: number }): Promise<void> {
   const { samplesPerRun = 1, length } = dataset;
   const indices = Array.from({ length: samplesPerRun }, (_, index) => index % length);
   await dataset.read(indices, augment === undefined ? {} : { augment: { ...augment, seed: 0 } });
+}
+
+/** Longest that samples are looked at before the work starts, in milliseconds. */
+const longestLook = 1000;
+
+/** Samples read at a time while they are looked at. */
+const lookedAtOnce = 8;
+
+/**
+ * Reads samples as they will be read later, all of them where that takes no more than a second: NaN, or an image that cannot
+ * be read, is then found before the wait and not by calibration or training.
+ */
+export async function trySamples(dataset: Dataset): Promise<void> {
+  await trySample(dataset);
+  if (dataset.uniform === true) return;
+  const { samplesPerRun = lookedAtOnce, length } = dataset;
+  const end = performance.now() + longestLook;
+  for (let start = 0; start < length && performance.now() < end; start += samplesPerRun) {
+    await dataset.read(Array.from({ length: samplesPerRun }, (_, index) => (start + index) % length));
+  }
 }
 
 /** Warnings about labels that say little. */

@@ -7,7 +7,7 @@ import type { DataSpec } from "../../data/spec.ts";
 import type { InputShapes } from "../../passes/bind-inputs.ts";
 import { openModelData } from "../open-data.ts";
 import { dataInputs, readSource, type Source } from "../read-source.ts";
-import { checkDataPath, trySample } from "./check-data.ts";
+import { checkDataPath, trySamples } from "./check-data.ts";
 import { checkOutput, checkProvider, type PlannedOutput } from "./check-machine.ts";
 import { Findings } from "./findings.ts";
 
@@ -45,7 +45,7 @@ export async function checkStart(
     // Without the model's inputs all that is known of the data is whether they are there.
     if (source === undefined) return checkDataPath(data.path);
     const opened = await openModelData(source.model, data, output);
-    await trySample(opened);
+    await trySamples(opened);
     return opened;
   });
   findings.throwAny();

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { execa } from "execa";
-import { type ChildModule, collectOutput } from "../../runtime/child-module.ts";
+import type { ChildModule } from "../../runtime/child-module.ts";
+import { collectOutput } from "../../runtime/collect-output.ts";
 import { residentMemory } from "./resident-memory.ts";
 
 /** One process that works on a model, in a process group of its own with all that it starts. */
