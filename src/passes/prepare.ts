@@ -10,9 +10,10 @@ import { fixDefaults } from "./fix-defaults.ts";
 import { foldBatchNorm } from "./fold-batch-norm/fold-batch-norm.ts";
 import { lowerBatchNorm } from "./fold-batch-norm/lower-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
-import { fuseGelu } from "./fuse/fuse-gelu.ts";
+import { fuseGelu, fuseTanhGelu } from "./fuse/fuse-gelu.ts";
 import { fuseHardSwish } from "./fuse/fuse-hard-swish.ts";
 import { fuseLayerNorm } from "./fuse/fuse-layer-norm.ts";
+import { fuseRmsNorm } from "./fuse/fuse-rms-norm.ts";
 import { fuseGemm } from "./fuse-gemm.ts";
 import { inlineFunctions } from "./inline-functions/inline-functions.ts";
 import { hasSettledIf, inlineIfs } from "./inline-ifs.ts";
@@ -146,8 +147,10 @@ function preparationPasses(probes: Probes, memo: TypeMemo): Pass[] {
     eliminateNoOps,
     mergeReshapes,
     fuseLayerNorm,
+    fuseRmsNorm,
     fuseHardSwish,
     fuseGelu,
+    fuseTanhGelu,
     fuseGemm,
     normalizeLinear,
     foldBatchNorm,

@@ -74,3 +74,51 @@ test("what only looks like it stays as it is", async () => {
     expect(prepared.opsets.get("")).toBe(17);
   }
 });
+
+type Cubic = (parts: { x: string; op: (opType: string, ...inputs: (string | number)[]) => string }) => string;
+
+const slope = Math.sqrt(2 / Math.PI);
+
+/** A layer, and its outputs through x*(1 + tanh(p(x)))/2. */
+const tanhLayer = (cubic: Cubic, opset = 17): Model =>
+  buildModel({
+    ...{ opset, inputs: { input: ["N", 4] }, outputs: ["y"] },
+    build(emit: Emitter) {
+      const op = (opType: string, ...inputs: (string | number)[]): string =>
+        emit.op(
+          opType,
+          inputs.map((value) => (typeof value === "string" ? value : emit.constant(scalar(value)))),
+        );
+      const x = op("MatMul", "input", emit.constant(randomTensor([4, 6], 1, -2, 2), "w"));
+      const raised = op("Add", op("Tanh", cubic({ x, op })), 1);
+      const gelu = op("Mul", op("Mul", x, 0.5), raised);
+      emit.op("MatMul", [gelu, emit.constant(randomTensor([6, 3], 2, -2, 2), "v")], {}, { outputs: ["y"] });
+    },
+  });
+
+const cubics: Record<string, Cubic> = {
+  "PyTorch's, x + 0.044715*x^3": ({ x, op }) =>
+    op("Mul", op("Add", x, op("Mul", op("Pow", x, 3), 0.044715)), slope),
+  "of products, x + 0.044715*(x*x*x)": ({ x, op }) =>
+    op("Mul", slope, op("Add", op("Mul", 0.044715, op("Mul", op("Mul", x, x), x)), x)),
+  "factored, c*x*(1 + 0.044715*x*x)": ({ x, op }) =>
+    op("Mul", op("Mul", x, slope), op("Add", 1, op("Mul", op("Mul", x, 0.044715), x))),
+};
+
+test.each(Object.keys(cubics))("around a Tanh: %s becomes one Gelu", async (name) => {
+  const source = tanhLayer(cubics[name] as Cubic);
+  const prepared = await prepareModel(source);
+  expect(operators(prepared)).toEqual(["MatMul", "Gelu", "MatMul"]);
+  const [expected, found] = [await outputOf(source), await outputOf(prepared)];
+  found.forEach((value, i) => expect(value).toBeCloseTo(expected[i] as number, 4));
+});
+
+test("another polynomial in a Tanh stays as it is", async () => {
+  const others: Cubic[] = [
+    ({ x, op }) => op("Mul", op("Add", x, op("Mul", op("Pow", x, 3), 0.05)), slope),
+    ({ x, op }) => op("Mul", op("Add", x, op("Mul", op("Pow", x, 2), 0.044715)), slope),
+    ({ x, op }) => op("Mul", x, slope),
+    ({ x, op }) => op("Mul", op("Add", op("Neg", x), op("Mul", op("Pow", x, 3), 0.044715)), slope),
+  ];
+  for (const cubic of others) expect(operators(await prepareModel(tanhLayer(cubic)))).toContain("Tanh");
+});

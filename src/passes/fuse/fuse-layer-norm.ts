@@ -1,10 +1,10 @@
-import { float, intOf, intsOf } from "../../ir/attributes.ts";
-import type { Graph, Node } from "../../ir/model.ts";
-import { dtypeOf, shapeOf } from "../../ir/value-types.ts";
-import { elementCount, floats, tensorOfBytes, toNumbers } from "../../tensor/tensor.ts";
+import { float } from "../../ir/attributes.ts";
+import type { Node } from "../../ir/model.ts";
+import { dtypeOf } from "../../ir/value-types.ts";
 import type { GraphEdit } from "../edit-graph.ts";
 import { fusePattern, type Match } from "./fuse-pattern.ts";
 import { madeBy, numberOf, onlyReader, operandBeside } from "./match.ts";
+import { axesOf, findRoot, isParameter, type NormalizedAxes, ones, shaped, squared } from "./norm-parts.ts";
 
 /**
  * With m = mean x and r = 1/sqrt(mean (x - m)^2 + eps) over the last axes, (x - m)*r*scale + bias becomes one
@@ -31,24 +31,12 @@ export const fuseLayerNorm = fusePattern({
   },
 });
 
-/** What a node takes the root of: a Sqrt, or a Pow by 0.5 or -0.5. */
-function findRoot({ graph }: GraphEdit, node: Node): { input: string; inverted: boolean } | undefined {
-  const [input = "", power = ""] = node.inputs;
-  if (node.opType === "Sqrt") return { input, inverted: false };
-  const exponent = numberOf(graph, power);
-  return Math.abs(exponent ?? 0) === 0.5 ? { input, inverted: exponent === -0.5 } : undefined;
-}
-
-interface Statistics {
+interface Statistics extends NormalizedAxes {
   x: string;
   mean: string;
   /** All values that are x - mean. */
   centred: ReadonlySet<string>;
   epsilon: number;
-  /** First of the axes that are normalised, counted from the end. */
-  axis: number;
-  /** Sizes of those axes. */
-  sizes: readonly number[];
   parts: readonly Node[];
 }
 
@@ -73,27 +61,6 @@ function findStatistics(edit: GraphEdit, input: string): Statistics | undefined 
     epsilon: numberOf(graph, operandBeside(add, variance as string) as string) as number,
     parts: [inner, ...all, square, outer, add],
   };
-}
-
-/** The factors of a square: of a Pow by 2, or of a Mul. */
-function squared(graph: Graph, node: Node): string[] {
-  const [base = "", other = ""] = node.inputs;
-  if (node.opType === "Mul") return [base, other];
-  return node.opType === "Pow" && numberOf(graph, other) === 2 ? [base] : [];
-}
-
-/** The axes of a mean that are the last ones of x and stay as ones, of known sizes. */
-function axesOf(graph: Graph, node: Node, x: string): Pick<Statistics, "axis" | "sizes"> | undefined {
-  const shape = shapeOf(graph, x);
-  const listed = graph.initializers.get(node.inputs[1] ?? "");
-  const axes = listed === undefined ? intsOf(node, "axes") : toNumbers(listed);
-  if (shape === undefined || axes === undefined || intOf(node, "keepdims", 1) !== 1) return undefined;
-  const places = new Set(axes.map((axis) => (axis < 0 ? axis + shape.length : axis)));
-  const sizes = shape.slice(shape.length - places.size);
-  const isLast = sizes.every(
-    (size, i) => typeof size === "number" && places.has(shape.length - sizes.length + i),
-  );
-  return places.size > 0 && isLast ? { axis: -places.size, sizes: sizes as number[] } : undefined;
 }
 
 interface Scaled extends Statistics {
@@ -174,23 +141,3 @@ function finish(edit: GraphEdit, found: Scaled): Match | undefined {
     ],
   };
 }
-
-/** Whether a value is a constant of these sizes, behind any number of ones. */
-function isParameter({ initializers }: Graph, name: string, sizes: readonly number[]): boolean {
-  const tensor = initializers.get(name);
-  if (tensor?.dtype !== "float32" || tensor.dims.length < sizes.length) return false;
-  return (
-    elementCount(tensor.dims) === elementCount(sizes) &&
-    sizes.every((size, i) => tensor.dims.at(i - sizes.length) === size)
-  );
-}
-
-/** The constant without the ones in front of its dimensions. */
-function shaped(edit: GraphEdit, name: string, sizes: readonly number[]): string {
-  const tensor = edit.graph.initializers.get(name);
-  if (tensor === undefined || tensor.dims.length === sizes.length) return name;
-  return edit.emit.constant(tensorOfBytes(tensor.dtype, sizes, tensor.bytes), name);
-}
-
-const ones = (edit: GraphEdit, sizes: readonly number[]): string =>
-  edit.emit.constant(floats(new Array<number>(elementCount(sizes)).fill(1), sizes), "scale");

@@ -5,7 +5,7 @@ import { createNode } from "../../ir/graph.ts";
 import type { Model, Node } from "../../ir/model.ts";
 import { definePass, type Pass, type PassContext } from "../define-pass.ts";
 import { GraphEdit } from "../edit-graph.ts";
-import { raiseOpset } from "../raise-opset/raise-opset.ts";
+import { raiseOpset, raiseRange } from "../raise-opset/raise-opset.ts";
 
 /** Nodes that compute what one operator does. */
 export interface Match {
@@ -81,6 +81,8 @@ function isClosed(edit: GraphEdit, { parts, last }: Match): boolean {
 }
 
 async function raise(model: Model, opset: number, context: PassContext): Promise<Model | undefined> {
+  if ((model.opsets.get("") ?? 0) >= opset) return model;
+  if (opset > raiseRange.highest) return undefined;
   try {
     return await raiseOpset(opset).run(model, context);
   } catch (error) {
