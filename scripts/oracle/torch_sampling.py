@@ -58,3 +58,28 @@ class SamplingOperators:
 
     def op_Det(self, node, a, x):
         return torch.linalg.det(x)
+
+    def op_MaxRoiPool(self, node, a, x, rois):
+        return torchvision.ops.roi_pool(x, rois, tuple(a["pooled_shape"]), a.get("spatial_scale", 1.0))
+
+    def op_DFT(self, node, a, x, length=None, axis=None):
+        place = int(axis) if axis is not None else a.get("axis", 1 if self.opset < 20 else -2)
+        place = place % x.dim()
+        points = x.shape[place] if length is None else int(length)
+        transform = torch.fft.ifft if a.get("inverse", 0) else torch.fft.fft
+        return self.one_side(a, transform(complex_of(x), points, place), points, place)
+
+    def op_STFT(self, node, a, x, step, window=None, length=None):
+        points = int(length) if length is not None else window.shape[0]
+        samples = complex_of(x if x.dim() == 3 else x.unsqueeze(-1))
+        frames = samples.unfold(1, points, int(step))
+        spectrum = torch.fft.fft(frames if window is None else frames * window, points, 2)
+        return self.one_side({"onesided": a.get("onesided", 1)}, spectrum, points, 2)
+
+    def one_side(self, a, spectrum, points, axis):
+        half = spectrum.narrow(axis, 0, points // 2 + 1) if a.get("onesided", 0) else spectrum
+        return torch.view_as_real(half.resolve_conj())
+
+
+def complex_of(x):
+    return torch.complex(x[..., 0], x[..., 1] if x.shape[-1] == 2 else torch.zeros_like(x[..., 0]))

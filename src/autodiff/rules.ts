@@ -7,10 +7,14 @@ import * as arithmetic from "./rules/arithmetic.ts";
 import * as convolution from "./rules/convolution.ts";
 import { col2Im } from "./rules/col2im.ts";
 import { convTranspose } from "./rules/conv-transpose.ts";
+import { deformConv } from "./rules/deform-conv.ts";
+import { determinant } from "./rules/determinant.ts";
 import { einsum } from "./rules/einsum.ts";
+import { dft, stft } from "./rules/fourier.ts";
 import * as gather from "./rules/gather.ts";
 import { gridSample } from "./rules/grid-sample.ts";
 import * as linear from "./rules/linear.ts";
+import { maxRoiPool } from "./rules/max-roi-pool.ts";
 import * as movement from "./rules/movement.ts";
 import * as normalization from "./rules/normalization.ts";
 import * as pieces from "./rules/pieces.ts";
@@ -50,8 +54,11 @@ export const gradientRules = {
   Cos: smooth.cos,
   Cosh: smooth.cosh,
   CumSum: movement.cumSum,
+  DFT: dft,
+  DeformConv: deformConv,
   DepthToSpace: movement.depthToSpace,
   DequantizeLinear: quantization.dequantizeLinear,
+  Det: determinant,
   Div: arithmetic.div,
   Dropout: shape.dropout,
   Einsum: einsum,
@@ -86,6 +93,7 @@ export const gradientRules = {
   MatMul: linear.matMul,
   Max: arithmetic.max,
   MaxPool: pooling.maxPool,
+  MaxRoiPool: maxRoiPool,
   MaxUnpool: movement.maxUnpool,
   Mean: arithmetic.mean,
   MeanVarianceNormalization: normalization.meanVarianceNormalization,
@@ -117,6 +125,7 @@ export const gradientRules = {
   Resize: resize,
   ReverseSequence: movement.reverseSequence,
   RoiAlign: roiAlign,
+  STFT: stft,
   ScatterElements: scatter.scatterElements,
   ScatterND: scatter.scatterND,
   Selu: smooth.selu,
@@ -189,7 +198,7 @@ const control = all(["If", "Loop", "Scan", "SequenceMap"], "refused", "it holds 
 
 // prettier-ignore
 const unwritten = all([
-  "CausalConvWithState", "ConcatFromSequence", "CumProd", "DFT", "DeformConv", "Det", "LinearAttention", "MaxRoiPool", "Optional", "OptionalGetElement", "Range", "STFT", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
+  "CausalConvWithState", "ConcatFromSequence", "CumProd", "LinearAttention", "Optional", "OptionalGetElement", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence", "SwiGLU", "TensorScatter",
 ], "refused", "no gradient rule is written for it");
 
 const writtenOut = all(
@@ -198,7 +207,7 @@ const writtenOut = all(
   "preparation writes it out where it can, and here it could not",
 );
 
-const shapeless = all(["Compress"], "refused", "the shape of its output depends on values");
+const shapeless = all(["Compress", "Range"], "refused", "the shape of its output depends on values");
 
 const raised = all(["Scatter", "Upsample"], "refused", "preparation makes its successor of it");
 

@@ -20,9 +20,7 @@ const exclusions: readonly (readonly [RegExp, string])[] = [
     /^test_attention.*(padded_kv|nonpad)(?!.*expanded)/,
     "preparation writes it out where it can, and here it could not",
   ],
-  [/^test_(basic_)?deform_conv/, "no gradient rule is written for it"],
   [/^test_dequantizelinear/, "it dequantizes with a zero point or per block"],
-  [/^test_det_/, "no gradient rule is written for it"],
   [/^test_training_dropout_zero_ratio/, "it may run in training mode, with a random mask"],
   [/^test_range_float_type_positive_delta$/, "Range"],
 ];

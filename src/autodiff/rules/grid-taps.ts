@@ -158,3 +158,10 @@ class GridAxis {
   #number = (value: number): string => this.#b.scalar(value, this.#method.dtype);
   #ones = (like: string): string => this.#b.op("Expand", [this.#number(1), this.#b.op("Shape", [like])]);
 }
+
+/** The two elements of an axis that a position lies between, with derivatives by it; nothing is read beyond the axis. */
+export function positionTaps(b: GradientBuilder, position: string, size: number, dtype: DataType): AxisTap[] {
+  const slope = b.op("Expand", [b.scalar(1, dtype), b.op("Shape", [position])]);
+  const axis = new GridAxis(b, size, { mode: "linear", padding: "zeros", aligned: true, dtype });
+  return axis.linear({ value: position, slope });
+}
