@@ -16,6 +16,9 @@ import { type Cut, cutLayers, type CutType } from "./cut-layers.ts";
 import { referenceSession, selectOutputs } from "./reference-model.ts";
 import { type LayerStudent, type LayerStudy, withStudent } from "./study-layers.ts";
 
+/** Codes after which no further batch is compared: kernels that are wrong show in fewer. */
+const enoughCodes = 2 ** 24;
+
 /** How the codes of one quantized value differ between the deployed and the reference model on equal layer inputs. */
 export interface LayerComparison {
   tensor: string;
@@ -37,7 +40,7 @@ export interface EqualInputsComparison extends NoiseSums {
  * Compares deployed kernels layer by layer: the reference runs in float and gives every quantized value; each layer
  * of the deployed model, in ONNX Runtime with all optimizations, gets those as its inputs; its codes are compared, and
  * the float `outputs` that are computed behind the last codes. With the `prepared` float model, both are compared with it,
- * too.
+ * too. Takes no more samples than hold enough codes.
  */
 export async function compareLayers(
   deployed: Model,
@@ -50,7 +53,12 @@ export async function compareLayers(
     prepared,
     ...options
   }: RunOptions & { outputs: readonly string[]; prepared?: Model | undefined },
-): Promise<{ layers: LayerComparison[]; outputs: EqualInputsComparison[]; study?: LayerStudy }> {
+): Promise<{
+  samples: number;
+  layers: LayerComparison[];
+  outputs: EqualInputsComparison[];
+  study?: LayerStudy;
+}> {
   const { model, cuts } = cutLayers(deployed, plan, state, outputs);
   const values = cuts.map(({ tensor }) => valueInReference(reference, tensor));
   const observed = selectOutputs(reference, [...new Set([...values, ...outputs])]);
@@ -63,6 +71,7 @@ export async function compareLayers(
     total: 0,
   }));
   const { batch: size, dropLast, provider, threads, exactKernels, signal } = options;
+  let samples = 0;
   const compareAll = async (source: Session, target: Session, student?: LayerStudent): Promise<void> => {
     for await (const batch of batches(dataset, { batch: size, dropLast })) {
       signal?.throwIfAborted();
@@ -82,6 +91,8 @@ export async function compareLayers(
         return cuts.map(({ output }) => made[output] as Tensor);
       };
       await student?.add(batch, dataset.name, encode, computeCodes, quantized);
+      samples += batch.size;
+      if (tallies.reduce((sum, { total }) => sum + total, 0) >= enoughCodes) break;
     }
   };
   const study = await withSession(observed, { provider, threads, ...referenceSession }, (source) =>
@@ -99,7 +110,7 @@ export async function compareLayers(
   }));
   return {
     ...(study === undefined ? {} : { study }),
-    layers,
+    ...{ samples, layers },
     outputs: ends.map(({ total, apart, ...rest }) => ({ ...rest, apart: total === 0 ? 0 : apart / total })),
   };
 }

@@ -30,7 +30,7 @@ export interface VerifyOptions extends RuntimeOptions {
   outputs?: JudgedOutputs;
   /** Samples compared end to end. Default 512. */
   samples?: number;
-  /** Samples compared layer by layer. Default 16. */
+  /** Most samples compared layer by layer. Default 16. */
   layerSamples?: number;
   /** Samples per run where the batch is open. Default 32. */
   batch?: number;
@@ -42,6 +42,8 @@ export interface Verification extends OutputVerdict {
   /** The output that the distances are of. */
   output: string;
   layers: LayerComparison[];
+  /** Samples that were compared layer by layer. */
+  layerSamples: number;
   /** SQNR in dB of the outputs where every layer gets equal codes; the worst output's. */
   onEqualInputs?: number;
   /** The quantized values against the float model. */
@@ -87,7 +89,7 @@ export async function verifyExport(
   found.outputs.forEach(checkOnEqualInputs);
   const onEqualInputs = Math.min(...found.outputs.map(boundedDecibels));
   return {
-    ...{ output: outputs.judged.name, ...verdict, layers: found.layers },
+    ...{ output: outputs.judged.name, ...verdict, layers: found.layers, layerSamples: found.samples },
     ...(found.outputs.length === 0 ? {} : { onEqualInputs }),
     ...(found.study === undefined ? {} : { study: found.study }),
   };

@@ -58,10 +58,12 @@ type Verification = NonNullable<Report["verification"]>;
 
 /** What the written file was compared with, and how near it is. */
 export function describeVerification(verification: Verification): string {
-  const { agreement, samples, sqnr, layers, fromFloat } = verification;
+  const { agreement, samples, sqnr, layers, layerSamples, fromFloat } = verification;
   const steps = layers.reduce((most, { largestStep }) => Math.max(most, largestStep), 0);
   const inLayers =
-    layers.length === 0 ? "" : ` layer by layer at most ${steps} of a quantization step apart,`;
+    layers.length === 0
+      ? ""
+      : ` layer by layer${layerSamples === undefined ? "" : ` on ${layerSamples} samples`} at most ${steps} of a quantization step apart,`;
   const same = agreement === undefined ? "" : `, the same class on ${formatPercent(agreement)}`;
   const distances =
     fromFloat === undefined

@@ -224,6 +224,7 @@ const verificationSchema = z.object({
     .describe(
       "Fraction of places with equal classes, choices within quantization noise of each other included.",
     ),
+  layerSamples: finite.optional().describe("Samples that were compared layer by layer."),
   onEqualInputs: finite.optional().describe("SQNR in dB of the outputs where every layer gets equal codes."),
   layers: z.array(
     z.object({
