@@ -31,7 +31,8 @@ export interface GradientCase {
   tolerance?: number;
 }
 
-interface PackedTensor {
+/** A tensor as the scripts of scripts/fixtures write it into JSON. */
+export interface PackedTensor {
   dtype: DataType;
   shape: number[];
   data: string;
@@ -55,14 +56,12 @@ export function readGradientCases(): GradientCase[] {
   }));
 }
 
-function unpackAll(packed: Record<string, PackedTensor>): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(packed).map(([name, { dtype, shape, data }]) => [
-      name,
-      tensorOfBytes(dtype, shape, new Uint8Array(Buffer.from(data, "base64"))),
-    ]),
-  );
+export function unpackAll(packed: Record<string, PackedTensor>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(packed).map(([name, each]) => [name, unpack(each)]));
 }
+
+export const unpack = ({ dtype, shape, data }: PackedTensor): Tensor =>
+  tensorOfBytes(dtype, shape, new Uint8Array(Buffer.from(data, "base64")));
 
 /** The case's model with all its gradients as further outputs. */
 export function buildGradientModel(
