@@ -240,6 +240,15 @@ export const int4Options = group(groups.quantization, {
   },
 });
 
+export const subgraphOptions = group(groups.quantization, {
+  "subgraph-weights": {
+    describe:
+      "Weights inside If, Loop and Scan bodies: float, as they are, or int8 codes with a scale per output channel (a smaller file; their operators still compute in floats)",
+    choices: ["float", "int8"],
+    default: "float",
+  },
+});
+
 export const freezingOptions = group(groups.training, {
   "train-rows": {
     value: "number",

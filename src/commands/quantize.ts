@@ -11,6 +11,7 @@ import {
   quantizationOptions,
   reportOptions,
   runOptions,
+  subgraphOptions,
   testOptions,
   inputOptions,
 } from "./options.ts";
@@ -31,6 +32,7 @@ export const quantizeCommand = {
     ...quantizationOptions,
     ...calibrationOptions,
     ...int4Options,
+    ...subgraphOptions,
     ...evaluationBatch,
     ...runOptions,
     ...outOptions,

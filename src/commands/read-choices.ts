@@ -47,6 +47,13 @@ export function readInt4(options: OptionReader): "container" | "initializer" {
   return options.choice("int4", ["container", "initializer"]);
 }
 
+function readSubgraphWeights(options: OptionReader): "float" | "int8" | undefined {
+  const choices = ["float", "int8"] as const;
+  return options.text("subgraph-weights") === undefined
+    ? undefined
+    : options.choice("subgraph-weights", choices);
+}
+
 export function readQuantization(options: OptionReader): QuantizationChoices {
   return {
     ...readPlan(options),
@@ -54,6 +61,7 @@ export function readQuantization(options: OptionReader): QuantizationChoices {
     calibrationSamples: options.number("samples", count),
     statistics: options.text("stats"),
     int4: options.text("int4") === undefined ? "container" : readInt4(options),
+    subgraphWeights: readSubgraphWeights(options),
   };
 }
 

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { writeFileAtomically } from "../atomic-file.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
+import { restoreTypes } from "../export/restore-types.ts";
 import type { Graph } from "../ir/model.ts";
 import { isExternal } from "../onnx/external-data.ts";
 import { saveModel } from "../onnx/index.ts";
@@ -17,16 +18,18 @@ export const quantizesNothing = ({ activations, weights }: QuantizationPlan): bo
   activations.length === 0 && weights.length === 0;
 
 /**
- * Writes the source to `out` as it came, where nothing of it can be quantized: what a report says then. Weights that lie
- * in files beside the source go into the model's own.
+ * Writes the source to `out` as it came, where nothing of it can be quantized, or with nothing but codes inside its subgraphs
+ * where those were asked for: what a report says then. Weights that lie in files beside the source go into the model's own.
  */
 export async function keepSource(
   quantized: Quantized,
   choices: QuantizationChoices,
   out: string,
 ): Promise<Pick<Report, "data" | "quantization" | "output" | "warnings">> {
-  const { source, plan, notes } = quantized;
-  await copySource(source, out);
+  const { source, model, subgraphWeights, plan, notes } = quantized;
+  const isKept = subgraphWeights.length === 0;
+  if (isKept) await copySource(source, out);
+  else await saveModel(restoreTypes(model), out);
   const { wbits, abits, calibration } = choices;
   return {
     data: { calibration: describeCalibration(quantized) },
@@ -34,7 +37,7 @@ export async function keepSource(
     output: { path: out, bytes: (await stat(out)).size },
     warnings: [
       ...notes,
-      `Nothing in this model can be quantized; it is written as it came. ${mainReasons(plan)}`,
+      `${isKept ? "Nothing in this model can be quantized; it is written as it came." : "Nothing outside its subgraphs can be quantized."} ${mainReasons(plan)}`,
     ],
   };
 }

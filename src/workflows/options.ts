@@ -29,6 +29,8 @@ export interface QuantizationChoices extends PlanOptions {
   statistics?: string | undefined;
   /** How 4-bit codes are stored: in int8 (integer kernels run) or as INT4 (smallest file, opset 21). */
   int4: "container" | "initializer";
+  /** How weights inside If, Loop and Scan bodies are held; default: as they are. */
+  subgraphWeights?: "float" | "int8" | undefined;
 }
 
 /** Which rows train; "auto" for what docs/ablation.md found best for the weights' bits. */

@@ -18,6 +18,7 @@ import { recordTypes } from "../passes/record-types.ts";
 import { checkModel, checkStorage } from "../export/check-target.ts";
 import type { Target } from "../quantization/targets/target.ts";
 import { targetNamed } from "../quantization/targets/table.ts";
+import { quantizeSubgraphWeights } from "../quantization/subgraph-weights.ts";
 import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
@@ -45,6 +46,8 @@ export interface Prepared {
   dataset: Dataset;
   /** Statistics that ranges are found from, where they were given. */
   statistics: StatisticsFile | undefined;
+  /** Weights inside subgraphs that are held as codes. */
+  subgraphWeights: string[];
   /** What the outputs hold, and which of them results are judged by. */
   outputs: JudgedOutputs;
   /** The output that was asked for, which alone is trained on, too. */
@@ -69,7 +72,8 @@ export interface PrepareSourceOptions {
   inputShapes?: InputShapes | undefined;
   /** The output that results are to be judged by. */
   output?: string | undefined;
-  quantization?: Pick<QuantizationChoices, "statistics" | "calibrationSamples"> | undefined;
+  quantization?:
+    Pick<QuantizationChoices, "statistics" | "calibrationSamples" | "subgraphWeights"> | undefined;
   provider?: string | undefined;
 }
 
@@ -96,7 +100,11 @@ export async function prepareSource(
     Object.keys(set).flatMap((name) => (sample[name] === undefined ? [] : [[name, sample[name]]])),
   );
   const preparation = await prepareOpen(source.model, { sample, batchAxes, settled, logger, signal });
-  const { model, sizes, frozen, decided } = preparation;
+  const { sizes, frozen, decided } = preparation;
+  const { model, weights: subgraphWeights } =
+    quantization?.subgraphWeights === "int8"
+      ? quantizeSubgraphWeights(preparation.model)
+      : { model: preparation.model, weights: [] };
   const { batch } = nameOpenDims(requiredInputs(source.model.graph), batchAxes);
   const notes = [
     ...labelWarnings(dataset),
@@ -105,13 +113,14 @@ export async function prepareSource(
         `What is written is the model at --set ${name}=${set[name]?.join(",")} whatever else is fed: an If follows from it.`,
     ),
     ...frozen.map((dim) => describeFrozen(dim, dim.symbol === batch)),
+    ...describeSubgraphWeights(subgraphWeights, quantization?.subgraphWeights),
   ];
   for (const note of notes) logger.warn(note);
   const perRun = frozen.find(({ symbol }) => symbol === batch)?.size;
   const outputs = chooseOutputs(model, { output, labels: dataset.hasLabels });
   logger.info(`Output "${outputs.judged.name}" is judged as ${describeKind(outputs.judged)}.`);
   return {
-    ...{ source, model, sizes, spec, notes, outputs, output, statistics },
+    ...{ source, model, subgraphWeights, sizes, spec, notes, outputs, output, statistics },
     float: hasKernels(source.model) ? options.model : model,
     dataset: perRun === undefined ? dataset : { ...dataset, samplesPerRun: perRun },
   };
@@ -127,6 +136,19 @@ const askedStatistics = (
   choices?.statistics === undefined
     ? undefined
     : { path: choices.statistics, least: choices.calibrationSamples ?? leastSamples };
+
+/** What came of the wish for codes inside subgraphs. */
+function describeSubgraphWeights(
+  weights: readonly string[],
+  asked: QuantizationChoices["subgraphWeights"],
+): string[] {
+  if (asked !== "int8") return [];
+  if (weights.length === 0) return ["No weight of its own lies inside an If, Loop or Scan body."];
+  const [what, are] = weights.length === 1 ? ["weight", "is"] : ["weights", "are"];
+  return [
+    `${weights.length} ${what} inside If, Loop and Scan bodies ${are} held as 8-bit codes, and their operators compute in floats.`,
+  ];
+}
 
 /** Says what an open dimension that takes one size only means, and which node is to blame. */
 function describeFrozen({ symbol, size, reason }: FrozenDim, isBatch: boolean): string {
