@@ -5,6 +5,7 @@ import type { Node } from "../ir/model.ts";
 import { viewAs } from "../tensor/tensor.ts";
 import { operatorNames } from "../ops/operator-names.ts";
 import { floatReason } from "./rules/float-operators.ts";
+import { findMagnitudes } from "./rules/magnitudes.ts";
 import { findMasked } from "./rules/masks.ts";
 import { type Annotation, type Answer, type RuleContext, stayFloat, weightOf } from "./rules/rule.ts";
 import { tableRows } from "./rules/table-rows.ts";
@@ -18,8 +19,9 @@ export function annotateNodes(context: RuleContext): Annotations {
   checkExclusions(context);
   const annotations: Annotations = new Map();
   const masked = findMasked(context.graph, context.index);
+  const magnitudes = findMagnitudes(context.graph, context.index);
   for (const node of context.graph.nodes) {
-    const reason = masked.get(node);
+    const reason = masked.get(node) ?? magnitudes.get(node);
     annotations.set(node, reason === undefined ? annotateNode(node, context) : stayFloat(reason));
   }
   refuseSharedWeights(annotations, context);

@@ -3,7 +3,7 @@ import type { Emitter } from "../../../src/ir/emit.ts";
 import { tensorType } from "../../../src/ir/graph.ts";
 import type { Model } from "../../../src/ir/model.ts";
 import { dataTypes } from "../../../src/tensor/data-type.ts";
-import { floats, ints, scalar, type Tensor } from "../../../src/tensor/tensor.ts";
+import { floats, ints, scalar, type Tensor, viewAs } from "../../../src/tensor/tensor.ts";
 import { buildModel } from "../../../test/support/build-model.ts";
 import { randomTensor } from "../../../test/support/random-tensor.ts";
 
@@ -237,6 +237,80 @@ function upsampling(): StaticCase {
   return { model, data: { x: values([3, 8, 8], 7) } };
 }
 
+const [window, bins] = [64, 17];
+
+/** Rows of windowed cosines, then of sines: [2 * bins, 1, window]. */
+function waves(): Tensor {
+  const rows = Array.from({ length: 2 * bins * window }, (_, i) => {
+    const [row, at] = [Math.floor(i / window), i % window];
+    const angle = (2 * Math.PI * at) / window;
+    const wave = row < bins ? Math.cos((row % bins) * angle) : Math.sin((row % bins) * angle);
+    return wave * (0.5 - 0.5 * Math.cos(angle));
+  });
+  return floats(rows, [2 * bins, 1, window]);
+}
+
+/** Sounds of every loudness from 0 to -70 dB, and the squared magnitudes of their STFT in front of `features`. */
+function audio(features: (emit: Emitter, powers: string) => string): StaticCase {
+  const model = buildModel({
+    inputs: { x: ["n", 1, 1024] },
+    outputs: ["y"],
+    build(emit) {
+      const both = emit.op("Conv", ["x", emit.constant(waves(), "waves")], { strides: [32] });
+      const parts = [0, bins].map((from) => {
+        const bounds = [[from], [from + bins], [1]].map((each) => emit.constant(ints(each)));
+        return emit.op("Pow", [emit.op("Slice", [both, ...bounds]), emit.constant(scalar(2))]);
+      });
+      const x = features(emit, emit.op("Add", parts));
+      const hidden = emit.op("Relu", [
+        emit.op("Conv", [x, weight(emit, [16, bins, 3], 2, 3 * bins)], { pads: [1, 1] }),
+      ]);
+      out(emit, emit.op("Conv", [hidden, weight(emit, [4, 16, 1], 3, 16)]));
+    },
+  });
+  const noise = viewAs(randomTensor([samples, 1024], 7, -1, 1), "float32");
+  const sounds = noise.map((value, i) => value * 10 ** (-(Math.floor(i / 1024) % 8) / 2));
+  return { model, data: { x: floats(sounds, [samples, 1, 1024]) } };
+}
+
+const spectrogram = (): StaticCase => audio((emit, powers) => emit.op("Sqrt", [powers]));
+
+const melSpectrogram = (): StaticCase =>
+  audio((emit, powers) => {
+    const turn = (x: string): string => emit.op("Transpose", [x], { perm: [0, 2, 1] });
+    const filters = emit.constant(randomTensor([bins, bins], 5, 0, 1), "mel");
+    const bands = emit.op("MatMul", [turn(powers), filters]);
+    return turn(emit.op("Log", [emit.op("Clip", [bands, emit.constant(scalar(1e-6))])]));
+  });
+
+/** A depthwise convolution of channels of which one is a hundred times as loud as the others. */
+function loudChannel(): StaticCase {
+  const model = buildModel({
+    inputs: { x: ["n", 3, 12, 12] },
+    outputs: ["y"],
+    build(emit) {
+      const loudness = emit.constant(
+        floats(
+          Array.from({ length: 16 }, (_, c) => (c === 5 ? 100 : 1)),
+          [1, 16, 1, 1],
+        ),
+        "loudness",
+      );
+      const features = emit.op("Relu", [conv(emit, "x", [16, 3, 3, 3], 1)]);
+      const loud = emit.op("Mul", [features, loudness]);
+      const quiet = floats(
+        viewAs(randomTensor([16, 1, 3, 3], 9, -0.5, 0.5), "float32").map((w, i) =>
+          Math.floor(i / 9) === 5 ? w / 100 : w,
+        ),
+        [16, 1, 3, 3],
+      );
+      const each = emit.op("Conv", [loud, emit.constant(quiet, "quiet")], { group: 16, pads: [1, 1, 1, 1] });
+      out(emit, conv(emit, emit.op("Relu", [each]), [4, 16, 1, 1], 3));
+    },
+  });
+  return { model, data: { x: values([3, 12, 12], 7) } };
+}
+
 export const staticCases: Readonly<Record<string, () => StaticCase>> = {
   "mask-1e4": () => causal(-1e4),
   "mask-lowest": () => causal(-3.4028234663852886e38),
@@ -251,4 +325,7 @@ export const staticCases: Readonly<Record<string, () => StaticCase>> = {
   stream,
   picture,
   upsampling,
+  spectrogram,
+  "mel-spectrogram": melSpectrogram,
+  "loud-channel": loudChannel,
 };

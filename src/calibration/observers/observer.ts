@@ -39,8 +39,8 @@ export interface CalibratedRange extends ValueRange {
 export type SpoiltRange =
   /** A `share` of the values (zeros aside) takes nearly all of the range; a share of `lost` of the others becomes zero. */
   | { share: number; lost: number }
-  /** A share `off` of what the node `reader` computes from the codes is off by more than half. */
-  | { reader: string; off: number }
+  /** Of what the node `reader` computes from the codes a share `off` is off by more than half; its SQNR is `decibels`. */
+  | { reader: string; off: number; decibels: number }
   /** Values are infinite, first on this sample. */
   | { infiniteOn: number }
   /** Values are no numbers, first on this sample; told where that is no error. */

@@ -1,6 +1,7 @@
 import { dataTypes } from "../../tensor/data-type.ts";
 import { scalar } from "../../tensor/tensor.ts";
 import type { Node } from "../../ir/model.ts";
+import { boundedDecibels } from "../../tensor/agreement.ts";
 import { affineOfRange, type CodeFormat, type ValueRange } from "../../tensor/affine.ts";
 import { andThen, type ObserverOutcome, type ObserverStage, type SpoiltRange } from "./observer.ts";
 
@@ -15,6 +16,11 @@ const mostLost = 0.9;
 
 /** Share of what a layer computes that may be off by more than half. */
 const mostOff = 0.5;
+/** SQNR of what a layer computes, in dB, below which no later layer mends it: a tenth of its power is noise. */
+const leastDecibels = 10;
+
+/** Magnitude up to which squares can be summed in float32. */
+const mostSquared = 1e15;
 
 /**
  * The same stage, and after it a look at whether the range of `value` is spoilt: a minority of values reaches so far out
@@ -98,9 +104,10 @@ export function lookAtBulk(range: ValueRange): ObserverStage {
 
 const eightBits: CodeFormat = { qmin: 0, qmax: 255, symmetric: false };
 
-/** Runs a layer on the value as 8 bits hold it, and counts the results that are off by more than half. */
+/** Runs a layer on the value as 8 bits hold it: counts the results that are off by more than half, and sums their noise. */
 export function tryLayer(range: ValueRange, value: string, reader: Node): ObserverStage {
   let [off, right] = [0, 0];
+  const sums = { signal: 0, noise: 0 };
   return {
     enough: samplesLooked,
     emit({ emit, rowsOf, reduceRows }) {
@@ -114,20 +121,32 @@ export function tryLayer(range: ValueRange, value: string, reader: Node): Observ
       const inputs = reader.inputs.map((name) => (name === value ? kept : name));
       const found = emit.op(reader.opType, inputs, Object.fromEntries(reader.attributes));
       const wanted = rowsOf(reader.outputs[0] as string);
-      const error = emit.op("Abs", [emit.op("Sub", [rowsOf(found), wanted])]);
+      const difference = emit.op("Sub", [rowsOf(found), wanted]);
+      const error = emit.op("Abs", [difference]);
       const half = emit.op("Mul", [emit.op("Abs", [wanted]), number(0.5)]);
       const tooFar = emit.op("Greater", [error, half]);
-      return [tooFar, emit.op("Not", [tooFar])].map((condition) =>
+      const counts = [tooFar, emit.op("Not", [tooFar])].map((condition) =>
         reduceRows("ReduceSum", emit.op("Cast", [condition], { to: dataTypes.float32.code })),
       );
+      const finite = emit.op("Less", [error, number(Infinity)]);
+      const power = (values: string): string => {
+        const bounded = [-mostSquared, mostSquared].map(number);
+        const kept = emit.op("Clip", [emit.op("Where", [finite, values, number(0)]), ...bounded]);
+        return reduceRows("ReduceSumSquare", kept);
+      };
+      return [...counts, power(difference), power(wanted)];
     },
-    add([wrong = 0, good = 0]) {
+    add([wrong = 0, good = 0, noise = 0, signal = 0]) {
       off += wrong;
       right += good;
+      sums.noise += noise;
+      sums.signal += signal;
     },
     finish(): ObserverOutcome {
       const share = off / Math.max(1, off + right);
-      return { range: share > mostOff ? { ...range, spoilt: { reader: reader.name, off: share } } : range };
+      const decibels = boundedDecibels(sums);
+      if (share <= mostOff && decibels >= leastDecibels) return { range };
+      return { range: { ...range, spoilt: { reader: reader.name, off: share, decibels } } };
     },
   };
 }

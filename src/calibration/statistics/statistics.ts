@@ -50,8 +50,8 @@ const seenValue = z.object({
   histogram,
   /** What a look at samples found of codes over [min, max]: see `watchSpoilt`; absent where nobody looked. */
   bulk: z.object({ share: z.number(), lost: z.number() }).nullable().exactOptional(),
-  /** The layer that alone reads it, whose results are off by more than half. */
-  layer: z.object({ reader: text, off: z.number() }).exactOptional(),
+  /** The layer that alone reads it and whose results codes spoil: the share off by more than half, and their SQNR in dB. */
+  layer: z.object({ reader: text, off: z.number(), decibels: z.number() }).exactOptional(),
 });
 
 const spoiltValue = z.object({ ...named, kind: z.enum(["infinite", "nan"]), sample: count });
