@@ -167,6 +167,11 @@ export const quantizationOptions = group(groups.quantization, {
   },
   "exclude-ops": { value: "words", describe: "Operator types to leave in float, separated by commas" },
   "exclude-nodes": { value: "words", describe: "Nodes to leave in float, separated by commas" },
+  quantized: {
+    describe:
+      "What becomes of the codes of a model that is quantized already: keep them and go on from there, or redo them from the float model that they stand for (default: an error)",
+    choices: ["keep", "redo"],
+  },
 });
 
 export const recipeOptions = group(groups.quantization, {

@@ -40,7 +40,14 @@ export function readPlan(options: OptionReader) {
     otherActivations: options.choice("other-activations", ["8", "same"]),
     excludeOps: options.words("exclude-ops") ?? [],
     excludeNodes: options.words("exclude-nodes") ?? [],
+    ...readQuantized(options),
   };
+}
+
+function readQuantized(options: OptionReader): { quantized?: "keep" | "redo" } {
+  return options.text("quantized") === undefined
+    ? {}
+    : { quantized: options.choice("quantized", ["keep", "redo"]) };
 }
 
 export function readInt4(options: OptionReader): "container" | "initializer" {

@@ -30,6 +30,8 @@ import { resolveShapes } from "./resolve-shapes.ts";
 import { type InputFacts, setInputShapes } from "./set-input-shapes.ts";
 import { decidingInputs, type SettledInputs, settleInputs } from "./settle-inputs.ts";
 import { TypeMemo } from "./type-memo.ts";
+import { type FileQuantizers, noQuantizers } from "./unquantize/file-quantizers.ts";
+import { unquantize } from "./unquantize/unquantize.ts";
 import { unpackSequences } from "./unpack-sequences.ts";
 import { widenFloats } from "./widen-floats.ts";
 import { writeOut } from "./write-out/write-out.ts";
@@ -41,6 +43,8 @@ export interface PrepareOptions extends PipelineOptions {
   batchAxes?: BatchAxes | undefined;
   /** Inputs that have one value in all data. */
   settled?: SettledInputs | undefined;
+  /** Whether the quantizers of a quantized model are taken out, and noted. Default: they stay, which nothing is done with. */
+  unquantize?: boolean | undefined;
   /** One sample, to try the model at other sizes of its open dimensions. */
   sample?: SampleFeeds | undefined;
 }
@@ -54,6 +58,8 @@ export interface Preparation {
   frozen: FrozenDim[];
   /** Inputs whose value decided which branch of an If stays. */
   decided: string[];
+  /** Quantizers that the file had, where they were taken out. */
+  quantizers: FileQuantizers;
 }
 
 /**
@@ -68,7 +74,10 @@ export async function prepareModel(model: Model, options: PrepareOptions = {}): 
 /** {@link prepareModel}, with what it finds about open dimensions. */
 export async function prepareOpen(model: Model, options: PrepareOptions = {}): Promise<Preparation> {
   const { inputShapes: shapes, batchAxes, sample, settled = new Map() } = options;
-  const source = await runPasses(model, openingPasses({ shapes, batchAxes }), options);
+  const quantizers = noQuantizers();
+  const opening = openingPasses({ shapes, batchAxes });
+  if (options.unquantize === true) opening.push(unquantize(quantizers));
+  const source = await runPasses(model, opening, options);
   const decided = decidingInputs(source.graph, settled);
   const opened = await inlineSettled(await runPasses(source, [settleInputs(settled)], options), [], options);
   const memo = new TypeMemo();
@@ -82,7 +91,7 @@ export async function prepareOpen(model: Model, options: PrepareOptions = {}): P
   const probes = frozen.length === 0 ? found : await findProbes(bound, sample, memo);
   const passes = preparationPasses(probes, memo);
   const prepared = await inlineSettled(await runPasses(bound, passes, options), passes, options, bound);
-  return { model: prepared, sizes: probes.base, frozen, decided };
+  return { model: prepared, sizes: probes.base, frozen, decided, quantizers };
 }
 
 /** Ifs in Ifs deeper than this stay. */

@@ -1,10 +1,12 @@
 import { InternalError, modelError } from "../errors.ts";
 import type { Graph, Model } from "../ir/model.ts";
 import { type AffineParameters, affineOfRange, type CodeFormat, type ValueRange } from "../tensor/affine.ts";
+import type { FileQuantizers } from "../passes/unquantize/file-quantizers.ts";
 import { rowLayout } from "../tensor/rows.ts";
 import { viewAs } from "../tensor/tensor.ts";
 import { enlargeForBias } from "./bias-guard.ts";
 import { encodeWeight } from "./encode-weight.ts";
+import { keptScales, keptSteps } from "./keep-quantizers.ts";
 import { limitPairs, tieScales } from "./limit-weight.ts";
 import {
   type ActivationPlan,
@@ -20,6 +22,8 @@ import { findWeightScales, type WeightScaleMethod } from "./weight-scales.ts";
 export interface StateOptions {
   /** Default: "mse" for 4-bit weights, "minmax" for 8-bit ones. */
   weightScales?: WeightScaleMethod;
+  /** Codes of a quantized file that are kept, as far as the plan has a place for them. */
+  kept?: FileQuantizers | undefined;
 }
 
 /** Values whose ranges `computeState` needs, with the codes they will get: what to calibrate. */
@@ -50,7 +54,10 @@ export function computeState(
 ): QuantizationState {
   const activations = new Map<string, QuantizedActivation>();
   for (const activation of plan.activations)
-    activations.set(activation.name, computeActivation(activation, rangeOf(model.graph, activation, ranges)));
+    activations.set(
+      activation.name,
+      computeActivation(activation, rangeOf(model.graph, activation, ranges), options.kept),
+    );
   const weights = new Map<string, QuantizedWeight>();
   for (const weight of plan.weights)
     weights.set(weight.name, computeWeight(model.graph, weight, plan, activations, options));
@@ -77,11 +84,17 @@ function rangeOfConstant(graph: Graph, name: string): ValueRange {
   return range;
 }
 
-function computeActivation(plan: ActivationPlan, range: ValueRange): QuantizedActivation {
+function computeActivation(
+  plan: ActivationPlan,
+  range: ValueRange,
+  kept: FileQuantizers | undefined,
+): QuantizedActivation {
   const format = formatOf(plan);
   // A symmetric int8 scale uses -127..127; QuantizeLinear saturates at -128 all the same.
   const qmin = plan.signed && plan.bits === 8 ? -128 : format.qmin;
   const { qmax } = format;
+  const found = keptSteps(plan, { qmin, qmax }, kept);
+  if (found !== undefined) return { ...plan, qmin, qmax, ...found };
   const { scale, zeroPoint } = fixedSteps(plan) ?? affineOfRange(widen(range, plan.leastRange), format);
   const empty = Math.max(0, range.max) - Math.min(0, range.min) === 0;
   const pinned = empty && plan.fixedZeroPoint && !plan.symmetric;
@@ -116,7 +129,9 @@ function computeWeight(
   const data = floatsOf(graph, plan.name);
   const layout = rowLayout(shape, plan.axis);
   const method = options.weightScales ?? (plan.bits === 4 ? "mse" : "minmax");
-  const scale = findWeightScales(plan.name, data, layout, codes, method);
+  const scale =
+    keptScales(data, layout, codes, options.kept?.weights.get(plan.name)) ??
+    findWeightScales(plan.name, data, layout, codes, method);
   tieScales(plan, scale);
   const enlarged = new Set<number>();
   for (const bias of biases) {

@@ -1,7 +1,6 @@
-import { unsupportedError } from "../errors.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Model, Node } from "../ir/model.ts";
-import { rowOf } from "../ops/catalogue/catalogue.ts";
+import { alreadyQuantized, codeNodes } from "../passes/unquantize/code-nodes.ts";
 import { annotateNodes } from "./annotate.ts";
 import { findFirstAndLast } from "./assign-bits.ts";
 import { groupActivations } from "./group-activations.ts";
@@ -99,12 +98,6 @@ function listNodes({ nodes, dropped }: Placement): Pick<QuantizationPlan, "dropp
 }
 
 function refuseQuantizedModel({ graph }: Model): void {
-  const found = graph.nodes.find((node) => rowOf(node)?.kind === "codes");
-  if (found === undefined) return;
-  throw unsupportedError(
-    "already-quantized",
-    `The model is quantized already: it holds a ${found.opType}`,
-    `node "${found.name}"`,
-    "Start from the float model that it was made from.",
-  );
+  const [found] = codeNodes(graph);
+  if (found !== undefined) throw alreadyQuantized(found);
 }

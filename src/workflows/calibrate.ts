@@ -31,9 +31,11 @@ async function calibrateClaimed(
 ): Promise<Report> {
   const start = performance.now();
   const places = [{ option: "--out", path: options.out, size: outputSizes.statistics }];
-  const { source, model, dataset, notes } = await prepareSource(options, places, {
+  // Of a file that is quantized already: statistics of what --quantized redo starts from.
+  const prepared = await prepareSource({ ...options, quantization: { quantized: "redo" } }, places, {
     ...{ ...context, logger, signal },
   });
+  const { source, model, dataset, notes } = prepared;
   await claim.addReads(dataOfModels(source.model));
   const samples = limitSamples(dataset, options.samples ?? usualSamples);
   const batch = samplesWithin(model, options.batch, memoryLimitOf(undefined));

@@ -2,6 +2,8 @@ import type { RangeOptions } from "../calibration/calibrate.ts";
 import type { CalibratedRange, SpoiltRange } from "../calibration/observers/observer.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Model, Node } from "../ir/model.ts";
+import type { FileQuantizers } from "../passes/unquantize/file-quantizers.ts";
+import { keepBits, keptRanges } from "../quantization/keep-quantizers.ts";
 import type { PlanOptions } from "../quantization/options.ts";
 import { observedTensors } from "../quantization/parameters.ts";
 import { planQuantization } from "../quantization/plan.ts";
@@ -24,22 +26,25 @@ export type RangeSource = (
 
 /**
  * Plans quantization and finds ranges. Values whose ranges are of no use (infinite, or taken by a few values) stay float,
- * and so does what needs their codes: the plan is made again without them.
+ * and so does what needs their codes: the plan is made again without them. What `kept` tells of values is not looked for.
  */
 export async function findRanges(
   model: Model,
   planOptions: PlanOptions,
   rangesOf: RangeSource,
+  kept?: FileQuantizers,
 ): Promise<Ranged> {
   const floatValues = new Map<string, string>();
   const ranges = new Map<string, CalibratedRange>();
   const notes: string[] = [];
   for (;;) {
-    const plan = planQuantization(model, { ...planOptions, floatValues });
+    const planned = planQuantization(model, { ...planOptions, floatValues });
+    const plan = kept === undefined ? planned : keepBits(planned, kept, planOptions);
+    if (kept !== undefined) for (const [name, range] of keptRanges(plan, kept)) ranges.set(name, range);
     const formats = observedTensors(plan);
     const missing = [...formats.keys()].filter((name) => !ranges.has(name));
     const readers = soleLayers(model, plan);
-    const found = await rangesOf(missing, { formats, readers });
+    const found = missing.length === 0 ? [] : await rangesOf(missing, { formats, readers });
     for (const [name, range] of found) ranges.set(name, range);
     const spoilt = plan.activations.filter((activation) => {
       const range = ranges.get(activation.observed ?? activation.name);
@@ -73,7 +78,13 @@ function describeSpoilt(name: string, { min, max }: CalibratedRange, spoilt: Spo
   if ("infiniteOn" in spoilt) return `"${name}" is infinite on calibration sample ${spoilt.infiniteOn}`;
   if ("nanOn" in spoilt) return `"${name}" is no number on calibration sample ${spoilt.nanOn}`;
   const [low, high] = [min, max].map((value) => value.toPrecision(3));
-  if ("reader" in spoilt)
-    return `8 bits over the range [${low}, ${high}] of "${name}" leave ${formatPercent(spoilt.off)} of what "${spoilt.reader}" computes from it off by more than half`;
+  if ("reader" in spoilt) {
+    const { reader, off, decibels } = spoilt;
+    const left =
+      off > 0.5
+        ? `${formatPercent(off)} of what "${reader}" computes from it off by more than half`
+        : `what "${reader}" computes from it ${decibels.toFixed(1)} dB above its noise`;
+    return `8 bits over the range [${low}, ${high}] of "${name}" leave ${left}`;
+  }
   return `${formatPercent(spoilt.share)} of the values of "${name}" take nearly all of its range [${low}, ${high}], over which 8 bits make zeros of ${formatPercent(spoilt.lost)} of the others`;
 }

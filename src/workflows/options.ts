@@ -27,6 +27,11 @@ export interface QuantizationChoices extends PlanOptions {
   calibrationSamples?: number | undefined;
   /** File of statistics that `calibrate` wrote, which ranges are found from instead of the data. */
   statistics?: string | undefined;
+  /**
+   * What becomes of the codes of a model that is quantized already: kept (and trained further), or made anew from the float
+   * model that they stand for. Default: an error.
+   */
+  quantized?: "keep" | "redo" | undefined;
   /** How 4-bit codes are stored: in int8 (integer kernels run) or as INT4 (smallest file, opset 21). */
   int4: "container" | "initializer";
   /** How weights inside If, Loop and Scan bodies are held; default: as they are. */
@@ -118,7 +123,8 @@ export interface InspectOptions extends RuntimeOptions {
   /** A recipe by name, or "auto" for the one that the graph tells. */
   recipe?: string | undefined;
   inputShapes?: InputShapes | undefined;
-  quantization: PlanOptions;
+  /** `quantized`: of what is quantized already what would become; default: it is kept. */
+  quantization: PlanOptions & Pick<QuantizationChoices, "quantized">;
 }
 
 export interface LookOptions {

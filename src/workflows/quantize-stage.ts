@@ -8,6 +8,7 @@ import { chooseOutputs, type JudgedOutputs } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import { requiredInputs } from "../ir/value-types.ts";
 import { type InputShapes, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
+import type { FileQuantizers } from "../passes/unquantize/file-quantizers.ts";
 import { hasKernels } from "../passes/widen-floats.ts";
 import type { ModelSource } from "../runtime/open-model.ts";
 import type { FrozenDim } from "../passes/find-probes.ts";
@@ -18,11 +19,13 @@ import { recordTypes } from "../passes/record-types.ts";
 import { checkModel, checkStorage } from "../export/check-target.ts";
 import type { Target } from "../quantization/targets/target.ts";
 import { targetNamed } from "../quantization/targets/table.ts";
+import { countKept, floatLayers } from "../quantization/keep-quantizers.ts";
 import { quantizeSubgraphWeights } from "../quantization/subgraph-weights.ts";
 import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import { findRanges, type RangeSource } from "./find-ranges.ts";
+import { describeKept, asksUnquantize } from "./quantized-source.ts";
 import { describeKind } from "./judge.ts";
 import { memoryLimitOf, samplesWithin } from "./memory-limit.ts";
 import { sampleFeeds } from "./open-data.ts";
@@ -37,7 +40,10 @@ export interface Prepared {
   source: Source;
   /** Numerically equal to the source, and easier to work on. */
   model: Model;
-  /** What stands for the source model: its file, or the prepared model where ONNX Runtime has no kernels for its types. */
+  /**
+   * What stands for the source model: its file, or the prepared model where ONNX Runtime has no kernels for its types or
+   * where the file is quantized already.
+   */
   float: ModelSource;
   /** Sizes of its open dimensions in the data, by symbol. */
   sizes: Sizes;
@@ -54,6 +60,8 @@ export interface Prepared {
   output: string | undefined;
   /** Warnings about its inputs and values. */
   notes: string[];
+  /** Quantizers of a source that is quantized already; the model is the one that its codes stand for. */
+  quantizers?: FileQuantizers;
 }
 
 /** A prepared model with the values of its quantizers. */
@@ -73,7 +81,8 @@ export interface PrepareSourceOptions {
   /** The output that results are to be judged by. */
   output?: string | undefined;
   quantization?:
-    Pick<QuantizationChoices, "statistics" | "calibrationSamples" | "subgraphWeights"> | undefined;
+    | Pick<QuantizationChoices, "statistics" | "calibrationSamples" | "quantized" | "subgraphWeights">
+    | undefined;
   provider?: string | undefined;
 }
 
@@ -99,8 +108,12 @@ export async function prepareSource(
   const settled = new Map(
     Object.keys(set).flatMap((name) => (sample[name] === undefined ? [] : [[name, sample[name]]])),
   );
-  const preparation = await prepareOpen(source.model, { sample, batchAxes, settled, logger, signal });
-  const { sizes, frozen, decided } = preparation;
+  const unquantize = asksUnquantize(source.model, quantization?.quantized);
+  const preparation = await prepareOpen(source.model, {
+    ...{ sample, batchAxes, settled, unquantize, logger, signal },
+  });
+  const { sizes, frozen, decided, quantizers } = preparation;
+  const wasQuantized = quantizers.operators.size > 0;
   const { model, weights: subgraphWeights } =
     quantization?.subgraphWeights === "int8"
       ? quantizeSubgraphWeights(preparation.model)
@@ -121,7 +134,8 @@ export async function prepareSource(
   logger.info(`Output "${outputs.judged.name}" is judged as ${describeKind(outputs.judged)}.`);
   return {
     ...{ source, model, subgraphWeights, sizes, spec, notes, outputs, output, statistics },
-    float: hasKernels(source.model) ? options.model : model,
+    ...(wasQuantized ? { quantizers } : {}),
+    float: hasKernels(source.model) && !wasQuantized ? options.model : model,
     dataset: perRun === undefined ? dataset : { ...dataset, samplesPerRun: perRun },
   };
 }
@@ -186,15 +200,25 @@ export async function quantizePrepared(
   const model =
     choices.abits === 16 ? await runPasses(prepared.model, [raiseOpset(21), recordTypes()]) : prepared.model;
   const limit = memoryLimitOf(memoryLimit);
-  const { plan, ranges, notes } = await findRanges(
+  const { quantizers } = prepared;
+  const kept = choices.quantized === "keep" ? quantizers : undefined;
+  const planOptions =
+    kept === undefined ? choices : { ...choices, excludeNodes: floatLayers(model, choices, kept) };
+  const found = await findRanges(
     model,
-    choices,
+    planOptions,
     rangeSource({ ...prepared, model }, choices, () => ({
       batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), limit),
       ...{ provider, threads, logger, signal },
     })),
+    kept,
   );
-  const state = computeState(model, plan, ranges);
+  const { plan, ranges } = found;
+  const state = computeState(model, plan, ranges, { kept });
+  const notes = [
+    ...(quantizers === undefined ? [] : [describeKept(quantizers, kept && countKept(model, plan, kept))]),
+    ...found.notes,
+  ];
   for (const note of notes) logger.warn(note);
   logger.info(
     `Plan: ${plan.weights.length} weights and ${plan.activations.length} activations quantized, ${plan.float.length} nodes stay float.`,
