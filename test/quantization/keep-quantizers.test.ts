@@ -95,7 +95,7 @@ describe("a file from here that is kept has the numbers that it had", () => {
         },
       }),
     };
-    const { exported, state } = await quantizeCase(model, integers as typeof dataset);
+    const { exported, state } = await quantizeCase(model, integers);
     const found = await keep(exported.model, {});
     expect([...state.weights.values()].map(({ op }) => op)).toContain("Gather");
     expect(numbersOf(found)).toEqual(numbersOf(state));
