@@ -1,7 +1,8 @@
 import type { Dataset } from "../data/dataset.ts";
 import { limitSamples } from "../data/subset.ts";
-import type { Model, Node } from "../ir/model.ts";
+import type { Model } from "../ir/model.ts";
 import type { CodeFormat } from "../tensor/affine.ts";
+import type { LayerPath } from "./observers/follow-value.ts";
 import type { CalibratedRange, ObserverStage } from "./observers/observer.ts";
 import { watchSpoilt } from "./observers/spoilt.ts";
 import { type CalibrationMethod, observerFor, observers } from "./observers/table.ts";
@@ -13,8 +14,8 @@ export interface RangeOptions {
   method?: CalibrationMethod;
   /** Codes that each value will get, for methods that weigh the quantization error. Default: 8 bits, unsigned. */
   formats?: ReadonlyMap<string, CodeFormat>;
-  /** The layers that alone read a value, where only layers of weights do: what they make of its codes says whether those fit. */
-  readers?: ReadonlyMap<string, Node>;
+  /** The ways from values to the layers that alone read them: what these make of codes says whether those fit. */
+  readers?: ReadonlyMap<string, LayerPath>;
 }
 
 export interface CalibrationOptions extends RangeOptions, StageOptions {

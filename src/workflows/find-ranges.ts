@@ -1,4 +1,5 @@
 import type { RangeOptions } from "../calibration/calibrate.ts";
+import { followValue, type LayerPath } from "../calibration/observers/follow-value.ts";
 import type { CalibratedRange, SpoiltRange } from "../calibration/observers/observer.ts";
 import { indexGraph } from "../ir/graph.ts";
 import type { Model, Node } from "../ir/model.ts";
@@ -60,15 +61,15 @@ export async function findRanges(
   }
 }
 
-/** Layers of weights by the values that they alone read: one for each value, and where several do, the first. */
-function soleLayers({ graph }: Model, plan: QuantizationPlan): Map<string, Node> {
-  const { consumers, outputs } = indexGraph(graph);
+/** Ways from values to the layers of weights that alone read them. */
+function soleLayers({ graph }: Model, plan: QuantizationPlan): Map<string, LayerPath> {
+  const index = indexGraph(graph);
   const layers = new Set(plan.weights.flatMap(({ nodes }) => nodes));
-  const found = new Map<string, Node>();
-  for (const [value, readers] of consumers) {
-    const [first] = readers;
-    const all = readers.every((reader) => layers.has(reader.name) && reader.inputs[0] === value);
-    if (first !== undefined && all && !outputs.has(value)) found.set(value, first);
+  const isLayer = (node: Node, value: string): boolean => layers.has(node.name) && node.inputs[0] === value;
+  const found = new Map<string, LayerPath>();
+  for (const value of index.consumers.keys()) {
+    const path = followValue(value, graph, index, isLayer);
+    if (path !== undefined) found.set(value, path);
   }
   return found;
 }

@@ -3,6 +3,8 @@ import { scalar } from "../../tensor/tensor.ts";
 import type { Node } from "../../ir/model.ts";
 import { boundedDecibels } from "../../tensor/agreement.ts";
 import { affineOfRange, type CodeFormat, type ValueRange } from "../../tensor/affine.ts";
+import type { Emitter } from "../../ir/emit.ts";
+import type { LayerPath } from "./follow-value.ts";
 import { andThen, type ObserverOutcome, type ObserverStage, type SpoiltRange } from "./observer.ts";
 
 /** Samples that are enough to see whether a few values take the whole range. */
@@ -24,14 +26,14 @@ const mostSquared = 1e15;
 
 /**
  * The same stage, and after it a look at whether the range of `value` is spoilt: a minority of values reaches so far out
- * that the others have less than a step of 8 bits among them. Where a layer alone reads the value, its result tells:
+ * that the others have less than a step of 8 bits among them. Where layers alone read the value, or what an activation makes of it, their result tells:
  * small values beside large ones are no loss to a sum of both.
  */
-export function watchSpoilt(stage: ObserverStage, value: string, reader?: Node): ObserverStage {
+export function watchSpoilt(stage: ObserverStage, value: string, path?: LayerPath): ObserverStage {
   return andThen(stage, (range) => {
     const span = spanOf(range);
     if (!Number.isFinite(span) || span === 0) return { range };
-    return { next: reader === undefined ? lookAtBulk(range) : tryLayer(range, value, reader) };
+    return { next: path === undefined ? lookAtBulk(range) : tryLayer(range, value, path) };
   });
 }
 
@@ -105,7 +107,8 @@ export function lookAtBulk(range: ValueRange): ObserverStage {
 const eightBits: CodeFormat = { qmin: 0, qmax: 255, symmetric: false };
 
 /** Runs a layer on the value as 8 bits hold it: counts the results that are off by more than half, and sums their noise. */
-export function tryLayer(range: ValueRange, value: string, reader: Node): ObserverStage {
+export function tryLayer(range: ValueRange, value: string, path: LayerPath): ObserverStage {
+  const reader = path.at(-1) as Node;
   let [off, right] = [0, 0];
   const sums = { signal: 0, noise: 0 };
   return {
@@ -118,8 +121,7 @@ export function tryLayer(range: ValueRange, value: string, reader: Node): Observ
         ...[eightBits.qmin, eightBits.qmax].map((code) => number(code - zeroPoint)),
       ]);
       const kept = emit.op("Mul", [codes, number(scale)]);
-      const inputs = reader.inputs.map((name) => (name === value ? kept : name));
-      const found = emit.op(reader.opType, inputs, Object.fromEntries(reader.attributes));
+      const found = emitPath(emit, path, value, kept);
       const wanted = rowsOf(reader.outputs[0] as string);
       const difference = emit.op("Sub", [rowsOf(found), wanted]);
       const error = emit.op("Abs", [difference]);
@@ -149,4 +151,16 @@ export function tryLayer(range: ValueRange, value: string, reader: Node): Observ
       return { range: { ...range, spoilt: { reader: reader.name, off: share, decibels } } };
     },
   };
+}
+
+/** Computes a path from other values than `value`; returns what the layer makes of them. */
+function emitPath(emit: Emitter, path: LayerPath, value: string, start: string): string {
+  const names = new Map([[value, start]]);
+  let result = start;
+  for (const { opType, inputs, outputs, attributes } of path) {
+    const renamed = inputs.map((name) => names.get(name) ?? name);
+    result = emit.op(opType, renamed, Object.fromEntries(attributes));
+    names.set(outputs[0] as string, result);
+  }
+  return result;
 }

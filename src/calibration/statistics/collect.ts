@@ -16,6 +16,7 @@ import { searchSamples } from "../observers/mean-squared-error.ts";
 import { minMax } from "../observers/min-max.ts";
 import { movingAverage } from "../observers/moving-average.ts";
 import { andThen, type CalibratedRange, type ObserverStage } from "../observers/observer.ts";
+import { followValue, type LayerPath } from "../observers/follow-value.ts";
 import { lookAtBulk, spanOf, tryLayer } from "../observers/spoilt.ts";
 import { floatValues } from "../observed-graph.ts";
 import { planBatches, runStages, type StageOptions } from "../run-stages.ts";
@@ -68,7 +69,7 @@ function describeUnfit(
 const startGathering = (): Gathered => ({ samples: 0, min: 0, max: 0, first: [0, 0], average: [0, 0] });
 
 /** Extremes and their average, and then whether 8 bits over the whole range are of use, to a layer too. */
-function gather(record: Gathered, value: string, layer: Node | undefined): ObserverStage {
+function gather(record: Gathered, value: string, layer: LayerPath | undefined): ObserverStage {
   const [extremes, average] = [minMax(), movingAverage()];
   const first: ObserverStage = {
     ...extremes,
@@ -106,18 +107,17 @@ function rangeOf(stage: ObserverStage): CalibratedRange {
   return "range" in outcome ? outcome.range : { min: 0, max: 0 };
 }
 
-/** Layers of constant weights by the values that they alone read, which some plan may quantize. */
-function layersOf(graph: Graph): Map<string, Node> {
-  const { consumers, outputs } = indexGraph(graph);
+/** Ways to layers of constant weights from the values that they alone read, which some plan may quantize. */
+function layersOf(graph: Graph): Map<string, LayerPath> {
+  const index = indexGraph(graph);
   const isLayer = (node: Node, value: string): boolean => {
     const port = rowOf(node)?.kind === "product" ? weightPortOf(node) : undefined;
     return graph.initializers.has(node.inputs[port?.weight ?? -1] ?? "") && node.inputs[0] === value;
   };
-  const found = new Map<string, Node>();
-  for (const [value, readers] of consumers) {
-    const [first] = readers;
-    if (first !== undefined && !outputs.has(value) && readers.every((reader) => isLayer(reader, value)))
-      found.set(value, first);
+  const found = new Map<string, LayerPath>();
+  for (const value of index.consumers.keys()) {
+    const path = followValue(value, graph, index, isLayer);
+    if (path !== undefined) found.set(value, path);
   }
   return found;
 }

@@ -1,7 +1,7 @@
 import { dataError } from "../../errors.ts";
-import type { Node } from "../../ir/model.ts";
 import type { CodeFormat, ValueRange } from "../../tensor/affine.ts";
 import { bytes, type RangeOptions } from "../calibrate.ts";
+import type { LayerPath } from "../observers/follow-value.ts";
 import type { CalibratedRange, SpoiltRange } from "../observers/observer.ts";
 import { spanOf } from "../observers/spoilt.ts";
 import { type ObserverName, observerFor } from "../observers/table.ts";
@@ -43,7 +43,7 @@ function rangeOf(
   value: ValueStatistics,
   method: ObserverName,
   format: CodeFormat,
-  reader: Node | undefined,
+  path: LayerPath | undefined,
 ): CalibratedRange {
   switch (value.kind) {
     case "nan":
@@ -54,7 +54,7 @@ function rangeOf(
       return { min: 0, max: 0, spoilt: { unseen: true } };
     case "seen": {
       const range = findRange[method](value, format);
-      const spoilt = spanOf(range) === 0 ? undefined : spoiltOf(value, range, reader);
+      const spoilt = spanOf(range) === 0 ? undefined : spoiltOf(value, range, path);
       return spoilt === undefined ? range : { ...range, spoilt };
     }
   }
@@ -67,9 +67,9 @@ const findRange: Readonly<Record<ObserverName, (value: SeenValue, format: CodeFo
 };
 
 /** What a look at the samples found where it was over this range, else what the histogram tells. */
-function spoiltOf(value: SeenValue, range: ValueRange, reader: Node | undefined): SpoiltRange | undefined {
+function spoiltOf(value: SeenValue, range: ValueRange, path: LayerPath | undefined): SpoiltRange | undefined {
   const { bulk, layer, histogram, min, max } = value;
-  if (reader !== undefined) return layer?.reader === reader.name ? layer : undefined;
+  if (path !== undefined) return layer?.reader === path.at(-1)?.name ? layer : undefined;
   if (bulk !== undefined && range.min === min && range.max === max) return bulk ?? undefined;
   return spoiltBulk(histogram, range);
 }
