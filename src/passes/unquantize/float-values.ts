@@ -1,6 +1,6 @@
 import type { Node } from "../../ir/model.ts";
 import { intOf } from "../../ir/attributes.ts";
-import { createNode } from "../../ir/graph.ts";
+import { createNode, readNames } from "../../ir/graph.ts";
 import { movedOutputs, rowOf } from "../../ops/catalogue/catalogue.ts";
 import { scalar, viewAs } from "../../tensor/tensor.ts";
 import type { DataType } from "../../tensor/data-type.ts";
@@ -47,7 +47,11 @@ export class FloatValues {
     this.#outputs = new Set(rewrite.graph.outputs.map(({ name }) => name));
     const readers = new Map<string, Node[]>();
     for (const node of rewrite.source)
-      for (const name of node.inputs) readers.set(name, [...(readers.get(name) ?? []), node]);
+      for (const name of readNames(node)) {
+        const list = readers.get(name);
+        if (list === undefined) readers.set(name, [node]);
+        else list.push(node);
+      }
     this.#readers = readers;
   }
 
