@@ -1,3 +1,4 @@
+import { subgraphsOf } from "../ir/attributes.ts";
 import { dtypeOf } from "../ir/value-types.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
@@ -8,6 +9,8 @@ import { namedValues } from "../named-values.ts";
 import { type AuditView, auditView } from "./audit-view.ts";
 import { explainFloat } from "./explain.ts";
 import { findFaults } from "./find-faults.ts";
+import { saturationOf } from "./find-saturation.ts";
+import { slownessOf } from "./find-slow-kernels.ts";
 import { type FileFormat, formatsOf } from "./file-format.ts";
 import { findIdleQuantizers } from "./idle-quantizers.ts";
 import { makesOrUnmakes } from "./integer-nodes.ts";
@@ -44,6 +47,10 @@ export interface KernelAudit {
   quantizedMacs: number;
   /** Float nodes and why they are, those with most multiply-accumulates first. */
   floatNodes: (NodeReason & { macs: number })[];
+  /** Nodes whose integer kernels are known to be slower than float ones, those with most multiply-accumulates first. */
+  slowNodes: (NodeReason & { macs: number })[];
+  /** Nodes whose integer kernels saturate on x64 processors without VNNI. */
+  saturatingNodes: NodeReason[];
   /** Quantizers that nothing on integers reads or writes. */
   idleQuantizers: NodeReason[];
   /** What makes the result wrong, or the file unusable, on integer kernels. */
@@ -57,44 +64,73 @@ export interface AuditInput {
   /** The model as its file has it, nodes named and types known. */
   source: Model;
   /** What ONNX Runtime made of it; undefined: nodes are judged by structure. */
-  optimized: Model | undefined;
+  optimized: Graph | undefined;
   target: Target;
   /** Reasons that are known beforehand, by node: those of the plan that the file was made by. */
   reasons?: ReadonlyMap<string, string> | undefined;
+  /** What the inputs of the graph are, where it is not the model's own. */
+  given?: string | undefined;
 }
 
 /** Which nodes of a model run on integer kernels, how much of the work that is, and why the others do not. */
-export function auditGraphs({ source, optimized, target, reasons }: AuditInput): KernelAudit {
-  const view = auditView(source.graph, target);
-  const judge = optimized === undefined ? judgeByStructure(view) : judgeByKernels(view, optimized.graph);
+export function auditGraphs({ source, optimized, target, reasons, given }: AuditInput): KernelAudit {
+  const view = auditView(source.graph, target, given);
+  const judge = optimized === undefined ? judgeByStructure(view) : judgeByKernels(view, optimized);
   const verdicts = new Map(source.graph.nodes.map((node) => [node, judge(node)]));
   const computing = source.graph.nodes
-    .filter((node) => !isOfQuantizers(node, view))
+    // What computes in a node with subgraphs is in these.
+    .filter((node) => !isOfQuantizers(node, view) && subgraphsOf(node).length === 0)
     .map((node) => ({ node, macs: macsOf(view, node), ...(verdicts.get(node) as Verdict) }))
     .filter(
       ({ node, macs, counts, integer }) =>
         (counts || macs > 0) && (integer || touchesFloats(node, source.graph)),
     );
-  const float = computing.filter(({ integer }) => !integer);
+  const [integer, float] = [
+    computing.filter((each) => each.integer),
+    computing.filter((each) => !each.integer),
+  ];
   return {
     formats: formatsOf(view),
     judgedBy: optimized === undefined ? "structure" : "kernels",
-    nodes: computing.map(({ node, kernel, integer, macs }) => ({ ...nameOf(node), kernel, integer, macs })),
+    nodes: computing.map(({ node, kernels, ...of }) => ({
+      ...nameOf(node),
+      ...{ kernel: kernels[0]?.opType, integer: of.integer, macs: of.macs },
+    })),
     totalNodes: computing.length,
-    integerNodes: computing.length - float.length,
+    integerNodes: integer.length,
     totalMacs: sum(computing),
-    integerMacs: sum(computing) - sum(float),
+    integerMacs: sum(integer),
     quantizedMacs: sum(computing.filter(({ node }) => isQuantized(node, view, reasons))),
     floatNodes: float
-      .map(({ node, macs, kernel }) => {
-        const reason = reasons?.get(node.name) ?? explainFloat(node, view) ?? unexplained(kernel, target);
+      .map(({ node, macs, kernels }) => {
+        const reason =
+          reasons?.get(node.name) ?? explainFloat(node, view) ?? unexplained(kernels[0]?.opType, target);
         return { ...nameOf(node), reason, macs };
       })
       .sort((a, b) => b.macs - a.macs),
+    slowNodes: kernelReasons(integer, (kernel) => slownessOf(kernel, optimized)).sort(
+      (a, b) => b.macs - a.macs,
+    ),
+    saturatingNodes: kernelReasons(integer, (kernel) => saturationOf(kernel, optimized)).map(
+      ({ macs: _macs, ...rest }) => rest,
+    ),
     idleQuantizers: findIdleQuantizers(view, verdicts),
     faults: findFaults(view, verdicts),
-    kernels: countKernels(optimized?.graph.nodes ?? []),
+    kernels: countKernels(optimized?.nodes ?? []),
   };
+}
+
+/** What is to be said of the kernels that nodes have of their own. */
+function kernelReasons(
+  nodes: readonly { node: Node; macs: number; counts: boolean; kernels: readonly Node[] }[],
+  reasonOf: (kernel: Node) => string | undefined,
+): (NodeReason & { macs: number })[] {
+  return nodes
+    .filter(({ counts }) => counts)
+    .flatMap(({ node, macs, kernels }) => {
+      const [reason] = kernels.flatMap((kernel) => reasonOf(kernel) ?? []);
+      return reason === undefined ? [] : [{ ...nameOf(node), reason, macs }];
+    });
 }
 
 const unexplained = (kernel: string | undefined, { runtime }: Target): string =>

@@ -9,6 +9,8 @@ import { floatGraphOf } from "./float-graph.ts";
 /** What is asked about a quantized graph: what stands in the file, and what the planner says of its float graph. */
 export interface AuditView extends QuantizedView {
   target: Target;
+  /** What the graph's inputs are, in words. */
+  given: string;
   /** Nodes of the float graph by name. */
   float: ReadonlyMap<string, Node>;
   annotations: ReadonlyMap<string, Annotation>;
@@ -19,7 +21,7 @@ export interface AuditView extends QuantizedView {
 }
 
 /** Reads a graph, whose nodes must have names of their own and whose types must be known, as a target does. */
-export function auditView(graph: Graph, target: Target): AuditView {
+export function auditView(graph: Graph, target: Target, given = "the model's input"): AuditView {
   const view = viewOf(graph);
   const float = floatGraphOf(view);
   const annotated = annotateNodes({ ...viewOf(float), options: resolvePlanOptions({ target }) });
@@ -31,6 +33,7 @@ export function auditView(graph: Graph, target: Target): AuditView {
   return {
     ...view,
     target,
+    given,
     absorbed,
     float: new Map(float.nodes.map((node) => [node.name, node])),
     annotations: new Map(Array.from(annotated, ([{ name }, annotation]) => [name, annotation])),

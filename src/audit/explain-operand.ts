@@ -18,7 +18,7 @@ export function explainOperand(name: string, view: AuditView): string[] {
 export function whyFloat(names: readonly string[], view: AuditView): string {
   const sources = names.map((name) => {
     const source = sourceOf(view, name);
-    return source === undefined ? "the model's input" : named(source);
+    return source === undefined ? view.given : named(source);
   });
   return `no quantizer stands behind ${[...new Set(sources)].join(" or ")}`;
 }

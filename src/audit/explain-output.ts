@@ -10,6 +10,7 @@ import {
   sourceOf,
 } from "../quantization/targets/quantized-view.ts";
 import type { AuditView } from "./audit-view.ts";
+import { explainTypes } from "./code-types.ts";
 import { codesOf, sameCodes } from "./codes.ts";
 import { explainCodes, explainOperand } from "./explain-operand.ts";
 
@@ -85,8 +86,7 @@ export function explainSaturation(node: Node, view: AuditView): string[] {
       `it stands between quantizers of its own, and ${runtime} has no integer ${node.opType}: without the pair in front of it the codes behind the layer would do the same`,
     ];
   const source = sourceOf(view, input);
-  if (source === undefined)
-    return [`it reads the model's input, which no quantizer could limit in its place`];
+  if (source === undefined) return [`it reads ${view.given}, which no quantizer could limit in its place`];
   return [`what it limits is float: it comes from ${named(source)}`];
 }
 
@@ -106,10 +106,11 @@ export function explainMovement(
     const quantizer = readers.find(quantizes);
     if (quantizer === undefined)
       return [`what it moves is read as floats${readers.length === 0 ? "" : ` by ${list(readers)}`}`];
-    return sameCodes(codesOf(view, dequantizer), codesOf(view, quantizer))
-      ? explainOutput(output, view)
-      : [
-          `the quantizer ${named(quantizer)} behind it has another scale, zero point or type than its input's`,
-        ];
+    if (!sameCodes(codesOf(view, dequantizer), codesOf(view, quantizer)))
+      return [
+        `the quantizer ${named(quantizer)} behind it has another scale, zero point or type than its input's`,
+      ];
+    const causes = explainOutput(output, view);
+    return causes.length > 0 ? causes : explainTypes(node, { inputs: [name], outputs: [output] }, view);
   });
 }

@@ -25,7 +25,9 @@ function causesOf(node: Node, view: AuditView): string[] {
   const product = accumulatorBefore(node, view);
   if (product !== undefined)
     return [`it is a step from the sums of integer products of ${named(product)} to floats`];
-  if (sum !== undefined) return explainSum(view.nodes.get(sum.product) as Node, sum.annotation, view);
+  if (sum !== undefined && !addsToCodes(node, sum.annotation, view))
+    return explainSum(view.nodes.get(sum.product) as Node, sum.annotation, view);
+  if (sum !== undefined) return explainKernel(node, sumOfCodes(node), view);
   switch (annotation?.kind) {
     case "integer":
       return explainKernel(node, annotation, view);
@@ -41,18 +43,19 @@ function causesOf(node: Node, view: AuditView): string[] {
   }
 }
 
-/** How many operators make floats of sums of integers: a Cast, a Mul by the scale, an Add of the bias. */
-const stepsToFloats = 3;
+/** What makes floats of the sums of an integer product, as dynamic quantization has it: the last is the bias. */
+const stepsToFloats = ["Cast", "Mul", "Add"];
 
-/** The product on integers whose sums a node helps to turn into floats, as dynamic quantization has it. */
+/** The product on integers whose sums a node helps to turn into floats. */
 function accumulatorBefore(node: Node, view: AuditView): Node | undefined {
+  let last = stepsToFloats.indexOf(node.opType);
   let level = [node];
-  for (let step = 0; step < stepsToFloats; step++) {
-    level = level
-      .filter((each) => ["conversion", "elementwise"].includes(rowOf(each)?.kind ?? ""))
-      .flatMap(({ inputs }) => inputs.flatMap((name) => sourceOf(view, name) ?? []));
-    const product = level.find((each) => rowOf(each)?.writes === "accumulator");
-    if (product !== undefined) return product;
+  while (last >= 0) {
+    const before = level.flatMap(({ inputs }) => inputs.flatMap((name) => sourceOf(view, name) ?? []));
+    const product = before.find((each) => rowOf(each)?.writes === "accumulator");
+    if (product !== undefined) return last === 0 ? product : undefined;
+    last--;
+    level = before.filter(({ opType }) => opType === stepsToFloats[last]);
   }
   return undefined;
 }
@@ -90,6 +93,18 @@ function unquantized(node: Node, { inputs, weight }: IntegerAnnotation, view: Au
     )}`,
   ];
 }
+
+/** Whether the product in front of the Add of its bias has a quantizer of its own, so that the Add is a kernel by itself. */
+const addsToCodes = ({ inputs }: Node, { bias }: IntegerAnnotation, view: AuditView): boolean =>
+  inputs.some((input) => input !== bias?.name && isDequantized(view, input));
+
+/** What an Add by itself reads and writes. */
+const sumOfCodes = ({ inputs, outputs }: Node): IntegerAnnotation => ({
+  kind: "integer",
+  inputs: [...inputs],
+  outputs: [...outputs],
+  ...{ outputRequired: true, eager: false },
+});
 
 /** Why the sum of a matrix product and its bias is computed in float. */
 function explainSum(product: Node, annotation: IntegerAnnotation, view: AuditView): string[] {

@@ -22,7 +22,7 @@ export function findIdleQuantizers(view: AuditView, verdicts: ReadonlyMap<Node, 
     if (source !== undefined && onIntegers(source)) return [];
     const readers = floatReaders(node, view);
     if (readers === undefined || readers.some(onIntegers)) return [];
-    const reason = `it rounds ${source === undefined ? "a model input" : `what ${named(source)} makes`} for ${
+    const reason = `it rounds ${source === undefined ? view.given : `what ${named(source)} makes`} for ${
       readers.length === 0 ? "nobody" : listed(readers)
     }, and nothing there runs on integers`;
     return [{ node: node.name, op: node.opType, reason }];

@@ -11,8 +11,8 @@ export interface Verdict {
   integer: boolean;
   /** Whether it has a kernel of its own. */
   counts: boolean;
-  /** The operator of that kernel, or of the one it is part of. */
-  kernel: string | undefined;
+  /** Those kernels, or the one that it is part of, a float one first; none where none is known. */
+  kernels: readonly Node[];
 }
 
 export type Judge = (node: Node) => Verdict;
@@ -29,7 +29,7 @@ export function judgeByKernels({ graph }: AuditView, optimized: Graph): Judge {
     return {
       integer: kernels.length > 0 && float === undefined,
       counts: own.length > 0,
-      kernel: (float ?? kernels[0])?.opType,
+      kernels: float === undefined ? kernels : [float, ...kernels.filter((kernel) => kernel !== float)],
     };
   };
 }
@@ -41,11 +41,11 @@ export function judgeByStructure(view: AuditView): Judge {
     const kind = annotations.get(node.name)?.kind ?? "none";
     if (kind === "saturate" || kind === "kept") {
       const source = view.index.producer.get(node.inputs[0] ?? "");
-      return { integer: source !== undefined && judge(source).integer, counts: false, kernel: undefined };
+      return { integer: source !== undefined && judge(source).integer, counts: false, kernels: [] };
     }
     const onCodes = kind === "integer" || kind === "carry" || absorbed.has(node.name);
     const integer = onCodes && rowOf(node)?.kind !== "codes" && explainFloat(node, view) === undefined;
-    return { integer, counts: !absorbed.has(node.name), kernel: undefined };
+    return { integer, counts: !absorbed.has(node.name), kernels: [] };
   };
   return judge;
 }

@@ -7,6 +7,7 @@ import { groupActivations } from "./group-activations.ts";
 import { type PlanOptions, resolvePlanOptions } from "./options.ts";
 import { type Placement, placeQuantizers } from "./place.ts";
 import { type Annotation, type IntegerAnnotation, type RuleContext, weightOf } from "./rules/rule.ts";
+import { addsExactly } from "./saturating-pairs.ts";
 import { useOf } from "./targets/target.ts";
 import type { BiasPlan, Bits, QuantizationPlan, WeightPlan } from "./types.ts";
 
@@ -37,7 +38,7 @@ export function planQuantization(model: Model, options: PlanOptions = {}): Quant
         nodes: [node.name],
         op: node.opType,
         bits,
-        ...limitsOf(node, context),
+        ...limitsOf(node, constant.name, context),
       });
     } else {
       weight.nodes.push(node.name);
@@ -62,8 +63,13 @@ export function planQuantization(model: Model, options: PlanOptions = {}): Quant
 const readsCodes = (kind: Annotation["kind"]): boolean => kind === "integer" || kind === "carry";
 
 /** What the target asks of a weight besides codes. */
-function limitsOf(node: Node, { options }: RuleContext): Pick<WeightPlan, "granularity" | "pairLimit"> {
-  const { pairLimit } = options.target.weights;
+function limitsOf(
+  node: Node,
+  weight: string,
+  { options, graph }: RuleContext,
+): Pick<WeightPlan, "granularity" | "pairLimit"> {
+  const exact = addsExactly(node, graph.initializers.get(weight)?.dims ?? []);
+  const pairLimit = exact ? undefined : options.target.weights.pairLimit;
   const whole = useOf(options.target, node.opType)?.granularity === "tensor";
   return {
     ...(whole ? { granularity: "tensor" } : {}),

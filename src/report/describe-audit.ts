@@ -22,7 +22,15 @@ const mostGroups = 20;
 
 /** All that an audit found, group by group of nodes that share a reason. */
 export function describeAudit(audit: Audit): string {
-  const { formats, target, floatNodes, idleQuantizers, totalMacs } = audit;
+  const {
+    formats,
+    target,
+    floatNodes,
+    slowNodes = [],
+    saturatingNodes = [],
+    idleQuantizers,
+    totalMacs,
+  } = audit;
   const share = (nodes: readonly { macs?: number }[]): string => {
     const macs = nodes.reduce((sum, each) => sum + (each.macs ?? 0), 0);
     return macs === 0 ? "" : `${formatPercent(macs / totalMacs)} of the MACs, `;
@@ -31,6 +39,8 @@ export function describeAudit(audit: Audit): string {
     `${formatLine(formats)} Target: ${target}.`,
     summarizeAudit(audit),
     ...listGroups("On float kernels:", floatNodes, share),
+    ...listGroups("Slow integer kernels:", slowNodes, share),
+    ...listGroups("Products that saturate on x64 without VNNI:", saturatingNodes, () => ""),
     ...listGroups("Quantizers that save nothing:", idleQuantizers, () => ""),
   ].join("\n");
 }
@@ -56,7 +66,7 @@ function listGroups(
 ): string[] {
   const groups = new Map<string, Node[]>();
   for (const node of nodes) {
-    const kind = `${node.op} ${node.reason.replaceAll(/"[^"]*"/g, "")}`;
+    const kind = `${node.op} ${node.reason.replaceAll(/"[^"]*"|\b\d+\b/g, "")}`;
     groups.set(kind, [...(groups.get(kind) ?? []), node]);
   }
   const lines = [...groups.values()].map((group) => {

@@ -132,6 +132,8 @@ function auditSection({ audit }: Report): string {
     [
       paragraph(`Target ${audit.target}; quantized as ${audit.formats.join(", ")}. ${summarizeAudit(audit)}`),
       reasonTable("Nodes on float kernels", audit.floatNodes),
+      reasonTable("Slow integer kernels", audit.slowNodes ?? []),
+      reasonTable("Products that saturate on x64 without VNNI", audit.saturatingNodes ?? []),
       reasonTable("Quantizers that save nothing", audit.idleQuantizers),
       reasonTable("Integer kernels that compute something else", audit.faults),
       kernels.length === 0

@@ -254,6 +254,16 @@ const auditSchema = z.object({
   floatNodes: z
     .array(nodeReasonSchema.extend({ macs: finite }))
     .describe("Nodes on float kernels and why, those with most multiply-accumulates first."),
+  slowNodes: z
+    .array(nodeReasonSchema.extend({ macs: finite }))
+    .optional()
+    .describe("Nodes whose integer kernels are known to be slower than float ones, and why."),
+  saturatingNodes: z
+    .array(nodeReasonSchema)
+    .optional()
+    .describe(
+      "Nodes whose uint8 by int8 products saturate on x64 processors without VNNI for large activations, by the codes of their weights.",
+    ),
   idleQuantizers: z
     .array(nodeReasonSchema)
     .describe("Quantizers whose codes nothing on integers reads or writes: they round and save nothing."),

@@ -1,6 +1,6 @@
 import type { KernelAudit } from "../audit/audit-graphs.ts";
 import type { ModelAudit } from "../audit/audit-model.ts";
-import type { Target } from "../quantization/targets/target.ts";
+import { isExact, type Target } from "../quantization/targets/target.ts";
 import type { Report } from "../report/report-data.ts";
 
 /** The report's section on what runs on integers. */
@@ -18,8 +18,12 @@ export function integerShare({ integerMacs, totalMacs, integerNodes, totalNodes 
 }
 
 /** What a reader of an audit should know beside its numbers. */
-export function auditWarnings({ faults, notes, judgedBy }: ModelAudit, { runtime }: Target): string[] {
+export function auditWarnings(audit: ModelAudit, target: Target): string[] {
+  const { faults, notes, judgedBy, saturatingNodes } = audit;
+  const { runtime } = target;
   return [
+    // Files for processors with exact kernels may hold such weights.
+    ...(isExact(target) || saturatingNodes.length === 0 ? [] : [saturationWarning(saturatingNodes.length)]),
     ...faults.map(({ node, op, reason }) => `${op} "${node}": ${reason}.`),
     ...(judgedBy === "structure"
       ? [`Nodes are judged by what ${runtime} needs of a file; it was not run.`]
@@ -27,3 +31,6 @@ export function auditWarnings({ faults, notes, judgedBy }: ModelAudit, { runtime
     ...notes,
   ];
 }
+
+const saturationWarning = (count: number): string =>
+  `The weights of ${count} layer${count === 1 ? "" : "s"} are too large for x64 processors without VNNI, whose kernels add products of uint8 and int8 two by two in 16 bits: where activations are large, results are wrong there. Quantize with --target ort-cpu-no-vnni (in Python, with reduce_range=True).`;

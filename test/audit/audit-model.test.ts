@@ -2,7 +2,14 @@ import { describe, expect, test } from "vitest";
 import { auditModel } from "../../src/audit/audit-model.ts";
 import { ortCpu } from "../../src/quantization/targets/ort-cpu.ts";
 import { buildModel } from "../support/build-model.ts";
-import { type QdqCase, qdqCases } from "./qdq-cases.ts";
+import { convolutions } from "./cases/convolutions.ts";
+import { elementwise } from "./cases/elementwise.ts";
+import { faults } from "./cases/faults.ts";
+import { islands } from "./cases/islands.ts";
+import { movements } from "./cases/movements.ts";
+import { products } from "./cases/products.ts";
+import type { QdqCase } from "./cases/qdq-case.ts";
+import { saturating } from "./cases/saturating.ts";
 
 /** The model of a case. */
 function modelOf({ input = ["N", 4, 8, 8], opset = 17, build }: QdqCase) {
@@ -16,8 +23,10 @@ function modelOf({ input = ["N", 4, 8, 8], opset = 17, build }: QdqCase) {
   });
 }
 
+const families = [...[convolutions, saturating, elementwise, movements], ...[islands, products, faults]];
+
 describe("what ONNX Runtime makes of patterns of quantizers, and why", () => {
-  test.each(qdqCases)("$name", async (entry) => {
+  test.each(families.flat())("$name", async (entry) => {
     const { kernels, float = [], idle = 0, fault } = entry;
     const audit = await auditModel(modelOf(entry), { target: ortCpu });
     expect(audit.kernels).toMatchObject(kernels);

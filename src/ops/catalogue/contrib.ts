@@ -72,19 +72,19 @@ export const contribCatalogue = {
   QLinearConv: {
     kind: "codes",
     writes: "codes",
-    parameters: [parameter(3, "weight", first), parameter(8, "bias")],
+    parameters: [parameter(3, "weight", first), parameter(8, "bias"), parameter(2, "input zero point")],
     macs: "convolution",
   },
   QGemm: {
     kind: "codes",
     writes: "codes",
-    parameters: [parameter(3, "weight", ofTransB), parameter(6, "bias")],
+    parameters: [parameter(3, "weight", ofTransB), parameter(6, "bias"), parameter(2, "input zero point")],
     macs: "matrix product",
   },
   MatMulIntegerToFloat: {
     kind: "codes",
     writes: "float",
-    parameters: codesIn(1, last),
+    parameters: [...codesIn(1, last), parameter(4, "input zero point")],
     macs: "matrix product",
   },
   DynamicQuantizeMatMul: {
@@ -108,7 +108,7 @@ export const contribCatalogue = {
   QAttention: {
     kind: "codes",
     writes: "float",
-    parameters: [parameter(1, "weight", last), parameter(2, "bias")],
+    parameters: [parameter(1, "weight", last), parameter(2, "bias"), parameter(6, "input zero point")],
     macs: "projected attention",
   },
   QOrderedAttention: { kind: "codes", writes: "float" },

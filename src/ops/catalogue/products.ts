@@ -13,6 +13,7 @@ const weight = (slot: number, axis: NonNullable<ParameterPort["axis"]>): Paramet
   axis,
 });
 const bias = (slot: number): ParameterPort => ({ slot, role: "bias" });
+const zeroPoint = (slot: number): ParameterPort => ({ slot, role: "input zero point" });
 
 /** Weights are [directions, gates*hidden, ...]: rows along the second axis. */
 const recurrent: OperatorRow = {
@@ -47,7 +48,7 @@ export const codeOperators = {
   ConvInteger: {
     kind: "codes",
     writes: "accumulator",
-    parameters: [weight(1, first)],
+    parameters: [weight(1, first), zeroPoint(2)],
     macs: "convolution",
   },
   DequantizeLinear: { kind: "codes", writes: "float" },
@@ -55,19 +56,19 @@ export const codeOperators = {
   MatMulInteger: {
     kind: "codes",
     writes: "accumulator",
-    parameters: [weight(1, last)],
+    parameters: [weight(1, last), zeroPoint(2)],
     macs: "matrix product",
   },
   QLinearConv: {
     kind: "codes",
     writes: "codes",
-    parameters: [weight(3, first), bias(8)],
+    parameters: [weight(3, first), bias(8), zeroPoint(2)],
     macs: "convolution",
   },
   QLinearMatMul: {
     kind: "codes",
     writes: "codes",
-    parameters: [weight(3, last)],
+    parameters: [weight(3, last), zeroPoint(2)],
     macs: "matrix product",
   },
   QuantizeLinear: { kind: "codes", writes: "codes" },

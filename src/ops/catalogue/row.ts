@@ -45,6 +45,8 @@ export type ParameterRole =
   | "norm statistic"
   /** What values below 0 are multiplied by. */
   | "slope"
+  /** Of the codes that are multiplied with the weight. */
+  | "input zero point"
   | "table";
 
 /** An input that is a parameter where it is a constant. */
