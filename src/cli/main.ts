@@ -13,9 +13,12 @@ process.on("SIGTERM", stop);
 
 const stack = (process.env["EFQAT_STACK"] ?? "") !== "";
 const { stdout, stderr } = process;
-process.exitCode = await runCommandLine(process.argv.slice(2), {
+const exitCode = await runCommandLine(process.argv.slice(2), {
   stdout,
   stderr,
   stack,
   signal: controller.signal,
 });
+// A connection to a server that is away may still be tried; nobody waits for it who has asked to stop.
+if (controller.signal.aborted) process.exit(exitCode);
+process.exitCode = exitCode;

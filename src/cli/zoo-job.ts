@@ -1,4 +1,4 @@
-import { linkToParent, readJobTask } from "../zoo/index.ts";
+import { linkToParent, readJobTask } from "../zoo/process/child-link.ts";
 import { runCommandLine } from "./run.ts";
 
 /** Entry of the process that runs one job of a zoo: a command line of efqat, given by the process that started it. */

@@ -16,7 +16,7 @@ export async function settleTarget(
   if (asked === "auto") {
     if (saturates)
       logger.debug(`${why}: files are for ort-cpu-no-vnni, and right on all others too (--target).`);
-    return options.with("target", saturates ? "ort-cpu-no-vnni" : "ort-cpu");
+    return options.with("target", await targetOfMachine());
   }
   if (saturates)
     logger.warn(
@@ -24,6 +24,10 @@ export async function settleTarget(
     );
   return options;
 }
+
+/** The target that `--target auto` stands for on this machine. */
+export const targetOfMachine = async (): Promise<string> =>
+  (await kernelsSaturate()) ? "ort-cpu-no-vnni" : "ort-cpu";
 
 const why =
   "This processor has no VNNI instructions, and ONNX Runtime's 8-bit kernels saturate sums of large products on it";

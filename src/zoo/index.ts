@@ -6,7 +6,6 @@ export { parseShard, shardOf } from "./manifest/shard.ts";
 export type { Choices } from "./manifest/schema.ts";
 export type { Job, JobResult } from "./jobs/job.ts";
 export type { PlannedJob } from "./jobs/plan-job.ts";
-export { linkToParent, readJobTask } from "./process/child-link.ts";
 export { parseQueue } from "./queue/connect.ts";
 export { runQueued } from "./queue/run-queued.ts";
 export { startWorker } from "./queue/work.ts";

@@ -82,6 +82,23 @@ describe("a folder as a zoo", () => {
     ]);
   });
 
+  test("patterns in a file are models, each with the data beside it unless the file names others", async () => {
+    const file = join(folder, "zoo.yaml");
+    const rules = "rules: [{match: 'c/*', data: other.npz}]";
+    await writeFile(
+      file,
+      `version: 1\n${rules}\nmodels: [{path: "{a,c}/*.onnx", priority: 2}, {path: d.onnx}]`,
+    );
+    const jobs = expandJobs(await readManifest(file), { known });
+    expect(jobs.map(({ name, priority, options }) => [name, priority, options["data"]])).toEqual([
+      ["a/x", 2, join(folder, "a/x.npz")],
+      ["c/c", 2, join(folder, "other.npz")],
+      ["d", 0, undefined],
+    ]);
+    await writeFile(file, 'version: 1\nmodels: [{path: "*/*.onnx", name: one}]');
+    await expect(readManifest(file)).rejects.toThrow("one name for many models");
+  });
+
   test("a pattern takes what it matches; nothing is an error", async () => {
     const { manifest } = await readManifest(join(folder, "{a,b}/*.onnx"));
     expect(manifest.models.map(({ name }) => name)).toEqual(["a/x", "b/b"]);

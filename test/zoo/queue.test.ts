@@ -1,10 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { insideOf } from "../../src/zoo/jobs/inside-of.ts";
 import { hashFile } from "../../src/zoo/jobs/content-hash.ts";
@@ -14,6 +12,7 @@ import { openStore } from "../../src/zoo/store/open-store.ts";
 import type { Store } from "../../src/zoo/store/store.ts";
 import { fetchFiles, filesUnder, putFiles } from "../../src/zoo/store/transfer.ts";
 import { runCli } from "../cli/terminal.ts";
+import { freePort, redisPath, startProgram, startRedis, type StartedProcess } from "./redis-server.ts";
 import { writeLayer } from "./small-zoo.ts";
 import { compiledPath } from "../support/compiled.ts";
 
@@ -22,14 +21,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "efqat-queue-"));
 });
 afterAll(() => rm(folder, { recursive: true }));
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 
 test("addresses of queues: TLS, password, name; what is shown has no secret", () => {
   const { name, connection, shown } = parseQueue("rediss://me:p%40ss@host:6380/2?queue=night");
@@ -47,25 +38,19 @@ test("addresses of queues: TLS, password, name; what is shown has no secret", ()
   expect(() => parseQueue("http://me:secret@host")).not.toThrow("secret");
 });
 
-interface Killable {
-  kill: (signal: NodeJS.Signals) => boolean;
-}
-
 describe.each(["folder", "S3"])("a store in %s", (kind) => {
   let store: Store;
-  let server: Killable | undefined;
+  let server: StartedProcess | undefined;
   beforeAll(async () => {
     if (kind === "folder") store = new FolderStore(join(folder, "store"));
     else {
       const port = await freePort();
       const place = join(folder, "s3");
       await mkdir(place, { recursive: true });
-      const child = execa(process.execPath, [
+      server = startProgram(process.execPath, [
         ...["node_modules/s3rver/bin/s3rver.js", "-d", place, "-a", "127.0.0.1", "-p", String(port)],
         ...["--configure-bucket", "zoo", "--silent"],
       ]);
-      child.catch(() => undefined);
-      server = child;
       process.env["AWS_ACCESS_KEY_ID"] = process.env["AWS_SECRET_ACCESS_KEY"] = "S3RVER";
       store = await openStore(`s3://zoo/runs/1?endpoint=http://127.0.0.1:${port}`);
       for (let tries = 0; tries < 100; tries++) {
@@ -126,40 +111,34 @@ describe.each(["folder", "S3"])("a store in %s", (kind) => {
   });
 });
 
-const redis = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server"].find(
-  (path) => existsSync(path),
-);
-
 /** Needs redis-server (Debian: apt-get install redis-server). */
-describe.skipIf(redis === undefined)("jobs over Redis", () => {
-  const started: Killable[] = [];
+describe.skipIf(redisPath === undefined)("jobs over Redis", () => {
+  const started: StartedProcess[] = [];
   afterEach(() => {
     for (const each of started.splice(0)) each.kill("SIGKILL");
   });
-  const start = (file: string, args: string[]): Killable => {
-    const child = execa(file, args, { reject: false, buffer: false, stdin: "ignore" });
-    started.push(child);
-    return child;
+  const keep = (each: StartedProcess): StartedProcess => {
+    started.push(each);
+    return each;
   };
 
   test("a worker that is killed loses nothing; another one does the rest; no secret is written", async () => {
     const port = await freePort();
     const data = join(folder, "redis");
     await mkdir(data);
-    start(redis as string, [
-      ...["--port", String(port), "--dir", data, "--requirepass", "open-sesame"],
-      ...["--appendonly", "yes", "--appendfsync", "always", "--save", ""],
-    ]);
+    keep(startRedis(data, port, ["--requirepass", "open-sesame"]));
     const models = join(folder, "models");
     await mkdir(models);
     for (const name of ["a", "b", "c"]) await writeLayer(models, name, name.charCodeAt(0));
     const queue = `redis://:open-sesame@127.0.0.1:${port}`;
     const places = ["--queue", queue, "--store", join(folder, "shared")];
-    const worker = (name: string): Killable =>
-      start(process.execPath, [
-        ...[compiledPath("src/cli/main.ts"), "zoo", "worker", "--jobs", "1"],
-        ...["--folder", join(folder, name), ...places],
-      ]);
+    const worker = (name: string): StartedProcess =>
+      keep(
+        startProgram(process.execPath, [
+          ...[compiledPath("src/cli/main.ts"), "zoo", "worker", "--jobs", "1"],
+          ...["--folder", join(folder, name), ...places],
+        ]),
+      );
     const first = worker("w1");
     const out = join(folder, "out");
     const run = runCli(["zoo", "run", models, "--samples", "8", "--out", out, ...places]);

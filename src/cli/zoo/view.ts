@@ -33,7 +33,9 @@ export function createView(
   };
 }
 
-const failed = (event: ZooEvent): boolean => event.type === "ended" && event.result.status === "failed";
+/** What is told also where nothing is to be told but failures. */
+const failed = (event: ZooEvent): boolean =>
+  event.type === "queue" || (event.type === "ended" && event.result.status === "failed");
 
 /** One line on an event; undefined: it is not worth one. */
 function describe(
@@ -49,8 +51,9 @@ function describe(
         : `started ${event.job}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}`;
     case "retry":
       return `${event.job}: [${event.cause.code}] ${event.cause.what}; once more in ${event.seconds} s`;
+    case "queue":
+      return event.what;
     case "busy":
-      return undefined;
     case "progress":
       return undefined;
     case "ended":
@@ -92,7 +95,7 @@ class Bars {
     else if (event.type === "started") this.#start(event.job);
     else if (event.type === "progress") this.#update(event);
     else if (event.type === "retry" || event.type === "busy") this.#stop(event.job);
-    else {
+    else if (event.type === "ended") {
       this.#total.increment(1, { text: "jobs" });
       this.#stop(event.result.name);
     }

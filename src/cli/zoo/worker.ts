@@ -71,7 +71,8 @@ async function workHere({ options, terminal, logger }: ZooTask): Promise<number>
     ...{ address, signal, store: await openStore(places.store), module: jobModule() },
     scratch: resolve(options.text("folder") ?? "zoo-worker"),
     ...{ slots: means.slots, memoryBytes: means.memoryBytes },
-    targets: new Set(options.words("targets") ?? ["auto", ...listTargets().map(({ name }) => name)]),
+    targets: new Set(options.words("targets") ?? listTargets().map(({ name }) => name)),
+    onTrouble: (what) => logger.warn(what),
     onEvent: (event) => {
       if (event.type === "started") logger.info(`started ${event.job}`);
     },

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import picomatch from "picomatch";
 import { usageError } from "../../errors.ts";
 import type { Job, JobLimits } from "../jobs/job.ts";
-import { commonFolder, nameUnder } from "./find-models.ts";
+import { commonFolder, dataBeside, nameUnder } from "./find-models.ts";
 import type { ReadManifest } from "./read-manifest.ts";
 import type { Choices, OptionValue } from "./schema.ts";
 import { parseDuration, parseSize } from "./units.ts";
@@ -12,7 +12,7 @@ import { parseDuration, parseSize } from "./units.ts";
 export interface ExpandOptions {
   /** Options that each command has. */
   known: Readonly<Record<Job["command"], ReadonlySet<string>>>;
-  /** Stands in front of the manifest's defaults. */
+  /** Stands in front of the data that lie beside a model, and of the manifest's defaults. */
   base?: Choices;
   /** Only jobs whose names match. */
   only?: string | undefined;
@@ -38,7 +38,7 @@ export function expandJobs(read: ReadManifest, { known, base, only }: ExpandOpti
   const wanted = only === undefined ? () => true : picomatch(only, { contains: false, dot: true });
   const jobs = models.flatMap(({ path, name = nameUnder(path, root), ...own }) => {
     const rules = (manifest.rules ?? []).filter(({ match }) => picomatch.isMatch(name, match, { dot: true }));
-    const choices = mergeChoices([base ?? {}, manifest.defaults ?? {}, ...rules, own]);
+    const choices = mergeChoices([base ?? {}, dataBeside(path), manifest.defaults ?? {}, ...rules, own]);
     return jobsOf({ path, name }, choices, folder);
   });
   checkJobs(jobs, known, read.file);

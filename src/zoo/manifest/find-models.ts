@@ -9,12 +9,12 @@ type Entry = Manifest["models"][number];
 /** What runs and workers wrote, which may lie in the folder too. */
 const ownFiles = /\/jobs\/[^/]+-[0-9a-f]{12}\/|\/inputs\/[0-9a-f]{32}\//;
 
-/** Models of a folder (at any depth) or of a pattern, in the order of their paths, with data beside them. */
-export async function findModels(path: string): Promise<Entry[]> {
+/** Models of a folder (at any depth) or of a pattern (below `from`), in the order of their paths, with data beside them. */
+export async function findModels(path: string, from = "."): Promise<Entry[]> {
   const pattern = isFolder(path)
     ? { patterns: ["**/*.onnx"], cwd: path }
     : isDynamicPattern(path) || existsSync(path)
-      ? { patterns: [path.replaceAll("\\", "/")], cwd: "." }
+      ? { patterns: [path.replaceAll("\\", "/")], cwd: from }
       : undefined;
   if (pattern === undefined)
     throw usageError("zoo", "There is no such file or folder", path, "Give zoo.yaml, a folder or a pattern.");

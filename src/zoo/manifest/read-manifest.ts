@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { isDynamicPattern } from "tinyglobby";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { systemCodeOf, usageError, type UserError } from "../../errors.ts";
@@ -31,7 +33,30 @@ async function readFileOf(path: string, size: number): Promise<ReadManifest> {
     const reason = systemCodeOf(error) ?? "unknown";
     throw usageError("zoo-file", `The file cannot be read (${reason})`, path, "Check its permissions.");
   });
-  return { manifest: parseManifest(text, path), folder: dirname(resolve(path)), file: resolve(path) };
+  const manifest = parseManifest(text, path);
+  const folder = dirname(resolve(path));
+  return {
+    manifest: { ...manifest, models: await expandPatterns(manifest, folder) },
+    folder,
+    file: resolve(path),
+  };
+}
+
+/** Entries whose path is a pattern become one for each file that it matches. */
+async function expandPatterns({ models }: Manifest, folder: string): Promise<Manifest["models"]> {
+  const found: Manifest["models"] = [];
+  for (const entry of models) {
+    const { name, path, ...choices } = entry;
+    if (!isDynamicPattern(path) || existsSync(resolve(folder, path))) {
+      found.push(entry);
+      continue;
+    }
+    if (name !== undefined)
+      throw wrongFile(path, `the pattern "${path}" has one name for many models; leave it out`);
+    const files = await findModels(path, folder);
+    found.push(...files.map((file) => ({ ...choices, path: file.path })));
+  }
+  return found;
 }
 
 /** The manifest of a YAML text. Throws usage/zoo-file, which names every place that is wrong. */

@@ -44,7 +44,7 @@ export const manifestSchema = z.strictObject({
   models: z
     .array(
       choicesSchema.extend({
-        path: z.string().min(1),
+        path: z.string().min(1).describe("A file, or a pattern such as vision/*.onnx."),
         name: z.string().min(1).optional().describe("Default: the path without its ending."),
       }),
     )

@@ -9,7 +9,8 @@ import { failUnrun } from "../run/run-job.ts";
 import { earlierResult } from "../run/run-zoo.ts";
 import { fetchFiles } from "../store/transfer.ts";
 import type { Store } from "../store/store.ts";
-import { loadBullMq, type QueueAddress } from "./connect.ts";
+import { awaitServer } from "./await-server.ts";
+import { closeSoon, loadBullMq, type QueueAddress, untilStopped } from "./connect.ts";
 import { makePayload } from "./payload.ts";
 import { storedResult } from "./work.ts";
 
@@ -20,17 +21,28 @@ export interface QueuedOptions {
   memoryBytes: number;
   signal: AbortSignal;
   onEvent: EventSink;
+  patience?: QueuePatience;
 }
 
-/** Milliseconds between two looks at events, and at jobs whose events may have been lost with a connection. */
-const [eventInterval, lookInterval] = [50, 5000];
+/** How long a run waits for what. */
+export interface QueuePatience {
+  /** Milliseconds between two looks at jobs whose events may have been lost with a connection. */
+  lookInterval: number;
+  /** Such looks in a row at which nobody works after which it is said. */
+  idleLooks: number;
+  /** Milliseconds until a job at which a worker failed is offered again, doubled each time. */
+  failureDelay: number;
+}
+
+const usualPatience: QueuePatience = { lookInterval: 5000, idleLooks: 3, failureDelay: 1000 };
+
+/** Milliseconds between two looks at events. */
+const eventInterval = 50;
 
 const progressSchema = z.object({ stage: z.string(), done: z.number(), total: z.number() });
 
 /** Times that a worker may fail at a job for reasons of its own before it is a dead letter. */
 const mostFailures = 5;
-/** Milliseconds until a job at which a worker failed is offered again, doubled each time. */
-const failureDelay = 1000;
 /** BullMQ's priorities: the smaller, the earlier. */
 const middlePriority = 1001;
 
@@ -43,11 +55,13 @@ export async function runQueued(
   options: QueuedOptions,
 ): Promise<{ results: JobResult[]; dead: { job: string; reason: string }[] }> {
   const { Queue, QueueEvents } = await loadBullMq();
-  const { name, connection } = options.address;
-  const queue = new Queue(name, { connection });
-  const events = new QueueEvents(name, { connection });
+  const { address, signal, onEvent } = options;
+  const onTrouble = (what: string): void => onEvent({ type: "queue", what });
+  await awaitServer(address, { signal, onTrouble });
+  const connection = untilStopped(address, signal);
+  const queue = new Queue(address.name, { connection });
+  const events = new QueueEvents(address.name, { connection });
   const run = new QueuedRun(queue, planned, options);
-  // Told by a connection each time that it fails; it is tried again.
   queue.on("error", () => undefined);
   events.on("error", () => undefined);
   events.on("completed", ({ jobId }) => run.completed.add(jobId));
@@ -55,8 +69,10 @@ export async function runQueued(
   try {
     await run.begin();
     await run.finish();
+  } catch (error) {
+    if (!signal.aborted) throw error;
   } finally {
-    await Promise.all([queue.close(), events.close()]);
+    await closeSoon(queue.close(), events.close());
   }
   return { results: run.results(), dead: run.dead() };
 }
@@ -68,6 +84,8 @@ class QueuedRun {
   readonly #pending = new Map<string, PlannedJob>();
   readonly #results = new Map<string, JobResult>();
   readonly #dead = new Map<string, string>();
+  readonly #patience: QueuePatience;
+  #idleLooks = 0;
   /** Jobs that the queue told of as done. */
   readonly completed = new Set<string>();
 
@@ -75,6 +93,7 @@ class QueuedRun {
     this.#queue = queue;
     this.#planned = planned;
     this.#options = options;
+    this.#patience = options.patience ?? usualPatience;
   }
 
   async begin(): Promise<void> {
@@ -101,7 +120,7 @@ class QueuedRun {
       jobId: key,
       priority: middlePriority - job.priority,
       attempts: mostFailures,
-      backoff: { type: "exponential", delay: failureDelay },
+      backoff: { type: "exponential", delay: this.#patience.failureDelay },
       removeOnComplete: true,
     });
   }
@@ -111,7 +130,7 @@ class QueuedRun {
     const { signal } = this.#options;
     let last = -Infinity;
     while (this.#pending.size > 0 && !signal.aborted) {
-      const all = performance.now() - last > lookInterval;
+      const all = performance.now() - last > this.#patience.lookInterval;
       if (all) last = performance.now();
       const keys = all ? [...this.#pending.keys()] : [...this.completed];
       this.completed.clear();
@@ -120,6 +139,7 @@ class QueuedRun {
         if (signal.aborted) return;
         if (job !== undefined && !(await this.#take(job)) && all) await this.#lookForDeath(job);
       }
+      if (all) await this.#lookForWorkers();
       if (this.#pending.size > 0) await sleep(eventInterval, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -152,6 +172,19 @@ class QueuedRun {
     if (queued === undefined || !(await queued.isFailed())) return;
     this.#pending.delete(job.key);
     this.#dead.set(job.job.name, queued.failedReason);
+  }
+
+  /** Says so, once, where for a while nobody has taken a job. */
+  async #lookForWorkers(): Promise<void> {
+    const active = await this.#queue.getActiveCount();
+    this.#idleLooks = active > 0 || this.#pending.size === 0 ? 0 : this.#idleLooks + 1;
+    if (this.#idleLooks !== this.#patience.idleLooks) return;
+    const workers = await this.#queue.getWorkersCount();
+    const why =
+      workers === 0
+        ? "there is no worker"
+        : `none of the ${workers} workers takes them (--memory and --targets of efqat zoo worker)`;
+    this.#options.onEvent({ type: "queue", what: `${this.#pending.size} jobs wait: ${why}` });
   }
 
   async #fail(job: PlannedJob, cause: NonNullable<PlannedJob["cause"]>): Promise<void> {

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Queue } from "bullmq";
 import type { JobResult } from "../jobs/job.ts";
-import { loadBullMq, type QueueAddress } from "./connect.ts";
+import { connectTo, loadBullMq, type QueueAddress } from "./connect.ts";
 
 /** What a worker counts. */
 export interface WorkerMetrics {
@@ -28,7 +28,8 @@ export async function serveMetrics({
   running: () => number;
 }): Promise<WorkerMetrics> {
   const { Queue } = await loadBullMq();
-  const queue = new Queue(place.name, { connection: place.connection });
+  const client = await connectTo(place);
+  const queue = new Queue(place.name, { connection: client });
   queue.on("error", () => undefined);
   const registry = new Registry();
   const registers = [registry];
@@ -69,7 +70,7 @@ export async function serveMetrics({
     },
     async close() {
       await new Promise((resolve) => server.close(resolve));
-      await queue.close();
+      client.disconnect();
     },
   };
 }

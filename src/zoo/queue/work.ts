@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Job as QueuedJob } from "bullmq";
 import type { ChildModule } from "../../runtime/child-module.ts";
 import { parseJson } from "../jobs/content-hash.ts";
@@ -10,7 +11,8 @@ import type { EventSink } from "../run/events.ts";
 import { fetchFiles, putFiles } from "../store/transfer.ts";
 import { insideOf } from "../jobs/inside-of.ts";
 import type { Store } from "../store/store.ts";
-import { loadBullMq, type QueueAddress } from "./connect.ts";
+import { awaitServer } from "./await-server.ts";
+import { closeSoon, loadBullMq, type QueueAddress, untilStopped } from "./connect.ts";
 import { type Payload, payloadSchema, plannedOf } from "./payload.ts";
 
 export interface WorkOptions {
@@ -25,6 +27,8 @@ export interface WorkOptions {
   targets: ReadonlySet<string>;
   signal: AbortSignal;
   onEvent: EventSink;
+  /** Told of trouble with the queue's server, in words. */
+  onTrouble: (what: string) => void;
   /** Told when a job has come to its end here. */
   onResult?: (result: JobResult) => void;
 }
@@ -35,6 +39,8 @@ const [lockDuration, stalledInterval] = [15_000, 5000];
 const refusedFor = 2000;
 /** Times that a job may be lost with its worker. */
 const mostLosses = 30;
+/** Milliseconds between two looks at whether the jobs of a worker that stops have ended. */
+const endInterval = 100;
 /** Milliseconds between two messages on progress. */
 const progressInterval = 2000;
 
@@ -48,13 +54,14 @@ export interface RunningWorker {
 /** Takes jobs of a queue and runs them, until the signal is aborted. */
 export async function startWorker(options: WorkOptions): Promise<RunningWorker> {
   const { DelayedError, Worker } = await loadBullMq();
-  const { address, slots, memoryBytes, targets, signal } = options;
+  const { address, slots, memoryBytes, targets, signal, onTrouble } = options;
+  await awaitServer(address, { signal, onTrouble });
   const admission = new Admission({ slots, memoryBytes });
   const worker = new Worker(
     address.name,
     async (queued: QueuedJob, token?: string) => {
       const payload = payloadSchema.parse(queued.data);
-      const memory = { memoryBytes: payload.limits.memory ?? payload.memoryBytes };
+      const memory = { memoryBytes: Math.min(payload.memoryBytes, payload.limits.memory ?? Infinity) };
       const fits = memory.memoryBytes <= memoryBytes && targets.has(payload.target);
       const taken = fits ? admission.next([memory]) : undefined;
       if (taken === undefined) {
@@ -68,14 +75,20 @@ export async function startWorker(options: WorkOptions): Promise<RunningWorker> 
       throw new DelayedError();
     },
     {
-      connection: address.connection,
+      connection: untilStopped(address, signal),
       ...{ concurrency: slots, lockDuration, stalledInterval, maxStalledCount: mostLosses },
     },
   );
   // Told by the connection each time that it fails; it is tried again.
   worker.on("error", () => undefined);
-  signal.addEventListener("abort", () => void worker.close(), { once: true });
-  const closed = new Promise<void>((resolve) => worker.on("closed", resolve));
+  const closed = new Promise<void>((resolve, reject) => {
+    const close = async (): Promise<void> => {
+      const closing = worker.close();
+      while (admission.running > 0) await sleep(endInterval);
+      await closeSoon(closing);
+    };
+    signal.addEventListener("abort", () => void close().then(resolve, reject), { once: true });
+  });
   await worker.waitUntilReady();
   return { closed, running: () => admission.running };
 }

@@ -7,6 +7,8 @@ export type ZooEvent =
   | { type: "progress"; job: string; stage: string; done: number; total: number }
   | { type: "retry"; job: string; cause: Cause; seconds: number }
   | { type: "busy"; job: string }
+  /** Something of the queue, in words. */
+  | { type: "queue"; what: string }
   | { type: "ended"; result: JobResult; before: boolean };
 
 export type EventSink = (event: ZooEvent) => void;

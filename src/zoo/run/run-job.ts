@@ -84,6 +84,9 @@ export async function releaseStale(planned: PlannedJob): Promise<void> {
   await lock?.release();
 }
 
+/** What ONNX Runtime's process says of a model rather than of the machine. */
+const followsFromModel = new Set(["environment/runtime-time", "environment/runtime-crash"]);
+
 /** Whether a job that failed on a limit, or on something of the machine, might not fail now. */
 export function mayEndOtherwise(
   { status, cause, limits }: JobResult,
@@ -93,7 +96,7 @@ export function mayEndOtherwise(
   if (status === "done" || cause === undefined) return false;
   if (cause.code === "job/time") return job.limits.time > limits.time;
   if (cause.code === "job/memory") return (job.limits.memory ?? memoryBytes) > 1.1 * (limits.memory ?? 0);
-  return cause.code === "job/killed" || cause.code.startsWith("environment/");
+  return isTransient(cause) || (cause.code.startsWith("environment/") && !followsFromModel.has(cause.code));
 }
 
 /** Writes the result of a job that cannot be run. */

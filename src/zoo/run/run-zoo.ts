@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeFolder } from "../../atomic-file.ts";
+import { targetOfMachine } from "../../commands/settle-target.ts";
 import { availableMemory } from "../../runtime/available-memory.ts";
 import type { ChildModule } from "../../runtime/child-module.ts";
 import { ContentHashes } from "../jobs/content-hash.ts";
@@ -51,8 +52,9 @@ export async function planZoo(jobs: readonly Job[], options: ZooOptions): Promis
   const hashes = new ContentHashes(join(out, "hashes.json"));
   await hashes.load();
   const context: PlanContext = { out, hashes, threads, looks: new Looks(join(out, "looks"), signal) };
+  const settled = await settleTargets(jobs);
   let done = 0;
-  const planned = await mapAtOnce(jobs, slots, async (job) => {
+  const planned = await mapAtOnce(settled, slots, async (job) => {
     signal.throwIfAborted();
     const found = await planJob(job, context);
     onEvent({ type: "planned", done: ++done, total: jobs.length });
@@ -60,6 +62,12 @@ export async function planZoo(jobs: readonly Job[], options: ZooOptions): Promis
   });
   await hashes.save();
   return planned;
+}
+
+/** Jobs with the target of this machine in the place of "auto", so that a result tells what it is for wherever it was made. */
+async function settleTargets(jobs: readonly Job[]): Promise<Job[]> {
+  const ofMachine = jobs.some(({ target }) => target === "auto") ? await targetOfMachine() : "";
+  return jobs.map((job) => (job.target === "auto" ? { ...job, target: ofMachine } : job));
 }
 
 /** `map` with so many calls in progress at a time; the results in order. */

@@ -29,7 +29,14 @@ async function loadS3(): Promise<S3> {
  * itself, as other tools find them; the URL must hold none.
  */
 export async function openS3(text: string): Promise<Store> {
-  const url = new URL(text);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.hostname === "")
+    throw usageError(
+      "store",
+      "The address of the store is none of S3",
+      "--store",
+      "Give s3://BUCKET/PREFIX?endpoint=URL.",
+    );
   if (url.username !== "" || url.password !== "")
     throw usageError(
       "store",

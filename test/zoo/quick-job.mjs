@@ -1,0 +1,19 @@
+// The process of a job that does no work: it reports a failure at once, or what the file of EFQAT_QUICK_REPORT holds.
+import { readFileSync, writeFileSync } from "node:fs";
+
+const failure = {
+  formatVersion: 1,
+  tool: { name: "efqat", version: "0.1.0", runtime: "1.30.0", node: "v20.19.0" },
+  command: "quantize",
+  options: {},
+  error: { code: "model/quick", what: "Nothing was done", exitCode: 3 },
+  seconds: 0,
+  warnings: [],
+};
+
+process.once("message", ({ args }) => {
+  const given = process.env["EFQAT_QUICK_REPORT"];
+  const text = given === undefined ? JSON.stringify(failure) : readFileSync(given, "utf8");
+  writeFileSync(args[args.indexOf("--json") + 1], text);
+  process.exit(given === undefined ? 3 : 0);
+});
