@@ -1,3 +1,5 @@
+import { intOf } from "../ir/attributes.ts";
+import { indexGraph } from "../ir/graph.ts";
 import { findOutputKinds, type OutputFacts } from "../ir/output-kinds.ts";
 import type { Dim, Graph, Model } from "../ir/model.ts";
 import { dtypeOf, requiredInputs, shapeOf } from "../ir/value-types.ts";
@@ -40,7 +42,8 @@ function gatherFacts(model: Model): Facts {
     integer: /int(32|64)/.test(dtypeOf(graph, name) ?? ""),
   }));
   const operators = new Set(graph.nodes.map(({ opType }) => opType));
-  return { graph, inputs, operators, outputs: findOutputKinds(model), image: imageOf(inputs) };
+  const outputs = findOutputKinds(model).map((output) => withShape(output, graph));
+  return { graph, inputs, operators, outputs, image: imageOf(inputs) };
 }
 
 const fewChannels = (dim: Dim): boolean => dim === 1 || dim === 3 || dim === 4;
@@ -56,6 +59,39 @@ function imageOf(inputs: Facts["inputs"]): Facts["image"] {
 }
 
 const say = (family: Family, because: string): FoundFamily => ({ family, because });
+
+/** What hands the shape of its first input on. */
+const sameShaped = new Set([
+  ...[
+    "Identity",
+    "Sigmoid",
+    "Add",
+    "Mul",
+    "Relu",
+    "Clip",
+    "HardSigmoid",
+    "Tanh",
+    "BatchNormalization",
+    "Cast",
+  ],
+]);
+
+/**
+ * Some exporters declare outputs without dimensions. What comes out of a convolution, seen through what keeps the shape, is
+ * a map of as many channels as its weights have; of others nothing is known then.
+ */
+function withShape(output: OutputFacts, graph: Graph): OutputFacts {
+  if (output.shape !== undefined && output.shape.length > 0) return output;
+  const { producer } = indexGraph(graph);
+  let node = producer.get(output.name);
+  while (node !== undefined && sameShaped.has(node.opType)) node = producer.get(node.inputs[0] ?? "");
+  const weight = node?.opType.startsWith("Conv") ? shapeOf(graph, node.inputs[1]) : undefined;
+  if (node === undefined || weight?.length !== 4) return { ...output, shape: undefined };
+  const [filters, perGroup] = weight;
+  const channels = node.opType === "Conv" ? filters : Number(perGroup) * intOf(node, "group", 1);
+  const kind = output.kind === "features" ? "map" : output.kind;
+  return { ...output, kind, shape: [undefined, channels, undefined, undefined] };
+}
 
 /** Tokens in, a distribution over the vocabulary at each of them out; or a cache of keys and values. */
 const decoder: Rule = ({ inputs, outputs }) => {
@@ -74,11 +110,22 @@ const wide = (dim: Dim, least: number): boolean => typeof dim === "number" && di
 
 const audioNames = /audio|wav|mel|speech|spectro|samples?$|pcm|sound/i;
 
+/** Samples that a signal has at least: no vector of features is so long, and no image so narrow. */
+const shortestSignal = 4000;
+
+/** [batch, samples], or with one channel in front or behind. */
+const isSignal = ([, ...rest]: readonly Dim[]): boolean =>
+  rest.filter((dim) => dim !== 1).length === 1 && rest.some((dim) => wide(dim, shortestSignal));
+
 const audio: Rule = ({ inputs, operators, image, graph }) => {
   if (operators.has("STFT") || operators.has("MelWeightMatrix"))
     return say("audio", "it computes a spectrum");
   const rate = inputs.find(({ name }) => /^(sr|sample_?rate)$/i.test(name));
   if (rate !== undefined) return say("audio", `its input "${rate.name}" is a sampling rate`);
+  const signal = inputs.find(({ shape, integer }) => !integer && isSignal(shape));
+  // A long row of features is one, too, but nobody convolves that.
+  if (signal !== undefined && operators.has("Conv"))
+    return say("audio", `its input "${signal.name}" is a long signal`);
   const named = inputs.find(
     ({ name, integer, shape }) => !integer && shape.length > 0 && audioNames.test(name),
   );
@@ -105,7 +152,12 @@ const ocr: Rule = ({ image, outputs }) => {
   const { height, width } = image ?? {};
   if (typeof height !== "number" || height > 64) return undefined;
   if (typeof width === "number" && width <= height) return undefined;
-  const found = outputs.find(({ shape }) => shape?.length === 3 && wide(shape[2], 11));
+  const found = outputs.find(
+    ({ shape, kind }) =>
+      (shape?.length === 3 && wide(shape[2], 11)) ||
+      // Class scores of an image as wide as one likes: as many as it is wide.
+      (shape === undefined && typeof width !== "number" && kind === "probabilities"),
+  );
   if (image === undefined || found === undefined) return undefined;
   return say("ocr", `an image of height ${height} goes in and a sequence comes out ("${found.name}")`);
 };
