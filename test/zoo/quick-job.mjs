@@ -1,4 +1,5 @@
-// The process of a job that does no work: it reports a failure at once, or what the file of EFQAT_QUICK_REPORT holds.
+// The process of a job that does no work: after EFQAT_QUICK_MILLISECONDS it reports a failure, or what the file of
+// EFQAT_QUICK_REPORT holds.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const failure = {
@@ -11,9 +12,12 @@ const failure = {
   warnings: [],
 };
 
+const { EFQAT_QUICK_REPORT: given, EFQAT_QUICK_MILLISECONDS: milliseconds = "0" } = process.env;
+
 process.once("message", ({ args }) => {
-  const given = process.env["EFQAT_QUICK_REPORT"];
-  const text = given === undefined ? JSON.stringify(failure) : readFileSync(given, "utf8");
-  writeFileSync(args[args.indexOf("--json") + 1], text);
-  process.exit(given === undefined ? 3 : 0);
+  setTimeout(() => {
+    const text = given === undefined ? JSON.stringify(failure) : readFileSync(given, "utf8");
+    writeFileSync(args[args.indexOf("--json") + 1], text);
+    process.exit(given === undefined ? 3 : 0);
+  }, Number(milliseconds));
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type * as bullMq from "bullmq";
-import type { Redis, RedisOptions } from "ioredis";
+import type { Redis } from "ioredis";
 import { environmentError, systemCodeOf, usageError, type UserError } from "../../errors.ts";
 
 /** Name of the queue in Redis where the address names none. */
@@ -21,13 +21,25 @@ function notInstalled(name: string, cause: unknown): UserError {
   return environmentError("package", "The packages for queues are not installed", name, hint, cause);
 }
 
+/** What ioredis is told, by its names. */
+export interface ConnectionSettings {
+  host: string;
+  port: number;
+  db: number;
+  username?: string;
+  password?: string;
+  tls?: { ca?: Buffer };
+  maxRetriesPerRequest: null;
+  retryStrategy: (times: number) => number | null;
+}
+
 const longestWait = 2000;
 
 /** Milliseconds until a connection is tried again. */
 const waitBeforeRetry = (times: number): number => Math.min(longestWait, 100 * times);
 
 /** Options of connections that, once the signal is aborted, do not wait for a server that is away. */
-export const untilStopped = ({ connection }: QueueAddress, signal: AbortSignal): RedisOptions => ({
+export const untilStopped = ({ connection }: QueueAddress, signal: AbortSignal): ConnectionSettings => ({
   ...connection,
   retryStrategy: (times) => (signal.aborted ? null : waitBeforeRetry(times)),
 });
@@ -54,7 +66,7 @@ export async function connectTo({ connection }: QueueAddress): Promise<Redis> {
 export interface QueueAddress {
   /** Name of the queue. */
   name: string;
-  connection: RedisOptions;
+  connection: ConnectionSettings;
   /** How messages call it, without secrets. */
   shown: string;
 }
