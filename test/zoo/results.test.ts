@@ -12,6 +12,7 @@ import { readResults } from "../../src/zoo/results/read-results.ts";
 import { writeResults } from "../../src/zoo/results/write-results.ts";
 import { hashFile } from "../../src/zoo/jobs/content-hash.ts";
 import { runCli } from "../cli/terminal.ts";
+import { readSettings } from "../../src/zoo/jobs/read-settings.ts";
 import { makeFailure, makeResult } from "./make-result.ts";
 
 const hostile = makeResult('=cmd|"x",\u202e<script>alert(1)</script>');
@@ -72,6 +73,21 @@ describe("two runs", () => {
   ])("%s", (_, after, figure, verdict) => {
     const [first] = diffResults([base], [after]);
     expect(first).toMatchObject({ job: "a", figure, verdict });
+  });
+
+  test("a default that became another is named", () => {
+    const settings = readSettings({
+      ...{ model: "/zoo/a.onnx", batch: 8, data: { path: "/zoo/a.npz", labels: "none" } },
+      quantization: { calibration: "minmax", excludeOps: [] },
+    });
+    expect(settings).toEqual({
+      ...{ batch: "8", "data.labels": "none", "quantization.calibration": "minmax" },
+      "quantization.excludeOps": "[]",
+    });
+    const after = other({}, { settings: { ...settings, "quantization.calibration": "auto" } });
+    expect(diffResults([other({}, { settings })], [after]).map(({ what }) => what)).toEqual([
+      "quantization.calibration: minmax -> auto",
+    ]);
   });
 
   test.each<[string, Partial<JobResult["metrics"]>]>([

@@ -67,7 +67,11 @@ export const jobResultSchema = z.object({
   target: text,
   command: z.enum(["quantize", "optimize"]),
   recipe: text,
-  options: z.record(text, text),
+  options: z.record(text, text).describe("What was asked for, the recipe's choices included."),
+  settings: z
+    .record(text, text)
+    .optional()
+    .describe("All options in effect, defaults included, without paths."),
   tool: z.object({ version: text, runtime: text }),
   status: z.enum(["done", "failed"]),
   cause: causeSchema.optional(),

@@ -103,14 +103,16 @@ function compare(
   return { job, figure, verdict, what: `${show(a)} -> ${show(b)} (noise ${show(bound)})` };
 }
 
-/** Options that were not the same, those that only one run names too. */
+/** Options that were not the same, those that only one run names too; defaults included where both runs tell of them. */
 function diffOptions(job: string, a: JobResult, b: JobResult): Change[] {
-  const names = [...new Set([...Object.keys(a.options), ...Object.keys(b.options)])].sort();
+  const all = a.settings !== undefined && b.settings !== undefined;
+  const [before, after] = [all ? a.settings : a.options, all ? b.settings : b.options];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return names
-    .filter((name) => a.options[name] !== b.options[name])
+    .filter((name) => before[name] !== after[name])
     .map((name) => ({
       ...{ job, figure: "options" as const, verdict: "other" as const },
-      what: `${name}: ${a.options[name] ?? "unset"} -> ${b.options[name] ?? "unset"}`,
+      what: `${name}: ${before[name] ?? "unset"} -> ${after[name] ?? "unset"}`,
     }));
 }
 

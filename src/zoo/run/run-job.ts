@@ -23,6 +23,7 @@ import {
 } from "../jobs/job-folder.ts";
 import type { PlannedJob } from "../jobs/plan-job.ts";
 import { readMetrics } from "../jobs/read-metrics.ts";
+import { readSettings } from "../jobs/read-settings.ts";
 import { type ProcessEnd, runProcess } from "../process/run-process.ts";
 import type { EventSink } from "./events.ts";
 import { causeOfEnd, isTransient, waitBefore } from "./judge-end.ts";
@@ -115,6 +116,7 @@ export async function failUnrun(
 interface Ran {
   cause: Cause | undefined;
   metrics: Metrics;
+  settings?: Record<string, string>;
   attempts: number;
   seconds: number;
   peakBytes: number;
@@ -173,12 +175,16 @@ function commandLine({ job, options, folder }: PlannedJob): string[] {
 }
 
 /** What the report of a process says, beside how it ended. */
-async function readEnd(planned: PlannedJob, end: ProcessEnd): Promise<Pick<Ran, "cause" | "metrics">> {
+async function readEnd(
+  planned: PlannedJob,
+  end: ProcessEnd,
+): Promise<Pick<Ran, "cause" | "metrics" | "settings">> {
   const data = parseJson(await readFile(join(planned.folder, jobFiles.report), "utf8").catch(() => ""));
   const failure = failedReportSchema.safeParse(data).data;
   const cause = causeOfEnd(end, failure?.error, planned.job.limits);
   const report = cause === undefined ? reportSchema.safeParse(data).data : undefined;
-  if (report !== undefined) return { cause: undefined, metrics: readMetrics(report) };
+  if (report !== undefined)
+    return { cause: undefined, metrics: readMetrics(report), settings: readSettings(report.options) };
   return { cause: cause ?? { code: "internal", what: "The job ended without a report" }, metrics: {} };
 }
 
@@ -188,7 +194,7 @@ async function describeResult(
   ran: Ran,
 ): Promise<JobResult> {
   const { job, key, model, recipe, options, folder } = planned;
-  const { cause, metrics, attempts, seconds, peakBytes } = ran;
+  const { cause, metrics, settings, attempts, seconds, peakBytes } = ran;
   const memory = job.limits.memory ?? context.memoryBytes;
   return {
     ...{
@@ -201,6 +207,7 @@ async function describeResult(
       recipe,
       options,
     },
+    ...(settings === undefined ? {} : { settings }),
     tool: { version, runtime: runtimeVersion() },
     ...(cause === undefined ? { status: "done" } : { status: "failed", cause }),
     limits: { time: job.limits.time, memory },
