@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Moment, waitFor } from "./kill-moments.ts";
-import { shareIn, startZoo, stop } from "./processes.ts";
+import type { Programs } from "./programs.ts";
+import { shareIn, stop } from "./processes.ts";
 
 /** What a round found. */
 export interface Round {
@@ -17,7 +18,7 @@ export interface Round {
 }
 
 export interface RoundSetting {
-  models: string;
+  programs: Programs;
   /** Folder of this round alone. */
   work: string;
   jobs: number;
@@ -63,28 +64,28 @@ function judge(
 /** Kills a run, and calls it again. */
 export async function killRunner(setting: RoundSetting): Promise<Round> {
   const out = join(setting.work, "out");
-  const args = ["run", setting.models, "--samples", "8", "--quiet", "--out", out];
   const began = performance.now();
-  const run = startZoo(args);
+  const run = setting.programs.run(setting);
   await waitFor(setting.moment, join(out, "jobs"), run.ended);
   run.kill("SIGKILL");
   await run.ended;
   const before = ofRun(out);
-  await startZoo(args).ended;
+  await setting.programs.run(setting).ended;
   return judge([before, ofRun(out)], setting, [out], began);
 }
 
 /** Kills the worker of a run, or Redis, and starts it again; the run itself goes on. Results are those of the store. */
 export async function killAround(what: "worker" | "redis", setting: RoundSetting): Promise<Round> {
-  const { work, models, moment } = setting;
+  const { work, programs, moment } = setting;
   const [out, data, scratch] = [join(work, "out"), join(work, "redis"), join(work, "w")];
   await mkdir(data, { recursive: true });
-  const { places, store, start } = await shareIn(work, data);
-  const startWorker = () => startZoo(["worker", "--jobs", "2", "--quiet", "--folder", scratch, ...places]);
+  const shared = await shareIn(work, data);
+  const { store, start } = shared;
+  const startWorker = () => programs.work(scratch, shared);
   const results = (): Map<string, string> => resultsIn(join(store, "results"), /\.json$/);
   const began = performance.now();
   let [server, worker] = [start(), startWorker()];
-  const run = startZoo(["run", models, "--samples", "8", "--quiet", "--out", out, ...places]);
+  const run = programs.run(setting, shared);
   await waitFor(moment, join(scratch, "jobs"), run.ended);
   const victim = what === "worker" ? worker : server;
   victim.kill("SIGKILL");

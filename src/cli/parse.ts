@@ -79,17 +79,20 @@ function requireCommand(name: string | undefined): Command | undefined {
   throw usageError("command", `There is no command "${name}"`, undefined, `${hint}${choices}`);
 }
 
+/** Words stay as they were typed. */
+export const parserSettings = {
+  "duplicate-arguments-array": false,
+  "boolean-negation": false,
+  "camel-case-expansion": false,
+  "parse-numbers": false,
+  "parse-positional-numbers": false,
+} as const;
+
 function createParser(columns: number, choose: (request: Request) => void): Argv {
   const parser = yargs()
     .scriptName("efqat")
     .usage("$0 COMMAND\n\nQuantize ONNX models and train back the accuracy they lost.")
-    .parserConfiguration({
-      "duplicate-arguments-array": false,
-      "boolean-negation": false,
-      "camel-case-expansion": false,
-      "parse-numbers": false,
-      "parse-positional-numbers": false,
-    })
+    .parserConfiguration(parserSettings)
     .version(version)
     .alias({ help: "h" })
     .strict()

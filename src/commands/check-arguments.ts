@@ -14,7 +14,17 @@ interface Arguments {
 /** What arguments are checked against. */
 export interface ArgumentSpec {
   name: string;
-  positional: { name: string; describe: string; severalWith?: string; then?: string } | undefined;
+  /** The positional argument and what it is; none where there is none to give. */
+  positional:
+    | {
+        name: string;
+        describe: string;
+        /** The option with which there may be several. */
+        severalWith?: string;
+        /** Name of a second one, which may be left out. */
+        then?: string;
+      }
+    | undefined;
   /** Arguments of this kind at most; default: one where there is a positional. */
   mostPositionals?: number;
   options: Readonly<Record<string, OptionSpec>>;

@@ -1,5 +1,5 @@
-// The process of a job that does no work: after EFQAT_QUICK_MILLISECONDS it reports a failure, or what the file of
-// EFQAT_QUICK_REPORT holds.
+// The process of a job that does no work: after EFQAT_QUICK_MILLISECONDS it writes a file in the place of a model and reports
+// a failure, or what the file of EFQAT_QUICK_REPORT holds.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const failure = {
@@ -17,6 +17,7 @@ const { EFQAT_QUICK_REPORT: given, EFQAT_QUICK_MILLISECONDS: milliseconds = "0" 
 process.once("message", ({ args }) => {
   setTimeout(() => {
     const text = given === undefined ? JSON.stringify(failure) : readFileSync(given, "utf8");
+    writeFileSync(args[args.indexOf("--out") + 1], "no model".repeat(10_000));
     writeFileSync(args[args.indexOf("--json") + 1], text);
     process.exit(given === undefined ? 3 : 0);
   }, Number(milliseconds));

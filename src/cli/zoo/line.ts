@@ -4,7 +4,7 @@ import { checkArguments } from "../../commands/check-arguments.ts";
 import { createLogger } from "../logger.ts";
 import { didYouMean } from "../../commands/nearest-name.ts";
 import { OptionReader } from "../../commands/option-reader.ts";
-import { declareOption } from "../parse.ts";
+import { declareOption, parserSettings } from "../parse.ts";
 import type { Terminal } from "../run.ts";
 import { describeError } from "../show-error.ts";
 import { diffTask } from "./compare.ts";
@@ -77,17 +77,7 @@ async function readTask(
 }
 
 function bareParser(command: ZooCommand): Argv {
-  const parser = yargs()
-    .parserConfiguration({
-      "duplicate-arguments-array": false,
-      "boolean-negation": false,
-      "camel-case-expansion": false,
-      "parse-numbers": false,
-      "parse-positional-numbers": false,
-    })
-    .version(false)
-    .exitProcess(false)
-    .locale("en");
+  const parser = yargs().parserConfiguration(parserSettings).version(false).exitProcess(false).locale("en");
   for (const [option, spec] of Object.entries(command.options)) parser.option(option, declareOption(spec));
   return parser;
 }

@@ -29,7 +29,8 @@ export interface Job {
   priority: number;
 }
 
-const causeSchema = z.object({
+/** Why a model cannot be used, or a job failed. */
+export const causeSchema = z.object({
   code: text.describe(
     "model/..., data/..., environment/...; job/time, job/memory and job/killed are the zoo's.",
   ),

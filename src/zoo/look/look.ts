@@ -1,11 +1,5 @@
 import { z } from "zod";
-
-const causeSchema = z.object({
-  code: z.string(),
-  what: z.string(),
-  where: z.string().optional(),
-  hint: z.string().optional(),
-});
+import { causeSchema } from "../jobs/job.ts";
 
 /** What is known of a model before it is worked on. */
 export const lookSchema = z.discriminatedUnion("ok", [
