@@ -78,6 +78,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
     "@aws-sdk/client-s3",
     "bullmq",
     "execa",
+    "ioredis",
     "node-sqlite3-wasm",
     "picomatch",
     "prom-client",

@@ -168,5 +168,5 @@ describe.skipIf(redisPath === undefined)("jobs over Redis", () => {
     ]);
     expect(again.stderr).not.toContain("started");
     expect(again.stdout).toContain("3 of 3 jobs done");
-  });
+  }, 300_000);
 });

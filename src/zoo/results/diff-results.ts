@@ -105,8 +105,8 @@ function compare(
 
 /** Options that were not the same, those that only one run names too; defaults included where both runs tell of them. */
 function diffOptions(job: string, a: JobResult, b: JobResult): Change[] {
-  const all = a.settings !== undefined && b.settings !== undefined;
-  const [before, after] = [all ? a.settings : a.options, all ? b.settings : b.options];
+  const [before, after] =
+    a.settings !== undefined && b.settings !== undefined ? [a.settings, b.settings] : [a.options, b.options];
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return names
     .filter((name) => before[name] !== after[name])
