@@ -23,6 +23,8 @@ export {
   buildArtifact,
   calibrate,
   type CalibrateRequest,
+  type DataRequest,
+  describeData,
   evaluate,
   type EvaluateRequest,
   exportArtifact,

@@ -2,6 +2,7 @@ import type { Report } from "../report/report-data.ts";
 import { artifactCommand } from "./artifact.ts";
 import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
+import { dataCommand } from "./data.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -26,12 +27,17 @@ export type ArtifactRequest = RequestOf<typeof artifactCommand>;
 export type TrainRequest = RequestOf<typeof trainCommand>;
 export type ExportRequest = RequestOf<typeof exportCommand>;
 export type EvaluateRequest = RequestOf<typeof evaluateCommand>;
+export type DataRequest = RequestOf<typeof dataCommand>;
 export type ProfileRequest = RequestOf<typeof profileCommand>;
 export type AuditRequest = RequestOf<typeof auditCommand>;
 
 /** Quantizes a model, trains back the accuracy it lost, verifies and writes the result. */
 export const optimize = (request: OptimizeRequest, context?: RequestContext): Promise<Report> =>
   runRequest(optimizeCommand, request, context);
+
+/** What data are taken for: samples, shapes, ranges, classes; with `model`, as they feed it. */
+export const describeData = (request: DataRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(dataCommand, request, context);
 
 /** What would be quantized, what stays float and why, what cannot be trained; writes nothing. */
 export const inspect = (request: InspectRequest, context?: RequestContext): Promise<Report> =>

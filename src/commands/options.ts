@@ -66,7 +66,7 @@ export const dataOptions = group(groups.data, {
   data: {
     value: "path",
     describe:
-      "Samples: IDX file or folder, .npy, .npz, CSV, JSON lines, Parquet, folder of class folders, or JavaScript module",
+      "Samples: IDX, .npy, .npz, CSV, JSON lines, Parquet or WAV files, folders of these or of class folders, or a JavaScript module",
     required: true,
   },
   split: { describe: "Part of the data to use, where they come in parts", choices: ["train", "test"] },
@@ -94,6 +94,19 @@ export const dataOptions = group(groups.data, {
   tokenizer: {
     value: "path",
     describe: "tokenizer.json that makes tokens of texts (.txt with one per line, or a column of a table)",
+  },
+  preprocess: {
+    value: "path",
+    describe:
+      "How pictures or sounds are preprocessed: preprocessor_config.json of a Transformers model, or config.json of a timm model; other options override it",
+  },
+  "sample-rate": {
+    value: "number",
+    describe: "Samples a second of the sounds that the model takes; others are refused",
+  },
+  length: {
+    value: "number",
+    describe: "Samples of each sound, or tokens of each text: longer ones are cut, shorter ones filled",
   },
   images: {
     value: "path",

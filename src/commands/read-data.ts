@@ -52,6 +52,12 @@ function readPreprocessing(options: OptionReader): Partial<DataSpec> {
   const columns = readColumns(options);
   const tokenizer = options.text("tokenizer");
   if (tokenizer !== undefined) spec.tokenizer = tokenizer;
+  const preprocess = options.text("preprocess");
+  if (preprocess !== undefined) spec.preprocess = preprocess;
+  const sampleRate = options.number("sample-rate", { min: 1, integer: true });
+  if (sampleRate !== undefined) spec.sampleRate = sampleRate;
+  const length = options.number("length", { min: 1, integer: true });
+  if (length !== undefined) spec.length = length;
   const images = options.text("images");
   if (columns !== undefined) spec.columns = columns;
   if (images !== undefined) spec.images = images;

@@ -53,7 +53,8 @@ type OfGroup<Specs, Group extends string> = {
 type DataOf<Specs> = string | ({ path: string } & Omit<Values<OfGroup<Specs, "Data:">>, "data" | "test">);
 
 type Positional<C extends Command> = C["positional"] extends { name: infer Name extends string }
-  ? Record<Name, C["positional"] extends { severalWith: string } ? string | readonly string[] : string>
+  ? Record<Name, C["positional"] extends { severalWith: string } ? string | readonly string[] : string> &
+      (C["positional"] extends { then: infer Then extends string } ? Partial<Record<Then, string>> : object)
   : object;
 
 type Simple<T> = { [Key in keyof T]: T[Key] };

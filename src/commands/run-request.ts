@@ -57,8 +57,14 @@ function readRequest(
     const what = `The options of ${command.name} are ${request === null ? "null" : typeof request}`;
     throw usageError("request", what, undefined, "Give an object: { model, data, out }.");
   }
-  const { [command.positional?.name ?? ""]: argument, ...rest } = request as Record<string, unknown>;
-  const paths = readPaths(command, argument);
+  const { name = "", then = "" } = command.positional ?? {};
+  const { [name]: argument, ...others } = request as Record<string, unknown>;
+  const further = then === "" ? undefined : others[then];
+  const rest = omit(others, [then]);
+  const paths = [
+    ...readPaths(command, argument),
+    ...readPaths({ ...command, positional: { name: then, describe: "" } }, further),
+  ];
   const options = omit(command.options, Object.keys(reportOptions));
   const words = requestWords(rest, options);
   given.push(...words, ...(paths.length === 0 ? [] : ["--", ...paths]));

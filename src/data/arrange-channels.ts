@@ -1,4 +1,4 @@
-import { dataError } from "../errors.ts";
+import { dataError, type UserError } from "../errors.ts";
 import { dataTypes } from "../tensor/data-type.ts";
 import type { Layout } from "./image.ts";
 import type { NpyArray } from "./loaders/npy.ts";
@@ -10,22 +10,47 @@ const orders: Readonly<Record<Layout, readonly [number, number, number, number]>
   nchw: [0, 2, 3, 1],
 };
 
+/** An array as an input takes it, and the layout that it had, where that was another. */
+export interface Arranged {
+  array: NpyArray;
+  from?: Layout;
+}
+
+/** Channels that pictures have at most. */
+const mostChannels = 4;
+
 /**
- * An array of images with its channels where the input has them. `layout` is the array's, where that is not the input's.
- * Throws UserError data/layout where moving the channels would make the array fit and nobody asked for it.
+ * An array of images with its channels where the input has them. `layout` is the array's, where that is not the input's; without
+ * it channels move where the shapes leave no doubt: one order alone fits, and either the input's sizes are all known or what
+ * becomes channels are few. Throws UserError data/layout where moving them would do and the shapes do not tell.
  */
-export function arrangeChannels(array: NpyArray, input: ModelInput, layout: Layout | undefined): NpyArray {
-  const { dims, where } = array;
-  if (dims.length !== 4 || input.shape.length !== 4 || fits(dims, input)) return array;
-  const own = (["nhwc", "nchw"] as const).find((each) => fits(moved(dims, orders[each]), input));
-  if (own === undefined) return array;
-  if (own === layout) return moveChannels(array, orders[own]);
-  const [last, first] = own === "nhwc" ? ["last", "first"] : ["first", "last"];
-  throw dataError(
+export function arrangeChannels(array: NpyArray, input: ModelInput, layout: Layout | undefined): Arranged {
+  const { dims } = array;
+  if (dims.length !== 4 || input.shape.length !== 4 || fits(dims, input)) return { array };
+  const fitting = (["nhwc", "nchw"] as const).filter((each) => fits(moved(dims, orders[each]), input));
+  const [own, other] = fitting;
+  if (own === undefined) return { array };
+  const certain = other === undefined && isCertain(dims, own, input);
+  const from = layout ?? (certain ? own : undefined);
+  if (from !== undefined && fitting.includes(from)) return { array: moveChannels(array, orders[from]), from };
+  throw doubtful(array, input, fitting);
+}
+
+/** Whether the only order that fits can be meant: all sizes agree, or few channels lie beside larger maps. */
+function isCertain(dims: readonly number[], own: Layout, { shape }: ModelInput): boolean {
+  if (shape.slice(1).every((dim) => typeof dim === "number")) return true;
+  const [, a = 0, b = 0, c = 0] = dims;
+  const [channels, ...sides] = own === "nhwc" ? [c, a, b] : [a, b, c];
+  return channels <= mostChannels && sides.every((side) => side > mostChannels);
+}
+
+function doubtful({ dims, where }: NpyArray, input: ModelInput, fitting: readonly Layout[]): UserError {
+  const shape = input.shape.map((dim) => dim ?? "?").join(", ");
+  return dataError(
     "layout",
-    `The data have the shape [${dims.join(", ")}], with channels ${last}, where input "${input.name}" takes [${input.shape.map((dim) => dim ?? "?").join(", ")}], with channels ${first}`,
+    `The data have the shape [${dims.join(", ")}] where input "${input.name}" takes [${shape}], which they fit with their channels moved`,
     where,
-    `Say that the data have them ${last} with --layout ${own}.`,
+    `Say where the data have them: --layout ${fitting.join(" or --layout ")}.`,
   );
 }
 

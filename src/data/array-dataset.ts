@@ -4,7 +4,7 @@ import { arrangeChannels } from "./arrange-channels.ts";
 import { drawPlacement } from "./augment.ts";
 import { convertElements } from "./convert-elements.ts";
 import type { AugmentOptions, Batch, Dataset } from "./dataset.ts";
-import { type Geometry, placeImage } from "./image.ts";
+import { type Geometry, type Layout, placeImage } from "./image.ts";
 import { checkLabels, countLabels } from "./labels.ts";
 import type { NpyArray } from "./loaders/npy.ts";
 import type { ModelInput } from "./model-input.ts";
@@ -41,11 +41,8 @@ export async function arrayDataset(
   labels: Int32Array | undefined,
   spec: DataSpec,
 ): Promise<Dataset> {
-  const feeds = given.map(({ input, array }) => ({
-    input,
-    array: arrangeChannels(array, input, spec.layout),
-  }));
-  const moved = feeds.some(({ array }, index) => array !== given[index]?.array);
+  const feeds = given.map(({ input, array }) => ({ input, ...arrangeChannels(array, input, spec.layout) }));
+  const moved = feeds.find(({ from }) => from !== undefined);
   const length = feeds[0]?.array.dims[0] ?? 0;
   const placed = await Promise.all(feeds.map(placeFeed));
   const perRun = samplesPerRun(placed, spec.path);
@@ -62,7 +59,7 @@ export async function arrayDataset(
     throw dataError("empty", "The samples hold no elements", spec.path, "Check how the arrays were made.");
   if (labels !== undefined) checkLabels(labels, length, spec.classes, spec.path);
   const images =
-    feeds.length === 1 ? imageLikeOf(feeds[0] as Feed, moved ? withOtherLayout(spec) : spec) : undefined;
+    feeds.length === 1 ? imageLikeOf(feeds[0] as Feed, withLayoutOf(spec, moved?.from)) : undefined;
   return {
     name,
     length,
@@ -78,6 +75,9 @@ export async function arrayDataset(
       inputs: Object.fromEntries(
         feeds.map(({ input, array }) => [input.name, `${array.dtype} [${array.dims.join(", ")}]`]),
       ),
+      ...(moved === undefined
+        ? {}
+        : { channels: `moved from ${moved.from === "nhwc" ? "last to first" : "first to last"}` }),
       ...(spec.mean === undefined && spec.std === undefined ? {} : { mean: images?.mean, std: images?.std }),
     }),
     async read(indices, options = {}): Promise<Batch> {
@@ -92,11 +92,9 @@ export async function arrayDataset(
   };
 }
 
-/** What is said of an array whose channels were moved, of the input that it feeds. */
-const withOtherLayout = (spec: DataSpec): DataSpec => ({
-  ...spec,
-  layout: spec.layout === "nhwc" ? "nchw" : "nhwc",
-});
+/** The specification of an array whose channels were moved `from` another layout: the one that it has now. */
+const withLayoutOf = (spec: DataSpec, from: Layout | undefined): DataSpec =>
+  from === undefined ? spec : { ...spec, layout: from === "nhwc" ? "nchw" : "nhwc" };
 
 async function placeFeed(feed: Feed): Promise<PlacedFeed> {
   const { input, array } = feed;

@@ -4,6 +4,8 @@ import { isFeedName } from "./loaders/feed-folder.ts";
 import { isIdxName, labelsBeside } from "./loaders/idx.ts";
 import { isImageName } from "./loaders/image-folder.ts";
 import { isTableName } from "./loaders/open-table.ts";
+import { isNpyName } from "./loaders/npy-folder.ts";
+import { isSoundName } from "./sounds/wav.ts";
 import type { DataSpec } from "./spec.ts";
 
 /** A file that data are read from, or a folder with the names of the files in it that are. */
@@ -13,12 +15,15 @@ export interface DataPath {
   holds?: (name: string) => boolean;
 }
 
+/** Whether a file of this name in a folder of data may be read. */
+const isSampleName = (name: string): boolean =>
+  [isImageName, isIdxName, isFeedName, isSoundName, isNpyName, isTableName].some((accepts) => accepts(name));
+
 /** What opening the data of `spec` reads, as far as that is known before. Paths may not exist. */
 export async function dataPaths(spec: DataSpec): Promise<DataPath[]> {
   const { path, labels, targets } = spec;
-  const found: DataPath[] = [
-    { use: "data", path, holds: (name) => isImageName(name) || isIdxName(name) || isFeedName(name) },
-  ];
+  const found: DataPath[] = [{ use: "data", path, holds: isSampleName }];
+  if (spec.preprocess !== undefined) found.push({ use: "data", path: spec.preprocess });
   if (spec.tokenizer !== undefined) found.push({ use: "data", path: spec.tokenizer });
   const images = spec.images ?? (isTableName(path) ? dirname(path) : undefined);
   if (images !== undefined) found.push({ use: "data", path: images, holds: isImageName });

@@ -1,4 +1,3 @@
-import sharp from "sharp";
 import { dataError } from "../errors.ts";
 import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { drawPlacement } from "./augment.ts";
@@ -7,21 +6,35 @@ import { type ImageSource, placeImage, type RawImage } from "./image.ts";
 import { checkLabels, countLabels } from "./labels.ts";
 import type { ImageInput } from "./model-input.ts";
 import { perChannel, pixelTables } from "./pixel-tables.ts";
-import type { DataSpec } from "./spec.ts";
+import { cropCentre, resizeImage } from "./fit-image.ts";
+import type { PixelRules, SettledSpec } from "./spec.ts";
 
-type Size = number | readonly [number, number];
+/** What becomes of pixels unless a file of preprocessing says otherwise. */
+const usualRules: PixelRules = {
+  ...{ scale: 1 / 255, offset: 0, kernel: "linear", order: "rgb", margins: "round", pad: false },
+};
 
 /**
  * A data set of images: decoded, resized, centre-cropped, augmented, scaled to [0, 1], normalised per channel,
  * in the model input's layout. A uint8 input gets the pixels as they are.
  */
-export function imageDataset(source: ImageSource, spec: DataSpec, input: ImageInput): Dataset {
+export function imageDataset(source: ImageSource, spec: SettledSpec, input: ImageInput): Dataset {
   const labels = spec.labels === "none" ? undefined : source.labels;
   if (labels !== undefined) checkLabels(labels, source.length, spec.classes, source.name);
   const channels = input.channels ?? source.channels ?? 3;
-  const mean = perChannel(spec.mean ?? [0], channels, "--mean");
-  const std = perChannel(spec.std ?? [1], channels, "--std");
-  const tables = input.dtype === "uint8" ? undefined : pixelTables(mean, std);
+  const rules = spec.pixels ?? usualRules;
+  // Means and deviations are those of red, green and blue.
+  const ordered = (values: number[]): number[] => (rules.order === "bgr" ? values.reverse() : values);
+  const mean = ordered(perChannel(spec.mean ?? [0], channels, "--mean"));
+  const std = ordered(perChannel(spec.std ?? [1], channels, "--std"));
+  if (spec.sound !== undefined)
+    throw dataError(
+      "preprocess",
+      "The file of preprocessing is for sounds, and the data are pictures",
+      source.name,
+      "Give the one of the model.",
+    );
+  const tables = input.dtype === "uint8" ? undefined : pixelTables(mean, std, rules);
   return {
     name: source.name,
     length: source.length,
@@ -37,20 +50,26 @@ export function imageDataset(source: ImageSource, spec: DataSpec, input: ImageIn
       input: input.name,
       layout: input.layout,
       channels,
-      scale: input.dtype === "uint8" ? "pixels 0..255" : "pixels / 255",
+      scale: input.dtype === "uint8" ? "pixels 0..255" : describeScale(rules),
       mean,
       std,
       ...(spec.resize === undefined ? {} : { resize: spec.resize }),
       ...(spec.crop === undefined ? {} : { crop: spec.crop }),
+      ...(spec.pixels === undefined ? {} : { preprocess: spec.preprocess, filter: rules.kernel }),
+      ...(rules.longest === undefined ? {} : { longestSide: rules.longest }),
+      ...(rules.order === "rgb" ? {} : { order: rules.order }),
     }),
     async read(indices, options = {}): Promise<Batch> {
       const chosen = Array.from(indices);
       const decoded = await source.read(chosen, channels);
       const images = await Promise.all(
-        decoded.map(async (image, at) => fitImage(image, spec, input, source.where(chosen[at] as number))),
+        decoded.map(async (image, at) =>
+          fitImage(image, { ...spec, ...rules }, input, source.where(chosen[at] as number)),
+        ),
       );
       const placements = chosen.map((_, position) => drawPlacement(options.augment, position));
-      const tensor = stackImages(images, placements, input, channels, tables);
+      const fed = rules.order === "bgr" && channels === 3 ? images.map(reverseChannels) : images;
+      const tensor = stackImages(fed, placements, input, channels, tables);
       const batch: Batch = { size: chosen.length, inputs: { [input.name]: tensor } };
       if (labels !== undefined) batch.labels = Int32Array.from(chosen, (index) => labels[index] as number);
       return batch;
@@ -58,15 +77,24 @@ export function imageDataset(source: ImageSource, spec: DataSpec, input: ImageIn
   };
 }
 
+const describeScale = ({ scale, offset }: PixelRules): string =>
+  `pixels ${scale === 1 ? "0..255" : `/ ${Number((1 / scale).toPrecision(6))}`}${offset === 0 ? "" : ` ${offset < 0 ? "-" : "+"} ${Math.abs(offset)}`}`;
+
+/** Red, green and blue as blue, green and red. */
+const reverseChannels = (image: RawImage): RawImage => ({
+  ...image,
+  pixels: image.pixels.map((_, at) => image.pixels[at + 2 - 2 * (at % 3)] as number),
+});
+
 async function fitImage(
   image: RawImage,
-  spec: DataSpec,
+  spec: PixelRules & Pick<SettledSpec, "resize" | "crop">,
   input: ImageInput,
   where: string,
 ): Promise<RawImage> {
   let fitted = image;
-  if (spec.resize !== undefined) fitted = await resizeImage(fitted, spec.resize);
-  if (spec.crop !== undefined) fitted = cropCentre(fitted, spec.crop, where);
+  if (spec.resize !== undefined) fitted = await resizeImage(fitted, spec.resize, spec);
+  if (spec.crop !== undefined) fitted = cropCentre(fitted, spec.crop, spec, where);
   const height = input.height ?? fitted.height;
   const width = input.width ?? fitted.width;
   if (fitted.height === height && fitted.width === width) return fitted;
@@ -76,44 +104,6 @@ async function fitImage(
     where,
     `Fit it with --resize ${height}x${width}, or with --resize and --crop.`,
   );
-}
-
-/** Resizes by bilinear interpolation, widened when shrinking, as image libraries do it. */
-async function resizeImage(image: RawImage, size: Size): Promise<RawImage> {
-  const { height, width } = image;
-  const shorter = Math.min(height, width);
-  const [newHeight, newWidth] =
-    typeof size === "number"
-      ? [Math.floor((size * height) / shorter), Math.floor((size * width) / shorter)]
-      : size;
-  if (newHeight === height && newWidth === width) return image;
-  const pixels = await sharp(image.pixels, { raw: { height, width, channels: image.channels } })
-    .resize(newWidth, newHeight, { fit: "fill", kernel: "linear" })
-    .toColourspace(image.channels === 1 ? "b-w" : "srgb")
-    .raw()
-    .toBuffer();
-  return { height: newHeight, width: newWidth, channels: image.channels, pixels };
-}
-
-function cropCentre(image: RawImage, size: Size, where: string): RawImage {
-  const [height, width] = typeof size === "number" ? [size, size] : size;
-  if (height > image.height || width > image.width) {
-    throw dataError(
-      "crop",
-      `Cannot crop ${height}x${width} out of an image of ${image.height}x${image.width} pixels`,
-      where,
-      "Give a smaller --crop or a larger --resize.",
-    );
-  }
-  const top = Math.round((image.height - height) / 2);
-  const left = Math.round((image.width - width) / 2);
-  const rowBytes = width * image.channels;
-  const pixels = new Uint8Array(height * rowBytes);
-  for (let y = 0; y < height; y++) {
-    const from = ((top + y) * image.width + left) * image.channels;
-    pixels.set(image.pixels.subarray(from, from + rowBytes), y * rowBytes);
-  }
-  return { height, width, channels: image.channels, pixels };
 }
 
 function stackImages(

@@ -3,6 +3,9 @@ import { type Tensor, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
 import { readNumbers } from "./convert-elements.ts";
 import type { NpyArray } from "./loaders/npy.ts";
 
+/** Names that arrays of labels have beside those of samples. */
+export const labelArrays = ["labels", "label", "y", "targets"];
+
 /** Labels are kept as int32. */
 const labelLimit = 2 ** 31;
 

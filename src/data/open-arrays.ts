@@ -1,16 +1,21 @@
-import { dataError } from "../errors.ts";
+import { dataError, type UserError } from "../errors.ts";
 import { arrayDataset, type Feed, holdsImages } from "./array-dataset.ts";
 import { arrayImages } from "./array-images.ts";
+import type { ByteSource } from "./byte-source.ts";
 import type { Dataset } from "./dataset.ts";
 import { imageDataset } from "./image-dataset.ts";
-import { imageInputOf } from "./model-input.ts";
-import type { DataSpec } from "./spec.ts";
+import { labelArrays, readLabels } from "./labels.ts";
+import { readAskedLabels } from "./labels-file.ts";
+import { openNpy } from "./loaders/npy.ts";
+import type { NpzFile } from "./loaders/npz.ts";
+import { imageInputOf, type ModelInput } from "./model-input.ts";
+import type { SettledSpec } from "./spec.ts";
 
 /** Arrays as samples: 8-bit images are preprocessed, others are fed as they are. */
 export async function openArrays(
   feeds: Feed[],
   labels: Int32Array | undefined,
-  spec: DataSpec,
+  spec: SettledSpec,
 ): Promise<Dataset> {
   const [feed] = feeds;
   const name = spec.path.split(/[\\/]/).at(-1) as string;
@@ -18,13 +23,69 @@ export async function openArrays(
     const source = arrayImages(name, feed.array, labels, spec.path);
     return imageDataset(source, spec, imageInputOf([feed.input], spec.layout, spec.path));
   }
-  if (spec.resize !== undefined || spec.crop !== undefined) {
+  if (spec.resize !== undefined || spec.crop !== undefined || spec.pixels !== undefined) {
     throw dataError(
       "resize",
-      "--resize and --crop apply to images and to 8-bit image arrays",
+      `${spec.pixels === undefined ? "--resize and --crop apply" : "--preprocess applies"} to images and to 8-bit image arrays`,
       spec.path,
       "Save the array in the model's input shape.",
     );
   }
   return arrayDataset(name, feeds, labels, spec);
 }
+
+/** One .npy file, for a model with one input. */
+export async function openNpyDataset(
+  file: ByteSource,
+  spec: SettledSpec,
+  inputs: readonly ModelInput[],
+): Promise<Dataset> {
+  const [input] = inputs;
+  if (input === undefined || inputs.length > 1) {
+    throw dataError(
+      "names",
+      `An .npy file feeds a model with one input; this one has ${inputs.map(({ name }) => name).join(", ")}`,
+      spec.path,
+      "Write an .npz file with one array per input.",
+    );
+  }
+  const array = await openNpy(file);
+  return openArrays([{ input, array }], await readAskedLabels(spec, array.dims[0]), spec);
+}
+
+/** Arrays by the names of the model's inputs, with labels beside them. Throws UserError data/names. */
+export async function openNamedArrays(
+  file: NpzFile,
+  inputs: readonly ModelInput[],
+  spec: SettledSpec,
+): Promise<Dataset> {
+  const feeds: Feed[] = [];
+  for (const input of inputs) {
+    const name = namesFor(input, inputs).find((each) => file.names.includes(each));
+    if (name === undefined) throw missingArray(file.names, input.name, spec.path);
+    feeds.push({ input, array: await file.open(name) });
+  }
+  const samples = feeds[0]?.array.dims[0];
+  const inner = labelArrays.find((name) => file.names.includes(name));
+  const labels =
+    spec.labels === undefined && inner !== undefined && samples !== undefined
+      ? await readLabels(await file.open(inner), samples)
+      : await readAskedLabels(spec, samples);
+  return openArrays(feeds, labels, spec);
+}
+
+/** numpy.savez calls an array that is given without a name arr_0. */
+const namesFor = ({ name }: ModelInput, inputs: readonly ModelInput[]): string[] =>
+  inputs.length === 1 ? [name, "arr_0"] : [name];
+
+/** Names of arrays that feed inputs. */
+export const fedNames = (inputs: readonly ModelInput[]): string[] =>
+  inputs.flatMap((input) => namesFor(input, inputs));
+
+const missingArray = (names: readonly string[], input: string, where: string): UserError =>
+  dataError(
+    "names",
+    `The file holds the arrays ${names.join(", ")} but none for the model input "${input}"`,
+    where,
+    "Name each array after the model input it feeds.",
+  );

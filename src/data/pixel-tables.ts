@@ -1,4 +1,5 @@
 import { usageError } from "../errors.ts";
+import type { PixelRules } from "./spec.ts";
 
 /** One value per channel out of one value or one per channel. */
 export function perChannel(values: readonly number[], channels: number, option: string): number[] {
@@ -12,9 +13,17 @@ export function perChannel(values: readonly number[], channels: number, option: 
   );
 }
 
-/** For each channel, what every pixel value 0..255 becomes: (pixel / 255 - mean) / std. */
-export function pixelTables(mean: readonly number[], std: readonly number[]): Float32Array[] {
+/** For each channel, what every pixel value 0..255 becomes: (pixel * scale + offset - mean) / std. */
+export function pixelTables(
+  mean: readonly number[],
+  std: readonly number[],
+  { scale, offset }: Pick<PixelRules, "scale" | "offset">,
+): Float32Array[] {
+  const factor = 1 / scale;
   return mean.map((channelMean, channel) =>
-    Float32Array.from({ length: 256 }, (_, pixel) => (pixel / 255 - channelMean) / (std[channel] as number)),
+    Float32Array.from(
+      { length: 256 },
+      (_, pixel) => (pixel / factor + offset - channelMean) / (std[channel] as number),
+    ),
   );
 }

@@ -10,7 +10,7 @@ const size = z.union([extent, z.tuple([extent, extent])]);
  * and a child process can open the same data again.
  */
 export const dataSpecSchema = z.strictObject({
-  /** IDX file or folder, .npy, .npz, CSV, JSON lines, Parquet, folder of class folders, or JavaScript module. */
+  /** IDX file or folder, .npy, .npz, CSV, JSON lines, Parquet, WAV, folders of these or of classes, or JavaScript module. */
   path: z.string().min(1),
   /** Which part, where the data come in parts (IDX folders, image folders with train/ and test/). Default "train". */
   split: z.enum(["train", "test"]).optional(),
@@ -38,6 +38,12 @@ export const dataSpecSchema = z.strictObject({
   columns: z.record(z.string(), z.array(z.string()).min(1)).optional(),
   /** tokenizer.json that makes tokens of a table's column of texts. */
   tokenizer: z.string().min(1).optional(),
+  /** preprocessor_config.json of Transformers or config.json of timm: what the fields above do not say. */
+  preprocess: z.string().min(1).optional(),
+  /** Samples a second that the model's waveforms have; sounds of other rates are refused. */
+  sampleRate: extent.optional(),
+  /** Samples of sounds, or tokens of texts: longer ones are cut, shorter ones filled. */
+  length: extent.optional(),
   /** Folder that paths of pictures in a table start from and stay in. Default: the table's. */
   images: z.string().min(1).optional(),
   /** Seconds that a JavaScript module may take to show a sign of life. Default 15. */
@@ -47,6 +53,32 @@ export const dataSpecSchema = z.strictObject({
 });
 
 export type DataSpec = z.infer<typeof dataSpecSchema>;
+
+/** How pixels become numbers where a file of preprocessing says more than the fields of a specification. */
+export interface PixelRules {
+  /** pixel * scale + offset, before mean and std. */
+  scale: number;
+  offset: number;
+  /** How pictures are resized. */
+  kernel: "nearest" | "linear" | "cubic" | "lanczos3";
+  /** The longer side becomes at most this. */
+  longest?: number;
+  order: "rgb" | "bgr";
+  /** Where a crop of odd margins lies: nearer to the top left, or as torchvision rounds it. */
+  margins: "floor" | "round";
+  /** Pictures smaller than the crop are filled with black. */
+  pad: boolean;
+}
+
+/** What a file of preprocessing says of sounds. */
+export interface SoundRules {
+  sampleRate?: number;
+  /** Every sound gets mean 0 and variance 1. */
+  normalize: boolean;
+}
+
+/** A specification with what its file of preprocessing says. */
+export type SettledSpec = DataSpec & { pixels?: PixelRules; sound?: SoundRules };
 
 /** Checks a spec from outside; throws a usage error that names the field. */
 export function parseDataSpec(value: unknown): DataSpec {

@@ -4,7 +4,7 @@ import type { DataType } from "../tensor/data-type.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkFinite } from "./array-dataset.ts";
 import type { NpyArray } from "./loaders/npy.ts";
-import { openNpz } from "./loaders/npz.ts";
+import { type NpzFile, openNpz } from "./loaders/npz.ts";
 import { namedValues } from "../named-values.ts";
 
 /** Arrays of the data that feed no input: what losses and metrics may compare with, one row per sample. */
@@ -17,12 +17,19 @@ export interface TargetArrays {
 }
 
 /** The arrays of an .npz file but those in `without`. Each is looked at when it is first asked for. */
-export async function openTargets(
+export const openTargets = async (
   path: string,
   samples: number,
   without: readonly string[] = [],
-): Promise<TargetArrays> {
-  const file = await openNpz(path);
+): Promise<TargetArrays> => targetsOf(await openNpz(path), path, samples, without);
+
+/** The named arrays of a file or folder as targets, but those in `without`. */
+export function targetsOf(
+  file: NpzFile,
+  path: string,
+  samples: number,
+  without: readonly string[],
+): TargetArrays {
   const names = file.names.filter((name) => !without.includes(name));
   const opened = new Map<string, Promise<NpyArray>>();
   const open = (name: string): Promise<NpyArray> => {

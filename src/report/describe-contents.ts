@@ -24,6 +24,7 @@ export function describeContents({ contents, data }: Report): string | undefined
     `${format}: ${samples} samples${of}.`,
     table,
     describeColumns(shown["columns"]),
+    describeNotes(shown),
     describeClasses(classes),
     sheet === undefined ? undefined : `Wrote ${sheet}.`,
   ]
@@ -36,6 +37,24 @@ function describeColumns(columns: unknown): string | undefined {
   return Object.entries(columns)
     .map(([name, own]) => `${name} is fed by ${Array.isArray(own) ? own.join(", ") : String(own)}`)
     .join("\n");
+}
+
+/** What was done to samples that does not show in their shapes. */
+function describeNotes(shown: Readonly<Record<string, unknown>>): string | undefined {
+  const said: [string, (value: string) => string][] = [
+    ["channels", (value) => (value.startsWith("moved") ? `Channels were ${value}.` : "")],
+    ["preprocess", (value) => `Preprocessed as ${value} says.`],
+    ["sampleRate", (value) => `${value} samples a second.`],
+    ["averagedToOneChannel", (value) => `${value} with several channels, of which the mean is taken.`],
+    ["normalized", (value) => `Each has ${value}.`],
+  ];
+  const notes = said
+    .map(([name, say]) => {
+      const value = shown[name];
+      return typeof value === "string" || typeof value === "number" ? say(String(value)) : "";
+    })
+    .filter((note) => note !== "");
+  return notes.length === 0 ? undefined : notes.join("\n");
 }
 
 function describeClasses(classes: ContentsSection["classes"]): string {

@@ -1,69 +1,22 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { optimize, quantize } from "../../src/index.ts";
+import { describeData, optimize, quantize } from "../../src/index.ts";
 import type { Report } from "../../src/report/report-data.ts";
 import { runCli } from "../cli/terminal.ts";
-import { saveModel } from "../../src/onnx/index.ts";
-import { buildModel } from "../support/build-model.ts";
-import { randomTensor } from "../support/random-tensor.ts";
-import { writeNpz } from "../support/write-numpy.ts";
-import { float32Npy } from "../support/zip-files.ts";
+import { catchUserError } from "../support/catch-error.ts";
+import { kinds, optionsOf, writeDataKinds, writeKindModels } from "../support/data-kinds.ts";
 
 /** Every kind of data that is read, on its way through the commands. */
 let folder: string;
 const at = (name: string): string => join(folder, name);
 
-/** Rows of a table: 24 samples of two classes. */
-const rows = Array.from({ length: 24 }, (_, row) => {
-  const label = row % 2;
-  return { a: Math.sin(row), b: Math.cos(row * 3) + label, c: row / 24, label };
-});
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "efqat-kinds-"));
-  await cp("fixtures/data-kinds", folder, { recursive: true });
-  await mkdir(at("images"));
-  await Promise.all(
-    rows.map(({ label }, row) => {
-      const background = { r: row * 10, g: label * 200, b: 60 };
-      return sharp({ create: { width: 8, height: 8, channels: 3, background } })
-        .png()
-        .toFile(at(`images/${row}.png`));
-    }),
-  );
-  const table = rows.map(({ a, b, c, label }) => `${a},${b},${c},${label}\n`).join("");
-  await writeFile(at("numbers.csv"), `a,b,c,label\n${table}`);
-  const lines = rows.map(({ label }, row) => `${JSON.stringify({ image: `images/${row}.png`, label })}\n`);
-  await writeFile(at("images.jsonl"), lines.join(""));
-  await saveModel(
-    buildModel({
-      inputs: { x: ["batch", 3] },
-      outputs: ["scores"],
-      build: (emit) => {
-        const w = emit.constant(randomTensor([3, 2], 1), "w");
-        emit.node("MatMul", ["x", w], { outputs: ["scores"] });
-      },
-    }),
-    at("linear.onnx"),
-  );
-  await saveModel(
-    buildModel({
-      inputs: { image: ["batch", 3, 8, 8] },
-      outputs: ["scores"],
-      build: (emit) => {
-        const w = emit.constant(randomTensor([4, 3, 3, 3], 1), "w");
-        const v = emit.constant(randomTensor([4, 2], 2), "v");
-        const [map] = emit.node("Relu", emit.node("Conv", ["image", w]));
-        const [mean] = emit.node("GlobalAveragePool", [map as string]);
-        const [flat] = emit.node("Flatten", [mean as string]);
-        emit.node("MatMul", [flat as string, v], { outputs: ["scores"] });
-      },
-    }),
-    at("conv.onnx"),
-  );
+  await writeDataKinds(folder);
+  await writeKindModels(folder);
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -109,45 +62,53 @@ describe("efqat data shows", () => {
     ["fixtures/fashion-mnist", "IDX: ", "[1, 3, 28, 28]"],
     ["images", "image folder: 24", "[1, 3, 8, 8]"],
     ["images.jsonl", "JSON lines: 24", "[1, 3, 8, 8]"],
-    ["x.npz", "arrays: 4", "[1, 3]"],
-    ["x.npy", "arrays: 4", "array"],
+    ["x.npz", "arrays: 24", "[1, 3]"],
+    ["x.npy", "arrays: 24", "array"],
+    ["words", "WAV: 24 samples", "[1, 1, 79]"],
+    ["words", "0 (high): 3, 1 (low): 2", "8000 samples a second"],
+    ["shards", "Parquet: 48", "float32"],
   ])("%s", async (path, format, shape) => {
-    await writeNpz(at("x.npz"), { x: randomTensor([4, 3], 1) });
-    await writeFile(at("x.npy"), float32Npy([4, 3], new Float32Array(12)));
     const { text } = await show(path.startsWith("fixtures") ? path : at(path), "--samples", "5");
     expect(text).toContain(format);
     expect(text).toContain(shape);
   });
 
   test("what needs a model", async () => {
-    await writeFile(at("x.mjs"), "export default {};");
     const { stderr, exitCode } = await runCli(["data", at("x.mjs")]);
     expect([exitCode, stderr]).toEqual([3, expect.stringContaining("efqat data PATH MODEL")]);
   });
 });
 
-describe("goes through quantize", () => {
-  test.each([
-    ["CSV of numbers", "linear.onnx", "numbers.csv", {}],
-    ["JSON lines with paths of pictures", "conv.onnx", "images.jsonl", { mean: 0.5, std: 0.25 }],
-    ["Parquet of numbers", "linear.onnx", "numbers-zstd.parquet", {}],
-    ["Parquet of pictures", "conv.onnx", "images.parquet", {}],
-  ])("%s", async (_, model, data, options) => {
-    const report = await quantize({
-      ...{ model: at(model), data: { path: at(data), ...options }, out: at(`${data}.onnx`) },
-      // The same on processors with and without VNNI.
-      target: "ort-cpu-no-vnni",
-    });
-    expect(report.scores?.map(({ samples }) => samples)).toEqual([24, 24]);
-    expect(report.scores?.[0]?.top1).toBeGreaterThanOrEqual(0);
-  });
+test.each(kinds)("%s goes through quantize", async (...kind) => {
+  const { scores } = await quantize(optionsOf(kind, folder));
+  expect(scores?.map(({ model }) => model)).toEqual(["float", "ptq"]);
+  expect(scores?.[0]?.samples).toBeGreaterThanOrEqual(24);
+  const { labels } = (kind[3] ?? {}) as { labels?: string };
+  expect(scores?.[0]?.top1 !== undefined).toBe(labels !== "none");
 });
 
-test("a table goes through optimize, with its labels", async () => {
-  const report = await optimize({
-    ...{ model: at("linear.onnx"), data: at("numbers.csv"), out: at("optimized.onnx") },
-    ...{ epochs: 1, batch: 8, val: 8, target: "ort-cpu-no-vnni" },
-  });
-  expect(report.scores?.[0]).toMatchObject({ model: "float", samples: 8 });
-  expect(report.training?.steps).toBe(2);
+test("the library describes data, too", async () => {
+  const { contents } = await describeData({ path: at("numbers.csv"), model: at("linear.onnx"), samples: 6 });
+  expect(contents).toMatchObject({ samples: 24, looked: 6, inputs: [{ name: "x", shapes: ["[1, 3]"] }] });
+  const alone = await describeData({ path: at("images"), resize: [8, 8] });
+  expect(alone.contents?.inputs).toMatchObject([{ name: "image" }]);
+  const wrong = await catchUserError(() => describeData({ path: at("gone.csv") }));
+  expect(wrong.message).toMatch(/no such file/);
+  const none = await catchUserError(() => describeData({} as never));
+  expect(none.message).toMatch(/path/);
+});
+
+/** The others go through optimize in scripts/check-data-kinds.ts. */
+const trained = [
+  "pictures with the preprocessing of a model",
+  "pairs of texts",
+  "sounds by class",
+  "a folder of .npy files by class",
+];
+
+test.each(kinds.filter(([name]) => trained.includes(name)))("%s goes through optimize", async (...kind) => {
+  const options = { epochs: 1, batch: 8, val: 8, algorithms: "estimate" } as const;
+  const { scores, training } = await optimize({ ...optionsOf(kind, folder), ...options });
+  expect(training?.steps).toBe(2);
+  expect(scores?.[0]).toMatchObject({ model: "float", samples: 8 });
 });

@@ -141,27 +141,37 @@ describe("NumPy files", () => {
     await expect(open({ path }, inputs)).rejects.toThrow(/label of sample 1 is -1/);
   });
 
-  test("float arrays with their channels elsewhere need --layout, and are then moved", async () => {
-    const path = await put(
-      "last.npy",
-      float32Npy(
-        [1, 2, 2, 3],
-        Float32Array.from({ length: 12 }, (_, i) => i),
-      ),
-    );
-    const first: ModelInput[] = [{ name: "x", dtype: "float32", shape: ["n", 3, "h", "w"] }];
-    await expect(open({ path }, first)).rejects.toMatchObject({
-      code: "data/layout",
-      hint: "Say that the data have them last with --layout nhwc.",
-    });
-    const dataset = await open({ path, layout: "nhwc", mean: [0, 100, 0], std: [1] }, first);
+  test("float arrays with their channels elsewhere are turned where the shapes leave no doubt", async () => {
+    const numbers = Float32Array.from({ length: 12 }, (_, i) => i);
+    const path = await put("last.npy", float32Npy([1, 2, 2, 3], numbers));
+    const input = (...shape: (number | string)[]): ModelInput[] => [{ name: "x", dtype: "float32", shape }];
+    const dataset = await open({ path, mean: [0, 100, 0], std: [1] }, input("n", 3, 2, 2));
     const { inputs } = await dataset.read([0]);
     expect(inputs["x"]?.dims).toEqual([1, 3, 2, 2]);
     expect(toNumbers(inputs["x"] as never)).toEqual([0, 3, 6, 9, -99, -96, -93, -90, 2, 5, 8, 11]);
-    const last: ModelInput[] = [{ name: "x", dtype: "float32", shape: ["n", 2, 3, 2] }];
-    await expect(open({ path }, last)).rejects.toThrow(/channels first/);
-    const back = await (await open({ path, layout: "nchw" }, last)).read([0]);
+    expect(dataset.describe()).toMatchObject({ channels: "moved from last to first" });
+    const back = await (await open({ path }, input("n", 2, 3, 2))).read([0]);
     expect(toNumbers(back.inputs["x"] as never)).toEqual([0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11]);
+    const wide = await put("wide.npy", float32Npy([1, 5, 6, 3], new Float32Array(90)));
+    const open3 = await (await open({ path: wide }, input("n", 3, "h", "w"))).read([0]);
+    expect(open3.inputs["x"]?.dims).toEqual([1, 3, 5, 6]);
+  });
+
+  test("other arrays with their channels elsewhere need --layout", async () => {
+    const input: ModelInput[] = [{ name: "x", dtype: "float32", shape: ["n", 3, "h", "w"] }];
+    // Maps so small that they may be channels, and maps of which both orders fit.
+    for (const [dims, hint] of [
+      [[1, 2, 2, 3], "Say where the data have them: --layout nhwc."],
+      [[1, 8, 3, 3], "Say where the data have them: --layout nhwc or --layout nchw."],
+    ] as const) {
+      const path = await put(
+        "doubt.npy",
+        float32Npy([...dims], new Float32Array(dims[1] * dims[2] * dims[3])),
+      );
+      await expect(open({ path }, input)).rejects.toMatchObject({ code: "data/layout", hint });
+      const { inputs } = await (await open({ path, layout: "nhwc" }, input)).read([0]);
+      expect(inputs["x"]?.dims).toEqual([1, 3, dims[1], dims[2]]);
+    }
   });
 
   test("NaN, Fortran order, wrong shapes and other files are refused with their place", async () => {

@@ -6,47 +6,13 @@ import type { ModelInput } from "../../src/data/model-input.ts";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import { toNumbers } from "../../src/tensor/tensor.ts";
 import { catchUserError } from "../support/catch-error.ts";
-
-/** A tokenizer of whole words in the form that save_pretrained writes. */
-const vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "cat", "dog", "sat"];
-const special = (id: string): unknown => ({ SpecialToken: { id, type_id: 0 } });
-const tokenizer = {
-  version: "1.0",
-  truncation: null,
-  padding: null,
-  added_tokens: vocabulary.slice(0, 4).map((content, id) => ({
-    id,
-    content,
-    special: true,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-  })),
-  normalizer: { type: "Lowercase" },
-  pre_tokenizer: { type: "Whitespace" },
-  post_processor: {
-    type: "TemplateProcessing",
-    single: [special("[CLS]"), { Sequence: { id: "A", type_id: 0 } }, special("[SEP]")],
-    pair: [],
-    special_tokens: {
-      "[CLS]": { id: "[CLS]", ids: [2], tokens: ["[CLS]"] },
-      "[SEP]": { id: "[SEP]", ids: [3], tokens: ["[SEP]"] },
-    },
-  },
-  decoder: null,
-  model: {
-    type: "WordLevel",
-    vocab: Object.fromEntries(vocabulary.map((word, id) => [word, id])),
-    unk_token: "[UNK]",
-  },
-};
+import { wordTokenizer } from "../support/word-tokenizer.ts";
 
 let folder: string;
 const at = (name: string): string => join(folder, name);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "efqat-tokens-"));
-  await writeFile(at("tokenizer.json"), JSON.stringify(tokenizer));
+  await writeFile(at("tokenizer.json"), JSON.stringify(wordTokenizer));
   await writeFile(at("a.txt"), "A cat\n\na dog sat\n");
   await writeFile(at("a.csv"), "sentence,label\nA bird,1\na dog sat,0\n");
 });
@@ -78,6 +44,38 @@ describe("texts become tokens", () => {
     const batch = await dataset.read([0, 1]);
     expect(toNumbers(batch.inputs["input_ids"] as never)).toEqual([2, 4, 1, 3, 2, 4, 6, 3]);
     expect(Array.from(batch.labels ?? [])).toEqual([1, 0]);
+  });
+
+  test("pairs of two columns, the longer text cut first", async () => {
+    await writeFile(
+      at("pairs.csv"),
+      "premise,hypothesis,label\na cat sat,a dog,0\ncat,a dog sat sat sat,1\n",
+    );
+    const read = async (length: number | undefined, ...names: string[]): Promise<number[][]> => {
+      const spec = { path: at("pairs.csv"), tokenizer: at("tokenizer.json") };
+      const dataset = await openDataset(
+        { ...spec, ...(length === undefined ? {} : { length }) },
+        inputs("length", ...names),
+      );
+      const { inputs: fed } = await dataset.read([0, 1]);
+      return names.map((name) => toNumbers(fed[name] as never));
+    };
+    // What tokenizers 0.23 makes of them (python -m pip install tokenizers):
+    // t.enable_truncation(length, strategy="longest_first"); t.enable_padding(length=length); t.encode(a, b)
+    expect(await read(undefined, "input_ids", "token_type_ids", "attention_mask")).toEqual([
+      [2, 4, 5, 7, 3, 4, 6, 3, 0, 2, 5, 3, 4, 6, 7, 7, 7, 3],
+      [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1],
+      [1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+    ]);
+    expect(await read(7, "input_ids", "token_type_ids", "attention_mask")).toEqual([
+      [2, 4, 5, 3, 4, 6, 3, 2, 5, 3, 4, 6, 7, 3],
+      [0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1],
+      new Array(14).fill(1),
+    ]);
+    expect(await read(6, "input_ids", "attention_mask")).toEqual([
+      [2, 4, 5, 3, 4, 3, 2, 5, 3, 4, 6, 3],
+      new Array(12).fill(1),
+    ]);
   });
 
   test("or an error says what is missing", async () => {

@@ -200,11 +200,11 @@ const samples: Mistake[] = [
     says: ["[4, 1, 9, 9]", "@/w.npy"],
   },
   {
-    what: "channels that stand last",
-    line: `quantize @/m.onnx --data @/w.npy ${out}`,
+    what: "channels that stand last, said to stand first",
+    line: `quantize @/m.onnx --data @/w.npy --layout nchw ${out}`,
     before: put("w.npy", floats([4, 8, 8, 1])),
     exitCode: 3,
-    says: ["channels last", "--layout nhwc"],
+    says: ["with their channels moved", "--layout nhwc"],
   },
   {
     what: "NaN in the first sample",

@@ -5,6 +5,7 @@ import { decodeTensorFile } from "../../onnx/decode-tensor-file.ts";
 import { type Tensor, tensorOfBytes } from "../../tensor/tensor.ts";
 import { openBytes, unreadable } from "../byte-source.ts";
 import type { ModelInput } from "../model-input.ts";
+import { readWhole } from "./npy.ts";
 import { openNpz } from "./npz.ts";
 import { namedValues } from "../../named-values.ts";
 
@@ -79,9 +80,7 @@ function arrayFeed(path: string): FeedFile {
       for (const { name } of inputs) {
         if (!file.names.includes(name)) continue;
         const array = await file.open(name);
-        const { dtype, dims } = array;
-        const rows = dims.length === 0 ? [0] : Array.from({ length: dims[0] as number }, (_, row) => row);
-        feeds[name] = tensorOfBytes(dtype, dims, await array.readRows(rows));
+        feeds[name] = tensorOfBytes(array.dtype, array.dims, await readWhole(array));
       }
       return feeds;
     },

@@ -46,6 +46,12 @@ export async function openNpy(file: ByteSource, where = file.path): Promise<NpyA
   };
 }
 
+/** All elements of an array. */
+export function readWhole(array: NpyArray): Promise<Uint8Array> {
+  const [rows] = array.dims;
+  return array.readRows(rows === undefined ? [0] : Array.from({ length: rows }, (_, row) => row));
+}
+
 /** Whether a file begins as .npy files do. */
 export async function isNpy(file: ByteSource): Promise<boolean> {
   const start = await file.readRows([0], Math.min(magic.length, file.size));

@@ -11,7 +11,7 @@ import type { Cell, Table } from "./table.ts";
 /** Which columns of a table feed what. */
 export type Binding = { label: string | undefined } & (
   | { kind: "images"; column: string }
-  | { kind: "text"; column: string }
+  | { kind: "text"; columns: readonly string[] }
   | { kind: "numbers"; feeds: FedColumns[] }
 );
 
@@ -23,6 +23,15 @@ const rowNames = new Set(["", "id", "idx", "index", "unnamed: 0", "__index_level
 
 /** What texts are mostly called. */
 const textNames = ["text", "sentence", "content", "review"];
+
+/** What two texts that go together are called in public data sets. */
+const textPairs = [
+  ["sentence1", "sentence2"],
+  ["premise", "hypothesis"],
+  ["question1", "question2"],
+  ["question", "sentence"],
+  ["query", "passage"],
+] as const;
 
 /** What pictures are mostly called. */
 const imageNames = ["image", "img", "picture", "file", "filename", "file_name", "path", "image_path"];
@@ -45,7 +54,7 @@ export async function bindColumns(
   const image = asked.get("image")?.[0] ?? findImages(inputs, table, left, first);
   if (image !== undefined) return { label, kind: "images", column: image };
   if (spec.tokenizer !== undefined)
-    return { label, kind: "text", column: asked.get("text")?.[0] ?? findText(table, left, first) };
+    return { label, kind: "text", columns: textColumns(asked.get("text"), table, left, first) };
   const rest = left.filter((column) => free.includes(column));
   const numbers = rest.filter(
     (column) => !rowNames.has(column.toLowerCase()) && holdsNumbers(first.get(column)),
@@ -65,18 +74,33 @@ export async function bindColumns(
   return { label, kind: "numbers", feeds };
 }
 
-/** The column of texts. */
-function findText({ path }: Table, columns: readonly string[], first: ReadonlyMap<string, Cell>): string {
+/** The column of texts, or the two whose texts go together. */
+function textColumns(
+  asked: readonly string[] | undefined,
+  { path }: Table,
+  columns: readonly string[],
+  first: ReadonlyMap<string, Cell>,
+): readonly string[] {
+  if (asked !== undefined && asked.length <= 2) return asked;
+  if (asked !== undefined)
+    throw usageError(
+      "columns",
+      `--columns text names ${asked.length} columns`,
+      "--columns",
+      "Give one, or a pair.",
+    );
   const found = columns.filter((column) => typeof first.get(column) === "string");
+  const pair = textPairs.find((names) => names.every((name) => found.includes(name)));
+  if (pair !== undefined) return pair;
   const named = textNames.find((name) => found.includes(name)) ?? (found.length === 1 ? found[0] : undefined);
-  if (named !== undefined) return named;
+  if (named !== undefined) return [named];
   throw dataError(
     "names",
     found.length === 0
       ? "The table has no column of texts"
       : `The columns ${found.join(", ")} all hold texts`,
     path,
-    "Say which one feeds the model: --columns text=COLUMN.",
+    "Say which one feeds the model, or which two as a pair: --columns text=COLUMN or text=COLUMN,COLUMN.",
   );
 }
 

@@ -18,7 +18,7 @@ export interface ImageColumn {
 
 /** The pictures of a table. Files outside the folder are never read, whatever the table says. */
 export function imageColumn(table: Table, { column, labels, classNames, folder }: ImageColumn): ImageSource {
-  const root = folder ?? dirname(table.path);
+  const root = folder ?? table.folder ?? dirname(table.path);
   return {
     name: basename(table.path),
     length: table.length,

@@ -8,7 +8,7 @@ import type { FeedFile } from "../loaders/feed-folder.ts";
 import { imageInputOf, type ModelInput } from "../model-input.ts";
 import { namedValues } from "../../named-values.ts";
 import { openArrays } from "../open-arrays.ts";
-import type { DataSpec } from "../spec.ts";
+import type { SettledSpec } from "../spec.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bindColumns } from "./bind-columns.ts";
 import { columnArray, type FedColumns, rowTensor, shapesOf } from "./column-array.ts";
@@ -20,7 +20,7 @@ import type { Table } from "./table.ts";
 /** The rows of a table as samples. */
 export async function tableDataset(
   table: Table,
-  spec: DataSpec,
+  spec: SettledSpec,
   inputs: readonly ModelInput[],
 ): Promise<Dataset> {
   if (table.length === 0)
@@ -33,9 +33,9 @@ export async function tableDataset(
     return imageDataset(source, spec, imageInputOf(inputs, spec.layout, spec.path));
   }
   if (binding.kind === "text") {
-    const feeds = await tokenFeeds(table, binding.column, inputs, spec.tokenizer ?? "");
+    const feeds = await tokenFeeds(table, binding.columns, inputs, spec);
     const tokens = await openArrays(feeds, labels, spec);
-    const columns = { text: binding.column, ...(label === undefined ? {} : { label }) };
+    const columns = { text: binding.columns, ...(label === undefined ? {} : { label }) };
     return {
       ...tokens,
       describe: () => ({ ...tokens.describe(), format: table.format, columns, tokenizer: spec.tokenizer }),
@@ -69,7 +69,7 @@ export async function tableDataset(
 async function labelsOf(
   table: Table,
   column: string | undefined,
-  spec: DataSpec,
+  spec: SettledSpec,
 ): Promise<Partial<ColumnLabels>> {
   if (spec.labels === undefined)
     return column === undefined ? {} : readColumnLabels(table, column, spec.classes);

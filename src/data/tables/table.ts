@@ -7,6 +7,8 @@ export type Cell = unknown;
 /** Rows with named columns, read when they are asked for. */
 export interface Table {
   readonly path: string;
+  /** Folder that paths in cells start from; default: that of `path`. */
+  readonly folder?: string;
   /** "CSV", "JSON lines", "Parquet". */
   readonly format: string;
   readonly columns: readonly string[];

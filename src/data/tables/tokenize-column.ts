@@ -6,7 +6,9 @@ import { sizeOfFile } from "../byte-source.ts";
 import type { Feed } from "../array-dataset.ts";
 import type { ModelInput } from "../model-input.ts";
 import { batchAxisOf } from "../place-samples.ts";
+import type { DataSpec } from "../spec.ts";
 import { spell } from "./cell-numbers.ts";
+import { encodeTexts, type TextTokenizer } from "./encode-texts.ts";
 import { scanRows, type Table } from "./table.ts";
 
 /** Tokenizers with large vocabularies have some 20 MB. */
@@ -15,21 +17,21 @@ const unknownHint = "The tokenizer has no unknown token: give the one that the m
 /** Tokens of a text where neither the model nor the tokenizer limits them. */
 const usualLength = 512;
 
+/** Tokens of one row, and which of its texts they belong to. */
+interface TokenRow {
+  ids: Int32Array;
+  types: Uint8Array;
+}
+
 /** What inputs of token models are called, and what feeds them. */
 const roles = {
-  input_ids: (length: number, ids: Int32Array, pad: number) => fill(length, (at) => ids[at] ?? pad),
-  attention_mask: (length: number, ids: Int32Array) => fill(length, (at) => (at < ids.length ? 1 : 0)),
-  token_type_ids: (length: number) => fill(length, () => 0),
+  input_ids: (length: number, { ids }: TokenRow, pad: number) => fill(length, (at) => ids[at] ?? pad),
+  attention_mask: (length: number, { ids }: TokenRow) => fill(length, (at) => (at < ids.length ? 1 : 0)),
+  token_type_ids: (length: number, { types }: TokenRow) => fill(length, (at) => types[at] ?? 0),
 } as const;
 
 const fill = (length: number, value: (at: number) => number): BigInt64Array =>
   BigInt64Array.from({ length }, (_, at) => BigInt(value(at)));
-
-/** What of a tokenizer is used; the package's own types do not resolve under Node's rules. */
-interface TextTokenizer {
-  encode(text: string): { ids: (number | undefined)[] };
-  token_to_id(token: string): number | undefined;
-}
 
 const TokenizerClass = Tokenizer as unknown as new (file: object, configuration: object) => TextTokenizer;
 
@@ -41,40 +43,32 @@ interface TokenizerFile {
 }
 
 /**
- * Texts of a column as the inputs of a token model, by their names: cut to what the model or the tokenizer takes, and padded
- * to the longest, with a mask of what is text. Throws UserError data/tokenizer and data/names.
+ * Texts of a column, or pairs of two, as the inputs of a token model, by their names: cut to what is asked for, or the model or
+ * the tokenizer takes, and padded to the longest, with a mask of what is text. Throws UserError data/tokenizer and data/names.
  */
 export async function tokenFeeds(
   table: Table,
-  column: string,
+  columns: readonly string[],
   inputs: readonly ModelInput[],
-  path: string,
+  spec: Pick<DataSpec, "tokenizer" | "length">,
 ): Promise<Feed[]> {
-  const { tokenizer, file } = await loadTokenizer(path);
+  const { tokenizer, file } = await loadTokenizer(spec.tokenizer ?? "");
   const fed = inputs.map((input) => ({ input, role: roleOf(input, inputs, table.path) }));
-  const fixed = inputs.map(lengthOf).find((length) => length !== undefined);
+  const fixed = inputs.map(lengthOf).find((length) => length !== undefined) ?? spec.length;
   const longest = fixed ?? file.truncation?.max_length ?? usualLength;
   const unknown = tokenizer.token_to_id(file.model?.unk_token ?? "");
-  const rows: Int32Array[] = [];
-  for await (const {
-    row,
-    cells: [text],
-  } of scanRows(table, [column])) {
-    if (typeof text !== "string")
-      throw dataError(
-        "cell",
-        `Column "${column}" holds ${spell(text)} where a text is expected`,
-        table.where(row),
-        "Correct the row, or name the column of texts with --columns text=COLUMN.",
-      );
-    const ids = tokenizer.encode(text).ids.map((id) => id ?? unknown);
+  const rows: TokenRow[] = [];
+  for await (const { row, cells } of scanRows(table, columns)) {
+    const texts = cells.map((cell, at) => textOf(cell, columns[at] as string, table.where(row)));
+    const encoded = encodeTexts(tokenizer, texts, longest);
+    const ids = encoded.ids.map((id) => id ?? unknown);
     if (ids.includes(undefined))
       throw dataError("tokenizer", "A token of the text has no number", table.where(row), unknownHint);
-    rows.push(cut(ids as number[], longest));
+    rows.push({ ids: Int32Array.from(ids as number[]), types: Uint8Array.from(encoded.types) });
   }
-  const length = fixed ?? rows.reduce((most, ids) => Math.max(most, ids.length), 1);
+  const length = fixed ?? rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   const masked = fed.some(({ role }) => role === "attention_mask");
-  if (!masked && rows.some((ids) => ids.length < length))
+  if (!masked && rows.some(({ ids }) => ids.length < length))
     throw dataError(
       "tokenizer",
       "The texts differ in their number of tokens, and the model has no attention_mask to tell padding by",
@@ -88,12 +82,12 @@ export async function tokenFeeds(
       where: table.path,
       dtype: "int64",
       dims: [table.length, length],
-      bytesInMemory: role === "input_ids" ? rows.reduce((sum, ids) => sum + ids.byteLength, 0) : 0,
+      bytesInMemory: role === "input_ids" ? rows.reduce((sum, { ids }) => sum + ids.byteLength, 0) : 0,
       readRows: (indices) =>
         Promise.resolve(
           Buffer.concat(
             indices.map((index) => {
-              const tokens = roles[role](length, rows[index] as Int32Array, pad);
+              const tokens = roles[role](length, rows[index] as TokenRow, pad);
               return new Uint8Array(tokens.buffer);
             }),
           ),
@@ -102,10 +96,14 @@ export async function tokenFeeds(
   }));
 }
 
-/** The first tokens of a text and its last, which is the one that ends texts. */
-function cut(ids: readonly number[], longest: number): Int32Array {
-  if (ids.length <= longest) return Int32Array.from(ids);
-  return Int32Array.from([...ids.slice(0, longest - 1), ids.at(-1) as number]);
+function textOf(cell: unknown, column: string, where: string): string {
+  if (typeof cell === "string") return cell;
+  throw dataError(
+    "cell",
+    `Column "${column}" holds ${spell(cell)} where a text is expected`,
+    where,
+    "Correct the row, or name the column of texts with --columns text=COLUMN.",
+  );
 }
 
 function roleOf(input: ModelInput, inputs: readonly ModelInput[], where: string): keyof typeof roles {
