@@ -40,7 +40,7 @@ export function optionsOf(
   [, model, data, options = {}]: (typeof kinds)[number],
   folder: string,
 ): { model: string; data: string; out: string; samples: number; target: "ort-cpu-no-vnni" } {
-  const own = Object.entries(options).map(([name, value]) => [
+  const own = Object.entries<unknown>({ ...options }).map(([name, value]): [string, unknown] => [
     name,
     typeof value === "string" && /\.(json|npy)$/.test(value) ? join(folder, value) : value,
   ]);
