@@ -15,7 +15,7 @@ try {
     const quantized = await quantize(common);
     const { training, scores, data } = await optimize({ ...common, epochs: 1, batch: 8, val: 8 });
     const shown = data?.["training"] ?? {};
-      const { agreement } = scores?.at(-1) ?? {};
+    const { agreement } = scores?.at(-1) ?? {};
     console.log(
       `${name.padEnd(46)} ${quantized.scores?.[0]?.samples} samples (${String(shown["format"])}), ${training?.steps} steps, agreement ${agreement?.toFixed(2)}`,
     );
