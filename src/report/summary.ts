@@ -99,12 +99,16 @@ const written = ({ output, command }: Report): Score["model"] =>
 
 function sizeOf(report: Report, model: Score["model"]): string | undefined {
   if (model === "float" || model === "model") return formatBytes(report.model?.bytes ?? 0);
+  if (model === "ptq" && report.postTraining?.bytes !== undefined)
+    return formatBytes(report.postTraining.bytes);
   return model === written(report) && report.output ? formatBytes(report.output.bytes) : undefined;
 }
 
 function latencyOf(report: Report, model: Score["model"]): string | undefined {
   if (report.latency === undefined) return undefined;
   if (model === "float") return formatMilliseconds(report.latency.floatMs);
+  if (model === "ptq" && report.postTraining?.latencyMs !== undefined)
+    return formatMilliseconds(report.postTraining.latencyMs);
   return model === written(report) ? formatMilliseconds(report.latency.quantizedMs) : undefined;
 }
 

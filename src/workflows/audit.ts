@@ -58,7 +58,7 @@ async function timeBeside(
 ): Promise<Pick<Report, "latency" | "data">> {
   const { reference = "", model } = options;
   const dataset = await timingData(source, options);
-  const latency = await measureLatency(reference, model, dataset, options, context);
+  const { latency } = await measureLatency(reference, model, dataset, options, context);
   return { latency, data: { latency: dataset.describe() } };
 }
 

@@ -10,6 +10,7 @@ import type { BuildArtifactOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
 import { quantizeForTraining } from "./quantize-for-training.ts";
 import { prepareSource } from "./quantize-stage.ts";
+import { StageTimes } from "./stage-times.ts";
 import { startReport } from "./start-report.ts";
 
 /** Quantizes a model by calibration and writes its training artifact: everything a trainer needs, in one folder. */
@@ -24,6 +25,7 @@ async function buildClaimed(
   claim: Claim,
 ): Promise<Report> {
   const start = performance.now();
+  const times = new StageTimes();
   const begun = { resume: false, restart: options.restart };
   await findEarlierRun(options.out, begun, false);
   const prepared = await prepareSource(
@@ -31,11 +33,14 @@ async function buildClaimed(
     [{ option: "--out", path: options.out, size: outputSizes.artifact }],
     context,
   );
+  times.done("preparation");
   await claim.addReads(dataOfModels(prepared.source.model));
   const { training, quantized } = await quantizeForTraining(prepared, options.training, options, context);
+  times.done("calibration");
   const place = { directory: options.out, local: false };
   await discardEarlierRun(options.out, begun);
   const { memory, warnings } = await artifactStage(quantized, training, place, options, context);
+  times.done("training graphs");
   context.logger.info(`Wrote the training artifact to ${options.out}.`);
   return {
     ...startReport("artifact", options, prepared.source, start),
@@ -43,6 +48,7 @@ async function buildClaimed(
     quantization: describeQuantization(quantized, options.quantization),
     memory,
     support: (await readManifest(options.out)).untrainable,
+    stages: times.stages,
     warnings: [...quantized.notes, ...quantizationWarnings(quantized.state), ...warnings],
   };
 }

@@ -28,6 +28,7 @@ import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
 import type { ExportOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
 import { checkStart } from "./preflight/check-start.ts";
+import { StageTimes } from "./stage-times.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows } from "./train-stage.ts";
 import { lossOutput, trainingWarnings } from "./training-warnings.ts";
@@ -41,11 +42,13 @@ export async function exportArtifact(options: ExportOptions, context: RunContext
 
 async function exportClaimed(options: ExportOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
+  const times = new StageTimes();
   const floatPath = join(options.artifact, artifactFiles.floatModel);
   const trained = await loadTrained(options.artifact);
   const output = options.output ?? lossOutput(trained.manifest);
   const places = [{ option: "--out", path: options.out, size: outputSizes.model }];
   const { source, dataset } = await checkStart({ ...options, output, model: floatPath }, places);
+  times.done("preparation");
   await claim.addReads(dataOfModels(source.model));
   const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
   const target = targetNamed(options.target ?? trained.plan.target);
@@ -59,6 +62,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
     const verified = deployable.moved
       ? await verifyQuantized(deployable, deployed, dataset, checks, context)
       : await verifyTrained(options.artifact, deployable, deployed, dataset, checks, context);
+    times.done("export and verification");
     const changed = await countChangedRows(options.artifact, trained);
     const judged = await judge(
       [
@@ -72,8 +76,11 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       },
       context,
     );
-    const latency = await timeDeployed(floatPath, deployed, dataset, options, context);
+    times.done("scores");
+    const { latency } = await timeDeployed(floatPath, deployed, dataset, options, context);
     const { plan, state } = deployable;
+    const audited = await auditDeployed(deployed, plan, options);
+    times.done("audit and latency");
     return {
       ...startReport("export", options, source, start),
       data: { evaluation: dataset.describe() },
@@ -85,8 +92,9 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       ...{ judging: judged.judging, scores: judged.scores },
       output: { ...deployed.output, model: trained.history.bestStep === 0 ? "ptq" : "efqat" },
       ...verified,
-      ...(await auditDeployed(deployed, plan, options)),
+      ...audited,
       ...(latency === undefined ? {} : { latency }),
+      stages: times.stages,
       warnings: [
         ...unfinishedWarnings(trained.history),
         ...trainingWarnings(trained.history, changed),

@@ -14,9 +14,15 @@ import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./contex
 const budget = 2000;
 const mostRuns = 200;
 
+/** A model that takes turns with two others. */
+export interface TimedBeside {
+  latencyMs: number;
+  latencyQuartiles: [number, number];
+}
+
 /**
- * Medians and quartiles of single runs of two models on the same real samples, taken in turn and in changing order so that
- * both see the same machine. Batch size 1, or the model's own where it is fixed.
+ * Medians and quartiles of single runs of two models on the same real samples, and of `beside` where that is given, taken in turn
+ * and in changing order so that all see the same machine. Batch size 1, or the model's own where it is fixed.
  */
 export async function measureLatency(
   float: ModelSource,
@@ -24,22 +30,27 @@ export async function measureLatency(
   dataset: Dataset,
   options: RuntimeOptions,
   context: RunContext,
-): Promise<Latency> {
-  return withSessions([float, quantized], sessionOptionsOf(options), async (sessions) => {
+  beside?: ModelSource,
+): Promise<{ latency: Latency; beside?: TimedBeside }> {
+  const sources = [float, quantized, ...(beside === undefined ? [] : [beside])];
+  return withSessions(sources, sessionOptionsOf(options), async (sessions) => {
     const batch = dataset.samplesPerRun ?? sessions[0]?.fixedBatch ?? 1;
     const { inputs } = await dataset.read(
       Array.from({ length: batch }, (_, index) => index % dataset.length),
     );
-    const [floatTimes = [], quantizedTimes = []] = await timeInTurn(sessions, inputs, context.signal);
+    const [floatTimes = [], quantizedTimes = [], times] = await timeInTurn(sessions, inputs, context.signal);
     const [floatLow, floatMs, floatHigh] = quartilesOf(floatTimes);
     const [low, quantizedMs, high] = quartilesOf(quantizedTimes);
     const { threads } = options;
-    return {
+    const latency: Latency = {
       ...{ batch, ...(threads === undefined ? {} : { threads }), processors: availableParallelism() },
       ...{ runs: floatTimes.length, floatMs, quantizedMs },
       ...{ floatQuartiles: [floatLow, floatHigh], quantizedQuartiles: [low, high] },
       slower: isSlower(quantizedTimes, floatTimes),
     };
+    if (times === undefined) return { latency };
+    const [least, latencyMs, most] = quartilesOf(times);
+    return { latency, beside: { latencyMs, latencyQuartiles: [least, most] } };
   });
 }
 
@@ -50,8 +61,9 @@ export async function timeDeployed(
   dataset: Dataset,
   options: RuntimeOptions,
   context: RunContext,
-): Promise<Latency | undefined> {
-  return target.audited ? measureLatency(float, path, dataset, options, context) : undefined;
+  beside?: ModelSource,
+): Promise<{ latency?: Latency; beside?: TimedBeside }> {
+  return target.audited ? measureLatency(float, path, dataset, options, context, beside) : {};
 }
 
 /** Whether runs take longer than those they took turns with: by more than a twentieth, and more often than chance has it. */

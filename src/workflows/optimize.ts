@@ -7,6 +7,7 @@ import { formatBytes } from "../report/format.ts";
 import type { MemorySection, Report } from "../report/report-data.ts";
 import type { Model } from "../ir/model.ts";
 import type { ModelSource } from "../runtime/open-model.ts";
+import { encodeModel } from "../onnx/index.ts";
 import type { History } from "../training/trainer/events.ts";
 import { hasRun } from "../training/trainer/run-checkpoint.ts";
 import { artifactStage } from "./artifact-stage.ts";
@@ -38,6 +39,9 @@ import { provenanceOf, startReport } from "./start-report.ts";
 import { StageTimes } from "./stage-times.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
 import { trainingWarnings } from "./training-warnings.ts";
+
+/** Weights of more bytes lie beside the file of their model. */
+const largestFile = 2 ** 31 - 2 ** 24;
 
 /**
  * The whole way: quantize a model by calibration, train it with EfQAT, export it, verify the exported file in ONNX
@@ -148,7 +152,15 @@ async function optimizeIn(
     times.done("scores");
     const changed = await countChangedRows(directory, result);
     const audited = await auditDeployed(deployed, result.plan, options);
-    const latency = await timeDeployed(prepared.float, deployed, judging.dataset, options, context);
+    const { latency, beside } = await timeDeployed(
+      prepared.float,
+      deployed,
+      judging.dataset,
+      options,
+      context,
+      keptStart ? undefined : ptq.model,
+    );
+    const postTraining = keptStart ? undefined : { ...sizeOfModel(ptq.model), ...beside };
     times.done("audit and latency");
     return {
       ...startReport("optimize", options, source, start),
@@ -162,6 +174,7 @@ async function optimizeIn(
       ...verified,
       ...audited,
       ...(latency === undefined ? {} : { latency }),
+      ...(postTraining === undefined ? {} : { postTraining }),
       stages: times.stages,
       warnings: [
         ...quantized.notes,
@@ -179,6 +192,15 @@ async function optimizeIn(
 
 /** Whether training found nothing better than what it started from, so that the post-training model is written. */
 const keepsStart = ({ bestStep, heldOut }: History): boolean => bestStep === 0 && heldOut > 0;
+
+/** Bytes that a model's file has; unknown beyond 2 GB, where its weights lie in another one. */
+function sizeOfModel(model: Model): { bytes?: number } {
+  const weights = [...model.graph.initializers.values()].reduce(
+    (sum, { bytes }) => sum + bytes.byteLength,
+    0,
+  );
+  return weights > largestFile ? {} : { bytes: encodeModel(model).byteLength };
+}
 
 /** The models to judge, with what their judged samples were used for; without the trained one where the start was kept. */
 function contendersOf(

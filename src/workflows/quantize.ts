@@ -62,7 +62,7 @@ async function quantizeClaimed(options: QuantizeOptions, context: RunContext, cl
     times.done("export and verification");
     const judged = judging && (await judgeQuantized(judging, prepared, deployed, options, context));
     times.done("scores");
-    const latency = await timeDeployed(prepared.float, deployed, samples, options, context);
+    const { latency } = await timeDeployed(prepared.float, deployed, samples, options, context);
     const audited = await auditDeployed(deployed, quantized.plan, options);
     times.done("audit and latency");
     return {

@@ -11,6 +11,7 @@ import { chooseOutputs } from "../ir/judged-output.ts";
 import { checkMetrics, stateMetric } from "./metrics.ts";
 import { checkRun } from "./preflight/check-run.ts";
 import { checkStart } from "./preflight/check-start.ts";
+import { StageTimes } from "./stage-times.ts";
 import { startReport } from "./start-report.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
 import { lossOutput, trainingWarnings } from "./training-warnings.ts";
@@ -25,6 +26,7 @@ export async function trainArtifact(options: TrainOptions, context: RunContext):
 
 async function trainClaimed(options: TrainOptions, context: RunContext, claim: Claim): Promise<Report> {
   const start = performance.now();
+  const times = new StageTimes();
   const earlier = await findEarlierRun(options.artifact, options);
   const model = join(options.artifact, artifactFiles.floatModel);
   const manifest = await readManifest(options.artifact);
@@ -38,11 +40,14 @@ async function trainClaimed(options: TrainOptions, context: RunContext, claim: C
   await checkMetrics(options.metric, { model: source.model, outputs, dataset });
   const judgedBy = stateMetric(options.metric, outputs.judged.name);
   const how = { ...options, judgedBy, resume: resumes(earlier, options, context) };
+  times.done("preparation");
   const { result, section } = await trainStage(options.artifact, data, options.training, how, context);
+  times.done("training");
   return {
     ...startReport("train", options, source, start),
     data: { training: { ...options.data } },
     training: section,
+    stages: times.stages,
     warnings: trainingWarnings(result.history, await countChangedRows(options.artifact, result)),
   };
 }

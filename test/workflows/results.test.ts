@@ -163,6 +163,7 @@ describe("what samples were used for, and what training was worth", () => {
     expect(report.output?.model).toBe("ptq");
     expect(report.training?.bestStep).toBe(0);
     expect(report.scores?.map((score) => score.model)).toEqual(["float", "ptq"]);
+    expect(report.postTraining).toBeUndefined();
     expect(report.warnings.join("\n")).toMatch(/Training changed nothing.*post-training quantization/);
     expect(stdout).toMatch(/Wrote .*, the model of post-training quantization\./);
     const { model: quantized } = await run("quantize", tinyModel(), ...tiny);
@@ -186,6 +187,11 @@ describe("what samples were used for, and what training was worth", () => {
     expect(report.comparison?.interval?.[0]).toBeGreaterThan(0);
     expect(stdout).toContain("on 24 held out samples");
     expect(report.latency?.floatQuartiles?.[0]).toBeLessThanOrEqual(report.latency?.floatMs ?? 0);
+    // The post-training model was not written, and is told of beside: nearly the same file, timed in turn with it.
+    expect(report.postTraining?.bytes).toBeGreaterThan(0.9 * (report.output?.bytes ?? Infinity));
+    expect(report.postTraining?.bytes).toBeLessThan(1.1 * (report.output?.bytes ?? 0));
+    expect(report.postTraining?.latencyMs).toBeGreaterThan(0);
+    expect(stdout).toMatch(/post-training quantization .*B +[\d.]+ ms/);
     const [, ptq] = report.scores ?? [];
     const [low = 1, high = 0] = ptq?.intervals?.top1 ?? [];
     expect(low).toBeLessThan(ptq?.top1 ?? 0);
