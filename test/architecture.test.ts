@@ -21,6 +21,7 @@ const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
   { folders: ["onnx"] },
   { folders: ["data"] },
   { folders: ["runtime"], not: ["data"] },
+  { folders: ["importers"] },
   { folders: ["passes"] },
   { folders: ["calibration"] },
   { folders: ["quantization"] },
@@ -60,6 +61,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   claims: ["zod"],
   onnx: ["protobufjs"],
   runtime: ["onnxruntime-node"],
+  importers: ["execa", "zod"],
   data: [
     "@huggingface/tokenizers",
     "csv-parse",

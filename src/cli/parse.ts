@@ -6,14 +6,22 @@ import type { Command } from "../commands/command.ts";
 import { commands } from "../commands/index.ts";
 import { didYouMean } from "../commands/nearest-name.ts";
 import { OptionReader } from "../commands/option-reader.ts";
-import { inputOptions, type OptionSpec } from "../commands/options.ts";
+import { type OptionSpec, repeatedOptions } from "../commands/options.ts";
 import { joinRepeated } from "../commands/read-inputs.ts";
 import { userCache } from "./user-cache.ts";
 
 /** What a command line asks for: text to print (help, version), or a command with its options. */
 export type Request =
   | { kind: "text"; text: string }
-  | { kind: "command"; command: Command; path: string; more: readonly string[]; options: OptionReader };
+  | {
+      kind: "command";
+      command: Command;
+      path: string;
+      more: readonly string[];
+      options: OptionReader;
+      /** The command behind `--`, whose argument is the file that this one writes. */
+      next?: readonly string[];
+    };
 
 const exitCodeLines = [
   `${exitCodes.ok}    done`,
@@ -32,7 +40,41 @@ const epilogue = `Exit codes:\n  ${exitCodeLines.join("\n  ")}`;
  * Parses a command line. Throws a usage error that names all unknown commands and options, missing and wrong values; `help
  * COMMAND` is `COMMAND --help`.
  */
-export async function parseCommandLine(args: readonly string[], columns: number): Promise<Request> {
+export async function parseCommandLine(given: readonly string[], columns: number): Promise<Request> {
+  const { args, next } = splitNext(given);
+  const request = await parseOne(args, columns);
+  if (next === undefined || request.kind === "text") return request;
+  const { command, options } = request;
+  if (next.length === 0)
+    throw usageError(
+      "next",
+      "No command stands behind --",
+      undefined,
+      `For example: -- optimize --data DATA --out FILE.`,
+    );
+  const words = [next[0] as string, options.needText("out"), ...next.slice(1)];
+  const following = await parseOne(words, columns);
+  if (following.kind === "command" && following.command.positional?.name === "model")
+    return { ...request, next: words };
+  throw usageError(
+    "next",
+    `"${next[0] ?? ""}" does not go on from the file of ${command.name}`,
+    undefined,
+    "Put optimize, quantize, inspect or another command on a model behind --.",
+  );
+}
+
+/** The command behind `--`, where the first one hands on. */
+export function splitNext(args: readonly string[]): {
+  args: readonly string[];
+  next: readonly string[] | undefined;
+} {
+  const at = args.indexOf("--");
+  if (at < 0 || findCommand(args[0])?.handsOn !== true) return { args, next: undefined };
+  return { args: args.slice(0, at), next: args.slice(at + 1) };
+}
+
+async function parseOne(args: readonly string[], columns: number): Promise<Request> {
   const [name, ...rest] = arrange(args);
   const command = requireCommand(name);
   const checked =
@@ -40,7 +82,7 @@ export async function parseCommandLine(args: readonly string[], columns: number)
   const chosen: { request?: Request; text: string } = { text: "" };
   const choose = (request: Request): void => void (chosen.request = request);
   const parser = createParser(columns, choose);
-  const words = joinRepeated(checked, Object.keys(inputOptions));
+  const words = joinRepeated(checked, repeatedOptions);
   await parser.parseAsync(words, {}, (error: Error | null | undefined, _argv: unknown, output: string) => {
     if (error != null) throw error;
     chosen.text = output;
@@ -132,7 +174,10 @@ function addCommand(parser: Argv, command: Command, choose: (request: Request) =
           ? [further]
           : [];
       const cache = command.options["cache"] === undefined ? {} : { cache: argv["cache"] ?? userCache() };
-      choose({ kind: "command", command, path, more, options: new OptionReader({ ...argv, ...cache }) });
+      const python = argv["python"] ?? process.env["EFQAT_PYTHON"];
+      const found = command.options["python"] === undefined ? {} : { python };
+      const options = new OptionReader({ ...argv, ...cache, ...found });
+      choose({ kind: "command", command, path, more, options });
     },
   );
 }

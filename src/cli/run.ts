@@ -4,7 +4,8 @@ import { spellAsGiven } from "../commands/spell-as-given.ts";
 import { renderText } from "../report/render-text.ts";
 import { startFailedReport } from "../workflows/index.ts";
 import { createLogger, type MessageStream } from "./logger.ts";
-import { findCommand, parseCommandLine } from "./parse.ts";
+import { handOn } from "./hand-on.ts";
+import { findCommand, parseCommandLine, splitNext } from "./parse.ts";
 import { findReports, ReportFiles } from "./report-files.ts";
 import { describeError, errorSection } from "./show-error.ts";
 import { withConfiguration } from "./with-configuration.ts";
@@ -51,8 +52,9 @@ async function runArguments(
     options: {},
     stack: terminal.stack || args.includes("--stack"),
   };
-  const clobber = !args.includes("--no-clobber");
-  const reports = new ReportFiles(findReports(args), { stdout, clobber });
+  const { args: own } = splitNext(args);
+  const clobber = !own.includes("--no-clobber");
+  const reports = new ReportFiles(findReports(own), { stdout, clobber });
   try {
     const request = await parseCommandLine(args, Math.min(stdout.columns ?? 100, 120));
     if (request.kind === "text") {
@@ -79,6 +81,11 @@ async function runArguments(
     if (!options.flag("quiet")) stdout.write(`\n${renderText(report)}`);
     const { unmet = [] } = report;
     for (const what of unmet) stderr.write(`Not met: ${what}.\n`);
+    if (request.next !== undefined) {
+      await reports.release();
+      const further = handOn(request.next, report);
+      return await runArguments(further, further, terminal);
+    }
     return unmet.length > 0 ? exitCodes.findings : exitCodes.ok;
   } catch (thrown) {
     const error = spellAsGiven(thrown, args);

@@ -7,6 +7,8 @@ import type { OptionReader } from "./option-reader.ts";
 export interface Command extends ArgumentSpec {
   name: Report["command"];
   describe: string;
+  /** A further command may stand behind `--`, which takes the file that this one wrote as its argument. */
+  handsOn?: true;
   /** The text of a command that prints instead of reporting; it is not run. */
   print?: (path: string, options: OptionReader) => string | Promise<string>;
   /** Runs the workflow. `path` is the positional argument, `more` are further ones. */

@@ -3,8 +3,12 @@ import { artifactCommand } from "./artifact.ts";
 import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { dataCommand } from "./data.ts";
+import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
+import { fromHfCommand } from "./from-hf.ts";
+import { fromTfCommand } from "./from-tf.ts";
+import { fromTorchCommand } from "./from-torch.ts";
 import { initCommand } from "./init.ts";
 import { inspectCommand } from "./inspect.ts";
 import { optimizeCommand } from "./optimize.ts";
@@ -26,6 +30,10 @@ export const commands: readonly Command[] = [
   evaluateCommand,
   profileCommand,
   auditCommand,
+  fromTorchCommand,
+  fromHfCommand,
+  fromTfCommand,
   targetsCommand,
+  doctorCommand,
   initCommand,
 ];

@@ -3,8 +3,12 @@ import { artifactCommand } from "./artifact.ts";
 import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { dataCommand } from "./data.ts";
+import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
+import { fromHfCommand } from "./from-hf.ts";
+import { fromTfCommand } from "./from-tf.ts";
+import { fromTorchCommand } from "./from-torch.ts";
 import { inspectCommand } from "./inspect.ts";
 import { optimizeCommand } from "./optimize.ts";
 import { profileCommand } from "./profile.ts";
@@ -30,6 +34,10 @@ export type EvaluateRequest = RequestOf<typeof evaluateCommand>;
 export type DataRequest = RequestOf<typeof dataCommand>;
 export type ProfileRequest = RequestOf<typeof profileCommand>;
 export type AuditRequest = RequestOf<typeof auditCommand>;
+export type DoctorRequest = RequestOf<typeof doctorCommand>;
+export type FromTorchRequest = RequestOf<typeof fromTorchCommand>;
+export type FromHfRequest = RequestOf<typeof fromHfCommand>;
+export type FromTfRequest = RequestOf<typeof fromTfCommand>;
 
 /** Quantizes a model, trains back the accuracy it lost, verifies and writes the result. */
 export const optimize = (request: OptimizeRequest, context?: RequestContext): Promise<Report> =>
@@ -74,3 +82,19 @@ export const profile = (request: ProfileRequest, context?: RequestContext): Prom
 /** What of a quantized file runs on integer kernels, and why the rest does not; writes nothing. */
 export const audit = (request: AuditRequest, context?: RequestContext): Promise<Report> =>
   runRequest(auditCommand, request, context);
+
+/** Exports a PyTorch network in the user's Python, which runs its module, and checks what the file computes. */
+export const fromTorch = (request: FromTorchRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(fromTorchCommand, request, context);
+
+/** Exports a Hugging Face model from its folder, and checks what the file computes. */
+export const fromHf = (request: FromHfRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(fromHfCommand, request, context);
+
+/** Exports a TensorFlow model, and checks what the file computes. */
+export const fromTf = (request: FromTfRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(fromTfCommand, request, context);
+
+/** What this installation has, and what runs on each execution provider. */
+export const doctor = (request: DoctorRequest = {}, context?: RequestContext): Promise<Report> =>
+  runRequest(doctorCommand, request, context);

@@ -294,6 +294,31 @@ export const freezingOptions = group(groups.training, {
   refresh: { value: "number", describe: "Samples between two choices of rows", default: "4096" },
 });
 
+/** What efqat takes to export a model in the user's Python. */
+export const importOptions = group("Export:", {
+  "open-axes": {
+    value: "by-input",
+    describe: "Dimensions that stay open besides the first, such as the length of texts: NAME=1",
+  },
+  "fixed-batch": { describe: "Keep the example's batch instead of an open one", flag: true },
+  opset: { value: "number", describe: "Operator set of the file (default: the exporter's)" },
+  python: {
+    describe: "Python that has the framework (default: EFQAT_PYTHON, else python3)",
+  },
+});
+
+export const exporterOption = group("Export:", {
+  exporter: {
+    describe:
+      "PyTorch's exporter: dynamo, the newer one; torchscript, the older one; auto: the first whose file computes the same",
+    choices: ["auto", "dynamo", "torchscript"],
+    default: "auto",
+  },
+});
+
+/** Options that may be given several times, each for other inputs. */
+export const repeatedOptions = [...Object.keys(inputOptions), "input", "open-axes"];
+
 const asBuilt = <T extends OptionSpec>({ default: _, ...spec }: T): Omit<T, "default"> => ({
   ...spec,
   describe: `${spec.describe.replace(/ \(default: .*\)$/, "")} (default: the artifact's)`,
@@ -429,7 +454,11 @@ export const restartOptions = group(groups.training, { restart: trainOptions.res
 export const runOptions = group(groups.run, {
   seed: { value: "number", describe: "Seed of everything random", default: "0" },
   threads: { value: "number", describe: "Threads within an operator (default: ONNX Runtime's choice)" },
-  provider: { describe: "Execution provider of ONNX Runtime: cpu, cuda, ...", default: "cpu" },
+  provider: {
+    describe:
+      "Execution provider of ONNX Runtime (efqat doctor tells which there are), its options behind a colon: cpu, cuda, cuda:device=1,tf32=off, webgpu, ...",
+    default: "cpu",
+  },
 });
 
 export const evaluationBatch = group(groups.run, {

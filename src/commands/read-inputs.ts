@@ -30,7 +30,7 @@ export function readColumns(options: OptionReader): Record<string, string[]> | u
 }
 
 /** NAME=VALUE,VALUE,NAME=VALUE: a part with an equals sign begins the next input. */
-function readByInput<T>(
+export function readByInput<T>(
   options: OptionReader,
   option: string,
   example: string,

@@ -6,7 +6,7 @@ import { checkArguments } from "./check-arguments.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./index.ts";
 import { OptionReader, type OptionValues } from "./option-reader.ts";
-import { inputOptions, reportOptions } from "./options.ts";
+import { repeatedOptions, reportOptions } from "./options.ts";
 import { joinRepeated } from "./read-inputs.ts";
 import { settleTarget } from "./settle-target.ts";
 import { spellAsGiven } from "./spell-as-given.ts";
@@ -89,7 +89,7 @@ function readWords(words: readonly string[], command: Command): OptionValues {
   const values: Record<string, unknown> = {};
   for (const [name, spec] of Object.entries(command.options)) values[name] = spec.flag ? false : spec.default;
   const end = words.indexOf("--");
-  for (const word of joinRepeated(end < 0 ? words : words.slice(0, end), Object.keys(inputOptions))) {
+  for (const word of joinRepeated(end < 0 ? words : words.slice(0, end), repeatedOptions)) {
     const at = word.indexOf("=");
     if (at < 0) values[word.slice(2)] = true;
     else values[word.slice(2, at)] = word.slice(at + 1);

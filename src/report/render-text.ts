@@ -2,6 +2,8 @@ import { printableData } from "../printable.ts";
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from "./format.ts";
 import { describeAudit, summarizeAudit } from "./describe-audit.ts";
 import { describeContents } from "./describe-contents.ts";
+import { describeImported } from "./describe-imported.ts";
+import { describeInstallation } from "./describe-installation.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
 import type { FailedReport, ModelSection, Report } from "./report-data.ts";
 import {
@@ -29,6 +31,8 @@ export function renderText(given: Report): string {
     describeProfile(report),
     describeSupport(report),
     describeContents(report),
+    describeImported(report),
+    describeInstallation(report),
     describeStages(report),
     ...report.warnings.map((warning) => `Warning: ${warning}`),
   ];
@@ -47,7 +51,7 @@ function describeModel({ model, command }: Report): string | undefined {
   const ports = (list: ModelSection["inputs"]): string =>
     list.map(({ name, type, shape }) => `${name} ${type}[${shape.join(", ")}]`).join("; ");
   const head = `${model.path}: ${model.nodes} nodes, ${formatNumber(model.parameters, 9)} parameters, ${formatBytes(model.bytes)}, opset ${model.opset}`;
-  if (command !== "inspect") return head;
+  if (command !== "inspect" && !command.startsWith("from-")) return head;
   const operators = Object.entries(model.operators)
     .sort(([, a], [, b]) => b - a)
     .map(([op, count]) => `${op} ${count}`)
@@ -156,8 +160,14 @@ function describeProfile({ profile }: Report): string | undefined {
   if (profile === undefined) return undefined;
   const { stepMs, batch, forward, backward, steps, peakBytes } = profile;
   const split = describeSplit(profile);
+  const elsewhere = profile.fallbacks ?? [];
   return [
     `A step of ${batch} samples${split} with ${forward} forward and ${backward} backward takes ${formatNumber(stepMs, 3)} ms (mean of ${steps}); the process took at most ${formatBytes(peakBytes)} of memory.`,
+    ...(elsewhere.length === 0
+      ? []
+      : [
+          `On the CPU, as the provider has no kernel: ${elsewhere.map(({ op, calls }) => `${op} ${calls}`).join(", ")}.`,
+        ]),
     renderTable(partTable(profile)),
     renderTable(operatorTable(profile, 12)),
     renderTable(layerTable(profile, 12)),

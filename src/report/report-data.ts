@@ -317,12 +317,17 @@ const profileSchema = z.object({
   batch: finite.describe("Samples per step."),
   microBatch: finite.describe("Samples per run of the training graph."),
   steps: finite.describe("Steps that the means are over; one more came before them."),
+  losses: z.array(finite).optional().describe("Loss of each step, that of the first one before them too."),
   stepMs: finite.describe("A whole step."),
   peakBytes: finite.describe(
     "Largest resident memory of the process that took the steps and did nothing else.",
   ),
   parts: z.array(z.object({ part: text, ms: finite })).describe("Where a step's time goes, in order."),
   operators: z.array(z.object({ phase: text, op: text, ms: finite, calls: finite })),
+  fallbacks: z
+    .array(z.object({ op: text, ms: finite, calls: finite }))
+    .optional()
+    .describe("Operators that ran on the CPU although another provider was asked for."),
   layers: z
     .array(z.object({ layer: text, parts: z.record(text, finite) }))
     .describe("Milliseconds by node of the model and part."),
@@ -366,6 +371,64 @@ const machineSchema = z
   })
   .describe("Where the command ran.");
 
+const trySchema = z.object({
+  state: z.enum(["works", "differs", "fails", "not tried"]),
+  milliseconds: finite.optional().describe("A run, or a step, after one that warmed up."),
+  difference: finite.optional().describe("Relative difference from the CPU's outputs, or losses."),
+  why: text.optional().describe("What went wrong."),
+});
+
+const installationSchema = z
+  .object({
+    checks: z.array(
+      z.object({
+        part: text,
+        found: text,
+        state: z.enum(["good", "optional", "missing"]).describe("Optional: only some commands need it."),
+        remedy: text.optional(),
+      }),
+    ),
+    providers: z
+      .array(
+        z.object({
+          provider: text,
+          bundled: z.boolean().describe("Whether its libraries come with onnxruntime-node."),
+          model: trySchema.describe("A small convolutional network."),
+          training: trySchema.describe("Steps of EfQAT of the same network."),
+          fallbacks: z
+            .array(text)
+            .optional()
+            .describe("Operators of the training step that ran on the CPU instead."),
+          remedy: text.optional(),
+        }),
+      )
+      .describe("Execution providers that ONNX Runtime was built with, each tried in processes of its own."),
+  })
+  .describe("What this installation has, and what runs on it.");
+
+const importedSchema = z
+  .object({
+    from: z.enum(["torch", "hf", "tf"]).describe("PyTorch module, Hugging Face folder or TensorFlow model."),
+    source: text,
+    exporter: text.describe("The exporter whose file computes what the framework does."),
+    open: z.record(text, z.array(finite)).describe("Dimensions that stay open, by input."),
+    versions: z.record(text, text).describe("Packages of the Python that exported."),
+    architecture: text.optional(),
+    outputs: z
+      .array(z.object({ output: text, error: finite }))
+      .describe(
+        "Distance from the framework's outputs in ONNX Runtime, relative to their norm; of integers the share that differs.",
+      ),
+    failures: z
+      .array(z.object({ attempt: text, what: text }))
+      .describe("Ways of exporting that were tried before, and why they failed."),
+    suggested: z
+      .record(text, text)
+      .describe("Options for the data that files beside the weights stand for: tokenizer, preprocess."),
+    next: text.describe("A command to go on with."),
+  })
+  .describe("Where an exported model comes from, and that it computes the same.");
+
 /** What a command did, for people (text, HTML) and programs (JSON). Sections a command does not have are absent. */
 export const reportSchema = z.object({
   formatVersion: z.literal(1),
@@ -384,6 +447,10 @@ export const reportSchema = z.object({
     "calibrate",
     "init",
     "data",
+    "from-torch",
+    "from-hf",
+    "from-tf",
+    "doctor",
   ]),
   commandLine: z
     .array(text)
@@ -413,6 +480,8 @@ export const reportSchema = z.object({
   layerwise: layerwiseSchema.optional(),
   profile: profileSchema.optional(),
   contents: contentsSchema.optional(),
+  imported: importedSchema.optional(),
+  installation: installationSchema.optional(),
   stages: z
     .array(
       z.object({
@@ -448,6 +517,8 @@ export const failedReportSchema = reportSchema
 export type Report = z.infer<typeof reportSchema>;
 export type FailedReport = z.infer<typeof failedReportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
+export type InstallationSection = z.infer<typeof installationSchema>;
+export type ImportedSection = z.infer<typeof importedSchema>;
 export type ContentsSection = z.infer<typeof contentsSchema>;
 export type CalibrationSection = z.infer<typeof calibrationSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;

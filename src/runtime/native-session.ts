@@ -1,6 +1,7 @@
 import { InternalError, modelError } from "../errors.ts";
 import { type Tensor, tensorOf, type ViewableType, viewAs } from "../tensor/tensor.ts";
 import { ort } from "./onnxruntime.ts";
+import { parseProvider, type ProviderSpec } from "./provider-spec.ts";
 import { describeRuntimeError, providerFailure, requireProvider } from "./providers.ts";
 import { type PortType, type SessionBackend, type SessionOptions, transferable } from "./session-types.ts";
 
@@ -9,11 +10,13 @@ export async function createNativeSession(
   model: Uint8Array | string,
   options: SessionOptions,
 ): Promise<SessionBackend> {
-  const provider = options.provider ?? "cpu";
+  const spec = parseProvider(options.provider ?? "cpu");
+  const provider = spec.name;
   requireProvider(provider);
+  Object.assign(process.env, spec.environment);
   // Errors come back as exceptions; without this the runtime prints them to stderr as well.
   ort.env.logLevel = "fatal";
-  const native = sessionOptions(provider, options);
+  const native = sessionOptions(spec, options);
   try {
     const session =
       typeof model === "string"
@@ -91,9 +94,12 @@ class NativeSession implements SessionBackend {
 const feedsOf = (feeds: Readonly<Record<string, Tensor>>): Record<string, ort.Tensor> =>
   Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toRuntime(tensor)]));
 
-function sessionOptions(provider: string, options: SessionOptions): ort.InferenceSession.SessionOptions {
+function sessionOptions(
+  { name, options: own }: ProviderSpec,
+  options: SessionOptions,
+): ort.InferenceSession.SessionOptions {
   const native: ort.InferenceSession.SessionOptions = {
-    executionProviders: provider === "cpu" ? ["cpu"] : [provider, "cpu"],
+    executionProviders: name === "cpu" ? ["cpu"] : [{ name, ...own }, "cpu"],
     graphOptimizationLevel: options.optimization ?? "all",
     logSeverityLevel: 4,
   };

@@ -17,6 +17,8 @@ export interface KernelTime {
   node: string;
   opType: string;
   ms: number;
+  /** The execution provider that it ran on, by its short name: "cpu", "cuda", ... */
+  provider: string;
 }
 
 const files = { profile: "profile", optimized: "optimized.onnx" } as const;
@@ -37,7 +39,7 @@ interface TraceEvent {
   name: string;
   ts: number;
   dur?: number;
-  args?: { op_name?: string };
+  args?: { op_name?: string; provider?: string };
 }
 
 const kernelSuffix = "_kernel_time";
@@ -57,7 +59,8 @@ export async function readProfile(folder: string, source: Graph): Promise<Kernel
     if (cat === "Session" && name === "model_run") ends.push(ts + dur);
     if (cat !== "Node" || !name.endsWith(kernelSuffix) || isHolder(args?.op_name)) continue;
     const kernel = name.slice(0, -kernelSuffix.length);
-    kernels.push({ start: ts, time: { kernel, opType: args?.op_name ?? "?", ms: dur / 1000 } });
+    const provider = shortName(args?.provider);
+    kernels.push({ start: ts, time: { kernel, opType: args?.op_name ?? "?", ms: dur / 1000, provider } });
   }
   ends.sort((a, b) => a - b);
   kernels.sort((a, b) => a.start - b.start);
@@ -65,6 +68,9 @@ export async function readProfile(folder: string, source: Graph): Promise<Kernel
   for (const { start, time } of kernels) runs[ends.findIndex((end) => start <= end)]?.push(time);
   return runs.map((run) => withOwners(run, owners));
 }
+
+/** "CUDAExecutionProvider" as it is asked for. */
+const shortName = (provider = ""): string => provider.replace(/ExecutionProvider$/, "").toLowerCase();
 
 /** The kernels of one run, in its order, with the nodes that they were made for. */
 function withOwners(

@@ -3,6 +3,7 @@ import type { CommandPaths, ReadPath, WrittenFolder } from "../claims/paths.ts";
 import { dataPaths } from "../data/data-paths.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { externalFilesOf, removeUnusedData } from "../onnx/index.ts";
+import { splitSource } from "../importers/import-model.ts";
 import type { Model } from "../ir/model.ts";
 import { artifactFileNames, artifactFiles } from "../training/artifact/manifest.ts";
 import { runFiles } from "../training/trainer/run-checkpoint.ts";
@@ -15,6 +16,7 @@ import type {
   CalibrateOptions,
   EvaluateOptions,
   ExportOptions,
+  ImportOptions,
   InspectOptions,
   LookOptions,
   MergeOptions,
@@ -35,6 +37,12 @@ export const commandPaths = {
   data: async ({ data, model, sheet }: LookOptions): Promise<CommandPaths> => ({
     reads: [...(model === undefined ? [] : [modelRead(model)]), ...(await dataReads(data))],
     files: sheet === undefined ? [] : [{ option: "--sheet", path: sheet }],
+    folders: [],
+  }),
+
+  import: async ({ source, out }: ImportOptions): Promise<CommandPaths> => ({
+    reads: [{ name: "the module", path: splitSource(source).module }],
+    files: [outFile(out)],
     folders: [],
   }),
 

@@ -4,6 +4,7 @@ import { buildArtifact as buildArtifactHere } from "./build-artifact.ts";
 import { calibrate as calibrateHere, mergeCalibrations as mergeCalibrationsHere } from "./calibrate.ts";
 import { evaluate as evaluateHere } from "./evaluate.ts";
 import { exportArtifact as exportArtifactHere } from "./export-artifact.ts";
+import { importModel as importModelHere } from "./import-model.ts";
 import { inspect as inspectHere } from "./inspect.ts";
 import { optimize as optimizeHere } from "./optimize.ts";
 import { profile as profileHere } from "./profile.ts";
@@ -22,6 +23,7 @@ export { recipeNames } from "../recipes/choose-recipe.ts";
 export { modeNames } from "../training/freezing/modes.ts";
 export { splitBatch } from "../training/artifact/split-batch.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
+export type { ImportTask, InputSpec } from "../importers/import-task.ts";
 export type {
   ArtifactChoices,
   AskedTraining,
@@ -35,6 +37,7 @@ export type { WrittenFile } from "../claims/paths.ts";
 export { isStream } from "../claims/resolve.ts";
 export { startFailedReport } from "./start-report.ts";
 export { kernelsSaturate } from "../runtime/saturation.ts";
+export { doctor, type DoctorOptions } from "./doctor/doctor.ts";
 export { lookAtData } from "./look-at-data.ts";
 export { listTargets } from "./list-targets.ts";
 export { writeText } from "./write-text.ts";
@@ -60,6 +63,9 @@ export const evaluate = isolated(evaluateHere);
 
 /** Writes the deployable model of a trained artifact, verified in ONNX Runtime against its evaluation graph. */
 export const exportArtifact = isolated(exportArtifactHere);
+
+/** Exports a model of PyTorch, Hugging Face or TensorFlow in the user's Python, and checks what it computes. */
+export const importModel = isolated(importModelHere);
 
 /** What a model consists of, what would be quantized, what stays float and why, and what cannot be trained. */
 export const inspect = isolated(inspectHere);

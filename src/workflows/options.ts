@@ -1,4 +1,5 @@
 import type { CalibrationMethod } from "../calibration/observers/table.ts";
+import type { ImportTask } from "../importers/import-task.ts";
 import type { InputShapes } from "../passes/bind-inputs.ts";
 import type { DataSpec } from "../data/spec.ts";
 import type { PlanOptions } from "../quantization/options.ts";
@@ -117,6 +118,9 @@ export interface CommonOptions extends RuntimeOptions {
   output?: string | undefined;
   seed: number;
 }
+
+/** A model of a framework, exported by the user's Python. */
+export type ImportOptions = ImportTask & { out: string };
 
 export interface InspectOptions extends RuntimeOptions {
   model: string;

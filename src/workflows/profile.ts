@@ -17,6 +17,7 @@ import { quantizeForTraining } from "./quantize-for-training.ts";
 import { prepareSource } from "./quantize-stage.ts";
 import { withClasses } from "./open-data.ts";
 import { startReport } from "./start-report.ts";
+import { onCpu } from "./trials.ts";
 
 /** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
 export async function profile(options: ProfileOptions, context: RunContext): Promise<Report> {
@@ -58,18 +59,48 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
       data: { training: prepared.dataset.describe() },
       quantization: describeQuantization(quantized, options.quantization),
       memory,
-      profile: describeProfile(measured, new Set(prepared.model.graph.nodes.map(({ name }) => name))),
+      profile: {
+        ...describeProfile(measured, new Set(prepared.model.graph.nodes.map(({ name }) => name))),
+        ...describeFallbacks(measured, options.provider),
+      },
       warnings: [...quantizationWarnings(quantized.state), ...warnings],
     };
   });
+}
+
+/** Operators that ran on the CPU although another provider was asked for. */
+function describeFallbacks(
+  { kernels }: StepProfile,
+  provider = "cpu",
+): Pick<NonNullable<Report["profile"]>, "fallbacks"> {
+  if (onCpu(provider)) return {};
+  const elsewhere = kernels.map((run) => run.filter((time) => time.provider === "cpu"));
+  const times = sumBy(elsewhere, ({ opType }) => opType);
+  const calls = sumBy(
+    elsewhere.map((run) => run.map((time) => ({ ...time, ms: 1 }))),
+    ({ opType }) => opType,
+  );
+  return { fallbacks: [...times].map(([op, ms]) => ({ op, ms, calls: Math.round(calls.get(op) ?? 0) })) };
 }
 
 const operatorOf = (time: KernelTime): string => `${phaseOf(time)}\n${time.opType}`;
 
 /** `names`: of the model's nodes. */
 function describeProfile(measured: StepProfile, names: ReadonlySet<string>): NonNullable<Report["profile"]> {
-  const { kernels, forward, backward, batch, microBatch, steps, step, data, training, optimizer, peakBytes } =
-    measured;
+  const {
+    kernels,
+    forward,
+    backward,
+    batch,
+    microBatch,
+    steps,
+    losses,
+    step,
+    data,
+    training,
+    optimizer,
+    peakBytes,
+  } = measured;
   const byPhase = sumBy(kernels, phaseOf);
   const inKernels = [...byPhase.values()].reduce((sum, ms) => sum + ms, 0);
   const byOperator = sumBy(kernels, operatorOf);
@@ -84,7 +115,7 @@ function describeProfile(measured: StepProfile, names: ReadonlySet<string>): Non
     layers.set(layer, { ...layers.get(layer), [phase]: ms });
   }
   return {
-    ...{ forward, backward, batch, microBatch, steps },
+    ...{ forward, backward, batch, microBatch, steps, losses },
     stepMs: step,
     peakBytes,
     parts: [

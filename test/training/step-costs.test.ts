@@ -25,7 +25,7 @@ test("every kernel's time counts once", async () => {
     ),
     runs: [
       graph.nodes.map(({ name, opType }) => ({
-        ...{ kernel: name, node: name, opType },
+        ...{ kernel: name, node: name, opType, provider: "cpu" },
         ms: 2 + (/ConvWeightGrad/.test(name) && own.has(name) ? count : 0),
       })),
     ],

@@ -9,6 +9,8 @@ export interface StepProfile {
   batch: number;
   microBatch: number;
   steps: number;
+  /** Loss of each step, that of the first one before them too. */
+  losses: number[];
   /** Whole steps: data, sessions, state. */
   step: number;
   data: number;

@@ -114,17 +114,19 @@ class ProfiledRun {
   async take(signal: AbortSignal): Promise<Omit<StepProfile, "kernels">> {
     const { steps } = this.#job;
     const { forward, backward, batch, accumulate } = this.#manifest;
+    const losses: number[] = [];
     for (let taken = 0; taken <= steps; taken++) {
       signal.throwIfAborted();
       await this.#watches.step.time(async () => {
         const first = taken * accumulate;
-        await this.#stepper.run(this.#state, this.#runs(first, first + accumulate), 1);
+        const { loss } = await this.#stepper.run(this.#state, this.#runs(first, first + accumulate), 1);
+        losses.push(loss);
       });
       if (taken === 0) for (const watch of Object.values(this.#watches)) watch.spent = 0;
     }
     const mean = (watch: Stopwatch): number => watch.spent / steps;
     return {
-      ...{ forward, backward, batch: batch * accumulate, microBatch: batch, steps },
+      ...{ forward, backward, batch: batch * accumulate, microBatch: batch, steps, losses },
       step: mean(this.#watches.step),
       data: mean(this.#watches.data),
       training: mean(this.#watches.training),
