@@ -31,7 +31,7 @@ export async function checkNumbers(model: Model, folder: string, exported: Expor
         const expected = await readArrays(join(folder, `expected-${number}.npz`), exported.outputs);
         const found = await session.run(pick(feeds, session.inputs));
         for (const sum of sums)
-          addOutput(sum, expected[sum.output] as Tensor, found[sum.output] as Tensor, feeds);
+          addOutput(sum, expected[sum.output] as Tensor, found[sum.output], feeds);
       }
     });
   } catch (error) {
@@ -77,9 +77,10 @@ function addOutput(
 async function readArrays(path: string, names: readonly string[]): Promise<Record<string, Tensor>> {
   const file = await openNpz(path);
   const arrays = names.map(async (name, index): Promise<[string, Tensor]> => {
-    const { dtype, dims, readRows } = await file.open(String(index));
+    const array = await file.open(String(index));
+    const { dtype, dims } = array;
     const rows = dims.length === 0 ? [0] : Array.from({ length: dims[0] ?? 0 }, (_, row) => row);
-    return [name, tensorOfBytes(dtype, [...dims], await readRows(rows))];
+    return [name, tensorOfBytes(dtype, [...dims], await array.readRows(rows))];
   });
   return Object.fromEntries(await Promise.all(arrays));
 }
