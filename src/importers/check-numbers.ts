@@ -30,8 +30,7 @@ export async function checkNumbers(model: Model, folder: string, exported: Expor
         const feeds = await readArrays(join(folder, `feed-${number}.npz`), exported.inputs);
         const expected = await readArrays(join(folder, `expected-${number}.npz`), exported.outputs);
         const found = await session.run(pick(feeds, session.inputs));
-        for (const sum of sums)
-          addOutput(sum, expected[sum.output] as Tensor, found[sum.output], feeds);
+        for (const sum of sums) addOutput(sum, expected[sum.output] as Tensor, found[sum.output], feeds);
       }
     });
   } catch (error) {
