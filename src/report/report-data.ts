@@ -518,7 +518,6 @@ export type Report = z.infer<typeof reportSchema>;
 export type FailedReport = z.infer<typeof failedReportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
 export type InstallationSection = z.infer<typeof installationSchema>;
-export type ImportedSection = z.infer<typeof importedSchema>;
 export type ContentsSection = z.infer<typeof contentsSchema>;
 export type CalibrationSection = z.infer<typeof calibrationSchema>;
 export type QuantizationSection = z.infer<typeof quantizationSchema>;

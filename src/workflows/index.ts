@@ -37,7 +37,7 @@ export type { WrittenFile } from "../claims/paths.ts";
 export { isStream } from "../claims/resolve.ts";
 export { startFailedReport } from "./start-report.ts";
 export { kernelsSaturate } from "../runtime/saturation.ts";
-export { doctor, type DoctorOptions } from "./doctor/doctor.ts";
+export { doctor } from "./doctor/doctor.ts";
 export { lookAtData } from "./look-at-data.ts";
 export { listTargets } from "./list-targets.ts";
 export { writeText } from "./write-text.ts";
