@@ -4,6 +4,7 @@ import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
+import { encodingsCommand } from "./encodings.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { fromHfCommand } from "./from-hf.ts";
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   evaluateCommand,
   profileCommand,
   auditCommand,
+  encodingsCommand,
   fromTorchCommand,
   fromHfCommand,
   fromTfCommand,

@@ -4,6 +4,7 @@ import { auditCommand } from "./audit.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
+import { encodingsCommand } from "./encodings.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { fromHfCommand } from "./from-hf.ts";
@@ -34,6 +35,7 @@ export type EvaluateRequest = RequestOf<typeof evaluateCommand>;
 export type DataRequest = RequestOf<typeof dataCommand>;
 export type ProfileRequest = RequestOf<typeof profileCommand>;
 export type AuditRequest = RequestOf<typeof auditCommand>;
+export type EncodingsRequest = RequestOf<typeof encodingsCommand>;
 export type DoctorRequest = RequestOf<typeof doctorCommand>;
 export type FromTorchRequest = RequestOf<typeof fromTorchCommand>;
 export type FromHfRequest = RequestOf<typeof fromHfCommand>;
@@ -98,3 +100,7 @@ export const fromTf = (request: FromTfRequest, context?: RequestContext): Promis
 /** What this installation has, and what runs on each execution provider. */
 export const doctor = (request: DoctorRequest = {}, context?: RequestContext): Promise<Report> =>
   runRequest(doctorCommand, request, context);
+
+/** Writes the scales and offsets of a quantized model for another tool. */
+export const exportEncodings = (request: EncodingsRequest, context?: RequestContext): Promise<Report> =>
+  runRequest(encodingsCommand, request, context);

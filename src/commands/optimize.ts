@@ -75,6 +75,7 @@ export const optimizeCommand = {
         artifact: options.text("artifact"),
         resume: options.flag("resume"),
         restart: options.flag("restart"),
+        tensorboard: options.text("tensorboard"),
         quantization: readQuantization(options),
         training: { ...readArtifactChoices(options), ...readCourse(options) },
       },

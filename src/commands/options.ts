@@ -205,6 +205,11 @@ export const calibrationOptions = group(groups.quantization, {
     value: "path",
     describe: "Statistics that efqat calibrate wrote, to find ranges from instead of the data",
   },
+  encodings: {
+    value: "path",
+    describe:
+      "Ranges of values and scales of weights from another tool, by name: AIMET's JSON encodings, overrides of QNN, or a calibration table of onnxruntime.quantization or TensorRT",
+  },
   calibration: {
     describe: "How activation ranges are found",
     choices: calibrationMethods,
@@ -447,6 +452,11 @@ export const trainOptions = group(groups.training, {
   cache,
   resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
   restart: { describe: "Throw away the checkpoint of an earlier run and start over", flag: true },
+  tensorboard: {
+    value: "path",
+    describe:
+      "Folder for event files of TensorBoard: losses while training, rates and trained rows at its end",
+  },
 });
 
 export const restartOptions = group(groups.training, { restart: trainOptions.restart });

@@ -67,6 +67,7 @@ export function readQuantization(options: OptionReader): QuantizationChoices {
     calibration: options.choice("calibration", calibrationMethods),
     calibrationSamples: options.number("samples", count),
     statistics: options.text("stats"),
+    encodings: options.text("encodings"),
     int4: options.text("int4") === undefined ? "container" : readInt4(options),
     subgraphWeights: readSubgraphWeights(options),
   };

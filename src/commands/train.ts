@@ -41,6 +41,7 @@ export const trainCommand = {
         training: { ...readAskedFreezing(options), ...readCourse(options), hyper: readHyper(options) },
         resume: options.flag("resume"),
         restart: options.flag("restart"),
+        tensorboard: options.text("tensorboard"),
       },
       context,
     ),

@@ -24,6 +24,8 @@ export interface StateOptions {
   weightScales?: WeightScaleMethod;
   /** Codes of a quantized file that are kept, as far as the plan has a place for them. */
   kept?: FileQuantizers | undefined;
+  /** Scales of weights that are given, by the weight's name: one for all rows, or one for each. */
+  givenScales?: ReadonlyMap<string, readonly number[]>;
 }
 
 /** Values whose ranges `computeState` needs, with the codes they will get: what to calibrate. */
@@ -129,9 +131,11 @@ function computeWeight(
   const data = floatsOf(graph, plan.name);
   const layout = rowLayout(shape, plan.axis);
   const method = options.weightScales ?? (plan.bits === 4 ? "mse" : "minmax");
-  const scale =
+  const found =
     keptScales(data, layout, codes, options.kept?.weights.get(plan.name)) ??
     findWeightScales(plan.name, data, layout, codes, method);
+  const given = options.givenScales?.get(plan.name);
+  const scale = given === undefined ? found : found.map((_, row) => given[row] ?? (given[0] as number));
   tieScales(plan, scale);
   const enlarged = new Set<number>();
   for (const bias of biases) {

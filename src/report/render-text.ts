@@ -33,6 +33,7 @@ export function renderText(given: Report): string {
     describeContents(report),
     describeImported(report),
     describeInstallation(report),
+    describeEncodings(report),
     describeStages(report),
     ...report.warnings.map((warning) => `Warning: ${warning}`),
   ];
@@ -155,6 +156,10 @@ const chosenOn = ({ heldOut }: { heldOut?: number | undefined }): string =>
 /** How a step's samples are split between runs of the training graph, where they are. */
 const describeSplit = ({ batch, microBatch }: { batch: number; microBatch: number }): string =>
   microBatch === batch ? "" : ` (${batch / microBatch} runs of ${microBatch} samples each)`;
+
+const describeEncodings = ({ encodings }: Report): string | undefined =>
+  encodings &&
+  `Scales and offsets of ${encodings.activations} values and ${encodings.weights} weights, as ${encodings.format}.`;
 
 function describeProfile({ profile }: Report): string | undefined {
   if (profile === undefined) return undefined;

@@ -451,6 +451,7 @@ export const reportSchema = z.object({
     "from-hf",
     "from-tf",
     "doctor",
+    "encodings",
   ]),
   commandLine: z
     .array(text)
@@ -482,6 +483,10 @@ export const reportSchema = z.object({
   contents: contentsSchema.optional(),
   imported: importedSchema.optional(),
   installation: installationSchema.optional(),
+  encodings: z
+    .object({ format: text, activations: finite, weights: finite })
+    .optional()
+    .describe("Scales and offsets that were written for another tool."),
   stages: z
     .array(
       z.object({

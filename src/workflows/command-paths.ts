@@ -14,6 +14,7 @@ import type {
   AuditOptions,
   BuildArtifactOptions,
   CalibrateOptions,
+  EncodingsOptions,
   EvaluateOptions,
   ExportOptions,
   ImportOptions,
@@ -77,6 +78,12 @@ export const commandPaths = {
     folders: [],
   }),
 
+  encodings: async ({ model, out }: EncodingsOptions): Promise<CommandPaths> => ({
+    reads: [modelRead(model)],
+    files: [{ option: "--out", path: out }],
+    folders: [],
+  }),
+
   merge: async ({ files, out }: MergeOptions): Promise<CommandPaths> => ({
     reads: files.map((path) => ({ name: "the statistics", path })),
     files: [outFile(out)],
@@ -115,12 +122,13 @@ export const commandPaths = {
     };
   },
 
-  train: async ({ artifact, data, training, metric }: TrainOptions): Promise<CommandPaths> => ({
+  train: async ({ artifact, data, training, metric, tensorboard }: TrainOptions): Promise<CommandPaths> => ({
     reads: [...artifactReads(artifact), ...(await dataReads(data)), ...metricReads(metric)],
     files: [],
     folders: [
       { option: "the artifact", path: artifact, files: checkpointNames, guarded: true },
       ...cacheFolder(training),
+      ...eventFolder({ tensorboard }),
     ],
   }),
 
@@ -151,6 +159,7 @@ export const commandPaths = {
           ? { option: "the folder of the run", path: directory, files: runFolderFiles, guarded: true }
           : { ...artifactFolder("--artifact", directory), guarded: resume },
         ...cacheFolder(training),
+        ...eventFolder(options),
       ],
     };
   },
@@ -166,8 +175,10 @@ const onlyReads = (reads: readonly ReadPath[]): CommandPaths => ({ reads, files:
 
 const modelRead = (path: string): ReadPath => ({ name: "the input model", path });
 
-const statisticsRead = ({ statistics }: QuantizationChoices): ReadPath[] =>
-  statistics === undefined ? [] : [{ name: "the statistics", path: statistics }];
+const statisticsRead = ({ statistics, encodings }: QuantizationChoices): ReadPath[] => [
+  ...(statistics === undefined ? [] : [{ name: "the statistics", path: statistics }]),
+  ...(encodings === undefined ? [] : [{ name: "the encodings", path: encodings }]),
+];
 
 const lossRead = ({ loss }: Pick<AskedTraining, "loss">): ReadPath[] =>
   isLossFile(loss) ? [{ name: "the loss", path: loss.file }] : [];
@@ -205,3 +216,7 @@ const artifactFolder = (option: string, path: string): WrittenFolder => ({
 /** Files in the cache are of no command in particular, each written whole. */
 const cacheFolder = ({ cache }: { cache?: string | undefined }): WrittenFolder[] =>
   cache === undefined ? [] : [{ option: "--cache", path: cache, files: [], shared: true, guarded: true }];
+
+/** Event files have names of their own; those of several runs lie side by side. */
+const eventFolder = ({ tensorboard: path }: { tensorboard?: string | undefined }): WrittenFolder[] =>
+  path === undefined ? [] : [{ option: "--tensorboard", path, files: [], shared: true, guarded: true }];

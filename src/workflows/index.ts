@@ -38,6 +38,7 @@ export { isStream } from "../claims/resolve.ts";
 export { startFailedReport } from "./start-report.ts";
 export { kernelsSaturate } from "../runtime/saturation.ts";
 export { doctor } from "./doctor/doctor.ts";
+export { encodingsFormats, exportEncodings } from "./encodings.ts";
 export { lookAtData } from "./look-at-data.ts";
 export { listTargets } from "./list-targets.ts";
 export { writeText } from "./write-text.ts";

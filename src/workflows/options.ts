@@ -1,3 +1,4 @@
+import type { EncodingsFormat } from "../calibration/encodings/write-encodings.ts";
 import type { CalibrationMethod } from "../calibration/observers/table.ts";
 import type { ImportTask } from "../importers/import-task.ts";
 import type { InputShapes } from "../passes/bind-inputs.ts";
@@ -33,6 +34,8 @@ export interface QuantizationChoices extends PlanOptions {
    * model that they stand for. Default: an error.
    */
   quantized?: "keep" | "redo" | undefined;
+  /** File of another tool's encodings: ranges and scales of the values and weights that it names. */
+  encodings?: string | undefined;
   /** How 4-bit codes are stored: in int8 (integer kernels run) or as INT4 (smallest file, opset 21). */
   int4: "container" | "initializer";
   /** How weights inside If, Loop and Scan bodies are held; default: as they are. */
@@ -117,6 +120,12 @@ export interface CommonOptions extends RuntimeOptions {
   /** Output that results are judged by and, where it is given, trained on; default: the first float one. */
   output?: string | undefined;
   seed: number;
+}
+
+export interface EncodingsOptions {
+  model: string;
+  out: string;
+  format: EncodingsFormat;
 }
 
 /** A model of a framework, exported by the user's Python. */
@@ -214,6 +223,8 @@ export interface TrainOptions extends RuntimeOptions {
   resume: boolean;
   /** Throw away the checkpoint of an earlier run and start over. */
   restart?: boolean | undefined;
+  /** Folder that TensorBoard's events are written to. */
+  tensorboard?: string | undefined;
 }
 
 export interface ExportOptions extends RuntimeOptions {
@@ -255,6 +266,8 @@ export interface OptimizeOptions extends CommonOptions {
   resume: boolean;
   /** Throw away the checkpoint of an earlier run and start over. */
   restart?: boolean | undefined;
+  /** Folder that TensorBoard's events are written to. */
+  tensorboard?: string | undefined;
   quantization: QuantizationChoices;
   training: TrainingChoices;
 }

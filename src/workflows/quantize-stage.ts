@@ -24,6 +24,7 @@ import { quantizeSubgraphWeights } from "../quantization/subgraph-weights.ts";
 import { computeState } from "../quantization/parameters.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
+import { openEncodings } from "./given-encodings.ts";
 import { findRanges, type RangeSource } from "./find-ranges.ts";
 import { describeKept, asksUnquantize } from "./quantized-source.ts";
 import { describeKind } from "./judge.ts";
@@ -204,20 +205,19 @@ export async function quantizePrepared(
   const kept = choices.quantized === "keep" ? quantizers : undefined;
   const planOptions =
     kept === undefined ? choices : { ...choices, excludeNodes: floatLayers(model, choices, kept) };
-  const found = await findRanges(
-    model,
-    planOptions,
-    rangeSource({ ...prepared, model }, choices, () => ({
-      batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), limit),
-      ...{ provider, threads, logger, signal },
-    })),
-    kept,
-  );
+  const given = await openEncodings(choices.encodings);
+  const source = rangeSource({ ...prepared, model }, choices, () => ({
+    batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), limit),
+    ...{ provider, threads, logger, signal },
+  }));
+  const found = await findRanges(model, planOptions, given?.before(source) ?? source, kept);
   const { plan, ranges } = found;
-  const state = computeState(model, plan, ranges, { kept });
+  const settled = given?.settle(plan) ?? [];
+  const state = computeState(model, plan, ranges, { kept, ...(given && { givenScales: given.scales }) });
   const notes = [
     ...(quantizers === undefined ? [] : [describeKept(quantizers, kept && countKept(model, plan, kept))]),
     ...found.notes,
+    ...settled,
   ];
   for (const note of notes) logger.warn(note);
   logger.info(

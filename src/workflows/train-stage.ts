@@ -15,6 +15,7 @@ import {
 } from "../training/train.ts";
 import type { RunContext, RuntimeOptions } from "./context.ts";
 import { describeRates, describeRowsOverTime } from "./describe-course.ts";
+import { followTraining } from "./tensorboard/follow-training.ts";
 import type { RunChoices } from "./options.ts";
 
 /** What the best state is kept by. */
@@ -25,15 +26,27 @@ export async function trainStage(
   directory: string,
   data: DataSpec,
   choices: RunChoices,
-  options: RuntimeOptions & { seed: number; resume: boolean; judgedBy: StateMetric },
+  options: RuntimeOptions & {
+    seed: number;
+    resume: boolean;
+    judgedBy: StateMetric;
+    /** Folder that TensorBoard's events are written to. */
+    tensorboard?: string | undefined;
+  },
   context: RunContext,
 ): Promise<{ result: FinishedTraining; section: TrainingSection }> {
   const start = performance.now();
   const trainOptions = trainOptionsOf(choices, await readManifest(directory), options);
   const { logger, signal } = context;
-  const result = await train(directory, data, trainOptions, { logger, signal, resume: options.resume });
+  const follower = await followTraining(options.tensorboard);
+  const result = await train(directory, data, trainOptions, {
+    ...{ logger, signal, resume: options.resume },
+    ...(follower === undefined ? {} : { onProgress: follower.progress }),
+  });
   const seconds = (performance.now() - start) / 1000;
-  return { result, section: describeRun(result, trainOptions, seconds) };
+  const section = describeRun(result, trainOptions, seconds);
+  follower?.end(section);
+  return { result, section };
 }
 
 function trainOptionsOf(
