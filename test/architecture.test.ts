@@ -9,7 +9,10 @@ import { describe, expect, test } from "vitest";
  * where `only` is given, just those.
  */
 const rows: { folders: string[]; only?: string[]; not?: string[] }[] = [
-  { folders: ["errors.ts", "log.ts", "named-values.ts", "printable.ts", "version.ts"], only: [] },
+  {
+    folders: ["errors.ts", "group-by.ts", "log.ts", "named-values.ts", "printable.ts", "version.ts"],
+    only: [],
+  },
   { folders: ["remove-at-exit.ts"], only: [] },
   { folders: ["atomic-file.ts"], only: ["diagnostics", "remove-at-exit.ts"] },
   { folders: ["statistics"], only: [] },

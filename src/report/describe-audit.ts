@@ -1,3 +1,4 @@
+import { groupBy } from "../group-by.ts";
 import { formatPercent } from "./format.ts";
 import type { Report } from "./report-data.ts";
 
@@ -64,11 +65,7 @@ function listGroups(
   nodes: readonly Node[],
   share: (nodes: readonly Node[]) => string,
 ): string[] {
-  const groups = new Map<string, Node[]>();
-  for (const node of nodes) {
-    const kind = `${node.op} ${node.reason.replaceAll(/"[^"]*"|\b\d+\b/g, "")}`;
-    groups.set(kind, [...(groups.get(kind) ?? []), node]);
-  }
+  const groups = groupBy(nodes, ({ op, reason }) => `${op} ${reason.replaceAll(/"[^"]*"|\b\d+\b/g, "")}`);
   const lines = [...groups.values()].map((group) => {
     const [first, ...others] = group as [Node, ...Node[]];
     const more = others.length === 0 ? "" : `, and ${others.length} more like it`;

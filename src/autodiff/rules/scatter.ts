@@ -96,20 +96,8 @@ function reductionOf({ node }: NodeFacts): Reduction {
 /** Gradients of data and updates. */
 type Gradients = (c: RuleContext, dy: string, scattering: Scattering) => [() => string, () => string];
 
-const gradients: Readonly<Record<Reduction, Gradients>> = {
-  none: (c, dy, { put, take }) => [() => put(dy, zerosLike(c, 2)), () => take(dy)],
-  add: (_, dy, { take }) => [() => dy, () => take(dy)],
-  mul: productGradients,
-  max: extremeGradients,
-  min: extremeGradients,
-};
-
 /** Zeros among the updates are counted: with one at a place, it alone has a gradient there, and so has nothing else. */
-function productGradients(
-  c: RuleContext,
-  dy: string,
-  { put, take }: Scattering,
-): [() => string, () => string] {
+const productGradients: Gradients = (c, dy, { put, take }) => {
   const { build: b } = c;
   const { dtype } = c.input(0);
   const [data, updates] = [c.input(0).name, c.input(2).name];
@@ -128,13 +116,9 @@ function productGradients(
       return b.mul(rest, none(b.sub(take(zeros), zero)));
     },
   ];
-}
+};
 
-function extremeGradients(
-  c: RuleContext,
-  dy: string,
-  { put, take }: Scattering,
-): [() => string, () => string] {
+const extremeGradients: Gradients = (c, dy, { put, take }) => {
   const { build: b } = c;
   const { dtype } = c.input(0);
   const y = c.output().name;
@@ -142,8 +126,16 @@ function extremeGradients(
   const given = b.indicator(b.op("Equal", [c.input(2).name, take(y)]), dtype);
   const share = b.div(dy, put(own, given, "add"));
   return [() => b.mul(share, own), () => b.mul(take(share), given)];
-}
+};
 
 function zerosLike(c: RuleContext, slot: number): string {
   return c.build.op("Expand", [c.build.scalar(0, c.input(0).dtype), c.build.ints(c.input(slot).shape)]);
 }
+
+const gradients: Readonly<Record<Reduction, Gradients>> = {
+  none: (c, dy, { put, take }) => [() => put(dy, zerosLike(c, 2)), () => take(dy)],
+  add: (_, dy, { take }) => [() => dy, () => take(dy)],
+  mul: productGradients,
+  max: extremeGradients,
+  min: extremeGradients,
+};

@@ -1,3 +1,4 @@
+import { groupBy } from "../../group-by.ts";
 import { setImmediate } from "node:timers/promises";
 import type { Graph, Node } from "../../ir/model.ts";
 import { gradientDomain, windowProblemOf } from "../../ops/gradient-nodes.ts";
@@ -59,12 +60,10 @@ interface Kind {
 
 /** One node of each kind that has several algorithms, and whose trial pays. */
 function kindsToTry(abstract: Graph, options: TrialOptions): Kind[] {
-  const kinds = new Map<string, Node[]>();
-  for (const node of abstract.nodes) {
-    if (node.domain !== gradientDomain || !isTried(node)) continue;
-    const kind = JSON.stringify([node.opType, node.inputs.length, windowProblemOf(node)]);
-    kinds.set(kind, [...(kinds.get(kind) ?? []), node]);
-  }
+  const tried = abstract.nodes.filter((node) => node.domain === gradientDomain && isTried(node));
+  const kinds = groupBy(tried, (node) =>
+    JSON.stringify([node.opType, node.inputs.length, windowProblemOf(node)]),
+  );
   return [...kinds.values()].flatMap((nodes) => {
     const [node] = nodes as [Node];
     const { runs, ratio } = options;
