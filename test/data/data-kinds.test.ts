@@ -95,7 +95,7 @@ test("the library describes data, too", async () => {
   const wrong = await catchUserError(() => describeData({ path: at("gone.csv") }));
   expect(wrong.message).toMatch(/no such file/);
   const none = await catchUserError(() => describeData({} as never));
-  expect(none.message).toMatch(/path/);
+  expect(none.message).toMatch(/Missing: PATH/);
 });
 
 /** The others go through optimize in scripts/check-data-kinds.ts. */

@@ -74,7 +74,11 @@ const tables = [
     "passes/resolve-shapes.ts",
     "passes/fold-batch-norm/",
     "passes/write-out/",
+    // What each operator makes of the bounds of its input.
+    "passes/unquantize/",
   ],
+  // Patterns of several operators that are recognised together: filterbanks, and how sums of integers become floats.
+  ...["quantization/rules/magnitudes.ts", "audit/explain.ts"],
   // A formula for each activation that recurrent layers may name.
   "autodiff/rules/recurrent/gate-activations.ts",
   // What an output, or a whole graph, is for, guessed from its operators.

@@ -8,7 +8,7 @@ import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph } from "../../src/ir/model.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
-import { floats, type Tensor, toNumbers } from "../../src/tensor/tensor.ts";
+import { floats, type Tensor, tensorOf, toNumbers } from "../../src/tensor/tensor.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
 import { traceTraining } from "../../src/training/inspect-training.ts";
 import { type LossModel, openLossModel } from "../../src/training/losses/loss-model.ts";
@@ -168,15 +168,16 @@ describe("a loss that is a model", () => {
   });
 
   test.each([
-    ["Det", /no gradient at a node.*Det/],
-    ["Round", /does not change with "scores" by a gradient/],
-  ])("%s between outputs and loss is refused", async (opType, message) => {
+    ["Compress", ["kept"], /no gradient at a node.*Compress/],
+    ["Round", [], /does not change with "scores" by a gradient/],
+  ])("%s between outputs and loss is refused", async (opType, more, message) => {
     const graph = lossOf({ scores }, "Abs");
     // scores [N, 3] -> [3, N] · [N, 3] = [3, 3]
     graph.nodes = [];
     const emit = new Emitter(graph);
     const product = emit.op("MatMul", [emit.op("Transpose", ["scores"], { perm: [1, 0] }), "scores"]);
-    const through = emit.op(opType, [product]);
+    graph.initializers.set("kept", tensorOf("bool", [3], new Uint8Array([1, 0, 1])));
+    const through = emit.op(opType, [product, ...more]);
     emit.node("ReduceMean", [through], { outputs: ["total"], attributes: { keepdims: 0 } });
     const kind = await open(graph);
     const prepared = await prepareModel(model);
