@@ -10,7 +10,7 @@ import { readSource } from "./read-source.ts";
 import { startReport } from "./start-report.ts";
 import { writeText } from "./write-text.ts";
 
-export { type EncodingsFormat, encodingsFormats } from "../calibration/encodings/write-encodings.ts";
+export { encodingsFormats } from "../calibration/encodings/write-encodings.ts";
 
 /** Writes the scales and offsets of a quantized model in another tool's format. */
 export async function exportEncodings(options: EncodingsOptions, context: RunContext): Promise<Report> {

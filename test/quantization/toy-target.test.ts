@@ -5,12 +5,13 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { checkStructure } from "../../src/export/check-target.ts";
 import { loadModel, saveModel } from "../../src/onnx/index.ts";
 import { type Target, always } from "../../src/quantization/targets/target.ts";
+import type * as Table from "../../src/quantization/targets/table.ts";
 import * as structure from "../../src/quantization/targets/structure-rules.ts";
 import { tinyData, tinyModel } from "../training/tiny-network.ts";
 
 /** A target in this file alone, beside those of the table: convolutions with zero points of zero and float biases. */
 vi.mock("../../src/quantization/targets/table.ts", async (original) => {
-  const table = await original<typeof import("../../src/quantization/targets/table.ts")>();
+  const table = await original<typeof Table>();
   (table.targets as Target[]).push(toyTarget());
   return table;
 });
