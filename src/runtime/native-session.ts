@@ -1,6 +1,7 @@
 import { InternalError, modelError } from "../errors.ts";
 import { type Tensor, tensorOf, type ViewableType, viewAs } from "../tensor/tensor.ts";
 import { ort } from "./onnxruntime.ts";
+import { setProviderVariables } from "./provider-variables.ts";
 import { parseProvider, type ProviderSpec } from "./provider-spec.ts";
 import { describeRuntimeError, providerFailure, requireProvider } from "./providers.ts";
 import { type PortType, type SessionBackend, type SessionOptions, transferable } from "./session-types.ts";
@@ -13,7 +14,7 @@ export async function createNativeSession(
   const spec = parseProvider(options.provider ?? "cpu");
   const provider = spec.name;
   requireProvider(provider);
-  Object.assign(process.env, spec.environment);
+  setProviderVariables(spec.environment);
   // Errors come back as exceptions; without this the runtime prints them to stderr as well.
   ort.env.logLevel = "fatal";
   const native = sessionOptions(spec, options);

@@ -26,8 +26,8 @@ function namedOptions(): { file: string; option: string }[] {
   });
 }
 
-/** Options of Node.js and of the parser, and former names that are still understood. */
-const foreign = new Set(["import", "help", "version", "forms"]);
+/** Options of Node.js, of the parser and of other tools, and former names that are still understood. */
+const foreign = new Set(["import", "help", "version", "forms", "local-dir", "quantization"]);
 
 /**
  * Commands in which the messages of a file can occur, by the start of its path, as far as can be told; else any. With

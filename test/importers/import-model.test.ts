@@ -178,8 +178,7 @@ test.each(["3x0", "x=1x3:float31", "axb"])("--input %s is refused with an exampl
 describe.skipIf(process.platform === "win32")("efqat from-hf", () => {
   test("names what its data are to be read with, and hands that on", async () => {
     await mkdir(at("bert"));
-    for (const name of ["config.json", "tokenizer.json", "preprocessor_config.json"])
-      await writeFile(join(at("bert"), name), "{}");
+    for (const name of ["config.json", "tokenizer.json"]) await writeFile(join(at("bert"), name), "{}");
     const python = await fakePython(folder, [
       {
         result: { ...exported("dynamo-open"), architecture: "BertModel" } as PythonResult,
