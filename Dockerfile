@@ -8,6 +8,7 @@ RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY proto proto
+COPY python python
 RUN npm run build
 # Queues and S3 are optional for others; they stay in the versions of the lock file, tools do not.
 RUN npm pkg set $(node -p "['bullmq', 'ioredis', '@aws-sdk/client-s3'].map((name) => 'dependencies[' + name + ']=' + require('./package-lock.json').packages['node_modules/' + name].version).join(' ')") \
@@ -20,6 +21,7 @@ ENV NODE_ENV=production
 COPY --from=build /src/package.json /app/
 COPY --from=build /src/node_modules /app/node_modules
 COPY --from=build /src/proto /app/proto
+COPY --from=build /src/python /app/python
 COPY --from=build /src/dist /app/dist
 RUN mkdir /work && chown 1000:1000 /work
 # The user "node" by its number, which Kubernetes can tell from root.
