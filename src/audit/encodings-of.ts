@@ -2,7 +2,8 @@ import type { ModelEncodings } from "../calibration/encodings/write-encodings.ts
 import type { Encoding } from "../calibration/encodings/encodings.ts";
 import { valueOfCodes } from "../ir/derived-names.ts";
 import type { Graph, Model, Node } from "../ir/model.ts";
-import { type Tensor, toNumbers } from "../tensor/tensor.ts";
+import { readNumbers } from "../tensor/read-numbers.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** Endings that tools give to codes, scales aside: ours, and that of onnxruntime.quantization. */
 const endings = /(\.float|_quantized)$/;
@@ -48,4 +49,4 @@ function rowsOf({ initializers }: Graph, node: Node): Encoding[] | undefined {
   });
 }
 
-const numbersOf = (tensor: Tensor): number[] => Array.from(toNumbers(tensor));
+const numbersOf = (tensor: Tensor): number[] => Array.from(readNumbers(tensor));

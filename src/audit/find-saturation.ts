@@ -2,7 +2,7 @@ import type { Graph, Node } from "../ir/model.ts";
 import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { portOf } from "../ops/catalogue/ports.ts";
 import { addsExactly, largestExactPair, largestPairs } from "../quantization/saturating-pairs.ts";
-import { toNumbers } from "../tensor/tensor.ts";
+import { viewAs } from "../tensor/tensor.ts";
 
 /**
  * What of an integer kernel's weights saturates on x64 processors without VNNI, in words; undefined where nothing does.
@@ -17,7 +17,7 @@ export function saturationOf(kernel: Node, graph: Graph | undefined): string | u
   const weights = (["weight", "recurrent weight"] as const).flatMap((role) => pairsOf(kernel, role, graph));
   const wrong = weights.filter((sum) => sum > largestExactPair);
   if (wrong.length === 0) return undefined;
-  return `in ${wrong.length} of ${weights.length} output channels the codes of two weights whose products are added sum up to more than ${largestExactPair}, up to ${Math.max(...wrong)}`;
+  return `in ${wrong.length} of ${weights.length} output channels the codes of two weights whose products are added sum up to more than ${largestExactPair}, up to ${wrong.reduce((most, sum) => Math.max(most, sum))}`;
 }
 
 /** The largest pairs of the rows of a constant weight in int8. */
@@ -28,7 +28,7 @@ function pairsOf(kernel: Node, role: "weight" | "recurrent weight", graph: Graph
   const { dims: shape } = weight;
   if (addsExactly(kernel, shape)) return [];
   const axis = port.axis?.(kernel, shape.length) ?? 0;
-  return largestPairs({ operator: kernel, shape, axis, codes: toNumbers(weight) });
+  return largestPairs({ operator: kernel, shape, axis, codes: viewAs(weight, "int8") });
 }
 
 /** The type of the codes that a kernel multiplies with its weight, where its zero point tells. */

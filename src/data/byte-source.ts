@@ -84,12 +84,21 @@ export function unreadable(path: string, error: unknown): UserError {
   );
 }
 
+/** Most bytes that one read takes in when rows lie one behind the other. */
+const mostAtOnce = 2 ** 24;
+
 async function readFileRows(path: string, offsets: readonly number[], length: number): Promise<Uint8Array> {
   let file: FileHandle | undefined;
   try {
     file = await open(path);
     const rows = new Uint8Array(offsets.length * length);
-    for (const [row, offset] of offsets.entries()) await readFully(file, rows, row * length, length, offset);
+    for (let row = 0, end = 0; row < offsets.length; row = end) {
+      const start = offsets[row] as number;
+      const most = row + Math.max(1, Math.floor(mostAtOnce / Math.max(1, length)));
+      for (end = row + 1; end < Math.min(most, offsets.length); end++)
+        if (offsets[end] !== start + (end - row) * length) break;
+      await readFully(file, rows, row * length, (end - row) * length, start);
+    }
     return rows;
   } catch (error) {
     throw unreadable(path, error);

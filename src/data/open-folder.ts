@@ -4,7 +4,7 @@ import { feedDataset } from "./feed-dataset.ts";
 import { imageDataset } from "./image-dataset.ts";
 import { labelArrays, readLabels } from "./labels.ts";
 import { readAskedLabels } from "./labels-file.ts";
-import { type ClassFiles, findClassFiles } from "./loaders/class-folders.ts";
+import { type ClassFiles, listClasses } from "./loaders/class-folders.ts";
 import { findFeeds } from "./loaders/feed-folder.ts";
 import { findIdxImages, openIdx } from "./loaders/idx.ts";
 import { isImageName, openImageFolder } from "./loaders/image-folder.ts";
@@ -33,7 +33,8 @@ export async function openFolder(spec: SettledSpec, inputs: readonly ModelInput[
   const idx = await findIdx(path, split);
   if (idx !== undefined)
     return imageDataset(await openIdx(idx, spec), spec, imageInputOf(inputs, spec.layout, path));
-  const found = await Promise.all(sampleKinds.map(({ accepts }) => findClassFiles(path, split, accepts)));
+  const filesOf = await listClasses(path, split);
+  const found = sampleKinds.map(({ accepts }) => filesOf(accepts));
   const present = sampleKinds.filter((_, at) => (found[at]?.files.length ?? 0) > 0);
   const [kind, other] = present;
   if (kind !== undefined && other !== undefined)
@@ -44,7 +45,7 @@ export async function openFolder(spec: SettledSpec, inputs: readonly ModelInput[
       "Give a folder with files of one kind.",
     );
   if (kind !== undefined) return kind.open(found[sampleKinds.indexOf(kind)] as ClassFiles, inputs, spec);
-  const arrays = await findClassFiles(path, split, isNpyName);
+  const arrays = filesOf(isNpyName);
   if (arrays.files.length > 0) return openArrayFiles(arrays, inputs, spec);
   const table = await openTableFolder(path, split);
   if (table !== undefined) return tableDataset(table, spec, inputs);

@@ -3,7 +3,7 @@ import { extname } from "node:path";
 import { dataError } from "../errors.ts";
 import { isFloat } from "../tensor/data-type.ts";
 import { fileBytes, openBytes, sizeOfFile, startOf } from "./byte-source.ts";
-import { findClassFiles } from "./loaders/class-folders.ts";
+import { listClasses } from "./loaders/class-folders.ts";
 import { findFeeds } from "./loaders/feed-folder.ts";
 import { findIdxImages } from "./loaders/idx.ts";
 import { isImageName } from "./loaders/image-folder.ts";
@@ -56,12 +56,12 @@ export async function ownInputs(spec: DataSpec): Promise<ModelInput[]> {
 async function folderInputs({ path, split = "train", ...spec }: DataSpec): Promise<ModelInput[]> {
   if ((await findFeeds(path)) !== undefined)
     throw needsModel("Full feeds are files that the model names", path);
-  const holds = async (accepts: (name: string) => boolean): Promise<readonly string[]> =>
-    (await findClassFiles(path, split, accepts)).files;
-  if ((await findIdxImages(path, split)) !== undefined || (await holds(isImageName)).length > 0)
-    return [picture];
-  if ((await holds(isSoundName)).length > 0) return [sound];
-  if ((await holds(isNpyName)).length > 0)
+  if ((await findIdxImages(path, split)) !== undefined) return [picture];
+  const filesOf = await listClasses(path, split);
+  const holds = (accepts: (name: string) => boolean): boolean => filesOf(accepts).files.length > 0;
+  if (holds(isImageName)) return [picture];
+  if (holds(isSoundName)) return [sound];
+  if (holds(isNpyName))
     throw needsModel("Arrays are one per input or one per sample, which the model's inputs tell", path);
   const table = await openTableFolder(path, split);
   return table === undefined ? [picture] : tableInputs(table, { path, ...spec });

@@ -1,8 +1,7 @@
 import type { RangeOptions } from "../calibration/calibrate.ts";
-import { followValue, type LayerPath } from "../calibration/observers/follow-value.ts";
+import { layerPaths, type LayerPath } from "../calibration/observers/follow-value.ts";
 import type { CalibratedRange, SpoiltRange } from "../calibration/observers/observer.ts";
-import { indexGraph } from "../ir/graph.ts";
-import type { Model, Node } from "../ir/model.ts";
+import type { Model } from "../ir/model.ts";
 import type { FileQuantizers } from "../passes/unquantize/file-quantizers.ts";
 import { keepBits, keptRanges } from "../quantization/keep-quantizers.ts";
 import type { PlanOptions } from "../quantization/options.ts";
@@ -44,8 +43,8 @@ export async function findRanges(
     if (kept !== undefined) for (const [name, range] of keptRanges(plan, kept)) ranges.set(name, range);
     const formats = observedTensors(plan);
     const missing = [...formats.keys()].filter((name) => !ranges.has(name));
-    const readers = soleLayers(model, plan);
-    const found = missing.length === 0 ? [] : await rangesOf(missing, { formats, readers });
+    const found =
+      missing.length === 0 ? [] : await rangesOf(missing, { formats, readers: soleLayers(model, plan) });
     for (const [name, range] of found) ranges.set(name, range);
     const spoilt = plan.activations.filter((activation) => {
       const range = ranges.get(activation.observed ?? activation.name);
@@ -63,15 +62,8 @@ export async function findRanges(
 
 /** Ways from values to the layers of weights that alone read them. */
 function soleLayers({ graph }: Model, plan: QuantizationPlan): Map<string, LayerPath> {
-  const index = indexGraph(graph);
   const layers = new Set(plan.weights.flatMap(({ nodes }) => nodes));
-  const isLayer = (node: Node, value: string): boolean => layers.has(node.name) && node.inputs[0] === value;
-  const found = new Map<string, LayerPath>();
-  for (const value of index.consumers.keys()) {
-    const path = followValue(value, graph, index, isLayer);
-    if (path !== undefined) found.set(value, path);
-  }
-  return found;
+  return layerPaths(graph, (node, value) => layers.has(node.name) && node.inputs[0] === value);
 }
 
 function describeSpoilt(name: string, { min, max }: CalibratedRange, spoilt: SpoiltRange): string {

@@ -30,12 +30,8 @@ export const maxRoiPool = rule(
     // [R, C, columns, H]: the largest of each row within the columns of a bin
     const across = largestOf(c, within, 4, 0);
     const columnsFirst = b.reshape(across, [regions, channels, 1, columns, height]);
-    const tallMask = b.reshape(tall, [regions, 1, rows, 1, height]);
-    const down = b.op("Where", [tallMask, columnsFirst, lowest]);
-    const dAcross = b.sum(
-      shared(c, down, tallMask, b.reshape(dy, [regions, channels, rows, columns, 1])),
-      [2],
-    );
+    const down = b.op("Where", [tall, columnsFirst, lowest]);
+    const dAcross = b.sum(shared(c, down, tall, b.reshape(dy, [regions, channels, rows, columns, 1])), [2]);
     const dWithin = shared(c, within, wide, b.reshape(dAcross, [regions, channels, columns, height, 1]));
     const dMaps = b.reshape(b.sum(dWithin, [2]), [regions, -1]);
     return [b.reshape(b.op("MatMul", [b.transpose(owner, [1, 0]), dMaps]), shape)];

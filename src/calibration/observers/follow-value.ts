@@ -1,4 +1,4 @@
-import type { GraphIndex } from "../../ir/graph.ts";
+import { type GraphIndex, indexGraph } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { rowOf } from "../../ops/catalogue/catalogue.ts";
 
@@ -10,6 +10,20 @@ export type LayerPath = readonly [...Node[], Node];
 
 /** Nodes of an activation function as exporters write it out, and of a scale and shift behind it. */
 const mostNodes = 12;
+
+/** The ways from all values of a graph that have one; see `followValue`. */
+export function layerPaths(
+  graph: Graph,
+  isLayer: (node: Node, input: string) => boolean,
+): Map<string, LayerPath> {
+  const index = indexGraph(graph);
+  const found = new Map<string, LayerPath>();
+  for (const value of index.consumers.keys()) {
+    const path = followValue(value, graph, index, isLayer);
+    if (path !== undefined) found.set(value, path);
+  }
+  return found;
+}
 
 /**
  * The way from a value to the layers that alone read it: at once, or through an activation function and whatever else is

@@ -4,8 +4,8 @@ import { feedsOf } from "../../data/feeds.ts";
 import { limitSamples } from "../../data/subset.ts";
 import { cloneModel } from "../../ir/clone.ts";
 import { Emitter } from "../../ir/emit.ts";
-import { createValue, indexGraph } from "../../ir/graph.ts";
-import type { Graph, Model, Node } from "../../ir/model.ts";
+import { createValue } from "../../ir/graph.ts";
+import type { Graph, Model } from "../../ir/model.ts";
 import { bindOpen, shapeOf } from "../../ir/value-types.ts";
 import { silentLogger } from "../../log.ts";
 import { rowOf } from "../../ops/catalogue/catalogue.ts";
@@ -16,7 +16,7 @@ import { searchSamples } from "../observers/mean-squared-error.ts";
 import { minMax } from "../observers/min-max.ts";
 import { movingAverage } from "../observers/moving-average.ts";
 import { andThen, type CalibratedRange, type ObserverStage } from "../observers/observer.ts";
-import { followValue, type LayerPath } from "../observers/follow-value.ts";
+import { layerPaths, type LayerPath } from "../observers/follow-value.ts";
 import { lookAtBulk, spanOf, tryLayer } from "../observers/spoilt.ts";
 import { floatValues } from "../observed-graph.ts";
 import { planBatches, runStages, type StageOptions } from "../run-stages.ts";
@@ -108,19 +108,11 @@ function rangeOf(stage: ObserverStage): CalibratedRange {
 }
 
 /** Ways to layers of constant weights from the values that they alone read, which some plan may quantize. */
-function layersOf(graph: Graph): Map<string, LayerPath> {
-  const index = indexGraph(graph);
-  const isLayer = (node: Node, value: string): boolean => {
+const layersOf = (graph: Graph): Map<string, LayerPath> =>
+  layerPaths(graph, (node, value) => {
     const port = rowOf(node)?.kind === "product" ? weightPortOf(node) : undefined;
     return graph.initializers.has(node.inputs[port?.weight ?? -1] ?? "") && node.inputs[0] === value;
-  };
-  const found = new Map<string, LayerPath>();
-  for (const value of index.consumers.keys()) {
-    const path = followValue(value, graph, index, isLayer);
-    if (path !== undefined) found.set(value, path);
-  }
-  return found;
-}
+  });
 
 /** Elements of values that one run hands over at most, as far as shapes tell. */
 const elementsAtOnce = 2 ** 24;

@@ -15,42 +15,53 @@ export interface ClassFiles {
   classNames: string[] | undefined;
 }
 
+/** The files of a folder that `accepts` takes. */
+export type FilesOf = (accepts: (name: string) => boolean) => ClassFiles;
+
 /**
- * The files that `accepts` takes: one folder per class, classes numbered in the sorted order of their names; files that lie
- * in the folder itself have no labels. With folders train/ and test/ (or val/), `split` picks one.
+ * Lists a folder's files: one folder per class, classes numbered in the sorted order of their names; files that lie in the
+ * folder itself have no labels. With folders train/ and test/ (or val/), `split` picks one.
  */
-export async function findClassFiles(
-  root: string,
-  split: "train" | "test",
-  accepts: (name: string) => boolean,
-): Promise<ClassFiles> {
+export async function listClasses(root: string, split: "train" | "test"): Promise<FilesOf> {
   const folder = await pickSplit(root, split);
   const own = await listFolder(folder);
-  const files: string[] = [];
-  const labels: number[] = [];
-  for (const [label, name] of own.folders.entries()) {
-    for (const file of (await listFolder(join(folder, name))).files.filter(accepts)) {
-      files.push(join(folder, name, file));
-      labels.push(label);
+  const inClasses: string[][] = [];
+  for (const name of own.folders) inClasses.push((await listFolder(join(folder, name))).files);
+  return (accepts) => {
+    const files: string[] = [];
+    const labels: number[] = [];
+    for (const [label, name] of own.folders.entries()) {
+      for (const file of (inClasses[label] ?? []).filter(accepts)) {
+        files.push(join(folder, name, file));
+        labels.push(label);
+      }
     }
-  }
-  if (files.length > 0) return { folder, files, labels: Int32Array.from(labels), classNames: own.folders };
-  const loose = own.files.filter(accepts).map((file) => join(folder, file));
-  return { folder, files: loose, labels: undefined, classNames: undefined };
+    if (files.length > 0) return { folder, files, labels: Int32Array.from(labels), classNames: own.folders };
+    const loose = own.files.filter(accepts).map((file) => join(folder, file));
+    return { folder, files: loose, labels: undefined, classNames: undefined };
+  };
 }
 
 /** The folder in `root` that holds the samples of `split`, if there is one. */
 export async function findSplitFolder(root: string, split: "train" | "test"): Promise<string | undefined> {
   const { folders } = await listFolder(root);
+  return splitFolderIn(root, folders, split);
+}
+
+function splitFolderIn(
+  root: string,
+  folders: readonly string[],
+  split: "train" | "test",
+): string | undefined {
   const found = splitFolders[split].find((name) => folders.includes(name));
   return found === undefined ? undefined : join(root, found);
 }
 
 /** The folder of a split where there are such folders, else `root` itself. Throws UserError data/split where there is only the other. */
 export async function pickSplit(root: string, split: "train" | "test"): Promise<string> {
-  const found = await findSplitFolder(root, split);
-  if (found !== undefined) return found;
   const { folders } = await listFolder(root);
+  const found = splitFolderIn(root, folders, split);
+  if (found !== undefined) return found;
   const inParts = Object.values(splitFolders)
     .flat()
     .some((name) => folders.includes(name));

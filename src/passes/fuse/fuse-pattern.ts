@@ -43,7 +43,8 @@ export function fusePattern({ name, opType, opset, anchors, find }: Pattern): Pa
   return definePass({
     name,
     async run(model, context) {
-      if (anchored(model).length === 0) return model;
+      const isBelow = (model.opsets.get("") ?? 0) < opset;
+      if ((isBelow && opset > raiseRange.highest) || anchored(model).length === 0) return model;
       const trial = new GraphEdit(cloneModel(model).graph);
       const isFound = anchored({ ...model, graph: trial.graph }).some(
         (node) => findClosed(trial, node) !== undefined,
@@ -82,7 +83,6 @@ function isClosed(edit: GraphEdit, { parts, last }: Match): boolean {
 
 async function raise(model: Model, opset: number, context: PassContext): Promise<Model | undefined> {
   if ((model.opsets.get("") ?? 0) >= opset) return model;
-  if (opset > raiseRange.highest) return undefined;
   try {
     return await raiseOpset(opset).run(model, context);
   } catch (error) {

@@ -2,8 +2,8 @@ import type { Node } from "../../ir/model.ts";
 import { intOf } from "../../ir/attributes.ts";
 import { createNode, readNames } from "../../ir/graph.ts";
 import { movedOutputs, rowOf } from "../../ops/catalogue/catalogue.ts";
+import { codeLimits } from "../../ops/fake-quantizer.ts";
 import { scalar, viewAs } from "../../tensor/tensor.ts";
-import type { DataType } from "../../tensor/data-type.ts";
 import { dequantize } from "./code-constants.ts";
 import type { FileActivation, FileQuantizers, FileWeight } from "./file-quantizers.ts";
 import { type Bounds, boundsOfCodes, KnownBounds } from "./find-bounds.ts";
@@ -15,12 +15,6 @@ interface CodeNames {
   zeroPoint: string;
   axis: number;
 }
-
-/** Least and largest code by type. */
-const codeTypes: Readonly<Partial<Record<DataType, readonly [number, number]>>> = {
-  ...{ int4: [-8, 7], uint4: [0, 15], int8: [-128, 127], uint8: [0, 255] },
-  ...{ int16: [-32768, 32767], uint16: [0, 65535] },
-};
 
 /** A float value and how the file encodes it. */
 interface FloatValue {
@@ -55,8 +49,12 @@ export class FloatValues {
     this.#readers = readers;
   }
 
-  /** The value that stands for a dequantized one; any other as it is. */
-  resolve(name: string): string {
+  /** Values that stand for dequantized ones, by their names. */
+  get aliases(): ReadonlyMap<string, string> {
+    return this.#alias;
+  }
+
+  #resolve(name: string): string {
     return this.#alias.get(name) ?? name;
   }
 
@@ -118,7 +116,7 @@ export class FloatValues {
     if (node.opType === "QuantizeLinear") return this.#quantized(node, names, reader);
     if (node.opType === "DynamicQuantizeLinear") {
       if (node.outputs[1] !== names.scale) throw notUndone(reader, "it takes the codes of another scale");
-      return { name: this.resolve(node.inputs[0] as string) };
+      return { name: this.#resolve(node.inputs[0] as string) };
     }
     if (node.opType === "Clip") return this.#clipped(node, names);
     const moves = rowOf(node)?.moves;
@@ -132,7 +130,7 @@ export class FloatValues {
     const [source = "", scale = "", zeroPoint = ""] = node.inputs;
     if (!this.#same(scale, names.scale) || !this.#same(zeroPoint, names.zeroPoint))
       throw notUndone(reader, "it takes codes with another scale or zero point than they were made with");
-    const value = this.resolve(source);
+    const value = this.#resolve(source);
     const activation = this.#activation(node, clip);
     const floats = this.#rewrite.constant(value);
     if (floats !== undefined) return { name: value, activation, weight: this.#scalesOf(node) };
@@ -161,7 +159,7 @@ export class FloatValues {
   #activation(node: Node, clip?: readonly [number, number]): FileActivation | undefined {
     const scale = this.#rewrite.number(node.inputs[1]);
     const zero = this.#rewrite.constant(node.inputs[2]);
-    const codes = codeTypes[zero?.dtype ?? "uint8"];
+    const codes = codeLimits[zero?.dtype ?? "uint8"];
     if (scale === undefined || codes === undefined) return undefined;
     const [qmin, qmax] =
       clip === undefined ? codes : [Math.max(codes[0], clip[0]), Math.min(codes[1], clip[1])];
@@ -184,7 +182,7 @@ export class FloatValues {
     const parts = new Map(
       slots.map((slot) => [slot, this.#floatsOf(node.inputs[slot] as string, names, node)] as const),
     );
-    const inputs = node.inputs.map((name, slot) => parts.get(slot)?.name ?? this.resolve(name));
+    const inputs = node.inputs.map((name, slot) => parts.get(slot)?.name ?? this.#resolve(name));
     const outputs = node.outputs.map((name) =>
       name === "" ? "" : this.#rewrite.emit.fresh(`${name}.floats`),
     );

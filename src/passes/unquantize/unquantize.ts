@@ -1,5 +1,4 @@
 import { subgraphsOf } from "../../ir/attributes.ts";
-import { readNames } from "../../ir/graph.ts";
 import type { Graph, Model, Node } from "../../ir/model.ts";
 import { definePass, type Pass } from "../define-pass.ts";
 import { renameReads } from "../edit-graph.ts";
@@ -57,10 +56,7 @@ function stripQuantizers(model: Model, quantizers: FileQuantizers): Model {
       values.dequantize(node);
       continue;
     }
-    const renamed = new Map(
-      [...new Set(readNames(node))].map((name) => [name, values.resolve(name)] as const),
-    );
-    renameReads([node], renamed);
+    renameReads([node], values.aliases);
     rewrite.graph.nodes.push(node);
     values.enter(node);
   }

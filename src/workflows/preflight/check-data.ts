@@ -29,12 +29,13 @@ const lookedAtOnce = 8;
  * be read, is then found before the wait and not by calibration or training.
  */
 export async function trySamples(dataset: Dataset): Promise<void> {
-  await trySample(dataset);
-  if (dataset.uniform === true) return;
-  const { samplesPerRun = lookedAtOnce, length } = dataset;
+  if (dataset.uniform === true) return trySample(dataset);
+  const { samplesPerRun, length } = dataset;
+  const step = samplesPerRun ?? lookedAtOnce;
   const end = performance.now() + longestLook;
-  for (let start = 0; start < length && performance.now() < end; start += samplesPerRun) {
-    await dataset.read(Array.from({ length: samplesPerRun }, (_, index) => (start + index) % length));
+  for (let start = 0; start < length && performance.now() < end; start += step) {
+    const count = samplesPerRun ?? Math.min(step, length - start);
+    await dataset.read(Array.from({ length: count }, (_, index) => (start + index) % length));
   }
 }
 
