@@ -1,5 +1,6 @@
 import sharp from "sharp";
 import { dataError } from "../errors.ts";
+import { roundHalfEven } from "../tensor/affine.ts";
 import type { RawImage } from "./image.ts";
 import type { PixelRules } from "./spec.ts";
 
@@ -36,12 +37,6 @@ function sizeByShorter(
   return [scaled(height), scaled(width)];
 }
 
-/** Python's rounding, by which torchvision finds the centre. */
-function roundHalfToEven(value: number): number {
-  const rounded = Math.round(value);
-  return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
-}
-
 /** The centre of an image; `pad`: smaller images are filled with black on all sides. Throws UserError data/crop. */
 export function cropCentre(
   image: RawImage,
@@ -57,7 +52,8 @@ export function cropCentre(
       where,
       "Give a smaller --crop or a larger --resize.",
     );
-  const round = margins === "floor" ? Math.floor : roundHalfToEven;
+  // Torchvision finds the centre by Python's rounding, ties to even.
+  const round = margins === "floor" ? Math.floor : roundHalfEven;
   const top = round((image.height - height) / 2);
   const left = round((image.width - width) / 2);
   const { channels } = image;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { readWhole } from "../data/loaders/npy.ts";
 import { openNpz } from "../data/loaders/npz.ts";
 import { UserError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
@@ -77,9 +78,7 @@ async function readArrays(path: string, names: readonly string[]): Promise<Recor
   const file = await openNpz(path);
   const arrays = names.map(async (name, index): Promise<[string, Tensor]> => {
     const array = await file.open(String(index));
-    const { dtype, dims } = array;
-    const rows = dims.length === 0 ? [0] : Array.from({ length: dims[0] ?? 0 }, (_, row) => row);
-    return [name, tensorOfBytes(dtype, [...dims], await array.readRows(rows))];
+    return [name, tensorOfBytes(array.dtype, [...array.dims], await readWhole(array))];
   });
   return Object.fromEntries(await Promise.all(arrays));
 }

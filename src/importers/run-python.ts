@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { environmentError, InternalError, modelError, type UserError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { printable } from "../printable.ts";
+import { collectOutput } from "../runtime/collect-output.ts";
 import { type Exported, type PythonResult, pythonResultSchema } from "./python-result.ts";
 
 /** Last characters of what a script prints that are kept. */
@@ -46,17 +47,14 @@ export async function runPython(
   await writeFile(join(task.folder, "task.json"), JSON.stringify({ ...task, script }));
   const interpreter = await findPython(python);
   logger.debug(`Running python/${script}.py in ${interpreter}.`);
-  const output = await execa(interpreter, [scriptPath("efqat_main.py"), join(task.folder, "task.json")], {
-    ...{ env: environment, reject: false, all: true, stdin: "ignore", cancelSignal: signal },
-    ...{ maxBuffer: { all: keptOutput }, forceKillAfterDelay: 2000, encoding: "buffer" },
+  const child = execa(interpreter, [scriptPath("efqat_main.py"), join(task.folder, "task.json")], {
+    ...{ env: environment, reject: false, buffer: false, stdin: "ignore" },
+    ...{ cancelSignal: signal, forceKillAfterDelay: 2000 },
   });
+  const printed = collectOutput([child.stdout, child.stderr], keptOutput);
+  const output = await child;
   signal.throwIfAborted();
-  const said = printable(
-    Buffer.from(output.all ?? "")
-      .toString("utf8")
-      .slice(-keptOutput)
-      .trim(),
-  );
+  const said = printable(printed());
   if (said !== "") logger.debug(said);
   const result = await readResult(task.folder);
   if (result === undefined) throw pythonDied(interpreter, output, said);

@@ -4,6 +4,9 @@ import type { DataSpec, PixelRules, SoundRules } from "../spec.ts";
 /** A JSON object of unknown content. */
 export type Configuration = Readonly<Record<string, unknown>>;
 
+export const isConfiguration = (value: unknown): value is Configuration =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** What a file of preprocessing says. */
 export interface Preprocessing {
   fields: Pick<DataSpec, "resize" | "crop" | "mean" | "std">;

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dataError, type UserError } from "../../errors.ts";
 import { sizeOfFile } from "../byte-source.ts";
 import type { DataSpec, SettledSpec } from "../spec.ts";
-import type { Configuration, Preprocessing } from "./configuration.ts";
+import { type Configuration, isConfiguration, type Preprocessing } from "./configuration.ts";
 import { readTimm, timmConfiguration } from "./timm.ts";
 import { readTransformers } from "./transformers.ts";
 
@@ -38,7 +38,7 @@ async function readJson(path: string): Promise<Configuration> {
   const text = await readFile(path, "utf8");
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Configuration;
+    if (isConfiguration(value)) return value;
   } catch (error) {
     throw noConfiguration(error instanceof Error ? error.message : String(error), path);
   }

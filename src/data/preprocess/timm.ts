@@ -1,11 +1,17 @@
-import { type Configuration, FieldReader, isExtent, type Preprocessing } from "./configuration.ts";
+import {
+  type Configuration,
+  FieldReader,
+  isConfiguration,
+  isExtent,
+  type Preprocessing,
+} from "./configuration.ts";
 
 const kernels = { bicubic: "cubic", bilinear: "linear", nearest: "nearest", lanczos: "lanczos3" } as const;
 
 /** The part of a timm config.json that says how pictures are preprocessed; undefined in other files. */
 export function timmConfiguration(file: Configuration): Configuration | undefined {
   const own = file["pretrained_cfg"];
-  if (typeof own === "object" && own !== null && !Array.isArray(own)) return own as Configuration;
+  if (isConfiguration(own)) return own;
   return Array.isArray(file["input_size"]) && "crop_pct" in file ? file : undefined;
 }
 

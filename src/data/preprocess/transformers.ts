@@ -1,5 +1,5 @@
 import { dataError } from "../../errors.ts";
-import { type Configuration, FieldReader, type Preprocessing } from "./configuration.ts";
+import { type Configuration, FieldReader, isConfiguration, type Preprocessing } from "./configuration.ts";
 import { readImageProcessor } from "./image-processor.ts";
 
 /** Feature extractors that feed the waveform itself. */
@@ -12,7 +12,7 @@ const waveforms = [
 
 /** A preprocessor_config.json of Transformers, or a processor_config.json with the same inside. */
 export function readTransformers(file: Configuration, path: string): Preprocessing {
-  const own = [file["image_processor"], file["feature_extractor"]].find(isObject) ?? file;
+  const own = [file["image_processor"], file["feature_extractor"]].find(isConfiguration) ?? file;
   const fields = new FieldReader(own, path);
   const type = fields.text("image_processor_type") ?? fields.text("feature_extractor_type") ?? "";
   if (fields.has("sampling_rate")) return readSounds(fields, type);
@@ -25,9 +25,6 @@ export function readTransformers(file: Configuration, path: string): Preprocessi
     "Give the preprocessor_config.json of a Transformers model, or the config.json of a timm model.",
   );
 }
-
-const isObject = (value: unknown): value is Configuration =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function readSounds(fields: FieldReader, type: string): Preprocessing {
   if (!waveforms.includes(type))

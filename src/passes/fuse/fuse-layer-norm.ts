@@ -4,7 +4,15 @@ import { dtypeOf } from "../../ir/value-types.ts";
 import type { GraphEdit } from "../edit-graph.ts";
 import { fusePattern, type Match } from "./fuse-pattern.ts";
 import { madeBy, numberOf, onlyReader, operandBeside } from "./match.ts";
-import { axesOf, findRoot, isParameter, type NormalizedAxes, ones, shaped, squared } from "./norm-parts.ts";
+import {
+  axesOf,
+  findMeanSquare,
+  findRoot,
+  isParameter,
+  type NormalizedAxes,
+  ones,
+  shaped,
+} from "./norm-parts.ts";
 
 /**
  * With m = mean x and r = 1/sqrt(mean (x - m)^2 + eps) over the last axes, (x - m)*r*scale + bias becomes one
@@ -43,23 +51,20 @@ interface Statistics extends NormalizedAxes {
 /** Reads `variance + epsilon` backwards to x. */
 function findStatistics(edit: GraphEdit, input: string): Statistics | undefined {
   const { graph } = edit;
-  const add = madeBy(edit, input, "Add");
-  const variance = add?.inputs.find((name) => numberOf(graph, operandBeside(add, name) ?? "") !== undefined);
-  const outer = variance === undefined ? undefined : madeBy(edit, variance, "ReduceMean");
-  const square = outer && edit.producer(outer.inputs[0] as string);
-  if (add === undefined || outer === undefined || square === undefined) return undefined;
-  const differences = squared(graph, square).flatMap((name) => madeBy(edit, name, "Sub") ?? []);
+  const found = findMeanSquare(edit, input);
+  if (found === undefined) return undefined;
+  const differences = found.factors.flatMap((name) => madeBy(edit, name, "Sub") ?? []);
   const [x = "", mean = ""] = differences[0]?.inputs ?? [];
   const inner = madeBy(edit, mean, "ReduceMean");
-  const axes = axesOf(graph, outer, x);
+  const axes = axesOf(graph, found.mean, x);
   if (inner?.inputs[0] !== x || axes === undefined || dtypeOf(graph, x) !== "float32") return undefined;
   if (differences.some((node) => node.inputs[0] !== x || node.inputs[1] !== mean)) return undefined;
   if (axesOf(graph, inner, x)?.axis !== axes.axis) return undefined;
   const all = edit.readers(mean).filter(({ opType, inputs }) => opType === "Sub" && inputs[0] === x);
   return {
     ...{ x, mean, centred: new Set(all.map(({ outputs }) => outputs[0] as string)), ...axes },
-    epsilon: numberOf(graph, operandBeside(add, variance as string) as string) as number,
-    parts: [inner, ...all, square, outer, add],
+    epsilon: found.epsilon,
+    parts: [inner, ...all, ...found.parts],
   };
 }
 

@@ -3,8 +3,16 @@ import type { Node } from "../../ir/model.ts";
 import { dtypeOf } from "../../ir/value-types.ts";
 import type { GraphEdit } from "../edit-graph.ts";
 import { fusePattern, type Match } from "./fuse-pattern.ts";
-import { madeBy, numberOf, onlyReader, operandBeside } from "./match.ts";
-import { axesOf, findRoot, isParameter, type NormalizedAxes, ones, shaped, squared } from "./norm-parts.ts";
+import { numberOf, onlyReader, operandBeside } from "./match.ts";
+import {
+  axesOf,
+  findMeanSquare,
+  findRoot,
+  isParameter,
+  type NormalizedAxes,
+  ones,
+  shaped,
+} from "./norm-parts.ts";
 
 /**
  * x/sqrt(mean x^2 + eps)*scale over the last axes becomes one RMSNormalization in models of opset 23 and later. Below, it
@@ -33,17 +41,13 @@ interface Power extends NormalizedAxes {
 
 /** Reads `mean x^2 + eps` backwards to x. */
 function findPower(edit: GraphEdit, input: string): Power | undefined {
-  const { graph } = edit;
-  const add = madeBy(edit, input, "Add");
-  const mean = add?.inputs.find((name) => numberOf(graph, operandBeside(add, name) ?? "") !== undefined);
-  const outer = mean === undefined ? undefined : madeBy(edit, mean, "ReduceMean");
-  const square = outer && edit.producer(outer.inputs[0] as string);
-  if (add === undefined || outer === undefined || square === undefined) return undefined;
-  const [x = "", other = x] = squared(graph, square);
-  const axes = axesOf(graph, outer, x);
-  if (other !== x || axes === undefined || dtypeOf(graph, x) !== "float32") return undefined;
-  const epsilon = numberOf(graph, operandBeside(add, mean as string) as string) as number;
-  return { ...axes, x, epsilon, parts: [square, outer, add] };
+  const found = findMeanSquare(edit, input);
+  if (found === undefined) return undefined;
+  const { factors, mean, epsilon, parts } = found;
+  const [x = "", other = x] = factors;
+  const axes = axesOf(edit.graph, mean, x);
+  if (other !== x || axes === undefined || dtypeOf(edit.graph, x) !== "float32") return undefined;
+  return { ...axes, x, epsilon, parts };
 }
 
 /** The nodes behind the root that divide x by it, or multiply x by its inverse. */

@@ -3,7 +3,7 @@ import type { Graph, Node } from "../../ir/model.ts";
 import { shapeOf } from "../../ir/value-types.ts";
 import { elementCount, floats, tensorOfBytes, toNumbers } from "../../tensor/tensor.ts";
 import type { GraphEdit } from "../edit-graph.ts";
-import { numberOf } from "./match.ts";
+import { madeBy, numberOf, operandBeside } from "./match.ts";
 
 export interface NormalizedAxes {
   /** First of the axes that are normalised, counted from the end. */
@@ -20,8 +20,34 @@ export function findRoot({ graph }: GraphEdit, node: Node): { input: string; inv
   return Math.abs(exponent ?? 0) === 0.5 ? { input, inverted: exponent === -0.5 } : undefined;
 }
 
-/** The factors of a square: of a Pow by 2, or of a Mul. */
-export function squared(graph: Graph, node: Node): string[] {
+/** A mean of squares with a constant added. */
+export interface MeanSquare {
+  /** What is squared: the base of a Pow by 2, or both factors of a Mul; none of another node. */
+  factors: readonly string[];
+  mean: Node;
+  epsilon: number;
+  parts: readonly Node[];
+}
+
+/** Reads `mean a*b + epsilon` backwards to the factors. */
+export function findMeanSquare(edit: GraphEdit, input: string): MeanSquare | undefined {
+  const add = madeBy(edit, input, "Add");
+  const constantBeside = (name: string): number | undefined =>
+    numberOf(edit.graph, (add && operandBeside(add, name)) ?? "");
+  const value = add?.inputs.find((name) => constantBeside(name) !== undefined);
+  const mean = value === undefined ? undefined : madeBy(edit, value, "ReduceMean");
+  const square = mean && edit.producer(mean.inputs[0] as string);
+  if (add === undefined || value === undefined || mean === undefined || square === undefined)
+    return undefined;
+  return {
+    factors: squared(edit.graph, square),
+    mean,
+    epsilon: constantBeside(value) as number,
+    parts: [square, mean, add],
+  };
+}
+
+function squared(graph: Graph, node: Node): string[] {
   const [base = "", other = ""] = node.inputs;
   if (node.opType === "Mul") return [base, other];
   return node.opType === "Pow" && numberOf(graph, other) === 2 ? [base] : [];
