@@ -53,10 +53,10 @@ const trainingRows: readonly (readonly string[])[] = [
   ["sessions"],
   ["costs"],
   ["trainer"],
-  ["memory", "profile"],
+  ["rough-memory.ts", "profile"],
   ["process"],
   ["artifact.ts"],
-  ["measure-gradients.ts", "inspect-training.ts", "train.ts"],
+  ["measure-gradients.ts", "measure-memory.ts", "inspect-training.ts", "train.ts"],
 ];
 
 /** Which packages a folder may import besides Node's own modules. */

@@ -2,10 +2,10 @@
  * npm run bench:memory [-- --models resnet20,mobilenetv3,resnet50 --arithmetic float,mixed,integer --modes cwpl,cwpn,cost
  *                         --importance error-energy --ratios 0.05,1 --batches 1,16 --steps 20 --threads 2]
  *
- * Estimates the memory of training runs from their graphs, takes the runs in the compiled product's training process, --steps
- * from one choice of rows to the next, two choices each and a look at held-out samples before and after, and prints the
- * estimate against that process's peak. The ratios are those of the mode cwpl; the others run with their defaults, but
- * for the metric of --importance.
+ * Tries the memory of training runs as `--memory-limit` does, takes the runs in the compiled product's training process,
+ * --steps from one choice of rows to the next, two choices each and a look at held-out samples before and after, and prints
+ * what was tried against that process's peak, and the bound above which it is tried. The ratios are those of the mode cwpl;
+ * the others run with their defaults, but for the metric of --importance.
  */
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -24,7 +24,8 @@ import { computeState, observedTensors } from "../../src/quantization/parameters
 import { planQuantization } from "../../src/quantization/plan.ts";
 import { type ArithmeticTrials, buildArtifact, writeArtifact } from "../../src/training/artifact.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
-import { estimateMemory } from "../../src/training/memory/estimate-memory.ts";
+import type * as measuring from "../../src/training/measure-memory.ts";
+import { roughTrainingBytes } from "../../src/training/rough-memory.ts";
 import { importanceNames, metricFor } from "../../src/training/freezing/importance.ts";
 import { modeNames } from "../../src/training/freezing/modes.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "../../src/training/freezing/refresh.ts";
@@ -62,6 +63,8 @@ const directory = join("build", "bench", "memory");
 const data = resolve("scripts/bench/random-module.mjs");
 const compiled = pathToFileURL(resolve("dist/src/training/process/child-process.js")).href;
 const { trainInChild } = (await import(compiled)) as typeof childProcess;
+const compiledTrial = pathToFileURL(resolve("dist/src/training/measure-memory.js")).href;
+const { measureMemory } = (await import(compiledTrial)) as typeof measuring;
 
 /** Steps between two choices of rows. */
 const stepsEach = Number(options.steps);
@@ -81,7 +84,7 @@ const choices = options.modes.split(",").flatMap((name): Choice[] => {
   return options.ratios.split(",").map((each) => ({ mode, importance, budget, ratio: Number(each) }));
 });
 
-line(["model", "arithmetic", "batch", "mode", "ratio", "estimate", "measured", "off by"]);
+line(["model", "arithmetic", "batch", "mode", "ratio", "bound", "tried", "run", "off by"]);
 const gaps: number[] = [];
 for (const name of options.models.split(",")) {
   const model = [...benchModels, mobilenet].find((candidate) => candidate.name === name);
@@ -118,7 +121,11 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
           loss: { kind: "auto", hasLabels: true },
           source: { file: path, sha256: "" },
         });
-        const { bytes } = await estimateMemory(artifact, { threads, refresh: stepsEach * batch });
+        const { arena } = defaultTrainOptions;
+        const refresh = stepsEach * batch;
+        const how = { threads, arena, provider: null, cache: null, freezing: { ...freezing, refresh } };
+        const tried = await measureMemory(artifact, { data: spec, options: how }, Infinity);
+        const bytes = tried.fits ? tried.bytes : Infinity;
         await rm(directory, { recursive: true, force: true });
         await writeArtifact(artifact, directory);
         const measured = await measure(spec, batch, freezing);
@@ -132,6 +139,7 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
           String(batch),
           mode,
           String(ratio),
+          megabytes(roughTrainingBytes(model, batch)),
           megabytes(bytes),
           megabytes(measured),
           gap,

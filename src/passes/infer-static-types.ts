@@ -70,7 +70,7 @@ function readTypes(
  * Types of the values `names` as ONNX Runtime infers them without running, in this order of names. `known`: types of
  * values that it cannot infer, for what follows from them.
  */
-export async function declaredTypes(
+async function declaredTypes(
   model: Model,
   inputs: readonly Value[],
   names: readonly string[],

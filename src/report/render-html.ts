@@ -8,7 +8,7 @@ import { folded, htmlTable, keyTable, paragraph, section } from "./html-parts.ts
 import { layerSections } from "./layer-sections.ts";
 import { reportStyle, themeChoice } from "./page-style.ts";
 import { layerTable, operatorTable } from "./profile-tables.ts";
-import { renderFailureText, renderText } from "./render-text.ts";
+import { describeMemory, renderFailureText, renderText } from "./render-text.ts";
 import { type FailedReport, isFailed, type Report, type Score } from "./report-data.ts";
 import { otherOutputsTable, summaryTable } from "./summary.ts";
 import { trainingSection } from "./training-section.ts";
@@ -170,7 +170,6 @@ function costSection({ stages, memory, training }: Report): string {
     bytes(stage === "training" ? training?.peakBytes : undefined),
   ]);
   const head = ["stage", "time", "command", "ONNX Runtime", "training"];
-  const parts = (memory?.parts ?? []).map(({ part, bytes: size }) => [part, formatBytes(size)]);
   return section(
     "Time and memory",
     [
@@ -178,9 +177,7 @@ function costSection({ stages, memory, training }: Report): string {
         ? ""
         : htmlTable([head, ...rows]) +
           paragraph("Memory: the largest that each process has had resident up to the end of the stage."),
-      parts.length === 0
-        ? ""
-        : folded("Estimated memory of training", htmlTable([["part", "size"], ...parts])),
+      memory === undefined ? "" : paragraph(describeMemory(memory)),
     ].join("\n"),
   );
 }

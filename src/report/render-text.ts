@@ -5,7 +5,7 @@ import { describeContents } from "./describe-contents.ts";
 import { describeImported } from "./describe-imported.ts";
 import { describeInstallation } from "./describe-installation.ts";
 import { layerTable, operatorTable, partTable } from "./profile-tables.ts";
-import type { FailedReport, ModelSection, Report } from "./report-data.ts";
+import type { FailedReport, MemorySection, ModelSection, Report } from "./report-data.ts";
 import {
   describeComparison,
   describeLatency,
@@ -25,7 +25,7 @@ export function renderText(given: Report): string {
     describeCalibration(report),
     describeRecipe(report),
     describeQuantization(report),
-    describeMemory(report),
+    report.memory && describeMemory(report.memory),
     describeTraining(report),
     describeExport(report),
     describeProfile(report),
@@ -118,11 +118,16 @@ function describeStages({ stages, seconds }: Report): string | undefined {
 const listed = (names: string[]): string =>
   names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
 
-function describeMemory({ memory }: Report): string | undefined {
-  if (memory === undefined) return undefined;
-  const { microBatch, estimatedBytes, limitBytes, limitAsked } = memory;
+/** What training takes, in a sentence. */
+export function describeMemory({
+  microBatch,
+  bytes,
+  measured,
+  limitBytes,
+  limitAsked,
+}: MemorySection): string {
   const limit = limitAsked ? ` of the ${formatBytes(limitBytes)} allowed` : "";
-  return `Training with ${microBatch} samples at a time is estimated to take ${formatBytes(estimatedBytes)} of memory${limit}.`;
+  return `Training with ${microBatch} samples at a time takes ${measured ? "" : "at most "}${formatBytes(bytes)} of memory${limit}.`;
 }
 
 function describeTraining({ training }: Report): string | undefined {

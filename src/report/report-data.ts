@@ -127,12 +127,14 @@ const trainingSchema = z.object({
 const memorySchema = z
   .object({
     microBatch: finite.describe("Samples per run of the training graph."),
-    estimatedBytes: finite.describe("Largest resident memory of the process that trains."),
+    bytes: finite.describe(
+      "Largest resident memory of a process that took two steps; where the limit is far away, an upper bound from the model's shapes.",
+    ),
+    measured: z.boolean().describe("Whether steps were taken."),
     limitBytes: finite.describe("What --memory-limit allowed, else 80 % of the memory that was free."),
     limitAsked: z.boolean().describe("Whether the limit was given."),
-    parts: z.array(z.object({ part: text, bytes: finite })).describe("What the estimate is the sum of."),
   })
-  .describe("Estimate of the memory that training takes, made from the graphs before it starts.");
+  .describe("The memory that training takes, found out before it starts.");
 
 const interval = z.tuple([finite, finite]);
 

@@ -1,3 +1,4 @@
+import type { DataSpec } from "../data/spec.ts";
 import { splitDataset } from "../data/subset.ts";
 import { fixedBatch } from "../ir/value-types.ts";
 import type { Arithmetic } from "../training/artifact/forward-candidate.ts";
@@ -9,11 +10,13 @@ import { formatBytes } from "../report/format.ts";
 import type { MemorySection } from "../report/report-data.ts";
 import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
 import type { Manifest } from "../training/artifact/manifest.ts";
-import { estimateMemory, type MemoryEstimate } from "../training/memory/estimate-memory.ts";
 import { loadsNchwc } from "../training/costs/loads-nchwc.ts";
-import { divisorsOf, fitMicroBatch } from "../training/memory/fit-micro-batch.ts";
-import { roughTrainingBytes } from "../training/memory/rough-memory.ts";
-import { type MemoryLimit, memoryLimitOf } from "./memory-limit.ts";
+import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
+import { type MeasuredMemory, measureMemory } from "../training/measure-memory.ts";
+import { defaultTrainOptions } from "../training/train-options.ts";
+import { buildWithin } from "./build-within.ts";
+import { memoryLimitOf } from "./memory-limit.ts";
+import { withClasses } from "./open-data.ts";
 import type { ArtifactChoices } from "./options.ts";
 import { chooseBatch } from "./preflight/choose-batch.ts";
 import type { Quantized } from "./quantize-stage.ts";
@@ -34,15 +37,21 @@ interface Place {
   local: boolean;
 }
 
+/** What a run trains on, and with what. */
+interface ArtifactStageOptions extends RuntimeOptions {
+  data: DataSpec;
+  /** The output that is asked for. */
+  output?: string | undefined;
+  seed: number;
+}
+
+/** The stage that memory is measured in, as progress names it. */
+const memoryStage = "measuring the memory of training";
+
 /** What training will take, and what is to be known before it starts. */
 export interface ArtifactOutcome {
   memory: MemorySection;
   warnings: string[];
-}
-
-interface Built {
-  artifact: Artifact;
-  estimate: MemoryEstimate;
 }
 
 /**
@@ -53,39 +62,38 @@ export async function artifactStage(
   quantized: Quantized,
   choices: ArtifactChoices,
   { directory, local }: Place,
-  options: RuntimeOptions & { seed: number },
+  options: ArtifactStageOptions,
   { logger, signal }: RunContext,
 ): Promise<ArtifactOutcome> {
   const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
   const open = openArithmetic(quantized, choices, { ...options, saturates: await kernelsSaturate() });
-  const opened: ArtifactChoices = { ...choices, ...open };
-  const build = async (microBatch: number, settled = opened): Promise<Built> => {
+  const limit = memoryLimitOf(choices.memoryLimit);
+  const build = async (microBatch: number, settled: ArtifactChoices): Promise<Artifact> => {
     logger.progress(buildingStage, 0, buildingParts, `for ${microBatch} samples at a time`);
     await breathe(signal);
     const runs = expectedRuns(quantized, { ...choices, microBatch }, options.seed);
     const context = { runs, runtime: options, logger, signal };
     const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, context);
-    logger.progress(buildingStage, 3, buildingParts, "estimating the memory of training");
-    await breathe(signal);
-    const estimate = await estimateMemory(artifact, {
-      threads: options.threads ?? null,
-      dataBytes: quantized.dataset.bytesInMemory ?? 0,
-      refresh: choices.refresh,
-    });
     logger.progress(buildingStage, buildingParts, buildingParts);
-    return { artifact, estimate };
+    return artifact;
   };
-  const { batch, memoryLimit } = choices;
-  const limit = memoryLimitOf(memoryLimit);
+  const trial = trialOf(quantized, choices, options);
+  const measure = async (artifact: Artifact): Promise<MeasuredMemory> => {
+    logger.progress(memoryStage, 0, 1, `with ${artifact.manifest.batch} samples at a time`);
+    const measured = await measureMemory(artifact, trial, limit.bytes, signal);
+    logger.progress(memoryStage, 1, 1);
+    return measured;
+  };
   const fixed = quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph);
   const { microBatch } = chooseBatch(choices, quantized.dataset.length, fixed);
-  const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
-  const { artifact, estimate } = await buildWithin(limit, sizes, opened, quantized, build);
+  const size = { batch: choices.batch, microBatch };
+  const opened = { ...choices, ...open };
+  const { artifact, bytes, measured } = await buildWithin(limit, size, opened, quantized, { build, measure });
   await writeArtifact(artifact, directory);
   const { forward, backward, batch: taken } = artifact.manifest;
-  if (taken < (microBatch ?? batch))
+  if (taken < (microBatch ?? choices.batch))
     logger.info(
-      `Training takes ${taken} of a step's ${batch} samples at a time, to keep within ${formatBytes(limit.bytes)} of memory.`,
+      `Training takes ${taken} of a step's ${choices.batch} samples at a time, to keep within ${formatBytes(limit.bytes)} of memory.`,
     );
   logger.info(`A step's forward is computed in ${nameOf(forward)}, its backward in ${nameOf(backward)}.`);
   if (choices.backward === "integer" && backward === "float") {
@@ -96,14 +104,31 @@ export async function artifactStage(
   const warnings = [...layoutWarnings(quantized, choices), ...floatLayerWarnings(artifact.manifest)];
   for (const warning of warnings) logger.warn(warning);
   const memory = {
-    microBatch: taken,
-    estimatedBytes: estimate.bytes,
-    limitBytes: limit.bytes,
-    limitAsked: limit.asked,
-    parts: estimate.parts,
+    ...{ microBatch: taken, bytes, measured },
+    ...{ limitBytes: limit.bytes, limitAsked: limit.asked },
   };
   return { memory, warnings };
 }
+
+/** The steps that tell what memory training takes. */
+const trialOf = (
+  { plan, source }: Quantized,
+  choices: ArtifactChoices,
+  { data, output, provider, threads }: ArtifactStageOptions,
+): Parameters<typeof measureMemory>[1] => ({
+  data: withClasses(source.model, data, output),
+  options: {
+    arena: defaultTrainOptions.arena,
+    cache: null,
+    provider: provider ?? null,
+    threads: threads ?? null,
+    freezing: {
+      ...{ ratio: choices.ratio, budget: choices.budget },
+      refresh: choices.refresh ?? defaultFreezingOptions.refresh,
+      ...settleChoice(choices, plan.weights),
+    },
+  },
+});
 
 /** A layout that integer kernels do not compute trains in float. */
 function layoutWarnings({ target }: Quantized, { forward }: ArtifactChoices): string[] {
@@ -132,45 +157,6 @@ function expectedRuns(
 }
 
 const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "integers" : "float");
-
-/**
- * Builds with the largest micro-batch that keeps the limit. Where not even a rough estimate comes near it, there is nothing
- * to look for. Otherwise what is found by running training graphs is only looked for when the micro-batch is known, and
- * kept if it is within the limit, too; until then an open forward is on integer kernels, which take less memory, and the
- * backward float. A backward that has to be on integer kernels and takes more gets a smaller micro-batch.
- */
-async function buildWithin(
-  { bytes: limit, asked: limited }: MemoryLimit,
-  sizes: readonly number[],
-  choices: ArtifactChoices,
-  { model }: Quantized,
-  build: (microBatch: number, settled?: ArtifactChoices) => Promise<Built>,
-): Promise<Built> {
-  const largest = sizes.at(-1) as number;
-  if (roughTrainingBytes(model, largest) <= limit) {
-    const built = await build(largest);
-    if (built.estimate.bytes <= limit) return built;
-  }
-  const forward = choices.forward === "auto" ? "integer" : choices.forward;
-  const settled: ArtifactChoices = { ...choices, forward, backward: "float", algorithms: "estimate" };
-  const fit = (from: readonly number[], make: (microBatch: number) => Promise<Built>): Promise<Built> =>
-    fitMicroBatch(from, { bytes: limit, asked: limited }, make);
-  const fitted = await fit(sizes, (microBatch) => build(microBatch, settled));
-  const { batch } = fitted.artifact.manifest;
-  // Measuring gradients for an integer backward takes more than training; a race has two training graphs open at a time.
-  const roomy = racesIn * fitted.estimate.bytes <= limit;
-  if (!roomy && choices.backward !== "integer") return fitted;
-  const asked = await build(batch, roomy ? choices : { ...choices, algorithms: "estimate" });
-  if (asked.estimate.bytes <= limit) return asked;
-  if (choices.backward !== "integer") return fitted;
-  return fit(
-    sizes.filter((size) => size <= batch),
-    build,
-  );
-}
-
-/** Training graphs and their tensors that are in memory during a race. */
-const racesIn = 2.2;
 
 function buildMicroBatch(
   quantized: Quantized,

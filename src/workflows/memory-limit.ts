@@ -3,7 +3,7 @@ import { fixedBatch } from "../ir/value-types.ts";
 import type { Model } from "../ir/model.ts";
 import { formatBytes } from "../report/format.ts";
 import { availableMemory } from "../runtime/available-memory.ts";
-import { largestNode, valueBytes } from "../training/memory/rough-memory.ts";
+import { largestNode, valueBytes } from "../training/rough-memory.ts";
 
 /** Share of the free memory that a run may take where nobody says. */
 const usableShare = 0.8;

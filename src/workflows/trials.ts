@@ -39,7 +39,7 @@ export function openArithmetic(
 }
 
 /** The stage that graphs are built in, as progress names it, and its parts. */
-export const [buildingStage, buildingParts] = ["building the training graphs", 4];
+export const [buildingStage, buildingParts] = ["building the training graphs", 3];
 
 /** What trials go by beside the model: how long training will be, and who watches. */
 export interface TrialContext {

@@ -110,41 +110,6 @@ describe("every command, with its JSON report", () => {
     expect(phases).not.toContain("data gradients");
   });
 
-  test("--memory-limit chooses the micro-batch, and says what there must be at least", async () => {
-    const args = [
-      "artifact",
-      model,
-      ...data(),
-      "--batch",
-      "512",
-      "--forward",
-      "integer",
-      "--algorithms",
-      "estimate",
-      "--out",
-      at("limited"),
-    ];
-    const float = [...args, "--backward", "float"];
-    const { report: whole } = await report([...float, "--micro-batch", "512"]);
-    const bytes = whole.memory?.estimatedBytes ?? 0;
-    const limit = Math.floor(bytes / 1000) - 1000;
-    const { report: limited, outcome } = await report([...float, "--memory-limit", `${limit}kB`]);
-    expect(limited.memory).toMatchObject({ microBatch: 256, limitBytes: limit * 1000 });
-    expect(outcome.stdout).toMatch(/with 256 samples at a time is estimated to take [\d.]+ MB/);
-    const manifest = JSON.parse(readFileSync(join(at("limited"), "manifest.json"), "utf8")) as object;
-    expect(manifest).toMatchObject({ batch: 256, accumulate: 2 });
-    // A backward on integer kernels that takes more than the limit gets a smaller part of the batch, too.
-    const coded = [...args, "--backward", "integer"];
-    const { report: integer } = await report([...coded, "--micro-batch", "256"]);
-    const less = Math.floor((integer.memory?.estimatedBytes ?? 0) / 1000) - 1000;
-    const { report: smaller } = await report([...coded, "--memory-limit", `${less}kB`]);
-    expect(smaller.memory?.microBatch).toBeLessThan(256);
-    expect(smaller.memory?.estimatedBytes).toBeLessThanOrEqual(less * 1000);
-    const refused = await runCli([...args, ...threads, "--memory-limit", "10MB"]);
-    expect(refused.exitCode).toBe(2);
-    expect(refused.stderr).toMatch(/at least an estimated \d+ MB/);
-  });
-
   test("artifact, train, export: what training found is what is exported", async () => {
     const directory = at("artifact");
     const { report: built } = await report([

@@ -116,7 +116,13 @@ async function prepare(
     ...{ batch: 64, loss: "auto", optimizer: {}, portable: false, cache: join(out, "cache") },
     ...{ forward: "auto", backward: "auto", algorithms: "trial" },
   };
-  await artifactStage(quantized, training, { directory, local: true }, { threads, seed: 0 }, quiet);
+  await artifactStage(
+    quantized,
+    training,
+    { directory, local: true },
+    { threads, seed: 0, data: specOf(data, "train") },
+    quiet,
+  );
   const { model, plan, state } = quantized;
   const ptq = (await exportModel(model, plan, state)).model;
   await record(out, { setting: name, choice: "float", seed: 0, top1: await judge(model, test), rows: 0 });

@@ -90,12 +90,6 @@ export const metricFor = (mode: string): ImportanceName => (mode === "cwpl" ? "m
 
 export const importanceNames = Object.keys(importanceMetrics) as ImportanceName[];
 
-/** Whether a metric of this name is measured on gradients. */
-export function needsGradients(name: string): boolean {
-  const metrics: Readonly<Record<string, ImportanceMetric | undefined>> = importanceMetrics;
-  return metrics[name]?.needs === "gradients";
-}
-
 /** Sums `term` over each row of a weight seen as [outer, rows, inner]. */
 function sumByRow(
   { shape, axis, codes }: ImportanceInput,

@@ -6,7 +6,7 @@ import { collectOutput } from "../../runtime/collect-output.ts";
 import { restoreError } from "../../runtime/error-record.ts";
 import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/selection.ts";
-import type { ProfileJob, StepProfile } from "../profile/job.ts";
+import type { StepProfile, TrialJob } from "../profile/job.ts";
 import type { TrainProgress } from "../trainer/events.ts";
 import type { RunOutcome, TrainJob } from "../trainer/job.ts";
 import type { ToChild, ToParent } from "./messages.ts";
@@ -32,7 +32,7 @@ export function trainInChild(
 }
 
 /** Profiles training steps in a process that does nothing else, so that its memory is that of training. */
-export function profileInChild(job: ProfileJob, hooks: ChildHooks): Promise<StepProfile> {
+export function profileInChild(job: TrialJob, hooks: ChildHooks): Promise<StepProfile> {
   return askChild({ type: "profile", job }, hooks, (message) =>
     message.type === "profiled" ? message.profile : undefined,
   );
@@ -45,15 +45,41 @@ export function measureInChild(job: CostJob): Promise<StepCosts> {
   );
 }
 
+/** What is tried, and the process that tried it: peak resident bytes, or that they were more than allowed. */
+export type MeasuredMemory = { bytes: number; fits: true } | { fits: false };
+
+/** Takes the steps of a job in a process that is ended when it takes more than `limit` bytes of resident memory. */
+export function tryMemoryInChild(
+  job: TrialJob,
+  limit: number,
+  signal: AbortSignal | undefined,
+): Promise<MeasuredMemory> {
+  return askChild<MeasuredMemory>(
+    { type: "try-memory", job, limit },
+    {
+      logger: silentLogger,
+      signal,
+      ended: (output) => (/^efqat-limit memory$/m.test(output) ? { fits: false } : undefined),
+    },
+    (message) => {
+      if (message.type !== "tried-memory") return undefined;
+      return message.peakBytes <= limit ? { bytes: message.peakBytes, fits: true } : { fits: false };
+    },
+  );
+}
+
 interface ChildHooks {
   logger: Logger;
   signal?: AbortSignal | undefined;
 }
 
-/** Sends a request to a child of its own; `answer` picks the result out of what comes back. */
+/**
+ * Sends a request to a child of its own; `answer` picks the result out of what comes back, `ended` out of what a child printed
+ * that ended without one.
+ */
 async function askChild<Result>(
   request: ToChild,
-  hooks: ChildHooks,
+  hooks: ChildHooks & { ended?: (output: string) => Result | undefined },
   answer: (message: ToParent) => Result | undefined,
 ): Promise<Result> {
   const child = startChild();
@@ -73,9 +99,11 @@ async function askChild<Result>(
         else if (result !== undefined) resolve(result);
       });
       child.on("error", reject);
-      child.on("close", (code, signal) =>
-        reject(watch.killed === true ? (hooks.signal?.reason as Error) : died(code, signal, output())),
-      );
+      child.on("close", (code, signal) => {
+        const result = hooks.ended?.(output());
+        if (result !== undefined) resolve(result);
+        else reject(watch.killed === true ? (hooks.signal?.reason as Error) : died(code, signal, output()));
+      });
     });
   } finally {
     await ended(child);

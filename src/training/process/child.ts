@@ -1,6 +1,8 @@
 import type { Logger } from "../../log.ts";
 import { recordError } from "../../runtime/error-record.ts";
 import { measureCosts } from "../costs/measure.ts";
+import { startWatch } from "../../runtime/isolation/watch.ts";
+import { measurePeak } from "../profile/measure-peak.ts";
 import { profileSteps } from "../profile/profile-steps.ts";
 import type { RunOutcome, TrainJob } from "../trainer/job.ts";
 import { measureInChild } from "./child-process.ts";
@@ -34,6 +36,8 @@ async function work(message: Exclude<ToChild, { type: "stop" }>): Promise<void> 
   try {
     if (message.type === "profile")
       sendLast({ type: "profiled", profile: await profileSteps(message.job, stop.signal, measureInChild) });
+    else if (message.type === "try-memory")
+      sendLast({ type: "tried-memory", peakBytes: await tryMemory(message) });
     else if (message.type === "measure")
       sendLast({ type: "measured", costs: await measureCosts(message.job) });
     else sendLast({ type: "ended", outcome: await train(message.job) });
@@ -49,6 +53,13 @@ const train = (job: TrainJob): Promise<RunOutcome> =>
     progress: (progress) => send({ type: "progress", progress }),
     measure: measureInChild,
   });
+
+/** Training goes beyond a limit during a run of ONNX Runtime, which blocks this thread: another one watches. */
+async function tryMemory({ job, limit }: Extract<ToChild, { type: "try-memory" }>): Promise<number> {
+  const watch = await startWatch();
+  watch.begin({ seconds: Infinity, memoryBytes: limit });
+  return measurePeak(job, stop.signal);
+}
 
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => stop.abort());

@@ -1,6 +1,6 @@
 import type { ErrorRecord } from "../../runtime/error-record.ts";
 import type { TrainProgress } from "../trainer/events.ts";
-import type { ProfileJob, StepProfile } from "../profile/job.ts";
+import type { StepProfile, TrialJob } from "../profile/job.ts";
 import type { CostJob } from "../costs/measure.ts";
 import type { StepCosts } from "../freezing/selection.ts";
 import type { RunOutcome, TrainJob } from "../trainer/job.ts";
@@ -8,7 +8,9 @@ import type { RunOutcome, TrainJob } from "../trainer/job.ts";
 /** What the parent tells the child. */
 export type ToChild =
   | { type: "start"; job: TrainJob }
-  | { type: "profile"; job: ProfileJob }
+  | { type: "profile"; job: TrialJob }
+  /** Ends the process when it goes beyond so many bytes. */
+  | { type: "try-memory"; job: TrialJob; limit: number }
   | { type: "measure"; job: CostJob }
   | { type: "stop" };
 
@@ -21,5 +23,6 @@ export type ToParent =
   | { type: "log"; level: "debug" | "info" | "warn"; message: string }
   | { type: "ended"; outcome: RunOutcome }
   | { type: "profiled"; profile: StepProfile }
+  | { type: "tried-memory"; peakBytes: number }
   | { type: "measured"; costs: StepCosts }
   | { type: "failed"; error: ErrorRecord };

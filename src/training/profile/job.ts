@@ -22,8 +22,8 @@ export interface StepProfile {
   peakBytes: number;
 }
 
-/** What to profile, as plain data: what the child process is told. */
-export interface ProfileJob {
+/** What steps to take, as plain data: what the child process is told. */
+export interface TrialJob {
   /** Artifact directory. */
   artifact: string;
   data: DataSpec;

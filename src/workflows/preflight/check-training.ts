@@ -8,7 +8,7 @@ import { refuseAugmented } from "../../data/targets.ts";
 import { traceTraining } from "../../training/inspect-training.ts";
 import { openLossModel } from "../../training/losses/loss-model.ts";
 import { type AskedLoss, isLossFile, type LossKind } from "../../training/losses/loss-request.ts";
-import { largestNode } from "../../training/memory/rough-memory.ts";
+import { largestNode } from "../../training/rough-memory.ts";
 import { checkTrainOptions, defaultTrainOptions } from "../../training/train-options.ts";
 import { memoryLimitOf } from "../memory-limit.ts";
 import type {

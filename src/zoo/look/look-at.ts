@@ -6,7 +6,7 @@ import { verifyModel } from "../../ir/verify.ts";
 import { externalFilesOf, loadModel } from "../../onnx/index.ts";
 import { countMacs } from "../../ops/count-macs.ts";
 import { chooseRecipe, optionsOf } from "../../recipes/choose-recipe.ts";
-import { valueBytes } from "../../training/memory/rough-memory.ts";
+import { valueBytes } from "../../training/rough-memory.ts";
 import { hashFile } from "../jobs/content-hash.ts";
 import type { Cause } from "../jobs/job.ts";
 import type { Look } from "./look.ts";

@@ -1,8 +1,8 @@
-import { bindOpen, shapeOf, typeOf } from "../../ir/value-types.ts";
-import type { Graph, Model, Node } from "../../ir/model.ts";
-import { weightBytes } from "../../runtime/open-model.ts";
-import { dataTypes } from "../../tensor/data-type.ts";
-import { elementCount } from "../../tensor/tensor.ts";
+import { bindOpen, shapeOf, typeOf } from "../ir/value-types.ts";
+import type { Graph, Model, Node } from "../ir/model.ts";
+import { weightBytes } from "../runtime/open-model.ts";
+import { dataTypes } from "../tensor/data-type.ts";
+import { elementCount } from "../tensor/tensor.ts";
 
 /** Bytes of a value with so many samples; 0 where its shape is not known. */
 function bytesOf(graph: Graph, name: string, samples: number): number {

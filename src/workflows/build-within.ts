@@ -1,0 +1,67 @@
+import type { Artifact } from "../training/artifact.ts";
+import type { MeasuredMemory } from "../training/measure-memory.ts";
+import { roughTrainingBytes } from "../training/rough-memory.ts";
+import { divisorsOf, fitMicroBatch } from "./fit-micro-batch.ts";
+import type { MemoryLimit } from "./memory-limit.ts";
+import type { ArtifactChoices } from "./options.ts";
+import type { Quantized } from "./quantize-stage.ts";
+
+/** An artifact, and what training it takes: at most so many bytes by a bound, or by a trial. */
+export interface Built {
+  artifact: Artifact;
+  bytes: number;
+  measured: boolean;
+}
+
+/** Builds the artifact of a micro-batch, and tries what training it takes. */
+export interface Builder {
+  build: (microBatch: number, choices: ArtifactChoices) => Promise<Artifact>;
+  measure: (artifact: Artifact) => Promise<MeasuredMemory>;
+}
+
+/** Training graphs and their tensors that are in memory during a race. */
+const racesIn = 2.2;
+
+/**
+ * Builds with the largest micro-batch that keeps the limit. Where not even a rough bound comes near it, there is nothing
+ * to look for. Otherwise what is found by running training graphs is only looked for when the micro-batch is known, and
+ * kept if it is within the limit, too; until then an open forward is on integer kernels, which take less memory, and the
+ * backward float. A backward that has to be on integer kernels and takes more gets a smaller micro-batch.
+ */
+export async function buildWithin(
+  limit: MemoryLimit,
+  { batch, microBatch }: { batch: number; microBatch?: number | undefined },
+  choices: ArtifactChoices,
+  { model, dataset }: Quantized,
+  builder: Builder,
+): Promise<Built> {
+  const bound = roughTrainingBytes(model, microBatch ?? batch) + (dataset.bytesInMemory ?? 0);
+  if (bound <= limit.bytes)
+    return { artifact: await builder.build(microBatch ?? batch, choices), bytes: bound, measured: false };
+  const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
+  const tried = async (size: number, settled: ArtifactChoices) => {
+    const artifact = await builder.build(size, settled);
+    return { artifact, memory: await builder.measure(artifact) };
+  };
+  const forward = choices.forward === "auto" ? "integer" : choices.forward;
+  const settled: ArtifactChoices = { ...choices, forward, backward: "float", algorithms: "estimate" };
+  const fitted = await fitMicroBatch(sizes, limit, (size) => tried(size, settled));
+  const size = fitted.artifact.manifest.batch;
+  // Measuring gradients for an integer backward takes more than training; a race has two training graphs open at a time.
+  const roomy = racesIn * fitted.bytes <= limit.bytes;
+  const integer = choices.backward === "integer";
+  if (!roomy && !integer) return asBuilt(fitted);
+  const asked = await tried(size, roomy ? choices : { ...choices, algorithms: "estimate" });
+  if (asked.memory.fits) return asBuilt({ ...asked, bytes: asked.memory.bytes });
+  if (!integer) return asBuilt(fitted);
+  const smaller = sizes.filter((each) => each < size);
+  return asBuilt(
+    await fitMicroBatch(smaller.length > 0 ? smaller : sizes, limit, (each) => tried(each, choices)),
+  );
+}
+
+const asBuilt = ({ artifact, bytes }: Omit<Built, "measured">): Built => ({
+  artifact,
+  bytes,
+  measured: true,
+});

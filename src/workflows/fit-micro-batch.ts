@@ -1,0 +1,60 @@
+import { environmentError, usageError } from "../errors.ts";
+import { formatBytes } from "../report/format.ts";
+import type { MeasuredMemory } from "../training/measure-memory.ts";
+import type { MemoryLimit } from "./memory-limit.ts";
+
+/** What was built for a micro-batch, and whether its training keeps the limit. */
+interface Tried {
+  memory: MeasuredMemory;
+}
+
+/**
+ * What `build` makes of the largest of some micro-batches, in ascending order, whose training keeps the limit: the largest
+ * is tried first, then the smallest, then halves of what is between them. Throws a UserError when not even the smallest fits.
+ */
+export async function fitMicroBatch<Built extends Tried>(
+  sizes: readonly number[],
+  limit: MemoryLimit,
+  build: (microBatch: number) => Promise<Built>,
+): Promise<Built & { bytes: number }> {
+  const fit = async (index: number): Promise<(Built & { bytes: number }) | undefined> => {
+    const built = await build(sizes[index] as number);
+    return built.memory.fits ? { ...built, bytes: built.memory.bytes } : undefined;
+  };
+  let [low, high] = [0, sizes.length - 1];
+  const largest = await fit(high);
+  if (largest !== undefined) return largest;
+  let fitted = high === low ? undefined : await fit(low);
+  if (fitted === undefined) throw tooSmall(limit, sizes[low] as number);
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    const built = await fit(middle);
+    if (built === undefined) high = middle;
+    else [low, fitted] = [middle, built];
+  }
+  return fitted;
+}
+
+/** The micro-batches of a batch. */
+export function divisorsOf(batch: number): number[] {
+  return Array.from({ length: batch }, (_, index) => index + 1).filter((size) => batch % size === 0);
+}
+
+function tooSmall({ bytes, asked }: MemoryLimit, size: number): Error {
+  const samples = size === 1 ? "one sample" : `${size} samples`;
+  const needs = `Training takes more than ${formatBytes(bytes)} of memory with ${samples} at a time`;
+  if (asked) {
+    return usageError(
+      "memory-limit",
+      `${needs}, and that is the limit`,
+      "--memory-limit",
+      "Raise the limit, lower --ratio, or use a smaller model or image size.",
+    );
+  }
+  return environmentError(
+    "memory",
+    `${needs}, and that is 80 % of what is free`,
+    undefined,
+    "Free memory, lower --ratio or --micro-batch, use a smaller model or image size, or allow more with --memory-limit.",
+  );
+}
