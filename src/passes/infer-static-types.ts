@@ -66,25 +66,6 @@ function readTypes(
   return { types, open: open.map(([name]) => name) };
 }
 
-/**
- * Types of the values `names` as ONNX Runtime infers them without running, in this order of names. `known`: types of
- * values that it cannot infer, for what follows from them.
- */
-async function declaredTypes(
-  model: Model,
-  inputs: readonly Value[],
-  names: readonly string[],
-  known: ReadonlyMap<string, TensorValueType> = new Map(),
-): Promise<readonly PortType[]> {
-  const probe = probeModel(model, inputs, names);
-  for (const output of probe.model.graph.outputs) output.type = known.get(output.name);
-  return withSession(
-    probe.model,
-    { ...plain, limits: loadLimits(model) },
-    async (session) => session.outputs,
-  );
-}
-
 /** Shapes of the values `names` from a run on zeros; none where it would take too much. */
 async function measuredShapes(
   model: Model,
