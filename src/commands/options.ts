@@ -386,7 +386,7 @@ export const artifactOptions = group(groups.training, {
   },
   loss: {
     value: "measure",
-    describe: `auto: cross-entropy and distillation with labels; without, distillation from the float model by the kind of each output; a name (${lossTermNames.join(", ")}); terms [OUTPUT=]NAME[@TARGET][:WEIGHT] separated by commas; or an ONNX model, loss.onnx, that makes one number of outputs and targets`,
+    describe: `auto: cross-entropy and distillation with labels; without, distillation from the float model by the kind of each output; a name (${lossTermNames.join(", ")}); terms [OUTPUT=]NAME[@TARGET][:WEIGHT] separated by commas (ctc@NAME:blank-last where the blank is the last class); or an ONNX model, loss.onnx, that makes one number of outputs and targets`,
     default: "auto",
   },
   distill: { value: "number", describe: "Share of distillation in the automatic loss with labels, 0 to 1" },

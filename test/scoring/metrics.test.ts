@@ -108,6 +108,7 @@ describe("metrics are those of outside tools", () => {
 
   test.each(["cer", "wer"] as const)("%s of greedily decoded text", async (name) => {
     const output: TextOutput = {
+      samplesAxis: 0,
       ...{ name: "y", kind: "logits", shape: ["N", 14, 7], classAxis: 2, blank: 0, target: "ids" },
       characters: ["", ...text.characters, " "],
     };
@@ -146,6 +147,7 @@ describe("metrics against the float model", () => {
     const found = { size: 1, outputs: picture, reference: picture };
     expect(await valueIn(detectionPrecision("map", head, cocoOverlaps), [found])).toBe(1);
     const ids: TextOutput = {
+      samplesAxis: 0,
       ...{ name: "y", kind: "integers", shape: ["N", 3], blank: undefined },
       characters: undefined,
       target: undefined,

@@ -51,7 +51,7 @@ function head(activation?: string): Graph {
 
 async function lossOf(source: Graph, loss: Loss, feeds: Record<string, Tensor>): Promise<number> {
   const graph = cloneGraph(source);
-  const targets = attachLoss(graph, loss);
+  const targets = attachLoss(createModel(graph, 13), loss);
   expect(targets.map(({ name }) => name).sort()).toEqual(
     Object.keys(feeds)
       .filter((name) => name !== "x")
@@ -124,8 +124,8 @@ test("auto gives regression outputs the mean squared error, and sums over output
 test.each(["kl", "mse", "auto"] as const)("the losses of samples have the loss as mean: %s", async (kind) => {
   const graph = head();
   const loss = resolveLoss(graph, { kind, hasLabels: true, distill: 0.25 });
-  const targets = attachLoss(graph, loss);
-  attachSampleLosses(graph, loss, targets);
+  const targets = attachLoss(createModel(graph, 13), loss);
+  attachSampleLosses(createModel(graph, 13), loss, targets);
   const feeds = { x, labels: ints(labels), "y.teacher": taught(teacherLogits) };
   const needed = Object.entries(feeds).filter(([name]) => graph.inputs.some((input) => input.name === name));
   const session = await Session.create(encodeModel(createModel(graph, 18)));
@@ -141,7 +141,8 @@ test.each(["kl", "mse", "auto"] as const)("the losses of samples have the loss a
 test("KL of two models that agree is not below zero in any sample", async () => {
   const graph = head();
   const loss = resolveLoss(graph, { kind: "kl", hasLabels: false, distill: 0.5 });
-  attachSampleLosses(graph, loss, attachLoss(graph, loss));
+  const attached = createModel(graph, 13);
+  attachSampleLosses(attached, loss, attachLoss(attached, loss));
   const session = await Session.create(encodeModel(createModel(graph, 13)));
   const rows = Array.from({ length: 64 }, (_, n) => [Math.sin(n), 3 * Math.cos(n * n), Math.sin(5 * n)]);
   const same = floats(rows.flat(), [64, 3]);
@@ -183,5 +184,5 @@ test("cross-entropy without labels or classes, and a model without float outputs
   map.inputs.push(createValue("y", "float32", ["N", 3, 8, 8]));
   map.outputs.push(createValue("y", "float32", ["N", 3, 8, 8]));
   const loss = resolveLoss(map, { kind: "cross-entropy", hasLabels: true, distill: 0 });
-  expect(() => attachLoss(map, loss)).toThrow(/\[samples, classes\]/);
+  expect(() => attachLoss(createModel(map, 13), loss)).toThrow(/\[samples, classes\]/);
 });

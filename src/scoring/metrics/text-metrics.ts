@@ -1,6 +1,6 @@
 import type { OutputFacts } from "../../ir/output-kinds.ts";
 import { readNumbers } from "../../tensor/read-numbers.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { floats, type Tensor } from "../../tensor/tensor.ts";
 import type { Metric } from "./metric.ts";
 import { classesAt } from "./places.ts";
 
@@ -8,6 +8,8 @@ import { classesAt } from "./places.ts";
 export interface TextOutput extends Pick<OutputFacts, "name" | "kind" | "shape" | "classAxis"> {
   /** The class that stands between characters, of outputs that are scores; undefined where they are token ids. */
   blank: number | undefined;
+  /** The axis of samples of scores: 1 where the steps come first. */
+  samplesAxis: 0 | 1;
   /** What each class stands for; without it, classes are characters themselves. */
   characters: readonly string[] | undefined;
   /** An array of token ids [samples, length], below zero behind the end; undefined: what the float model reads. */
@@ -54,10 +56,24 @@ export function errorRate(name: string, output: TextOutput, { words }: { words: 
 function readText(tensor: Tensor, output: TextOutput, size: number): number[][] {
   const { blank } = output;
   if (blank === undefined) return readIds(tensor, size);
-  return classesAt(tensor, { ...output, threshold: 0 }, size).map((steps) => {
+  const scores = output.samplesAxis === 0 ? tensor : samplesFirst(tensor);
+  return classesAt(scores, { ...output, threshold: 0 }, size).map((steps) => {
     const best = steps.map(([first = blank]) => first);
     return best.filter((label, step) => label !== blank && label !== best[step - 1]);
   });
+}
+
+/** Scores [steps, samples, classes] as [samples, steps, classes]. */
+function samplesFirst(tensor: Tensor): Tensor {
+  const values = readNumbers(tensor);
+  const [steps = 0, samples = 0, classes = 0] = tensor.dims;
+  const moved = new Float32Array(values.length);
+  for (let sample = 0; sample < samples; sample++)
+    for (let step = 0; step < steps; step++) {
+      const from = (step * samples + sample) * classes;
+      moved.set(values.subarray(from, from + classes), (sample * steps + step) * classes);
+    }
+  return floats(moved, [samples, steps, classes]);
 }
 
 function readIds(tensor: Tensor, size: number): number[][] {

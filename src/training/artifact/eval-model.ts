@@ -26,7 +26,7 @@ export function buildEvalModel({ forward, trained, whole, parameters }: Evaluate
  */
 export function watchedModel(evalModel: Model, manifest: Manifest): Model {
   const model = cloneModel(evalModel);
-  if (hasSampleLosses(manifest.loss)) attachSampleLosses(model.graph, manifest.loss, manifest.targets);
+  if (hasSampleLosses(manifest.loss)) attachSampleLosses(model, manifest.loss, manifest.targets);
   if (manifest.forward === "float") return model;
   const places = planIntegerForward(model.graph, { portable: !manifest.usesContribOps });
   const graph = lowerIntegerForward(model.graph, places);

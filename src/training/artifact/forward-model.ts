@@ -38,7 +38,7 @@ export async function buildForwardModel(
   }
   const parameters = collectParameters(forward.graph, plan);
   const aligned = await alignOpsets(forward, loss);
-  return { model: aligned.model, targets: attachLoss(aligned.model.graph, aligned.loss), parameters };
+  return { model: aligned.model, targets: attachLoss(aligned.model, aligned.loss), parameters };
 }
 
 /** The model, and the loss that is a model of its own, in one opset. */

@@ -16,6 +16,7 @@ import { closeTargets, withTargetShapes } from "./close-targets.ts";
 import { collectUntrainable, type FloatParameter } from "./collect-parameters.ts";
 import { buildForwardModel, openForward, trainsZeroPoint } from "./forward-model.ts";
 import { differentiatedInputs } from "./gradient-outputs.ts";
+import { withSteps } from "./measure-steps.ts";
 
 /** A node that does not train or that ends the gradient, and why. */
 export type Untrainable = GradientStop;
@@ -85,9 +86,10 @@ interface TracedLoss extends Pick<TrainingLayout, "forward" | "pinned" | "target
 
 async function traceLoss(
   { model, plan, state, sizes }: QuantizedParts,
-  loss: Loss,
+  asked: Loss,
   batch: number,
 ): Promise<TracedLoss> {
+  const loss = await withSteps(model, asked, batch, sizes);
   const built = await buildForwardModel(model, plan, state, loss);
   const targets = await closeTargets(model, built.targets, batch, sizes);
   const forward = withTargetShapes(built.model, targets);

@@ -57,6 +57,8 @@ const target = port.extend({
     /** An array that comes with the data. */
     z.object({ from: z.literal("data"), array: z.string() }),
   ]),
+  /** Of label sequences: what their labels stand for, and how many steps they are written into. */
+  sequences: z.object({ classes: count, blank: count, steps: count }).optional(),
 });
 
 const optimizerInput = port.extend({
@@ -149,6 +151,16 @@ const manifestSchema = z.object({
         target: z.string().optional(),
         /** The input that says which positions are no padding. */
         mask: z.string().optional(),
+        /** Of ctc: how label sequences and the output go together. */
+        sequence: z
+          .object({
+            length: count,
+            steps: count.optional(),
+            classes: count,
+            blank: count,
+            samplesAxis: z.literal([0, 1]),
+          })
+          .optional(),
       }),
     ),
     targets: z.array(z.string()),

@@ -1,7 +1,7 @@
 import { InternalError } from "../../errors.ts";
-import { Emitter } from "../../ir/emit.ts";
+import type { Emitter } from "../../ir/emit.ts";
 import { createValue } from "../../ir/graph.ts";
-import type { Graph } from "../../ir/model.ts";
+import type { Graph, Model } from "../../ir/model.ts";
 import { inlineLoss } from "./inline-loss.ts";
 import { lossOutputs } from "./outputs.ts";
 import { LossBuilder, type LossOutput, type LossTarget, type TermPorts, type TermValues } from "./ports.ts";
@@ -13,9 +13,13 @@ interface BuiltLoss {
   terms: readonly ({ term: string; weight: number; output: string } & TermPorts)[];
 }
 
-/** Appends the loss to `graph` (changed in place) as its first output, `loss`; returns the targets it needs. */
-export function attachLoss(graph: Graph, loss: Loss): LossTarget[] {
-  const builder = new LossBuilder(new Emitter(graph), graph);
+/** What a loss becomes part of: a graph, and the operator sets that say how it is written. */
+type Attached = Pick<Model, "graph" | "opsets">;
+
+/** Appends the loss to a graph (changed in place) as its first output, `loss`; returns the targets it needs. */
+export function attachLoss(model: Attached, loss: Loss): LossTarget[] {
+  const { graph } = model;
+  const builder = new LossBuilder(model);
   const total =
     loss.model === undefined
       ? sumOfTerms(builder, graph, loss, {
@@ -47,8 +51,9 @@ export const hasSampleLosses = ({ terms }: BuiltLoss): boolean => terms.every(({
  * Appends the loss of every sample, [samples], to a graph that has the loss already (changed in place). None of the terms
  * is below zero, and neither is what rounding leaves of them here.
  */
-export function attachSampleLosses(graph: Graph, loss: BuiltLoss, targets: readonly LossTarget[]): void {
-  const builder = new LossBuilder(new Emitter(graph), graph, targets);
+export function attachSampleLosses(model: Attached, loss: BuiltLoss, targets: readonly LossTarget[]): void {
+  const { graph } = model;
+  const builder = new LossBuilder(model, targets);
   const { emit } = builder;
   const total = sumOfTerms(builder, graph, loss, {
     reduce: ({ values, weights }, output, term) => {
@@ -76,6 +81,7 @@ function batchAxisOf(
   term: string,
   targets: readonly LossTarget[],
 ): number {
+  if (lossTermOf(term)?.bySample === true) return 0;
   const target = targets.find(({ source }) => source.from === "teacher" && source.output === name);
   const axis = target?.shape.findIndex((dim) => typeof dim === "string") ?? 0;
   const classes = classAxis ?? shape.length - 1;
@@ -108,11 +114,11 @@ function sumOfTerms(
   },
 ): string {
   const outputs = lossOutputs(graph);
-  const values = terms.map(({ term, weight, output: name, target, mask }) => {
+  const values = terms.map(({ term, weight, output: name, ...ports }) => {
     const output = outputs.find((candidate) => candidate.name === name) as LossOutput;
     const row = lossTermOf(term);
     if (row === undefined) throw new InternalError(`no loss term "${term}"`);
-    const value = reduce(row.emit(builder, output, { target, mask }), output, term);
+    const value = reduce(row.emit(builder, output, ports), output, term);
     return weight === 1 ? value : note(builder.emit.op("Mul", [value, builder.number(weight)]));
   });
   return values.reduce((sum, value) => note(builder.emit.op("Add", [sum, value])));

@@ -9,6 +9,10 @@ export interface AskedTerm {
   output?: string;
   /** "labels", or an array of the data; default: what the float model gives, and labels for cross-entropy. */
   target?: string;
+  /** Of ctc: the blank is the last class, not the first. */
+  blankLast?: boolean;
+  /** Of ctc: labels of a sample at most, as the data have them. */
+  length?: number | undefined;
   weight: number;
 }
 
@@ -34,7 +38,7 @@ export const isLossFile = (asked: AskedLoss): asked is LossFile =>
 
 /**
  * `--loss`: auto, one name for all outputs, the path of an ONNX model, or terms [OUTPUT=]NAME[@TARGET][:WEIGHT] separated by
- * commas. Throws a usage error that names the part which is none of these.
+ * commas; ctc may have :blank-last in front of the weight. Throws a usage error that names the part which is none of these.
  */
 export function parseLoss(text: string): AskedLoss {
   if (text === "auto") return text;
@@ -47,20 +51,25 @@ export function parseLoss(text: string): AskedLoss {
 function parseTerm(part: string): AskedTerm {
   const text = part.trim();
   const at = text.lastIndexOf("=");
-  const [, name = "", target, weight] = /^([^@:]*)(?:@(.+?))?(?::([^:@]+))?$/.exec(text.slice(at + 1)) ?? [];
+  const [, name = "", target, form, weight] =
+    /^([^@:]*)(?:@(.+?))?(?::(blank-last))?(?::([^:@]+))?$/.exec(text.slice(at + 1)) ?? [];
   const term = lossTermNames.find((each) => each === name);
   const factor = weight === undefined ? 1 : Number(weight);
-  if (term !== undefined && factor > 0 && Number.isFinite(factor)) {
+  const formed = form === undefined || term === "ctc";
+  if (term !== undefined && formed && factor > 0 && Number.isFinite(factor)) {
     return {
       ...{ term, weight: factor },
       ...(at > 0 ? { output: text.slice(0, at).trim() } : {}),
       ...(target === undefined ? {} : { target }),
+      ...(form === undefined ? {} : { blankLast: true }),
     };
   }
   const what =
     term === undefined
       ? `--loss has the part "${text}", and there is no loss "${name}"`
-      : `--loss has the part "${text}", whose weight is no number above 0`;
+      : !formed
+        ? `--loss has the part "${text}", and ${term} has no form "${form}"`
+        : `--loss has the part "${text}", whose weight is no number above 0`;
   throw usageError(
     "loss",
     what,

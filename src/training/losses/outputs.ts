@@ -52,6 +52,9 @@ export function isClassifier(output: LossOutput): boolean {
   return output.shape.length === 2 && (typeof classes !== "number" || classes > 1);
 }
 
+/** Vectors at every step: [samples, steps, width] or [steps, samples, width]. */
+export const isSequence = ({ shape }: LossOutput): boolean => shape.length === 3;
+
 /** Outputs that are a distribution over classes at every place, as the graph or their name tells. */
 export function isDistribution({ kind, classAxis }: LossOutput): boolean {
   const classes = kind === "logits" || kind === "probabilities" || kind === "log-probabilities";

@@ -1,9 +1,10 @@
-import type { Emitter } from "../../ir/emit.ts";
+import { Emitter } from "../../ir/emit.ts";
 import { createValue } from "../../ir/graph.ts";
 import type { DataType } from "../../tensor/data-type.ts";
-import type { Dim, Graph } from "../../ir/model.ts";
+import type { Dim, Graph, Model } from "../../ir/model.ts";
 import type { OutputKind } from "../../ir/output-kinds.ts";
 import { floats, ints, scalar } from "../../tensor/tensor.ts";
+import type { SequenceLayout } from "./label-sequences.ts";
 
 /** Where a target's values come from: labels, the float model's output, or an array that comes with the data. */
 export type TargetSource =
@@ -15,6 +16,8 @@ export interface LossTarget {
   type: DataType;
   shape: (number | string)[];
   source: TargetSource;
+  /** Of label sequences: what their labels stand for, and how many steps they are written into. */
+  sequences?: { classes: number; blank: number; steps: number } | undefined;
 }
 
 /** An output of the source model as the loss sees it. */
@@ -38,6 +41,8 @@ export interface TermPorts {
   target?: string | undefined;
   /** A model input [samples, positions] that is 0 where a position is padding. */
   mask?: string | undefined;
+  /** Of a term that compares with label sequences. */
+  sequence?: SequenceLayout | undefined;
 }
 
 /** Values of a term, [samples, ...], of which the mean is minimised; `weights`, of the same shape: how much each counts. */
@@ -53,6 +58,8 @@ export interface LossTerm {
   rounding: number;
   /** Its values have no axis of classes. */
   overClasses?: true;
+  /** Its values are one for each sample, wherever the output has the samples. */
+  bySample?: true;
 }
 
 /** Emits loss terms into a graph and declares the targets that they need. */
@@ -60,13 +67,15 @@ export class LossBuilder {
   readonly targets: LossTarget[];
   readonly emit: Emitter;
   readonly #graph: Graph;
+  readonly #opset: number;
 
-  /** `targets`: those that `graph` has already. */
-  constructor(emit: Emitter, graph: Graph, targets: readonly LossTarget[] = []) {
-    this.emit = emit;
+  /** `targets`: those that the model's graph has already. */
+  constructor({ graph, opsets }: Pick<Model, "graph" | "opsets">, targets: readonly LossTarget[] = []) {
+    this.emit = new Emitter(graph);
     this.#graph = graph;
+    this.#opset = opsets.get("") ?? 13;
     this.targets = [...targets];
-    emit.prefix = "loss";
+    this.emit.prefix = "loss";
   }
 
   /** The int64 [batch] input of class indices. */
@@ -96,6 +105,19 @@ export class LossBuilder {
   /** The input that carries an array of the data. */
   array(array: string, type: DataType, shape: (number | string)[]): string {
     return this.#target({ name: `${array}.target`, type, shape, source: { from: "data", array } });
+  }
+
+  /** The input that carries label sequences of the data, [samples, length]. */
+  labelSequences(
+    samples: Dim,
+    array: string,
+    { length, classes, blank, steps }: SequenceLayout & { steps: number },
+  ): string {
+    return this.#target({
+      ...{ name: `${array}.target`, type: "int64", shape: [dimension(samples, "batch"), length] },
+      source: { from: "data", array },
+      sequences: { classes, blank, steps },
+    });
   }
 
   /**
@@ -135,16 +157,31 @@ export class LossBuilder {
     return this.emit.constant(scalar(value), "loss/number");
   }
 
-  integers(values: readonly number[]): string {
-    return this.emit.constant(ints(values), "loss/integers");
+  integers(values: readonly number[], dims?: readonly number[]): string {
+    return this.emit.constant(ints(values, dims), "loss/integers");
   }
 
   integer(value: number): string {
     return this.emit.constant(ints([value], []), "loss/integer");
   }
 
-  vector(values: readonly number[]): string {
-    return this.emit.constant(floats(values), "loss/vector");
+  vector(values: readonly number[], dims?: readonly number[]): string {
+    return this.emit.constant(floats(values, dims), "loss/vector");
+  }
+
+  /** The same values to a 2^-25th, or as exactly as float32 has them, without a gradient: rounded in two parts. */
+  detached(value: string): string {
+    const { emit } = this;
+    const whole = emit.op("Round", [value]);
+    const steps = emit.op("Mul", [emit.op("Sub", [value, whole]), this.number(2 ** 24)]);
+    return emit.op("Add", [whole, emit.op("Mul", [emit.op("Round", [steps]), this.number(2 ** -24)])]);
+  }
+
+  /** log sum exp over the last axis, which goes. Axes are an attribute below opset 18. */
+  logSumExp(value: string): string {
+    return this.#opset < 18
+      ? this.emit.op("ReduceLogSumExp", [value], { axes: [-1], keepdims: 0 })
+      : this.emit.op("ReduceLogSumExp", [value, this.integers([-1])], { keepdims: 0 });
   }
 
   /** Sum over an axis, which goes. */

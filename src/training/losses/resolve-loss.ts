@@ -2,8 +2,9 @@ import { usageError } from "../../errors.ts";
 import type { Dim, Graph } from "../../ir/model.ts";
 import { dtypeOf, requiredInputs, shapeOf } from "../../ir/value-types.ts";
 import { type AskedTerm, type LossKind, nameLoss } from "./loss-request.ts";
+import { noSequences, sequenceLayout, type SequenceLayout } from "./label-sequences.ts";
 import type { LossModel } from "./loss-model.ts";
-import { isClassifier, isDistribution, lossOutputs } from "./outputs.ts";
+import { isClassifier, isDistribution, isSequence, lossOutputs } from "./outputs.ts";
 import type { LossOutput } from "./ports.ts";
 import type { LossTermName } from "./terms.ts";
 
@@ -16,6 +17,8 @@ export interface Term {
   target?: string | undefined;
   /** The model input that says which positions are no padding. */
   mask?: string | undefined;
+  /** Of ctc: how label sequences and the output go together. */
+  sequence?: SequenceLayout | undefined;
 }
 
 /** Terms of a loss with their weights, and the model that computes it instead, where it is one. */
@@ -61,6 +64,7 @@ export function resolveLoss(graph: Graph, { kind, hasLabels, distill, output }: 
     ...{ term: name, weight, output: one.name },
     ...maskFor(graph, one, name),
   });
+  if (kind === "ctc") throw noSequences();
   if (kind === "cross-entropy" && !hasLabels) throw noLabels("--loss cross-entropy");
   const classifier = outputs.find(isClassifier);
   if (kind === "cross-entropy")
@@ -87,9 +91,11 @@ const isBoxes = ({ name, shape }: LossOutput): boolean => {
 
 function askedTerms(
   graph: Graph,
-  { term, output, target, weight }: AskedTerm,
+  asked: AskedTerm,
   { outputs, hasLabels }: { outputs: readonly LossOutput[]; hasLabels: boolean },
 ): Term[] {
+  const { term, output, target, weight } = asked;
+  if (term === "ctc" && (target === undefined || target === "labels")) throw noSequences();
   const labelled = target === "labels" || (term === "cross-entropy" && target === undefined);
   if (labelled && !hasLabels) throw noLabels(`--loss ${term}${target === undefined ? "" : "@labels"}`);
   const named = outputs.find(({ name }) => name === output);
@@ -103,11 +109,13 @@ function askedTerms(
   }
   const [first] = outputs as readonly [LossOutput];
   // A target of the data belongs to one output.
-  const unnamed = labelled || target !== undefined ? [outputs.find(isClassifier) ?? first] : outputs;
+  const usual = outputs.find(term === "ctc" ? isSequence : isClassifier) ?? first;
+  const unnamed = labelled || target !== undefined ? [usual] : outputs;
   return (named === undefined ? unnamed : [named]).map((each) => ({
     ...{ term, weight, output: each.name },
     ...(target === undefined ? {} : { target }),
     ...maskFor(graph, each, term),
+    ...(term === "ctc" ? { sequence: sequenceLayout(graph, each, asked) } : {}),
   }));
 }
 

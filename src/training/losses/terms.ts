@@ -1,9 +1,13 @@
 import { classTerms } from "./class-terms.ts";
+import { sequenceTerms } from "./ctc.ts";
 import { valueTerms } from "./value-terms.ts";
 import type { LossTerm } from "./ports.ts";
 
 /** Terms by name. To add one, add a row to the table of its kind. */
-export const lossTerms = { ...classTerms, ...valueTerms } satisfies Record<string, LossTerm>;
+export const lossTerms = { ...classTerms, ...sequenceTerms, ...valueTerms } satisfies Record<
+  string,
+  LossTerm
+>;
 
 export type LossTermName = keyof typeof lossTerms;
 

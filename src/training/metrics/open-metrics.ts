@@ -12,6 +12,7 @@ import type { AskedMetric, Metric } from "../../scoring/metrics/metric.ts";
 import { metricNames } from "../../scoring/metrics/parse-metrics.ts";
 import type { ClassOutput } from "../../scoring/metrics/places.ts";
 import { errorRate, type TextOutput } from "../../scoring/metrics/text-metrics.ts";
+import { samplesAxisOf } from "../losses/label-sequences.ts";
 import type { MetricSubject } from "./subject.ts";
 import { openModelMetric } from "./model-metric.ts";
 import { openModuleMetric } from "./module-metric.ts";
@@ -167,6 +168,7 @@ async function textOutput(
     kind,
     shape,
     target: asked.target,
+    samplesAxis: samplesAxisOf(subject.model.graph, shape ?? []),
     ...(classAxis === undefined ? {} : { classAxis }),
   };
   if (kind === "integers") return { ...facts, blank: undefined, characters: lines };
@@ -174,7 +176,7 @@ async function textOutput(
   if (shape?.length !== 3)
     throw usageError(
       "metric",
-      `Text is read from scores [samples, steps, classes] or token ids, and output "${name}" has [${(shape ?? ["?"]).join(", ")}]`,
+      `Text is read from scores [samples, steps, classes] or [steps, samples, classes], or token ids, and output "${name}" has [${(shape ?? ["?"]).join(", ")}]`,
       "--metric",
       "Choose another output with --metric OUTPUT=cer.",
     );

@@ -35,7 +35,7 @@ export async function checkRun(
     ),
   );
   await findings.attempt(() => requireLabels(manifest, dataset));
-  await findings.attempt(() => checkTargets(manifest.targets, dataset));
+  await findings.attempt(() => checkTargets(manifest.targets, dataset, logger));
   if (augment !== undefined) {
     await findings.attempt(() => refuseAugmented(targetArrays(manifest)));
     await findings.attempt(() => trySample(dataset, augment));

@@ -1,15 +1,21 @@
 import type { Dataset } from "../../data/dataset.ts";
 import { noSuchTarget } from "../../data/targets.ts";
 import { dataError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
 import type { LossTarget } from "../../training/losses/ports.ts";
+import { checkSequences } from "./check-sequences.ts";
 
 /**
- * Checks that the data bring the arrays that a loss compares with, in its shapes but for dimensions of one. Returns their
- * names.
+ * Checks that the data bring the arrays that a loss compares with, in its shapes but for dimensions of one, and label
+ * sequences that can be written. Returns their names.
  */
-export async function checkTargets(targets: readonly LossTarget[], dataset: Dataset): Promise<string[]> {
+export async function checkTargets(
+  targets: readonly LossTarget[],
+  dataset: Dataset,
+  logger: Logger,
+): Promise<string[]> {
   const names: string[] = [];
-  for (const { source, shape, type } of targets) {
+  for (const { source, shape, type, sequences } of targets) {
     if (source.from !== "data") continue;
     const { array } = source;
     if (dataset.targets?.names.includes(array) !== true)
@@ -19,6 +25,7 @@ export async function checkTargets(targets: readonly LossTarget[], dataset: Data
     const isWhole = !/float/.test(dtype);
     if (fits(dims, wanted) && (isWhole || type.startsWith("float"))) {
       names.push(array);
+      if (sequences !== undefined) await checkSequences(array, sequences, dataset, logger);
       continue;
     }
     throw dataError(

@@ -1,11 +1,13 @@
 import { environmentError, unsupportedError, usageError } from "../../errors.ts";
 import { fixedBatch } from "../../ir/value-types.ts";
 import { planQuantization } from "../../quantization/plan.ts";
+import type { Logger } from "../../log.ts";
 import type { QuantizationPlan } from "../../quantization/types.ts";
 import { formatBytes } from "../../report/format.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
 import { refuseAugmented } from "../../data/targets.ts";
 import { traceTraining } from "../../training/inspect-training.ts";
+import { withTargetLengths } from "../../training/losses/label-sequences.ts";
 import { openLossModel } from "../../training/losses/loss-model.ts";
 import { type AskedLoss, isLossFile, type LossKind } from "../../training/losses/loss-request.ts";
 import { largestNode } from "../../training/rough-memory.ts";
@@ -76,7 +78,9 @@ export async function checkTraining<T extends TrainingRequest>(
   const loss = await findings.attempt(() => openLoss(choices.loss, prepared));
   const traced =
     loss &&
-    (await findings.attempt(() => checkGradients(prepared, { ...choices, loss }, quantization, keeps)));
+    (await findings.attempt(() =>
+      checkGradients(prepared, { ...choices, loss }, { quantization, keeps, logger }),
+    ));
   if (choices.augment !== undefined && traced !== undefined)
     await findings.attempt(() => refuseAugmented(traced.arrays));
   findings.throwAny();
@@ -89,10 +93,10 @@ export async function checkTraining<T extends TrainingRequest>(
   return { training: { ...choices, ...batch, loss: loss as LossKind }, arrays: traced?.arrays ?? [] };
 }
 
-/** The loss with the model read that it may be. */
-function openLoss(asked: AskedLoss, { model, dataset, output }: Prepared): LossKind | Promise<LossKind> {
-  if (!isLossFile(asked)) return asked;
+/** The loss with what it takes of files: the model that it may be, and the lengths of label sequences. */
+function openLoss(asked: AskedLoss, { model, dataset, output }: Prepared): Promise<LossKind> {
   const { hasLabels, targets } = dataset;
+  if (!isLossFile(asked)) return withTargetLengths(asked, targets);
   return openLossModel(asked.file, model.graph, { hasLabels, targets, output });
 }
 
@@ -163,15 +167,14 @@ interface TracedGradients {
 async function checkGradients(
   { model, dataset, sizes, output }: Prepared,
   { loss, distill }: Pick<ArtifactChoices, "loss" | "distill">,
-  quantization: QuantizationChoices,
-  keeps: boolean,
+  { quantization, keeps, logger }: Pick<TrainingCheck, "quantization" | "keeps"> & { logger: Logger },
 ): Promise<TracedGradients> {
   const plan = planQuantization(model, quantization);
-  if (keeps && quantizesNothing(plan)) return { arrays: [] };
+  if (keeps === true && quantizesNothing(plan)) return { arrays: [] };
   if (plan.weights.length === 0) throw nothingToTrain(plan);
   const choice = { kind: loss, hasLabels: dataset.hasLabels, distill: distill ?? 0.5, output };
   const { frozen, stops, targets } = await traceTraining(model, plan, choice, sizes);
-  const arrays = await checkTargets(targets, dataset);
+  const arrays = await checkTargets(targets, dataset, logger);
   if (frozen.length === 0) return { arrays };
   const where = stops.slice(0, 3).map(({ op, node, reason }) => `${op} "${node}" (${reason})`);
   const more = stops.length > 3 ? ` and ${stops.length - 3} more` : "";
