@@ -71,6 +71,7 @@ export const optimizeCommand = {
         metric: readMetrics(options, context.metrics),
         output: options.text("output"),
         test: readTestSpec(options),
+        testTargets: options.text("test-targets"),
         out: options.needText("out"),
         artifact: options.text("artifact"),
         resume: options.flag("resume"),

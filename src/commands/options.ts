@@ -141,6 +141,11 @@ export const testOptions = group(groups.data, {
     value: "path",
     describe: "Data to judge the result on (default: the test part of --data, else the held-out samples)",
   },
+  "test-targets": {
+    value: "path",
+    describe:
+      "Arrays that metrics compare the test data with, by name in an .npz file, one row per sample (default: those of an .npz file of --test that feed no input)",
+  },
 });
 
 export const targetOptions = group(groups.quantization, {

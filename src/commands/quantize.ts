@@ -58,6 +58,7 @@ export const quantizeCommand = {
         metric: readMetrics(options, context.metrics),
         output: options.text("output"),
         test: readTestSpec(options),
+        testTargets: options.text("test-targets"),
         out: options.needText("out"),
         quantization: { ...readQuantization(options), int4: readInt4(options) },
         batch: options.needNumber("batch", { min: 1, integer: true }),

@@ -1,7 +1,7 @@
 import type { Logger } from "../log.ts";
 import type { CustomMetric } from "../workflows/index.ts";
 import type { Command } from "./command.ts";
-import type { reportOptions } from "./options.ts";
+import type { reportOptions, testOptions } from "./options.ts";
 
 /** "exclude-ops" as "excludeOps". */
 type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}`
@@ -50,7 +50,9 @@ type OfGroup<Specs, Group extends string> = {
 };
 
 /** Data and what is done to them: the path and the data options of the command line, under the same names. */
-type DataOf<Specs> = string | ({ path: string } & Omit<Values<OfGroup<Specs, "Data:">>, "data" | "test">);
+type DataOf<Specs> =
+  | string
+  | ({ path: string } & Omit<Values<OfGroup<Specs, "Data:">>, "data" | keyof Values<typeof testOptions>>);
 
 type Positional<C extends Command> = C["positional"] extends { name: infer Name extends string }
   ? Record<Name, C["positional"] extends { severalWith: string } ? string | readonly string[] : string> &

@@ -94,6 +94,7 @@ export const commandPaths = {
     model,
     data,
     test,
+    testTargets,
     out,
     quantization,
     metric,
@@ -101,6 +102,7 @@ export const commandPaths = {
     reads: [
       modelRead(model),
       ...(await dataReads(data, test)),
+      ...testTargetsRead(testTargets),
       ...statisticsRead(quantization),
       ...metricReads(metric),
     ],
@@ -144,11 +146,12 @@ export const commandPaths = {
 
   /** `directory`: of its artifact. */
   optimize: async (options: OptimizeOptions, directory: string): Promise<CommandPaths> => {
-    const { model, data, test, out, artifact, training, resume, quantization } = options;
+    const { model, data, test, testTargets, out, artifact, training, resume, quantization } = options;
     return {
       reads: [
         modelRead(model),
         ...(await dataReads(data, test)),
+        ...testTargetsRead(testTargets),
         ...statisticsRead(quantization),
         ...lossRead(training),
         ...metricReads(options.metric),
@@ -189,6 +192,9 @@ const metricReads = (request: MetricRequest | undefined): ReadPath[] => [
   ),
   ...(request?.characters === undefined ? [] : [{ name: "the characters", path: request.characters }]),
 ];
+
+const testTargetsRead = (path: string | undefined): ReadPath[] =>
+  path === undefined ? [] : [{ name: "the test targets", path }];
 
 async function dataReads(data: DataSpec | undefined, test?: DataSpec): Promise<ReadPath[]> {
   const own = (data === undefined ? [] : await dataPaths(data)).map(({ use, ...read }) => ({

@@ -41,14 +41,14 @@ export async function openRequested(
 }
 
 /**
- * Throws a UserError where a metric does not fit its model and data. Those of a user's own are tried on a sample: they are
- * first needed when much is done.
+ * Throws a UserError where a metric does not fit its model and data. Those of a user's own, and those that
+ * compare with arrays, are tried on a sample: they are first needed when much is done.
  */
 export async function checkMetrics(request: MetricRequest | undefined, source: MetricSource): Promise<void> {
   const metrics = await openRequested(request, source);
   try {
-    const own = metrics.filter((_metric, at) => isOwn(request, at));
-    if (own.length > 0) await tryMetrics(own, source);
+    const tried = metrics.filter(({ arrays }, at) => isOwn(request, at) || arrays.length > 0);
+    if (tried.length > 0) await tryMetrics(tried, source);
   } finally {
     await releaseMetrics(metrics);
   }

@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
+import { usageError } from "../errors.ts";
 import { checkInputNames } from "../data/set-inputs.ts";
 import { openDataset } from "../data/open-dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
@@ -34,6 +35,14 @@ export function withClasses(model: Model, spec: DataSpec, output?: string): Data
   return classes === undefined ? spec : { ...spec, classes };
 }
 
+/** What was asked for of the data that judge a result. */
+export interface TestData {
+  test?: DataSpec | undefined;
+  /** An .npz file of arrays to compare them with. */
+  testTargets?: string | undefined;
+  output?: string | undefined;
+}
+
 /** Samples that judge a result, and where they come from. */
 export interface JudgingData {
   dataset: Dataset;
@@ -54,19 +63,20 @@ async function isSameData(a: DataSpec, b: DataSpec): Promise<boolean> {
  */
 export async function openJudgingData(
   model: Model,
-  data: { spec: DataSpec; dataset: Dataset; test?: DataSpec | undefined; output?: string | undefined },
+  data: { spec: DataSpec; dataset: Dataset } & TestData,
   holdOut: { val: number; seed: number } | undefined,
 ): Promise<JudgingData> {
-  const { spec, dataset, test, output } = data;
+  const { spec, dataset, test, testTargets } = data;
   if (test !== undefined) {
     const seen = await isSameData(test, spec);
-    return { dataset: await openTestData(model, test, output), use: "test", seen };
+    return { dataset: await openTestData(model, test, data), use: "test", seen };
   }
   if (spec.split !== "test" && (await hasSplit(spec.path, "test"))) {
-    const { labels, ...rest } = spec;
+    const { labels, targets: _training, ...rest } = spec;
     const testSpec: DataSpec = { ...rest, split: "test", ...(labels === "none" ? { labels } : {}) };
-    return { dataset: await openTestData(model, testSpec, output), use: "test", seen: false };
+    return { dataset: await openTestData(model, testSpec, data), use: "test", seen: false };
   }
+  if (testTargets !== undefined) throw noTestData(testTargets);
   if (holdOut === undefined) return { dataset, use: "training", seen: true };
   const { validation } = splitDataset(dataset, holdOut);
   return validation.length > 0
@@ -74,12 +84,27 @@ export async function openJudgingData(
     : { dataset, use: "training", seen: true };
 }
 
-/** Data that are first read after all training: that their samples can be read and fit the model is found at once. */
-export async function openTestData(model: Model, spec: DataSpec, output?: string): Promise<Dataset> {
-  const dataset = await openModelData(model, spec, output);
+/** Data that are first read after all training: that their samples can be read and fit the model, and that their targets are theirs, is found at once. */
+export async function openTestData(
+  model: Model,
+  spec: DataSpec,
+  { testTargets: targets, output }: TestData,
+): Promise<Dataset> {
+  const dataset = await openModelData(model, targets === undefined ? spec : { ...spec, targets }, output);
   await trySamples(dataset);
+  if (targets === undefined || dataset.targets === undefined) return dataset;
+  for (const name of dataset.targets.names) await dataset.targets.shapeOf(name);
   return dataset;
 }
+
+/** The error of targets of test data that there are none of. */
+export const noTestData = (targets: string) =>
+  usageError(
+    "test-targets",
+    "There are no test data that these targets could be of",
+    `--test-targets ${targets}`,
+    "Give the test data with --test; --targets are those of --data, of which samples are held out.",
+  );
 
 /** One sample as the model takes it, for trying the model at other sizes of its open dimensions. */
 export async function sampleFeeds(dataset: Dataset): Promise<Record<string, Tensor>> {

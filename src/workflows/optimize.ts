@@ -90,7 +90,7 @@ async function optimizeIn(
   const { val } = options.training;
   const judging = await openJudgingData(
     source.model,
-    { spec, dataset, test: options.test, output: options.output },
+    { ...options, spec, dataset },
     { val, seed: options.seed },
   );
   const judgedModel = prepared.model;

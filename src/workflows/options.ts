@@ -189,6 +189,8 @@ export interface QuantizeOptions extends CommonOptions {
   data?: DataSpec | undefined;
   /** Data that judge the result; default: the test part that comes with `data`, if any. */
   test?: DataSpec | undefined;
+  /** An .npz file of arrays that metrics compare the test data with. */
+  testTargets?: string | undefined;
   out: string;
   quantization: QuantizationChoices;
   batch: number;
@@ -259,6 +261,8 @@ export interface OptimizeOptions extends CommonOptions {
   metric?: MetricRequest | undefined;
   data: DataSpec;
   test?: DataSpec | undefined;
+  /** An .npz file of arrays that metrics compare the test data with. */
+  testTargets?: string | undefined;
   out: string;
   /** Keep the training artifact in this folder, for resuming; default: a temporary one. */
   artifact?: string | undefined;

@@ -21,7 +21,7 @@ import { keepSource, quantizesNothing } from "./keep-source.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
 import { checkMetrics } from "./metrics.ts";
-import { type JudgingData, openJudgingData, openTestData } from "./open-data.ts";
+import { type JudgingData, noTestData, openJudgingData, openTestData } from "./open-data.ts";
 import type { QuantizeOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
 import { type Prepared, prepareSource, quantizePrepared } from "./quantize-stage.ts";
@@ -95,11 +95,14 @@ const notJudged =
 /** The samples that the result is judged on; none where none were given. */
 async function openJudging(
   { source, spec, dataset }: Prepared,
-  { test, output }: QuantizeOptions,
+  options: QuantizeOptions,
 ): Promise<JudgingData | undefined> {
-  if (spec !== undefined) return openJudgingData(source.model, { spec, dataset, test, output }, undefined);
-  if (test === undefined) return undefined;
-  return { dataset: await openTestData(source.model, test, output), use: "test", seen: false };
+  const { test, testTargets } = options;
+  if (spec !== undefined) return openJudgingData(source.model, { ...options, spec, dataset }, undefined);
+  if (test !== undefined)
+    return { dataset: await openTestData(source.model, test, options), use: "test", seen: false };
+  if (testTargets !== undefined) throw noTestData(testTargets);
+  return undefined;
 }
 
 function judgeQuantized(

@@ -4,6 +4,7 @@ import { version } from "../../version.ts";
 import type { Look } from "../look/look.ts";
 import type { Looks } from "../look/look-cache.ts";
 import { type ContentHashes, hashOf } from "./content-hash.ts";
+import { fileOptions } from "./file-options.ts";
 import type { Cause, Job } from "./job.ts";
 import { missingData } from "../manifest/expand-jobs.ts";
 
@@ -36,9 +37,6 @@ export interface PlanContext {
   /** Threads of a job that asks for none. */
   threads: number;
 }
-
-/** Options that name files: their content counts, not their place. */
-const pathOptions = ["data", "test", "labels"];
 
 export async function planJob(job: Job, context: PlanContext): Promise<PlannedJob> {
   const look = await context.looks.at(job.model, job.recipe);
@@ -76,7 +74,7 @@ async function optionIdentity(
 ): Promise<[string, string][]> {
   const found: [string, string][] = [];
   for (const [name, value] of Object.entries(sorted(options))) {
-    const isPath = pathOptions.includes(name) && value !== "none";
+    const isPath = fileOptions.includes(name) && value !== "none";
     // What is missing now may come; it is another job then.
     if (name !== "cache")
       found.push([name, isPath ? await hashes.of(value).catch(() => `missing ${value}`) : value]);

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import picomatch from "picomatch";
 import { usageError } from "../../errors.ts";
+import { fileOptions } from "../jobs/file-options.ts";
 import type { Job, JobLimits } from "../jobs/job.ts";
 import { commonFolder, dataBeside, nameUnder } from "./find-models.ts";
 import type { ReadManifest } from "./read-manifest.ts";
@@ -28,7 +29,7 @@ const reserved = new Set([
 ]);
 
 /** Options whose values are paths. */
-const paths = new Set(["data", "test", "labels", "cache"]);
+const paths = new Set([...fileOptions, "cache"]);
 
 /** The jobs of a manifest, one for each model and target, in the order of priority and then of the file. */
 export function expandJobs(read: ReadManifest, { known, base, only }: ExpandOptions): Job[] {

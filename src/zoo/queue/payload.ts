@@ -1,5 +1,6 @@
 import { basename, dirname, join, relative } from "node:path";
 import { z } from "zod";
+import { fileOptions } from "../jobs/file-options.ts";
 import type { PlannedJob } from "../jobs/plan-job.ts";
 import { insideOf } from "../jobs/inside-of.ts";
 import { filesUnder, putFiles, treeSchema } from "../store/transfer.ts";
@@ -28,8 +29,6 @@ export const payloadSchema = z.object({
 
 export type Payload = z.infer<typeof payloadSchema>;
 
-const pathOptions = ["data", "test", "labels"];
-
 /** Puts a job's files into the store and describes the job. `files`: of the model's external data. */
 export async function makePayload(
   planned: PlannedJob,
@@ -44,7 +43,7 @@ export async function makePayload(
   const paths: Record<string, string> = {};
   const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(options)) {
-    if (!pathOptions.includes(name) || value === "none") {
+    if (!fileOptions.includes(name) || value === "none") {
       if (name !== "cache") plain[name] = value;
       continue;
     }
