@@ -20,7 +20,7 @@ export interface ExternalRange {
   readonly identity: string;
 }
 
-/** A tensor whose bytes lie in a file and are read when first asked for. */
+/** A tensor whose bytes lie in a file and are read when asked for; what nobody holds any more is read again. */
 export interface ExternalTensor extends Tensor {
   readonly external: ExternalRange;
 }
@@ -47,13 +47,17 @@ export function createExternalTensor(
   dims: readonly number[],
   external: ExternalRange,
 ): ExternalTensor {
-  let bytes: Uint8Array | undefined;
+  let read: WeakRef<Uint8Array> | undefined;
   return {
     dtype,
     dims,
     external,
     get bytes() {
-      return (bytes ??= readRange(external));
+      const held = read?.deref();
+      if (held !== undefined) return held;
+      const bytes = readRange(external);
+      read = new WeakRef(bytes);
+      return bytes;
     },
   };
 }

@@ -4,5 +4,5 @@ export { encodeModel } from "./encode.ts";
 export { loadModel } from "./load.ts";
 export { saveModel, type SaveOptions } from "./save.ts";
 export { type StagedModel, stageModel } from "./stage.ts";
-export { externalFilesOf } from "./external-data.ts";
+export { externalFilesOf, isExternal } from "./external-data.ts";
 export { removeUnusedData } from "./data-file.ts";

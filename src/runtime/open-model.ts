@@ -13,6 +13,17 @@ const largestMessage = 2 ** 31 - 2 ** 26;
 /** Whether a model and its weights can be one protobuf message. */
 export const fitsOneMessage = (model: Model): boolean => weightBytes(model) < largestMessage;
 
+/** Bytes of weights from which a model goes to the runtime as a file: it maps weights that lie beside one, and copies others. */
+const mappedBytes = 2 ** 27;
+
+/** Writes a model of large weights into a folder, for a session to be opened on; undefined where its bytes will do. */
+export async function asMappedFile(model: Model, directory: string): Promise<string | undefined> {
+  if (weightBytes(model) < mappedBytes) return undefined;
+  const path = join(directory, "model.onnx");
+  await saveModel(model, path, { externalData: "always" });
+  return path;
+}
+
 /** What a session can be made of: a graph, encoded bytes, or the path of a file. */
 export type ModelSource = Model | Uint8Array | string;
 
@@ -46,17 +57,16 @@ export async function withSessions<T>(
 }
 
 /**
- * Opens a session on a graph, bytes or a file. A graph whose weights do not fit into one protobuf message
- * (2 GB) goes through a temporary file with external data, removed once it is loaded. Release the session.
+ * Opens a session on a graph, bytes or a file. A graph of large weights goes through a temporary file with external data,
+ * removed once it is loaded. Release the session.
  */
 export async function openSession(model: ModelSource, options: SessionOptions = {}): Promise<Session> {
   if (typeof model === "string" || model instanceof Uint8Array) return Session.create(model, options);
   const limited = { ...options, limits: options.limits ?? dataLimits(model) };
-  if (fitsOneMessage(model)) return Session.create(encodeModel(model), limited);
+  if (weightBytes(model) < mappedBytes) return Session.create(encodeModel(model), limited);
   return withTemporaryDirectory(async (directory) => {
-    const path = join(directory, "model.onnx");
-    await saveModel(model, path);
-    return Session.create(path, limited);
+    const path = await asMappedFile(model, directory);
+    return Session.create(path ?? encodeModel(model), limited);
   });
 }
 

@@ -1,7 +1,8 @@
 import { dirname, join, resolve } from "node:path";
 import type { Model } from "../ir/model.ts";
-import { loadModel, saveModel } from "../onnx/index.ts";
-import { fitsOneMessage, type ModelSource, withSession } from "./open-model.ts";
+import { isExternal, loadModel } from "../onnx/index.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { asMappedFile, type ModelSource, withSession } from "./open-model.ts";
 import { withTemporaryDirectory } from "./temporary-directory.ts";
 import type { SessionOptions } from "./session.ts";
 
@@ -9,17 +10,23 @@ import type { SessionOptions } from "./session.ts";
 export async function readOptimized(source: ModelSource, options: SessionOptions = {}): Promise<Model> {
   return withTemporaryDirectory(async (directory) => {
     const optimizedModelPath = join(directory, "optimized.onnx");
-    const opened = await asFile(source, directory);
+    const opened = isModel(source) ? ((await asMappedFile(source, directory)) ?? source) : source;
     await withSession(opened, { ...options, optimizedModelPath }, async () => undefined);
     // What lies in files of its own stays there, and is found from where the source is.
-    return loadModel(optimizedModelPath, typeof opened === "string" ? dirname(resolve(opened)) : directory);
+    const folder = typeof opened === "string" ? dirname(resolve(opened)) : directory;
+    const optimized = await loadModel(optimizedModelPath, folder);
+    if (isModel(source) && opened !== source) takeBack(optimized.graph.initializers, source.graph.initializers);
+    return optimized;
   });
 }
 
-/** A graph whose weights do not fit into one protobuf message becomes a file in the directory. */
-async function asFile(source: ModelSource, directory: string): Promise<Uint8Array | Model | string> {
-  if (typeof source === "string" || source instanceof Uint8Array || fitsOneMessage(source)) return source;
-  const file = join(directory, "model.onnx");
-  await saveModel(source, file);
-  return file;
+/** Weights that the optimizer left in the temporary file, which is about to go, are the source's own, by the same names. */
+function takeBack(optimized: Map<string, Tensor>, source: ReadonlyMap<string, Tensor>): void {
+  for (const [name, tensor] of optimized) {
+    if (!isExternal(tensor)) continue;
+    optimized.set(name, source.get(name) ?? { dtype: tensor.dtype, dims: tensor.dims, bytes: tensor.bytes });
+  }
 }
+
+const isModel = (source: ModelSource): source is Model =>
+  typeof source !== "string" && !(source instanceof Uint8Array);

@@ -4,7 +4,7 @@ import { writeFileAtomically } from "../atomic-file.ts";
 import { subgraphsOf } from "../ir/attributes.ts";
 import { restoreTypes } from "../export/restore-types.ts";
 import type { Graph } from "../ir/model.ts";
-import { isExternal } from "../onnx/external-data.ts";
+import { isExternal } from "../onnx/index.ts";
 import { saveModel } from "../onnx/index.ts";
 import type { QuantizationPlan } from "../quantization/types.ts";
 import type { Report } from "../report/report-data.ts";
