@@ -15,7 +15,8 @@ export async function readOptimized(source: ModelSource, options: SessionOptions
     // What lies in files of its own stays there, and is found from where the source is.
     const folder = typeof opened === "string" ? dirname(resolve(opened)) : directory;
     const optimized = await loadModel(optimizedModelPath, folder);
-    if (isModel(source) && opened !== source) takeBack(optimized.graph.initializers, source.graph.initializers);
+    if (isModel(source) && opened !== source)
+      takeBack(optimized.graph.initializers, source.graph.initializers);
     return optimized;
   });
 }
