@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hostileModels } from "../test/support/hostile/all.ts";
 import type { HostileModel } from "../test/support/hostile/model.ts";
+import { processTree } from "../test/support/process-tree.ts";
 
 const limits = { seconds: 20, bytes: 2e9 };
 const program = "dist/src/cli/main.js";
@@ -22,19 +23,6 @@ interface Outcome {
   /** Exit code, signal, or the limit that ended it. */
   end: string;
   output: string;
-}
-
-/** A process and those that it started. */
-function processTree(pid: number): number[] {
-  try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    const children = threads.flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
-    );
-    return [pid, ...children.flatMap(processTree)];
-  } catch {
-    return [];
-  }
 }
 
 function residentBytes(pid: number): number {

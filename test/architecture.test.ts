@@ -53,7 +53,7 @@ const trainingRows: readonly (readonly string[])[] = [
   ["sessions"],
   ["costs"],
   ["trainer"],
-  ["rough-memory.ts", "profile"],
+  ["rough-memory.ts", "profile", "workers"],
   ["process"],
   ["artifact.ts"],
   ["measure-gradients.ts", "measure-memory.ts", "inspect-training.ts", "train.ts"],

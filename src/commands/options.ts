@@ -454,6 +454,12 @@ export const trainOptions = group(groups.training, {
     default: "0.05",
   },
   augment: { value: "words", describe: "Augment images: flip, crop=PIXELS, or both separated by a comma" },
+  workers: {
+    value: "number",
+    describe:
+      "Processes that share every step's runs of the training graph, and the --threads (default: all cores): the result is the same but for the order of sums",
+    default: "1",
+  },
   cache,
   resume: { describe: "Go on from the checkpoint of an interrupted run", flag: true },
   restart: { describe: "Throw away the checkpoint of an earlier run and start over", flag: true },

@@ -85,6 +85,7 @@ export function readCourse(options: OptionReader): CourseChoices {
       final: 0,
     },
     augment: readAugment(options),
+    workers: options.needNumber("workers", count),
     cache: options.text("cache"),
   };
 }

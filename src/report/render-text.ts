@@ -150,8 +150,15 @@ function describeTraining({ training }: Report): string | undefined {
   const share = mode === "cost" ? `a budget of ${budget}` : `ratio ${ratio}`;
   return (
     `Trained ${mode.toUpperCase()} at ${share} on ${samples} samples in ${steps} steps${split}, ${forward} forward, ${backward} backward, ` +
-    `${formatSeconds(seconds)}, at most ${formatBytes(peakBytes)} of memory (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept ${bestStep === 0 ? "the start" : `the state of step ${bestStep}`}${chosenOn(training)}).`
+    `${formatSeconds(seconds)}, at most ${formatBytes(peakBytes)} of memory (loss: ${loss}; ${formatPercent(trainedFraction)} of the rows trained; kept ${bestStep === 0 ? "the start" : `the state of step ${bestStep}`}${chosenOn(training)}).${describeWorkers(training)}`
   );
+}
+
+/** Of several workers how many, and what crosses between them. */
+function describeWorkers({ workers }: Pick<NonNullable<Report["training"]>, "workers">): string {
+  if (workers === undefined) return "";
+  const { count, sentPerStep, receivedPerStep } = workers;
+  return ` ${count} workers shared the steps, in each of which ${formatBytes(receivedPerStep)} of gradients and ${formatBytes(sentPerStep)} of changes crossed between them.`;
 }
 
 /** What chose the state that was kept. */

@@ -94,7 +94,22 @@ const trainingSchema = z.object({
   steps: finite,
   samples: finite.describe("Samples seen."),
   seconds: finite,
-  peakBytes: finite.describe("Largest resident memory of the process that trained."),
+  peakBytes: finite.describe(
+    "Largest resident memory of the process that trained; of several, the sum of each one's.",
+  ),
+  workers: z
+    .object({
+      count: finite,
+      sentPerStep: finite.describe(
+        "Mean bytes of a step from the first worker, which runs the optimizer, to all others: what the step changed.",
+      ),
+      receivedPerStep: finite.describe("The same from all others to the first: gradients of what trains."),
+      sentBeside: finite.describe(
+        "Bytes sent beside steps: the state at the start, and the rows at each choice.",
+      ),
+    })
+    .optional()
+    .describe("Processes that shared the steps, where there were several, and what crossed between them."),
   optimizer: z.record(text, z.unknown()),
   history: z.array(z.object({ samples: finite, loss: finite })).describe("Training loss by samples seen."),
   validation: z

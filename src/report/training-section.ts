@@ -1,5 +1,5 @@
 import { barChart } from "./bar-chart.ts";
-import { formatPercent, formatSeconds } from "./format.ts";
+import { formatBytes, formatPercent, formatSeconds } from "./format.ts";
 import { heatMap } from "./heat-map.ts";
 import { paragraph, section } from "./html-parts.ts";
 import { lineChart, type LineChart } from "./line-chart.ts";
@@ -13,18 +13,22 @@ type Point = readonly [x: number, y: number];
 /** How training went: losses, learning rates, which rows trained when, and of which it changed codes. */
 export function trainingSection({ training, quantization }: Report): string {
   if (training === undefined) return "";
-  const { rowsOverTime, steps, samples, seconds, trainedFraction, bestStep } = training;
+  const { rowsOverTime, steps, samples, seconds, trainedFraction, bestStep, workers } = training;
   const changed = (quantization?.layers ?? []).flatMap(({ weight, rows, changedRows }) =>
     changedRows === undefined
       ? []
       : [{ title: weight, value: changedRows / rows, text: `${changedRows} / ${rows}` }],
   );
+  const shared =
+    workers === undefined
+      ? ""
+      : ` by ${workers.count} workers (${formatBytes(workers.sentPerStep + workers.receivedPerStep)} a step between them)`;
   const kept = bestStep === 0 ? "the start" : `the state of step ${bestStep}`;
   return section(
     "Training",
     [
       paragraph(
-        `${steps} steps on ${samples} samples in ${formatSeconds(seconds)}; ${formatPercent(trainedFraction)} of the rows trained at the end; kept: ${kept}.`,
+        `${steps} steps on ${samples} samples in ${formatSeconds(seconds)}${shared}; ${formatPercent(trainedFraction)} of the rows trained at the end; kept: ${kept}.`,
       ),
       `<div class="charts">${charts(training).map(lineChart).join("")}</div>`,
       rowsOverTime === undefined

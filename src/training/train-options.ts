@@ -30,6 +30,8 @@ export interface TrainOptions {
   /** Execution provider and threads of ONNX Runtime; null for its own choice. */
   provider: string | null;
   threads: number | null;
+  /** Processes that share every step's runs of the training graph, and the threads. */
+  workers: number;
   /** ONNX Runtime's memory arena; without it every step asks the system for its memory again. */
   arena: boolean;
   /** What the best state is kept by; null for the loss. */
@@ -53,6 +55,7 @@ export const defaultTrainOptions: TrainOptions = {
   checkpointEvery: null,
   provider: null,
   threads: null,
+  workers: 1,
   arena: true,
   metric: null,
   characters: null,
@@ -78,6 +81,7 @@ export function checkTrainOptions(options: TrainOptions): void {
     [isCount(options.maxSteps), "maxSteps", options.maxSteps, "a positive integer"],
     [isCount(options.evalEvery), "evalEvery", options.evalEvery, "a positive integer"],
     [isCount(options.checkpointEvery), "checkpointEvery", options.checkpointEvery, "a positive integer"],
+    [isCount(options.workers), "--workers", options.workers, "a positive integer"],
     [Number.isInteger(options.seed), "--seed", options.seed, "an integer"],
     [scheduleKinds.includes(schedule.kind), "--schedule", schedule.kind, scheduleKinds.join(", ")],
     [schedule.warmup >= 0 && schedule.warmup < 1, "--warmup", schedule.warmup, "at least 0 and below 1"],

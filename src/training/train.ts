@@ -12,6 +12,7 @@ import type { Manifest } from "./artifact/manifest.ts";
 import { checkTrainOptions, defaultTrainOptions, type TrainOptions } from "./train-options.ts";
 import { trainInChild } from "./process/child-process.ts";
 import type { History, TrainProgress } from "./trainer/events.ts";
+import type { WorkerFigures } from "./trainer/job.ts";
 import { hasRun, loadBest, loadProgress } from "./trainer/run-checkpoint.ts";
 
 export { defaultTrainOptions, type TrainOptions } from "./train-options.ts";
@@ -40,14 +41,15 @@ export interface TrainResult {
 
 /** The result of a run that has just ended. */
 export interface FinishedTraining extends TrainResult {
-  /** Largest resident memory of the process that trained, in bytes. */
+  /** Largest resident memory of the processes that trained, in bytes: the sum of each one's. */
   peakBytes: number;
+  workers: WorkerFigures;
 }
 
 /**
  * Trains an artifact (a directory, or one in memory) on data, in a child process. Options not given have their
  * defaults. Throws the UserErrors of data, artifact and options, `environment/training-process` when the child
- * dies, and `interrupted/training` when `signal` aborts: the run directory then holds a checkpoint to resume.
+ * dies, `environment/worker` when one of several workers does, and `interrupted/training` when `signal` aborts: the run directory then holds a checkpoint to resume.
  */
 export async function train(
   artifact: string | Artifact,
@@ -84,7 +86,8 @@ async function trainDirectory(
     throw interruptedError(kept, runDirectory, taken - kept);
   });
   if (!outcome.completed) throw interruptedError(outcome.history.steps, runDirectory);
-  return { ...(await loadTrained(artifact, runDirectory)), peakBytes: outcome.peakBytes };
+  const { peakBytes, workers } = outcome;
+  return { ...(await loadTrained(artifact, runDirectory)), peakBytes, workers };
 }
 
 /**

@@ -14,7 +14,9 @@ import { loadsNchwc } from "../training/costs/loads-nchwc.ts";
 import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
 import { type MeasuredMemory, measureMemory } from "../training/measure-memory.ts";
 import { defaultTrainOptions } from "../training/train-options.ts";
+import { threadsOf } from "../training/trainer/share-runs.ts";
 import { buildWithin } from "./build-within.ts";
+import { divisorsOf } from "./fit-micro-batch.ts";
 import { memoryLimitOf } from "./memory-limit.ts";
 import { withClasses } from "./open-data.ts";
 import type { ArtifactChoices } from "./options.ts";
@@ -68,21 +70,24 @@ export async function artifactStage(
   const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
   const open = openArithmetic(quantized, choices, { ...options, saturates: await kernelsSaturate() });
   const limit = memoryLimitOf(choices.memoryLimit);
+  const { workers = 1 } = choices;
+  const threads = threadsOf({ workers, threads: options.threads ?? null }) ?? undefined;
+  const runtime = { ...options, threads };
   const build = async (microBatch: number, settled: ArtifactChoices): Promise<Artifact> => {
     logger.progress(buildingStage, 0, buildingParts, `for ${microBatch} samples at a time`);
     await breathe(signal);
-    const runs = expectedRuns(quantized, { ...choices, microBatch }, options.seed);
-    const context = { runs, runtime: options, logger, signal };
+    const runs = expectedRuns(quantized, { ...choices, microBatch }, options.seed) / workers;
+    const context = { runs, runtime, logger, signal };
     const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, context);
     logger.progress(buildingStage, buildingParts, buildingParts);
     return artifact;
   };
-  const trial = trialOf(quantized, choices, options);
+  const trial = trialOf(quantized, choices, runtime);
   const measure = async (artifact: Artifact): Promise<MeasuredMemory> => {
     logger.progress(memoryStage, 0, 1, `with ${artifact.manifest.batch} samples at a time`);
-    const measured = await measureMemory(artifact, trial, limit.bytes, signal);
+    const each = await measureMemory(artifact, trial, limit.bytes / workers, signal);
     logger.progress(memoryStage, 1, 1);
-    return measured;
+    return each.fits ? { bytes: workers * each.bytes, fits: true } : each;
   };
   const fixed = quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph);
   const { microBatch } = chooseBatch(choices, quantized.dataset.length, fixed);
@@ -91,7 +96,7 @@ export async function artifactStage(
   const { artifact, bytes, measured } = await buildWithin(limit, size, opened, quantized, { build, measure });
   await writeArtifact(artifact, directory);
   const { forward, backward, batch: taken } = artifact.manifest;
-  if (taken < (microBatch ?? choices.batch))
+  if (taken < (microBatch ?? divisorsOf(choices.batch, workers).at(-1) ?? 1))
     logger.info(
       `Training takes ${taken} of a step's ${choices.batch} samples at a time, to keep within ${formatBytes(limit.bytes)} of memory.`,
     );

@@ -35,10 +35,12 @@ export async function buildWithin(
   { model, dataset }: Quantized,
   builder: Builder,
 ): Promise<Built> {
-  const bound = roughTrainingBytes(model, microBatch ?? batch) + (dataset.bytesInMemory ?? 0);
+  const { workers = 1 } = choices;
+  const sizes = microBatch === undefined ? divisorsOf(batch, workers) : [microBatch];
+  const largest = sizes.at(-1) as number;
+  const bound = workers * (roughTrainingBytes(model, largest) + (dataset.bytesInMemory ?? 0));
   if (bound <= limit.bytes)
-    return { artifact: await builder.build(microBatch ?? batch, choices), bytes: bound, measured: false };
-  const sizes = microBatch === undefined ? divisorsOf(batch) : [microBatch];
+    return { artifact: await builder.build(largest, choices), bytes: bound, measured: false };
   const tried = async (size: number, settled: ArtifactChoices) => {
     const artifact = await builder.build(size, settled);
     return { artifact, memory: await builder.measure(artifact) };

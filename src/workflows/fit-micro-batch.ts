@@ -35,9 +35,10 @@ export async function fitMicroBatch<Built extends Tried>(
   return fitted;
 }
 
-/** The micro-batches of a batch. */
-export function divisorsOf(batch: number): number[] {
-  return Array.from({ length: batch }, (_, index) => index + 1).filter((size) => batch % size === 0);
+/** The micro-batches of a batch, of which there are as many as workers at least. */
+export function divisorsOf(batch: number, workers = 1): number[] {
+  const most = Math.floor(batch / workers);
+  return Array.from({ length: most }, (_, index) => index + 1).filter((size) => batch % size === 0);
 }
 
 function tooSmall({ bytes, asked }: MemoryLimit, size: number): Error {

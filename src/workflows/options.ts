@@ -76,6 +76,8 @@ export interface ArtifactChoices extends OpenFreezing {
   /** Passes over the data, and the held-out part of them, where known: how much time trials may take. Default: 1 and 0. */
   epochs?: number | undefined;
   val?: number | undefined;
+  /** Processes that are to share a step, where known: it is divided into as many runs at least. Default: 1. */
+  workers?: number | undefined;
   /** Folder for what was measured of this machine; default: none is kept. */
   cache?: string | undefined;
 }
@@ -100,6 +102,8 @@ export interface CourseChoices extends Pick<FreezingOptions, "refresh"> {
   augment?: { flip: boolean; crop: number } | undefined;
   /** Held-out part of the training data: below 1 a fraction, from 1 a count. */
   val: number;
+  /** Processes that share every step's runs of the training graph. Default: 1. */
+  workers?: number | undefined;
   /** Folder for what was measured of this machine; default: none is kept. */
   cache?: string | undefined;
   /** Replacements of the artifact's rates, by the optimizer model's input names. */

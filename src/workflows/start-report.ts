@@ -77,7 +77,14 @@ export function provenanceOf(
   source: { path: string; sha256: string },
   { quantization, training, seed }: { quantization?: object; training?: object; seed?: number },
 ): Record<string, unknown> {
-  const { cache: _path, ...choices } = (training ?? {}) as { cache?: unknown };
+  const {
+    cache: _path,
+    workers: _workers,
+    ...choices
+  } = (training ?? {}) as {
+    cache?: unknown;
+    workers?: unknown;
+  };
   const options = plainOptions({
     seed,
     quantization,

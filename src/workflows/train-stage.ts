@@ -17,6 +17,7 @@ import type { RunContext, RuntimeOptions } from "./context.ts";
 import { describeRates, describeRowsOverTime } from "./describe-course.ts";
 import { followTraining } from "./tensorboard/follow-training.ts";
 import type { RunChoices } from "./options.ts";
+import { workerWarnings } from "./worker-warnings.ts";
 
 /** What the best state is kept by. */
 type StateMetric = Pick<TrainOptions, "metric" | "characters">;
@@ -36,8 +37,10 @@ export async function trainStage(
   context: RunContext,
 ): Promise<{ result: FinishedTraining; section: TrainingSection }> {
   const start = performance.now();
-  const trainOptions = trainOptionsOf(choices, await readManifest(directory), options);
+  const manifest = await readManifest(directory);
+  const trainOptions = trainOptionsOf(choices, manifest, options);
   const { logger, signal } = context;
+  for (const warning of workerWarnings(manifest, trainOptions.workers)) logger.warn(warning);
   const follower = await followTraining(options.tensorboard);
   const result = await train(directory, data, trainOptions, {
     ...{ logger, signal, resume: options.resume },
@@ -61,6 +64,7 @@ function trainOptionsOf(
     ...{ epochs, schedule, val, seed: options.seed },
     freezing: { ratio, budget, refresh, ...settled },
     hyper: choices.hyper ?? {},
+    workers: choices.workers ?? 1,
     augment: choices.augment ?? null,
     cache: choices.cache ?? null,
     ...judgedBy,
@@ -86,6 +90,7 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
     steps: history.steps,
     samples: samplesAt(history.steps),
     ...{ seconds, peakBytes: result.peakBytes },
+    ...(result.workers.count === 1 ? {} : { workers: result.workers }),
     optimizer: { weights: manifest.optimizer.weights, quantization: manifest.optimizer.quantization },
     history: history.loss.map((loss, index) => ({ samples: samplesAt(index + 1), loss })),
     validation: history.evaluations.map(({ step, loss, accuracy, gain, metric }) => ({

@@ -103,6 +103,28 @@ const options: Mistake[] = [
     says: ["--warmup", "below 1"],
   },
   {
+    what: "no worker",
+    line: `${optimize} --workers 0`,
+    exitCode: 2,
+    says: ["--workers", "at least 1"],
+  },
+  {
+    what: "more workers than samples in a batch",
+    line: `${optimize} --batch 4 --workers 8`,
+    exitCode: 2,
+    says: ["8 workers cannot share a step", "4 runs", "larger --batch"],
+  },
+  {
+    what: "more workers than micro-batches",
+    line: `${optimize} --batch 8 --micro-batch 4 --workers 4`,
+    exitCode: 2,
+    says: [
+      "4 workers cannot share a step",
+      "2 runs of the training graph on 4 samples",
+      "--micro-batch of at most 2",
+    ],
+  },
+  {
     what: "too little memory for one sample",
     line: `${optimize} --memory-limit 20MB`,
     exitCode: 2,
@@ -143,6 +165,12 @@ const options: Mistake[] = [
     line: `train @/art ${data} --val 45`,
     exitCode: 3,
     says: ["takes 8 samples", "--val"],
+  },
+  {
+    what: "workers for an artifact whose steps are one run each",
+    line: `train @/art ${data} --workers 2`,
+    exitCode: 2,
+    says: ["2 workers cannot share a step", "one run", "--micro-batch of at most 4"],
   },
   {
     what: "training without the labels that the artifact needs",

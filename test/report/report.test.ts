@@ -26,6 +26,18 @@ describe("text", () => {
     expect(text).toContain("LRN: no integer kernel (n&1)");
   });
 
+  test("tells what crosses between workers, where there are several", () => {
+    expect(renderText(report)).not.toContain("workers");
+    const workers = { count: 2, sentPerStep: 57_896, receivedPerStep: 210_812, sentBeside: 291_601 };
+    const training = report.training && { ...report.training, workers };
+    const shared = { ...report, training };
+    expect(renderText(shared)).toContain(
+      "2 workers shared the steps, in each of which 211 kB of gradients and 57.9 kB of changes crossed between them.",
+    );
+    expect(renderHtml(shared)).toContain("by 2 workers (269 kB a step between them)");
+    expect(reportSchema.parse(JSON.parse(renderJson(shared))).training?.workers).toEqual(workers);
+  });
+
   test("a table aligns the first column left and the others right", () => {
     expect(
       renderTable([

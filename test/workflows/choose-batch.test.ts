@@ -26,3 +26,14 @@ test("what is asked for stays; a micro-batch is divided evenly", () => {
   expect(() => chooseBatch({ batch: 10 }, 100, 4)).toThrow(/takes 4 samples at a time/);
   expect(() => chooseBatch({ microBatch: 2 }, 10000, 4)).toThrow(/takes 4 samples at a time/);
 });
+
+test("a step has a run for each worker at least", () => {
+  expect(chooseBatch({ workers: 4 }, 10000, undefined)).toEqual({ batch: 64, microBatch: undefined });
+  expect(chooseBatch({ workers: 4 }, 10, undefined)).toEqual({ batch: 4, microBatch: undefined });
+  expect(chooseBatch({ workers: 3 }, 10000, 100)).toEqual({ batch: 300, microBatch: 100 });
+  expect(chooseBatch({ batch: 64, microBatch: 16, workers: 4 }, 10000, undefined).microBatch).toBe(16);
+  expect(() => chooseBatch({ batch: 64, microBatch: 32, workers: 4 }, 10000, undefined)).toThrow(
+    /4 workers cannot share a step, which has 2 runs of the training graph on 32 samples/,
+  );
+  expect(() => chooseBatch({ batch: 2, workers: 4 }, 10000, undefined)).toThrow(/2 runs .* on one sample/);
+});

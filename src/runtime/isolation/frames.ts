@@ -24,9 +24,17 @@ function encodeHead({ message, blocks }: Frame<unknown>): Uint8Array[] {
   return [length, head];
 }
 
-/** Queues a frame. Its blocks must not change before an answer has come. */
-export function sendFrame(stream: Writable, frame: Frame<unknown>): void {
-  for (const part of [...encodeHead(frame), ...frame.blocks]) if (part.byteLength > 0) stream.write(part);
+/** Queues a frame. Its blocks must not change before it was `sent`, or an answer has come. */
+export function sendFrame(
+  stream: Writable,
+  frame: Frame<unknown>,
+  sent: (error?: Error | null) => void = () => undefined,
+): void {
+  const parts = [...encodeHead(frame), ...frame.blocks].filter(({ byteLength }) => byteLength > 0);
+  // All parts go to the system together.
+  stream.cork();
+  parts.forEach((part, index) => stream.write(part, index === parts.length - 1 ? sent : undefined));
+  stream.uncork();
 }
 
 /** Writes a frame and returns when it is gone. */

@@ -8,6 +8,7 @@ import type { RunOutcome, TrainJob } from "../trainer/job.ts";
 import { measureInChild } from "./child-process.ts";
 import type { ToChild, ToParent } from "./messages.ts";
 import { runTraining } from "../trainer/run-training.ts";
+import { startWorkers } from "../workers/worker-group.ts";
 
 /**
  * Entry of the training process. It trains one job and ends. Interrupts of the terminal reach the parent too,
@@ -47,12 +48,16 @@ async function work(message: Exclude<ToChild, { type: "stop" }>): Promise<void> 
 }
 
 const train = (job: TrainJob): Promise<RunOutcome> =>
-  runTraining(job, {
-    logger,
-    signal: stop.signal,
-    progress: (progress) => send({ type: "progress", progress }),
-    measure: measureInChild,
-  });
+  runTraining(
+    job,
+    {
+      logger,
+      signal: stop.signal,
+      progress: (progress) => send({ type: "progress", progress }),
+      measure: measureInChild,
+    },
+    startWorkers,
+  );
 
 /** Training goes beyond a limit during a run of ONNX Runtime, which blocks this thread: another one watches. */
 async function tryMemory({ job, limit }: Extract<ToChild, { type: "try-memory" }>): Promise<number> {

@@ -66,23 +66,47 @@ export async function openGraphs(
   }
 }
 
-/** Opens the graphs of an artifact that a run has open all the time; with `taught` the float model whatever the loss is. */
+/** Settings of sessions that take turns with the training graph's on the same cores: threads that mostly idle must not spin. */
+function quietOptions(manifest: Manifest, options: Runtime): SessionOptions {
+  const config = { ...manifest.sessionConfig, "session.intra_op.allow_spinning": "0" };
+  return { ...sessionOptions(manifest, options), config };
+}
+
+/** Opens the float model of an artifact where a target of its loss comes from it. */
+export async function openTeacher(
+  directory: string,
+  manifest: Manifest,
+  { taught = isTaught(manifest), ...options }: Runtime & { taught?: boolean },
+): Promise<Session | undefined> {
+  if (!taught) return undefined;
+  return Session.create(join(directory, artifactFiles.floatModel), quietOptions(manifest, options));
+}
+
+/**
+ * Opens the graphs of an artifact that a run has open all the time; with `taught` the float model whatever the loss is.
+ * `teacherThreads`: threads of the float model, where they are not the others'.
+ */
 export async function openSideGraphs(
   directory: string,
   manifest: Manifest,
-  { taught = false, ...options }: Runtime & { taught?: boolean },
+  {
+    taught = false,
+    teacherThreads,
+    ...options
+  }: Runtime & { taught?: boolean; teacherThreads?: number | null },
 ): Promise<SideGraphs> {
-  const session = sessionOptions(manifest, options);
-  // The sessions take turns on the same cores: the threads of those that mostly idle must not spin.
-  const quiet = { config: { ...manifest.sessionConfig, "session.intra_op.allow_spinning": "0" } };
-  const open = (file: string): Promise<Session> =>
-    Session.create(join(directory, file), { ...session, ...quiet });
+  const quiet = quietOptions(manifest, options);
   const opened: Session[] = [];
   try {
     const evaluation = await loadModel(join(directory, artifactFiles.evalModel));
-    opened.push(await openSession(watchedModel(evaluation, manifest), { ...session, ...quiet }));
-    opened.push(await open(artifactFiles.optimizerModel));
-    if (taught || isTaught(manifest)) opened.push(await open(artifactFiles.floatModel));
+    opened.push(await openSession(watchedModel(evaluation, manifest), quiet));
+    opened.push(await Session.create(join(directory, artifactFiles.optimizerModel), quiet));
+    const teacher = await openTeacher(directory, manifest, {
+      ...options,
+      taught: taught || isTaught(manifest),
+      threads: teacherThreads === undefined ? options.threads : teacherThreads,
+    });
+    if (teacher !== undefined) opened.push(teacher);
   } catch (error) {
     for (const each of opened) await each.release();
     throw error;

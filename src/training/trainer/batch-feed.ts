@@ -1,14 +1,16 @@
 import type { Batch, Dataset } from "../../data/dataset.ts";
 import { mixSeed } from "../../data/random.ts";
 import { type RunPlan, SampleOrder } from "./plan-run.ts";
+import type { Share } from "./share-runs.ts";
 
-/** Batches by runs of the training graph; while one is in use, the next is being read. */
+/** Batches by runs of the training graph, those of one worker's share; while one is in use, the next is being read. */
 export class BatchFeed {
   readonly #dataset: Dataset;
   readonly #plan: RunPlan;
   readonly #seed: number;
   readonly #augment: { flip: boolean; crop: number } | null;
   readonly #order: SampleOrder;
+  readonly #share: Share;
   /** `run` counts over all steps. */
   #pending: { run: number; batch: Promise<Batch> };
 
@@ -17,22 +19,26 @@ export class BatchFeed {
     plan: RunPlan,
     options: { seed: number; augment: { flip: boolean; crop: number } | null },
     firstStep: number,
+    share: Share,
   ) {
     this.#dataset = dataset;
     this.#plan = plan;
     this.#seed = options.seed;
     this.#augment = options.augment;
     this.#order = new SampleOrder(dataset.length, plan, options.seed);
-    const run = firstStep * plan.accumulate;
+    this.#share = share;
+    const run = firstStep * plan.accumulate + share.first;
     this.#pending = { run, batch: this.#read(run) };
   }
 
   /** The batches of a step, one per run of the training graph. */
   async *take(step: number): AsyncGenerator<Batch> {
     const { accumulate, totalSteps } = this.#plan;
-    for (let run = step * accumulate; run < (step + 1) * accumulate; run++) {
+    const { first, count } = this.#share;
+    const start = step * accumulate + first;
+    for (let run = start; run < start + count; run++) {
       const batch = await (this.#pending.run === run ? this.#pending.batch : this.#read(run));
-      const next = run + 1;
+      const next = run + 1 < start + count ? run + 1 : start + accumulate;
       if (next < totalSteps * accumulate) this.#pending = { run: next, batch: this.#read(next) };
       yield batch;
     }

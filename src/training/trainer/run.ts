@@ -29,8 +29,10 @@ import {
   SampleOrder,
   stepsOfFit,
 } from "./plan-run.ts";
+import { isLostWorker, type OtherWorkers } from "./other-workers.ts";
 import { digestOf, loadRun, type RunDigests, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import { SaveClock } from "./save-clock.ts";
+import { shareOf } from "./share-runs.ts";
 import { Stepper } from "./step.ts";
 import { stepDataOf } from "../sessions/targets.ts";
 
@@ -65,6 +67,7 @@ export class Run {
   readonly #hooks: RunHooks;
   readonly #stepper: Stepper;
   readonly #fitted: FittedGraph;
+  readonly #others: OtherWorkers;
   readonly #digests: RunDigests;
   readonly #advisor: Advisor;
   #state: TrainingState = new Map();
@@ -77,7 +80,7 @@ export class Run {
   constructor(
     job: TrainJob,
     { manifest, digest, floatModel }: RunArtifact,
-    graphs: JudgedGraphs & { fitted: FittedGraph },
+    graphs: JudgedGraphs & { fitted: FittedGraph; others: OtherWorkers },
     plan: RunPlan,
     data: { train: Dataset; validation: Dataset },
     hooks: RunHooks,
@@ -89,11 +92,13 @@ export class Run {
     this.#data = data;
     this.#hooks = hooks;
     this.#stepper = new Stepper(manifest, graphs, job.options.hyper);
+    this.#stepper.onUpdates = (updates) => graphs.others.update(updates);
     this.#fitted = graphs.fitted;
+    this.#others = graphs.others;
     this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel, hooks.measure);
     if (this.#advisor.readsGradients)
       this.#stepper.onGradients = (state, gradients) => this.#advisor.fisher.add(state, gradients);
-    const { threads: _threads, arena: _arena, cache: _cache, ...options } = job.options;
+    const { threads: _threads, workers: _workers, arena: _arena, cache: _cache, ...options } = job.options;
     this.#digests = {
       run: digestOf({ artifact: digest, data: job.data, options }),
       artifact: digest,
@@ -123,28 +128,34 @@ export class Run {
     this.#keepBest();
   }
 
-  /** Trains until the end, or until the signal: then a step, a look at held-out samples or a choice of rows is begun anew. */
+  /**
+   * Trains until the end, or until the signal: then a step, a look at held-out samples or a choice of rows is begun anew.
+   * Where another worker is lost, what was trained until then is kept, too.
+   */
   async train(): Promise<RunOutcome> {
     const { signal } = this.#hooks;
     let completed = true;
     try {
       await this.#trainOn();
     } catch (error) {
+      if (isLostWorker(error)) await this.#save();
       if (!signal.aborted || error !== signal.reason) throw error;
       completed = false;
     }
     await this.#save();
-    return { completed, history: this.#history, peakBytes: peakMemory() };
+    const { figures: workers, peakBytes } = this.#others;
+    return { completed, history: this.#history, peakBytes: peakMemory() + peakBytes, workers };
   }
 
   async #trainOn(): Promise<void> {
     const { totalSteps, batch } = this.#plan;
-    const { freezing, augment, seed } = this.#job.options;
+    const { freezing, workers } = this.#job.options;
     const history = this.#history;
     await this.#evaluateIfDue();
     // A process that is killed during the first steps goes on from here.
     if (history.steps === 0) await this.#save();
-    const feed = new BatchFeed(this.#data.train, this.#plan, { seed, augment }, history.steps);
+    const share = shareOf(this.#plan.accumulate, workers, 0);
+    const feed = new BatchFeed(this.#data.train, this.#plan, this.#job.options, history.steps, share);
     for (let step = history.steps; step < totalSteps && history.divergedAt === null; step++) {
       await breathe(this.#hooks.signal);
       // A run that was stopped in the step after a choice of rows goes on with that choice.
@@ -169,7 +180,10 @@ export class Run {
   async #step(feed: BatchFeed, step: number): Promise<boolean> {
     const history = this.#history;
     const factor = scheduleFactor(this.#job.options.schedule, step, this.#plan.totalSteps);
-    const result = await this.#stepper.run(this.#state, this.#batches(feed, step), factor);
+    const others = this.#others;
+    await others.begin(step);
+    const batches = this.#batches(feed, step);
+    const result = await this.#stepper.run(this.#state, batches, factor, (sums) => others.collect(sums));
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
       this.#diverge(step);
       return false;
@@ -186,7 +200,7 @@ export class Run {
     return true;
   }
 
-  /** Inputs and targets of a step's runs. */
+  /** Inputs and targets of this worker's runs of a step. */
   async *#batches(feed: BatchFeed, step: number): AsyncGenerator<StepData> {
     for await (const batch of feed.take(step)) {
       await breathe(this.#hooks.signal);
@@ -217,7 +231,10 @@ export class Run {
   /** Goes on with a training graph that is fitted to the rows as they were chosen. */
   async #fit(first: string | null, backwardWeights?: TrainingState): Promise<void> {
     const steps = stepsOfFit(this.#job.options.freezing.refresh, this.#plan.batch);
-    const still = await this.#fitted.fit(this.#state, first, steps, backwardWeights);
+    const [still] = await Promise.all([
+      this.#fitted.fit(this.#state, first, steps, backwardWeights),
+      this.#others.fit(this.#state, { first, steps, backwardWeights }),
+    ]);
     this.#stepper.use(this.#fitted.session, still, this.#fitted.backwardWeights);
   }
 

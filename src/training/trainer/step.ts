@@ -1,9 +1,9 @@
 import { InternalError } from "../../errors.ts";
 import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
 import { dataPorts, type Manifest } from "../artifact/manifest.ts";
-import { scatterRows } from "../freezing/rows.ts";
 import { feedsFor, stateTensor, type TrainingState, zeros } from "../state.ts";
-import { meanOutputs, type RunnableGraph, type StepData } from "../sessions/mean-outputs.ts";
+import { type AddOthers, meanOutputs, type RunnableGraph, type StepData } from "../sessions/mean-outputs.ts";
+import { applyUpdates } from "./apply-updates.ts";
 import { namedValues } from "../../named-values.ts";
 
 /** What one step found. When loss or gradient norm is not finite, the state was left alone. */
@@ -12,10 +12,7 @@ export interface StepResult {
   gradientNorm: number;
 }
 
-/**
- * Runs training steps on a state, in place. Updated tensors replace the old ones without a copy; new codes of
- * trained rows are written into the weight's own codes.
- */
+/** Runs training steps on a state, in place. */
 export class Stepper {
   readonly #manifest: Manifest;
   #training: RunnableGraph | undefined;
@@ -26,6 +23,8 @@ export class Stepper {
   #backwardWeights: TrainingState = new Map();
   /** Called with the gradients of every step, and the state they were found in, before it changes. */
   onGradients: (state: TrainingState, gradients: Readonly<Record<string, Tensor>>) => void = () => undefined;
+  /** Called with what the optimizer gave at every step, by its outputs' names. */
+  onUpdates: (updates: Readonly<Record<string, Tensor>>) => void = () => undefined;
 
   constructor(
     manifest: Manifest,
@@ -52,12 +51,13 @@ export class Stepper {
 
   /**
    * One step on the inputs and targets of its batches, one per run of the training graph, with learning rates multiplied
-   * by `factor`.
+   * by `factor`. `addOthers`: adds the outputs of the step's runs that other workers do.
    */
   async run(
     state: TrainingState,
     batches: Iterable<StepData> | AsyncIterable<StepData>,
     factor: number,
+    addOthers?: AddOthers,
   ): Promise<StepResult> {
     const training = this.#training;
     if (training === undefined)
@@ -67,6 +67,7 @@ export class Stepper {
       training,
       feedsFor({ inputs }, this.#backwardWeights, state),
       batches,
+      addOthers,
     );
     const loss = numberOf(gradients["loss"]);
     if (!Number.isFinite(loss)) return { loss, gradientNorm: NaN };
@@ -74,7 +75,8 @@ export class Stepper {
     const gradientNorm = numberOf(updates["gradient_norm"]);
     if (Number.isFinite(gradientNorm)) {
       this.onGradients(state, gradients);
-      this.#apply(state, updates);
+      applyUpdates(this.#manifest, state, updates, this.#still);
+      this.onUpdates(updates);
     }
     return { loss, gradientNorm };
   }
@@ -96,22 +98,6 @@ export class Stepper {
   #rate(name: string, factor: number): Tensor {
     const rate = this.#rates.get(name) as Tensor;
     return name.startsWith("lr.") ? scalar(numberOf(rate) * factor) : rate;
-  }
-
-  #apply(state: TrainingState, updates: Record<string, Tensor>): void {
-    const weights = new Map(this.#manifest.weights.map((weight) => [weight.codes, weight]));
-    for (const { name, updates: target, rows, axis } of this.#manifest.optimizer.outputs) {
-      if (target === null || this.#still.has(target)) continue;
-      const value = updates[name] as Tensor;
-      if (rows === null || axis === null) {
-        state.set(target, value);
-        continue;
-      }
-      const shape = weights.get(target)?.shape;
-      if (shape === undefined) throw new InternalError(`no weight has the codes "${target}"`);
-      const codes = viewAs(stateTensor(state, target), "int8");
-      scatterRows(codes, shape, axis, viewAs(stateTensor(state, rows), "int64"), viewAs(value, "int8"));
-    }
   }
 }
 

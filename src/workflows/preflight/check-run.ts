@@ -2,6 +2,7 @@ import { dataError } from "../../errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import type { Manifest } from "../../training/artifact/manifest.ts";
 import type { Logger } from "../../log.ts";
+import { requireShares } from "../../training/trainer/share-runs.ts";
 import { checkTrainOptions, defaultTrainOptions } from "../../training/train-options.ts";
 import type { RunChoices } from "../options.ts";
 import { labelWarnings, requireOneStep, trainingSamples, trySample } from "./check-data.ts";
@@ -18,14 +19,15 @@ import { Findings } from "./findings.ts";
 export async function checkRun(
   manifest: Manifest,
   dataset: Dataset,
-  { val, schedule, epochs, refresh, augment }: RunChoices,
+  { val, schedule, epochs, refresh, augment, workers = 1 }: RunChoices,
   { seed, logger }: { seed: number; logger: Logger },
 ): Promise<void> {
   const findings = new Findings();
   const freezing = { ...defaultTrainOptions.freezing, refresh };
   await findings.attempt(() =>
-    checkTrainOptions({ ...defaultTrainOptions, val, schedule, epochs, seed, freezing }),
+    checkTrainOptions({ ...defaultTrainOptions, val, schedule, epochs, seed, freezing, workers }),
   );
+  await findings.attempt(() => requireShares(manifest, workers));
   await findings.attempt(() =>
     requireOneStep(
       trainingSamples(dataset, { val, seed }),

@@ -1,4 +1,5 @@
 import { usageError } from "../../errors.ts";
+import { requireShares } from "../../training/trainer/share-runs.ts";
 
 /** Samples per step where nobody says and there are enough. */
 export const usualBatch = 64;
@@ -11,18 +12,25 @@ export interface BatchChoice {
   microBatch: number | undefined;
 }
 
+interface AskedBatch {
+  batch?: number | undefined;
+  microBatch?: number | undefined;
+  workers?: number | undefined;
+}
+
 /**
  * Samples per step, where `batch` does not say: 64, or fewer where an epoch over `samples` would have less than four
  * steps; a multiple of what a run takes. `fixed`: samples that the model takes at a time, where it takes no other number.
- * Throws usage/fixed-batch where what is asked for does not go with that.
+ * Throws usage/fixed-batch where what is asked for does not go with that, and usage/workers where so many cannot share it.
  */
 export function chooseBatch(
-  { batch, microBatch }: { batch?: number | undefined; microBatch?: number | undefined },
+  { batch, microBatch, workers = 1 }: AskedBatch,
   samples: number,
   fixed: number | undefined,
 ): BatchChoice {
   const run = fixed ?? microBatch ?? 1;
-  const chosen = batch ?? Math.max(run, run * Math.floor(fewerFor(samples) / run));
+  const chosen = batch ?? Math.max(workers * run, run * Math.floor(fewerFor(samples) / run));
+  requireShares({ batch: run, accumulate: Math.max(1, Math.floor(chosen / run)) }, workers);
   if (fixed === undefined) return { batch: chosen, microBatch };
   if (chosen % fixed === 0 && (microBatch ?? fixed) === fixed) return { batch: chosen, microBatch: fixed };
   throw usageError(
