@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UserError } from "../../src/errors.ts";
 import { subgraphsOf } from "../../src/ir/attributes.ts";
+import { Emitter } from "../../src/ir/emit.ts";
+import { createGraph, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph } from "../../src/ir/model.ts";
 import { verifyModel } from "../../src/ir/verify.ts";
 import { nchwcDomain } from "../../src/lowering/nchwc.ts";
@@ -17,7 +19,7 @@ import { quantizationStateOf } from "../../src/training/artifact/plan.ts";
 import { loadsNchwc } from "../../src/training/costs/loads-nchwc.ts";
 import { feedsFor, stateTensor } from "../../src/training/state.ts";
 import { randomTensor } from "../support/random-tensor.ts";
-import { tinyArtifact, tinyMeasure } from "./tiny-network.ts";
+import { artifactOf, tinyArtifact, tinyMeasure } from "./tiny-network.ts";
 
 let artifact: Artifact;
 let directory: string;
@@ -138,6 +140,27 @@ test("open arithmetics are chosen among all combinations, the most exact first; 
     "integer integer true",
     "integer float true",
   ]);
+});
+
+test("a backward in codes of linear layers alone has nothing to measure before", async () => {
+  const graph = createGraph("linear");
+  const emit = new Emitter(graph);
+  graph.inputs.push(createValue("x", "float32", ["N", 1, 8, 8]));
+  const weight = (name: string, dims: number[], seed: number): string => {
+    graph.initializers.set(name, randomTensor(dims, seed));
+    return name;
+  };
+  const flat = emit.op("Flatten", ["x"], { axis: 1 });
+  const hidden = emit.op("Relu", [emit.op("MatMul", [flat, weight("first", [64, 64], 1)])]);
+  emit.node("MatMul", [hidden, weight("second", [64, 3], 2)], { outputs: ["scores"] });
+  graph.outputs.push(createValue("scores", "float32", ["N", 3]));
+  const { manifest, trainingModel } = await artifactOf(createModel(graph, 13), {
+    ...{ forward: "integer", backward: "integer", loss: { kind: "cross-entropy", hasLabels: true } },
+    trials: { measure: () => Promise.reject(new Error("there is nothing to measure")) },
+  });
+  expect(manifest.backward).toBe("integer");
+  const products = trainingModel.graph.nodes.filter(({ opType }) => opType.startsWith("MatMulInteger"));
+  expect(products.length).toBeGreaterThan(0);
 });
 
 test("reads back what it wrote, and builds the same twice", async () => {

@@ -46,6 +46,8 @@ export interface Measured {
   first: Readonly<Record<string, Tensor>>;
 }
 
+const nothingMeasured: Measured = { means: new Map(), first: {} };
+
 /** Which of several training graphs a race would take as the default, and the graphs, the most exact one first. */
 export interface Race {
   models: readonly Model[];
@@ -200,8 +202,11 @@ export class ForwardCandidate {
     if (ifBetter && !codesPay(exact, plan)) return undefined;
     const probe = withAmax(exact, plan);
     const compared = ifBetter && trials.agrees !== undefined ? gradientOutputs(trained, parameters) : [];
-    const model = this.#lower(probe, guessedAlgorithms, [...probe.outputs, ...compared]);
-    const { means, first } = await trials.measure(dropUnusedInputs(model));
+    const wanted = [...probe.outputs, ...compared];
+    const model = this.#lower(probe, guessedAlgorithms, wanted);
+    // Products of linear layers have scales of their own at every run: there may be nothing to measure.
+    const { means, first } =
+      wanted.length === 0 ? nothingMeasured : await trials.measure(dropUnusedInputs(model));
     const amax = new Map(probe.outputs.map(({ name }) => [name, means.get(name) ?? NaN]));
     // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
     if (![...amax.values()].every((value) => Number.isFinite(value) && value > 0)) return undefined;
