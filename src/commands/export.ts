@@ -6,12 +6,13 @@ import {
   judgedOptions,
   evaluationBatch,
   int4Options,
+  metricOptions,
   outOptions,
   reportOptions,
   runOptions,
 } from "./options.ts";
 import { readInt4, readRun } from "./read-choices.ts";
-import { readDataSpec } from "./read-data.ts";
+import { readDataSpec, readMetrics } from "./read-data.ts";
 
 export const exportCommand = {
   name: "export",
@@ -20,6 +21,11 @@ export const exportCommand = {
   options: {
     ...dataOptions,
     ...judgedOptions,
+    metric: {
+      ...metricOptions.metric,
+      describe: `${metricOptions.metric.describe.replace(", and the first what the best state is kept by", "")} (default: what the run was judged by)`,
+    },
+    characters: metricOptions.characters,
     target: exportedTarget,
     ...int4Options,
     ...evaluationBatch,
@@ -37,6 +43,7 @@ export const exportCommand = {
     exportArtifact(
       {
         artifact,
+        metric: readMetrics(options, context.metrics),
         ...readRun(options),
         data: readDataSpec(options),
         output: options.text("output"),

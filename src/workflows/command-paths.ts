@@ -28,6 +28,7 @@ import type {
   TrainOptions,
 } from "./options.ts";
 import { runFolderFiles } from "./run-folder.ts";
+import { readRunMetrics } from "./run-metrics.ts";
 
 /**
  * What every command reads and writes. External data of models are added when these have been read: `dataOfModels`.
@@ -134,11 +135,12 @@ export const commandPaths = {
     ],
   }),
 
-  export: async ({ artifact, data, out }: ExportOptions): Promise<CommandPaths> => ({
+  export: async ({ artifact, data, out, metric }: ExportOptions): Promise<CommandPaths> => ({
     reads: [
       ...artifactReads(artifact),
       ...checkpointNames.map((name) => ({ name: "the trained state", path: join(artifact, name) })),
       ...(await dataReads(data)),
+      ...metricReads(metric ?? (await readRunMetrics(artifact))),
     ],
     files: [outFile(out)],
     folders: [],

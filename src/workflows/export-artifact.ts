@@ -25,9 +25,11 @@ import {
 } from "./export-stage.ts";
 import { judge } from "./judge.ts";
 import { latencyWarnings, timeDeployed } from "./measure-latency.ts";
+import { checkMetrics, type MetricRequest, type MetricSource } from "./metrics.ts";
 import type { ExportOptions } from "./options.ts";
 import { outputSizes } from "./preflight/check-machine.ts";
 import { checkStart } from "./preflight/check-start.ts";
+import { readRunMetrics, usableMetrics } from "./run-metrics.ts";
 import { StageTimes } from "./stage-times.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { countChangedRows } from "./train-stage.ts";
@@ -51,6 +53,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
   times.done("preparation");
   await claim.addReads(dataOfModels(source.model));
   const outputs = chooseOutputs(source.model, { output, labels: dataset.hasLabels });
+  const { metric, warnings } = await chooseMetrics(options, { model: source.model, outputs, dataset });
   const target = targetNamed(options.target ?? trained.plan.target);
   const deployable = layOut({ ...trained, model: source.model }, target, options.artifact);
   const { sourceModel, forward, backward, algorithmsByTrial } = trained.manifest;
@@ -71,7 +74,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       ],
       dataset,
       {
-        ...{ ...options, outputs, judgedModel: source.model, use: "evaluation" },
+        ...{ ...options, metric, outputs, judgedModel: source.model, use: "evaluation" },
         exactKernels: isExact(deployed.target),
       },
       context,
@@ -96,6 +99,7 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       ...(latency === undefined ? {} : { latency }),
       stages: times.stages,
       warnings: [
+        ...warnings,
         ...unfinishedWarnings(trained.history),
         ...trainingWarnings(trained.history, changed),
         ...deployable.notes,
@@ -105,6 +109,16 @@ async function exportClaimed(options: ExportOptions, context: RunContext, claim:
       ],
     };
   });
+}
+
+/** The metrics that were asked for, or those of the run that fit. */
+async function chooseMetrics(
+  { metric, artifact }: ExportOptions,
+  source: MetricSource,
+): Promise<{ metric: MetricRequest | undefined; warnings: string[] }> {
+  if (metric === undefined) return usableMetrics(await readRunMetrics(artifact), source);
+  await checkMetrics(metric, source);
+  return { metric, warnings: [] };
 }
 
 /** A trained model as it is deployed. */

@@ -34,6 +34,7 @@ import { outputSizes } from "./preflight/check-machine.ts";
 import { quantizeForTraining } from "./quantize-for-training.ts";
 import { prepareSource } from "./quantize-stage.ts";
 import { chooseRunFolder, removeRunFolder, startRunFolder } from "./run-folder.ts";
+import { keepRunMetrics } from "./run-metrics.ts";
 import type { Contender } from "./score-models.ts";
 import { provenanceOf, startReport } from "./start-report.ts";
 import { StageTimes } from "./stage-times.ts";
@@ -121,6 +122,7 @@ async function optimizeIn(
     ? undefined
     : await artifactStage(quantized, training, { directory, local: own }, options, context);
   times.done("training graphs");
+  await keepRunMetrics(directory, options.metric);
   const data = withClasses(source.model, spec, options.output);
   const how = { ...options, judgedBy, resume: resumes(earlier, options, context) };
   const { result, section } = await trainStage(directory, data, training, how, context);

@@ -234,6 +234,8 @@ export interface TrainOptions extends RuntimeOptions {
 }
 
 export interface ExportOptions extends RuntimeOptions {
+  /** Metrics beside; default: what the run was judged by. */
+  metric?: MetricRequest | undefined;
   artifact: string;
   out: string;
   /** What the file is for; default: the target that the artifact was built for. */

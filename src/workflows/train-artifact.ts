@@ -11,6 +11,7 @@ import { chooseOutputs } from "../ir/judged-output.ts";
 import { checkMetrics, stateMetric } from "./metrics.ts";
 import { checkRun } from "./preflight/check-run.ts";
 import { checkStart } from "./preflight/check-start.ts";
+import { keepRunMetrics } from "./run-metrics.ts";
 import { StageTimes } from "./stage-times.ts";
 import { startReport } from "./start-report.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
@@ -40,6 +41,7 @@ async function trainClaimed(options: TrainOptions, context: RunContext, claim: C
   await checkMetrics(options.metric, { model: source.model, outputs, dataset });
   const judgedBy = stateMetric(options.metric, outputs.judged.name);
   const how = { ...options, judgedBy, resume: resumes(earlier, options, context) };
+  await keepRunMetrics(options.artifact, options.metric);
   times.done("preparation");
   const { result, section } = await trainStage(options.artifact, data, options.training, how, context);
   times.done("training");

@@ -11,8 +11,12 @@ import type { StepCosts } from "../freezing/selection.ts";
 import type { TrainingState } from "../state.ts";
 import type { History } from "./events.ts";
 
-/** Files of a run directory. */
-export const runFiles = { checkpoint: "checkpoint.safetensors", best: "best.safetensors" } as const;
+/** Files of a run directory; `metrics`: what the run is judged by, for those who judge its result later. */
+export const runFiles = {
+  checkpoint: "checkpoint.safetensors",
+  best: "best.safetensors",
+  metrics: "metrics.json",
+} as const;
 
 /** A measured number; JSON has null where it is not finite. */
 const measured = z
