@@ -106,6 +106,7 @@ class Walk {
     this.#sums.contribute(loss, this.build.scalar(1, type.dtype));
     for (const node of this.#nodesOnPath().reverse()) this.#visit(node);
     this.build.emitter.prefix = "";
+    this.build.emitter.provenance = undefined;
   }
 
   /** The gradient of a value; undefined when the loss does not depend on it. */
@@ -119,6 +120,8 @@ class Walk {
     );
     if (dys.every((dy) => dy === undefined)) return;
     this.build.emitter.prefix = `${node.name}/grad`;
+    const purpose = node.opType === "DequantizeLinear" ? "quantizer gradients" : "other gradients";
+    this.build.emitter.provenance = { node: node.name, purpose };
     this.#recordTypes(node, dys);
     const rule = this.#ruleOf(node);
     const context = this.#contextOf(node);

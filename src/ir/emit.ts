@@ -1,7 +1,8 @@
 import { tensorOfBytes, type Tensor } from "../tensor/tensor.ts";
 import type { AttributeInput } from "./attributes.ts";
 import { createNode, usedNames } from "./graph.ts";
-import type { Graph } from "./model.ts";
+import type { Graph, Node } from "./model.ts";
+import { metadataOf, type Provenance, provenanceOf } from "./provenance.ts";
 
 /** Attributes and placement of an emitted node. */
 export interface EmitOptions {
@@ -23,6 +24,8 @@ export class Emitter {
   readonly graph: Graph;
   /** Put before every made-up name, for example the forward node a gradient belongs to. */
   prefix = "";
+  /** What emitted nodes are made for, which they note in their metadata; undefined: nothing is noted. */
+  provenance: Provenance | undefined;
   readonly #used: Set<string>;
   readonly #next = new Map<string, number>();
   readonly #constants = new Map<string, string>();
@@ -33,7 +36,15 @@ export class Emitter {
     this.graph = graph;
     this.#used = usedNames(graph);
     this.#outer = outer;
-    if (outer !== undefined) this.prefix = outer.prefix;
+    if (outer === undefined) return;
+    this.prefix = outer.prefix;
+    this.provenance = outer.provenance;
+  }
+
+  /** From here on, nodes are emitted in the place of `node`: under its name, for what it was made for. */
+  standFor(node: Node, part = ""): void {
+    this.prefix = `${node.name}${part}`;
+    this.provenance = provenanceOf(node);
   }
 
   /** A name that nothing in the graph has: `hint` itself, or `hint` with a number. */
@@ -60,7 +71,9 @@ export class Emitter {
     );
     for (const output of outputs) this.#used.add(output);
     const { attributes, domain } = options;
-    this.graph.nodes.push(createNode({ name, opType, inputs, outputs, attributes, domain }));
+    const node = createNode({ name, opType, inputs, outputs, attributes, domain });
+    if (this.provenance !== undefined) node.metadata = metadataOf(this.provenance);
+    this.graph.nodes.push(node);
     return outputs;
   }
 

@@ -1,10 +1,19 @@
 import { InternalError } from "../errors.ts";
 import type { Emitter, EmitOptions } from "../ir/emit.ts";
+import type { Purpose } from "../ir/provenance.ts";
 import { gradientDomain, type GradientOp } from "../ops/gradient-nodes.ts";
 import { dataTypes, type DataType } from "../tensor/data-type.ts";
 import { elementCount, floats, ints, scalar, tensorOf } from "../tensor/tensor.ts";
 
 type Attributes = NonNullable<EmitOptions["attributes"]>;
+
+/** What gradients of layers are there for; those of other operators are for what their node is. */
+const purposeOf: Partial<Record<GradientOp, Purpose>> = {
+  ConvDataGrad: "data gradients",
+  LinearDataGrad: "data gradients",
+  ConvWeightGrad: "weight gradients",
+  LinearWeightGrad: "weight gradients",
+};
 
 /**
  * Emits the nodes of the backward graph. An operator applied twice to the same values with the same
@@ -47,7 +56,13 @@ export class GradientBuilder {
 
   /** An abstract gradient node, which lowering replaces. */
   gradient(op: GradientOp, inputs: readonly string[], attributes: Attributes): string {
-    return this.op(op, inputs, attributes, gradientDomain);
+    const { emitter } = this;
+    const { provenance } = emitter;
+    const purpose = purposeOf[op];
+    if (provenance !== undefined && purpose !== undefined) emitter.provenance = { ...provenance, purpose };
+    const output = this.op(op, inputs, attributes, gradientDomain);
+    emitter.provenance = provenance;
+    return output;
   }
 
   /** Gives a value that this builder made another name, in the nodes from index `since` on. */

@@ -17,7 +17,7 @@ export function replaceNodes(
     node.inputs = node.inputs.map((name) => passed.get(name) ?? name);
     const [output = ""] = node.outputs;
     const since = graph.nodes.length;
-    b.emitter.prefix = node.name;
+    b.emitter.standFor(node);
     const value = replace(node);
     if (value === undefined) graph.nodes.push(node);
     else if (node.inputs.includes(value) && read.has(output)) passed.set(output, value);

@@ -1,10 +1,9 @@
 import { withTemporaryDirectory } from "../runtime/temporary-directory.ts";
-import type { KernelTime } from "../runtime/read-profile.ts";
 import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
 import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
-import { layerOf, phaseOf, phases, sumBy } from "../training/profile/phases.ts";
+import { layerOf, phaseOf, phases, type StepKernel, sumBy } from "../training/profile/phases.ts";
 import type { StepProfile } from "../training/profile/job.ts";
 import { profileInChild } from "../training/process/child-process.ts";
 import { defaultTrainOptions } from "../training/train-options.ts";
@@ -60,7 +59,7 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
       quantization: describeQuantization(quantized, options.quantization),
       memory,
       profile: {
-        ...describeProfile(measured, new Set(prepared.model.graph.nodes.map(({ name }) => name))),
+        ...describeProfile(measured),
         ...describeFallbacks(measured, options.provider),
       },
       warnings: [...quantizationWarnings(quantized.state), ...warnings],
@@ -83,10 +82,9 @@ function describeFallbacks(
   return { fallbacks: [...times].map(([op, ms]) => ({ op, ms, calls: Math.round(calls.get(op) ?? 0) })) };
 }
 
-const operatorOf = (time: KernelTime): string => `${phaseOf(time)}\n${time.opType}`;
+const operatorOf = (time: StepKernel): string => `${phaseOf(time)}\n${time.opType}`;
 
-/** `names`: of the model's nodes. */
-function describeProfile(measured: StepProfile, names: ReadonlySet<string>): NonNullable<Report["profile"]> {
+function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> {
   const {
     kernels,
     forward,
@@ -108,7 +106,7 @@ function describeProfile(measured: StepProfile, names: ReadonlySet<string>): Non
     kernels.map((run) => run.map((time) => ({ ...time, ms: 1 }))),
     operatorOf,
   );
-  const byLayer = sumBy(kernels, (time) => `${layerOf(time, names)}\n${phaseOf(time)}`);
+  const byLayer = sumBy(kernels, (time) => `${layerOf(time)}\n${phaseOf(time)}`);
   const layers = new Map<string, Record<string, number>>();
   for (const [key, ms] of byLayer) {
     const [layer = "", phase = ""] = key.split("\n");

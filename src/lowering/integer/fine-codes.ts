@@ -26,7 +26,7 @@ export function addFineQuantizer(
 ): { quantize: Node; saved: SavedActivation } {
   const { emitter } = b;
   const { graph } = emitter;
-  emitter.prefix = `${q.quantize.name}/fine`;
+  emitter.standFor(q.quantize, "/fine");
   const middle = factor / 2;
   const type = q.codeType;
   const scale = b.mul(q.scale, b.scalar(1 / factor));

@@ -22,7 +22,7 @@ export function gatherCodes(graph: Graph): void {
     }
     const [codes = "", scale = ""] = table.inputs;
     const [, indices = ""] = node.inputs;
-    b.emitter.prefix = node.name;
+    b.emitter.standFor(node);
     const since = graph.nodes.length;
     const values = b.cast(b.op("Gather", [codes, indices], { axis: 0 }), "float32");
     const steps = b.op("Unsqueeze", [b.op("Gather", [scale, indices], { axis: 0 }), b.ints([-1])]);

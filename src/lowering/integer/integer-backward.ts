@@ -61,7 +61,7 @@ class Rewriter {
   replace(node: Node): boolean {
     const value = node.outputs[0] as string;
     const { emitter } = this.#build;
-    emitter.prefix = node.name;
+    emitter.standFor(node);
     if (node.opType === "ReduceSum") return this.#sumOfMaps(node);
     if (node.domain === gradientDomain && node.opType === "ConvWeightGrad") return this.#weightGradient(node);
     if (node.domain === gradientDomain && node.opType === "LinearWeightGrad")

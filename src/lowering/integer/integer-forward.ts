@@ -141,7 +141,7 @@ export function lowerIntegerForward(source: Graph, places: IntegerForward): Grap
     }
     const { kernel } = places.get(replaced.name) as Place;
     const since = graph.nodes.length;
-    build.emitter.prefix = replaced.name;
+    build.emitter.standFor(replaced);
     const output = kernel.emit({
       ...siteOf(replaced, node === replaced ? undefined : node, graph, index),
       build,

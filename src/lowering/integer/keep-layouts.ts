@@ -23,7 +23,7 @@ export function keepLayouts(graph: Graph): void {
       graph.nodes.push(node);
       continue;
     }
-    emit.prefix = node.name;
+    emit.standFor(node);
     const [codes = "", ...step] = node.inputs;
     const flat = emit.op("Reshape", [codes, emit.constant(ints([0, -1]))]);
     const values = emit.op("DequantizeLinear", [flat, ...step]);

@@ -1,6 +1,6 @@
 import type { DataSpec } from "../../data/spec.ts";
-import type { KernelTime } from "../../runtime/read-profile.ts";
 import type { TrainOptions } from "../train-options.ts";
+import type { StepKernel } from "./phases.ts";
 
 /** Times of training steps, in milliseconds, means over the steps after the first. */
 export interface StepProfile {
@@ -17,7 +17,7 @@ export interface StepProfile {
   training: number;
   optimizer: number;
   /** Kernels of the training graph, one list per step. */
-  kernels: KernelTime[][];
+  kernels: StepKernel[][];
   /** Largest resident memory of this process so far, in bytes. */
   peakBytes: number;
 }

@@ -6,6 +6,7 @@ import { readProfile } from "../../runtime/read-profile.ts";
 import { artifactFiles } from "../artifact/manifest.ts";
 import type { MeasureCosts } from "../costs/measure.ts";
 import type { StepProfile, TrialJob } from "./job.ts";
+import { withProvenance } from "./phases.ts";
 import { withTrialRun } from "./trial-run.ts";
 
 /** Takes one step to warm up and `steps` more from an artifact's first state, with ONNX Runtime's profiler on. */
@@ -26,7 +27,8 @@ export async function profileSteps(
         fitted.session.endProfile();
         const { graph } = await loadModel(join(job.artifact, artifactFiles.trainingModel));
         const kernels = await readProfile(last(), graph);
-        return { ...found, kernels: kernels.slice(-job.steps * accumulate) };
+        const counted = kernels.slice(-job.steps * accumulate);
+        return { ...found, kernels: counted.map((run) => withProvenance(run, graph)) };
       },
       profile,
     );
