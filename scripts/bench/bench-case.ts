@@ -66,6 +66,7 @@ export async function writeCases(
     const reason = await exportModel(model);
     if (reason !== undefined) return reason;
   }
+  const { microBatch = model.batch } = model;
   const prepared = await prepareModel(await loadModel(model.path));
   const plan = planQuantization(prepared, {});
   const formats = observedTensors(plan);
@@ -74,13 +75,13 @@ export async function writeCases(
   const measure: ArithmeticTrials["measure"] = (probe, start) =>
     measureGradients(probe, start, {
       teacher: prepared,
-      batches: () => batches(datasetOf(model), { batch: model.batch, limit: 2 * model.batch }),
+      batches: () => batches(datasetOf(model), { batch: microBatch, limit: 2 * model.batch }),
       session: { threads },
     });
   for (const ratio of new Set(tuned)) {
     for (const arithmetic of chosen) {
       const artifact = await buildArtifact({
-        ...{ model: prepared, plan, state, batch: model.batch, ...partsOf(arithmetic) },
+        ...{ model: prepared, plan, state, batch: model.batch, microBatch, ...partsOf(arithmetic) },
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
         tune: algorithmTrials({ cache: cacheFolder, ratio, runtime: { threads } }),

@@ -8,6 +8,8 @@ export interface BenchModel {
   sample: readonly number[];
   classes: number;
   batch: number;
+  /** Samples per run of the training graph, where a step takes several. */
+  microBatch?: number;
   /** Layers on the longest way through it, where networks of several depths are compared. */
   depth?: number;
 }

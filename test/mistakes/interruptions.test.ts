@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { runCli } from "../cli/terminal.ts";
 import { digestFolder, makeUserFolder } from "./user-folder.ts";
+import { processesOf, processTree, tellsProcessTrees } from "../support/process-tree.ts";
 import { compiledPath } from "../support/compiled.ts";
 
 let original: string;
@@ -47,8 +48,12 @@ interface Run {
   ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-function start(args: readonly string[]): Run {
-  const child = spawn(process.execPath, [...program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+/** `detached`: as a terminal does, in a process group of its own. */
+function start(args: readonly string[], detached = false): Run {
+  const child = spawn(process.execPath, [...program, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached,
+  });
   let text = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
@@ -130,6 +135,47 @@ describe("optimize", () => {
     expect(performance.now() - pressed).toBeLessThan(5000);
     expect(added(folder, before)).toEqual(["q.onnx.artifact"]);
     const resumed = await runCli([...optimize(folder), "--resume"], { signal: AbortSignal.timeout(3000) });
+    expect(resumed.exitCode).toBe(130);
+  });
+
+  const inPairs = (folder: string, workers = 2): string[] => [...optimize(folder), "--workers", `${workers}`];
+  const workersOf = ({ child }: Run): number[] => processesOf("workers/worker.", child.pid);
+
+  test.runIf(tellsProcessTrees)(
+    "Ctrl-C of the terminal ends all workers; the run goes on with another number of them",
+    async () => {
+      const folder = await userFolder("workers-stopped");
+      const before = digestFolder(folder);
+      const run = start(inPairs(folder), true);
+      await until(run, /^train \d/m);
+      const workers = workersOf(run);
+      expect(workers).toHaveLength(1);
+      process.kill(-(run.child.pid as number), "SIGINT");
+      expect((await run.ended).code).toBe(130);
+      expect(run.text()).toMatch(/Error \[interrupted\/training\]/);
+      expect(workers.flatMap(processTree)).toEqual([]);
+      expect(added(folder, before)).toEqual(["q.onnx.artifact"]);
+      const many = await runCli([...inPairs(folder, 4), "--resume"]);
+      expect(many.exitCode).toBe(2);
+      expect(many.stderr).toContain("4 workers cannot share a step, which has 2 runs");
+      const alone = await runCli([...optimize(folder), "--resume"], { signal: AbortSignal.timeout(3000) });
+      expect(alone.exitCode).toBe(130);
+    },
+  );
+
+  test.runIf(tellsProcessTrees)("a killed worker ends the run, which says so and can go on", async () => {
+    const folder = await userFolder("worker-killed");
+    const before = digestFolder(folder);
+    const run = start(inPairs(folder));
+    await until(run, /^train \d/m);
+    process.kill(workersOf(run)[0] as number, "SIGKILL");
+    expect((await run.ended).code).toBe(4);
+    expect(run.text()).toMatch(
+      /Error \[environment\/worker\]: Worker 2 of 2 \(process \d+\) ended by signal SIGKILL .*--resume/,
+    );
+    expect(run.text()).toContain("What was trained is kept in");
+    expect(added(folder, before)).toEqual(["q.onnx.artifact"]);
+    const resumed = await runCli([...inPairs(folder), "--resume"], { signal: AbortSignal.timeout(3000) });
     expect(resumed.exitCode).toBe(130);
   });
 
