@@ -15,15 +15,21 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
+/** What a failure is of, which the exit code of the command line tells. */
 export type ErrorKind = Exclude<keyof typeof exitCodes, "ok">;
 
 /** An error with a remedy. `where` names the node, tensor, file or option; `hint` says what to do. */
 export class UserError extends Error {
+  /** What went wrong, in a word that stays the same: "label-range". */
   readonly code: string;
+  /** What the failure is of. */
   readonly kind: ErrorKind;
+  /** The node, tensor, file or option. */
   readonly where: string | undefined;
+  /** What to do. */
   readonly hint: string | undefined;
 
+  /** `what`: what happened, a sentence without its full stop. */
   constructor(
     code: string,
     kind: ErrorKind,

@@ -2,13 +2,16 @@
  * Public API: one function per command of the command line, and the types they mention. Each takes the command's options
  * and a {@link RequestContext} with a logger and an AbortSignal, and throws {@link UserError} for what the caller can act on.
  */
-export { UserError } from "./errors.ts";
+export { type ErrorKind, UserError } from "./errors.ts";
 export { type Logger, silentLogger } from "./log.ts";
 export type { Model } from "./ir/model.ts";
 export { printModel } from "./ir/print.ts";
 export { verifyModel } from "./ir/verify.ts";
 export { loadModel, saveModel, type SaveOptions } from "./onnx/index.ts";
 export { openDataset } from "./data/open-dataset.ts";
+export type { TargetArrays } from "./data/targets.ts";
+export type { ModelInput } from "./data/model-input.ts";
+export type { Tensor } from "./tensor/tensor.ts";
 export type { AugmentOptions, Batch, Dataset } from "./data/dataset.ts";
 export { type DataSpec, parseDataSpec } from "./data/spec.ts";
 export { renderHtml } from "./report/render-html.ts";

@@ -13,6 +13,7 @@ describe("documents made from the code are up to date (npm run docs)", () => {
 test("links between documents lead somewhere", () => {
   for (const path of [
     "README.md",
+    "docs/api.md",
     "docs/audit.md",
     "docs/benchmarks.md",
     "docs/cli.md",

@@ -41,7 +41,12 @@ export type FromTorchRequest = RequestOf<typeof fromTorchCommand>;
 export type FromHfRequest = RequestOf<typeof fromHfCommand>;
 export type FromTfRequest = RequestOf<typeof fromTfCommand>;
 
-/** Quantizes a model, trains back the accuracy it lost, verifies and writes the result. */
+/**
+ * Quantizes a model, trains back the accuracy it lost, verifies and writes the result. The report compares it with the float
+ * model and with post-training quantization, with 95 % intervals.
+ * @throws UserError of kind `verification` where the file does not agree with what was trained; `interrupted` with a
+ * checkpoint to `resume` from.
+ */
 export const optimize = (request: OptimizeRequest, context?: RequestContext): Promise<Report> =>
   runRequest(optimizeCommand, request, context);
 
@@ -57,7 +62,10 @@ export const inspect = (request: InspectRequest, context?: RequestContext): Prom
 export const calibrate = (request: CalibrateRequest, context?: RequestContext): Promise<Report> =>
   runRequest(calibrateCommand, request, context);
 
-/** Post-training quantization only. */
+/**
+ * Post-training quantization only.
+ * @throws UserError of kind `verification` where the file does not agree with the quantized model.
+ */
 export const quantize = (request: QuantizeRequest, context?: RequestContext): Promise<Report> =>
   runRequest(quantizeCommand, request, context);
 
@@ -65,11 +73,17 @@ export const quantize = (request: QuantizeRequest, context?: RequestContext): Pr
 export const buildArtifact = (request: ArtifactRequest, context?: RequestContext): Promise<Report> =>
   runRequest(artifactCommand, request, context);
 
-/** Trains an artifact. */
+/**
+ * Trains an artifact, whose folder then holds the best state.
+ * @throws UserError of kind `interrupted` when the signal aborts, with a checkpoint to `resume` from.
+ */
 export const trainArtifact = (request: TrainRequest, context?: RequestContext): Promise<Report> =>
   runRequest(trainCommand, request, context);
 
-/** Writes the deployable model of an artifact. */
+/**
+ * Writes the deployable model of an artifact, and judges it beside the float model by the metrics of the run or by `metric`.
+ * @throws UserError of kind `verification` where the file does not agree with what was trained.
+ */
 export const exportArtifact = (request: ExportRequest, context?: RequestContext): Promise<Report> =>
   runRequest(exportCommand, request, context);
 
@@ -81,7 +95,10 @@ export const evaluate = (request: EvaluateRequest, context?: RequestContext): Pr
 export const profile = (request: ProfileRequest, context?: RequestContext): Promise<Report> =>
   runRequest(profileCommand, request, context);
 
-/** What of a quantized file runs on integer kernels, and why the rest does not; writes nothing. */
+/**
+ * What of a quantized file runs on integer kernels, and why the rest does not; writes nothing. Where less of the
+ * multiply-accumulates does than `failUnder`, a share from 0 to 1, the report has an entry in `unmet`.
+ */
 export const audit = (request: AuditRequest, context?: RequestContext): Promise<Report> =>
   runRequest(auditCommand, request, context);
 

@@ -92,6 +92,8 @@ export type RequestOf<C extends Command> = Simple<WithOwnMetrics<Positional<C> &
 
 /** Where messages and progress go, and what stops a run. Default: nowhere, and nothing. */
 export interface RequestContext {
+  /** Gets messages and progress; methods that it lacks are left out. */
   logger?: Partial<Logger> | undefined;
+  /** Stops the run within two seconds; the call then throws a {@link UserError} of kind `interrupted`. */
   signal?: AbortSignal | undefined;
 }

@@ -18,9 +18,11 @@ export interface Batch {
  * Everything (resize, crop, normalisation, layout) is already applied to what `read` returns.
  */
 export interface Dataset {
+  /** What messages call the data: mostly their path. */
   readonly name: string;
   /** Number of samples. */
   readonly length: number;
+  /** Whether every sample has a class index. */
   readonly hasLabels: boolean;
   /** Bytes of samples that are kept in memory, where that is known. */
   readonly bytesInMemory?: number;
@@ -46,5 +48,6 @@ export interface AugmentOptions {
   flip: boolean;
   /** Pad by this many pixels on each side (with the value of a black pixel) and crop back at random; 0 for none. */
   crop: number;
+  /** What the draws begin with: the same seed and position give the same picture. */
   seed: number;
 }

@@ -5,8 +5,11 @@ import type { Layout } from "./image.ts";
 
 /** A model input that the data must feed. */
 export interface ModelInput {
+  /** The name in the model. */
   name: string;
+  /** The type of elements. */
   dtype: DataType;
+  /** Sizes; names or undefined where they are open. */
   shape: readonly Dim[];
   /** The dimension that counts samples, -1 where there is none; default: the first. */
   batchAxis?: number;

@@ -52,7 +52,8 @@ export const dataSpecSchema = z.strictObject({
   samples: extent.optional(),
 });
 
-export type DataSpec = z.infer<typeof dataSpecSchema>;
+/** Where samples come from and how they become model inputs. Plain JSON. */
+export interface DataSpec extends z.infer<typeof dataSpecSchema> {}
 
 /** How pixels become numbers where a file of preprocessing says more than the fields of a specification. */
 export interface PixelRules {

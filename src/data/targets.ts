@@ -1,6 +1,5 @@
 import { dataError, usageError } from "../errors.ts";
 import { elementCount, type Tensor, tensorOfBytes, viewAs } from "../tensor/tensor.ts";
-import type { DataType } from "../tensor/data-type.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkFinite } from "./array-dataset.ts";
 import type { NpyArray } from "./loaders/npy.ts";
@@ -9,9 +8,10 @@ import { namedValues } from "../named-values.ts";
 
 /** Arrays of the data that feed no input: what losses and metrics may compare with, one row per sample. */
 export interface TargetArrays {
+  /** Names of the arrays. */
   names: readonly string[];
   /** The type of elements and the shape of a sample. Throws UserError data/* where there is no such array. */
-  shapeOf(name: string): Promise<{ dtype: DataType; dims: readonly number[] }>;
+  shapeOf(name: string): Promise<Pick<Tensor, "dtype" | "dims">>;
   /** The rows of an array, [samples, ...], in the type that they are stored in. */
   read(name: string, indices: readonly number[]): Promise<Tensor>;
 }

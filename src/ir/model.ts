@@ -10,16 +10,25 @@ import type { Tensor } from "../tensor/tensor.ts";
  * written back equals the one read; whoever makes an object leaves it out.
  */
 export interface Model extends Encoded {
+  /** Version of the file format, 3 to 14. */
   irVersion: number;
+  /** The tool that wrote the file. */
   producerName: string;
+  /** The tool's version. */
   producerVersion: string;
+  /** Reverse domain name of who publishes the model, or "". */
   domain: string;
+  /** Version of the model itself. */
   modelVersion: number;
+  /** Description for people. */
   docString: string;
   /** Operator set versions by domain; "" is the default ONNX domain ("ai.onnx" is read as ""). */
   opsets: Map<string, number>;
+  /** What is computed; nodes are in topological order once a model is prepared. */
   graph: Graph;
+  /** Texts by key. */
   metadata: Map<string, string>;
+  /** Operators that the model itself defines. */
   functions: FunctionDef[];
   /** Besides unknown fields: training info and device configurations, untouched, as the bytes of their fields. */
   unknownFields?: Uint8Array[];
@@ -27,7 +36,9 @@ export interface Model extends Encoded {
 
 /** What an object keeps of its encoding, beyond its meaning. */
 export interface Encoded {
+  /** Protobuf fields that this version does not know, byte for byte. */
   unknownFields?: Uint8Array[];
+  /** ONNX fields that the file spelled out although they hold their default. */
   explicitDefaults?: readonly string[];
 }
 

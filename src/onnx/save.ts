@@ -3,6 +3,7 @@ import { explainWriteError } from "../atomic-file.ts";
 import type { Model } from "../ir/model.ts";
 import { type StageOptions, stageModel } from "./stage.ts";
 
+/** Where the tensors of a model go, and when. */
 export interface SaveOptions extends StageOptions {
   /** Name of the data file, in the model's folder; default: the model's name with ".data" appended. */
   dataFile?: string;

@@ -536,7 +536,11 @@ export const failedReportSchema = reportSchema
     warnings: z.array(text),
   });
 
-export type Report = z.infer<typeof reportSchema>;
+/**
+ * What a command found and did: sections by what it does, JSON-able. Its fields are described in `docs/report-schema.json`. Times
+ * are in seconds or, of a single inference, milliseconds; sizes in bytes; rates and shares between 0 and 1.
+ */
+export interface Report extends z.infer<typeof reportSchema> {}
 export type FailedReport = z.infer<typeof failedReportSchema>;
 export type Score = z.infer<typeof scoreSchema>;
 export type InstallationSection = z.infer<typeof installationSchema>;

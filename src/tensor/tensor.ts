@@ -6,7 +6,9 @@ import { byteLength, type DataType } from "./data-type.ts";
  * model file, usually), never a copy, and must not be written to unless the tensor was made by the writer.
  */
 export interface Tensor {
+  /** The type of elements: float32, int64, ... */
   readonly dtype: DataType;
+  /** The shape; none for one number. */
   readonly dims: readonly number[];
   /** Packed little-endian elements; empty for strings. External data is read when this is first asked for. */
   readonly bytes: Uint8Array;

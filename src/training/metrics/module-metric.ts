@@ -3,22 +3,26 @@ import { pathToFileURL } from "node:url";
 import { usageError, type UserError } from "../../errors.ts";
 import { namedValues } from "../../named-values.ts";
 import type { AskedMetric, Metric, MetricBatch } from "../../scoring/metrics/metric.ts";
-import { type Numbers, readNumbers } from "../../tensor/read-numbers.ts";
+import { readNumbers } from "../../tensor/read-numbers.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { betterOf, samplesOf } from "./model-metric.ts";
 import type { MetricSubject } from "./subject.ts";
 
 /** Numbers with their shape, without the dimension of samples. */
 export interface MetricValues {
-  data: Numbers;
+  /** All elements, row by row; integers and truth values as numbers. */
+  data: Float32Array | Float64Array;
+  /** The shape. */
   dims: readonly number[];
 }
 
 /** One sample as a metric of the user's own sees it. */
 export interface MetricSample {
+  /** The judged model's outputs by name. */
   outputs: Readonly<Record<string, MetricValues>>;
   /** The float model's outputs; none where there is no float model to compare with. */
   reference?: Readonly<Record<string, MetricValues>>;
+  /** The class of the sample, where the data have labels. */
   label?: number;
   /** Arrays that come with the data. */
   targets: Readonly<Record<string, MetricValues>>;
@@ -28,6 +32,7 @@ export interface MetricSample {
 export type CustomMetric =
   | ((sample: MetricSample) => number | Promise<number>)
   | {
+      /** What reports call it. Default: metric. */
       name?: string;
       /** Default: higher. */
       better?: "higher" | "lower";
