@@ -1,8 +1,8 @@
 import { verificationError } from "../errors.ts";
 import { total } from "../scoring/summarise.ts";
 import type { SampleScores } from "../scoring/tally.ts";
-import { logRatioOf } from "../statistics/intervals.ts";
-import { changedAnswers, isBelow, signTest } from "../statistics/paired.ts";
+import { logRatioOf, meanOf } from "../statistics/intervals.ts";
+import { changedAnswers, isBelow, pairedDifference, signTest } from "../statistics/paired.ts";
 import { boundedDecibels } from "../tensor/agreement.ts";
 import type { OutputComparison } from "./compare-outputs.ts";
 
@@ -86,11 +86,18 @@ function checkClasses(
   );
 }
 
-/** Whether fewer labels are right, or fewer classes the float model's, beyond chance. */
+/**
+ * Whether fewer labels are right, or fewer classes the float model's: beyond chance, and by more than the share of classes
+ * that quantization noise costs the reference.
+ */
 function choosesWorse(exported: SampleScores, reference: SampleScores): boolean {
-  if (exported.right.length === 0) return isBelow(exported.agreed, reference.agreed);
+  const cost = 1 - meanOf(reference.agreed).mean;
+  if (exported.right.length === 0) {
+    const more = -pairedDifference(exported.agreed, reference.agreed).mean;
+    return more > cost && isBelow(exported.agreed, reference.agreed);
+  }
   const { won, lost } = changedAnswers(reference.right, exported.right);
-  return lost > won && signTest(lost, won) < 0.05;
+  return (lost - won) / exported.right.length > cost && signTest(lost, won) < 0.05;
 }
 
 function checkDistance({ facts, exported, reference }: OutputComparison, where: string | undefined): void {

@@ -7,7 +7,7 @@ import type { PortType, SessionOptions } from "../session-types.ts";
 export interface CallLimits {
   /** Seconds, of which the process must have had a third on a processor; a call that computes nothing has a minute more. */
   seconds: number;
-  /** Resident memory of the process that runs ONNX Runtime, in bytes. */
+  /** Resident bytes that the process that runs ONNX Runtime may take beside what it has already. */
   memoryBytes: number;
 }
 

@@ -62,7 +62,7 @@ const train = (job: TrainJob): Promise<RunOutcome> =>
 /** Training goes beyond a limit during a run of ONNX Runtime, which blocks this thread: another one watches. */
 async function tryMemory({ job, limit }: Extract<ToChild, { type: "try-memory" }>): Promise<number> {
   const watch = await startWatch();
-  watch.begin({ seconds: Infinity, memoryBytes: limit });
+  watch.begin({ seconds: Infinity, memoryBytes: limit - process.memoryUsage.rss() });
   return measurePeak(job, stop.signal);
 }
 
