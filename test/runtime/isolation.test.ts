@@ -118,6 +118,25 @@ describe("ONNX Runtime in a process of its own", () => {
     expect((error as Error).message).toContain("0.5 GB");
   });
 
+  test("what other calls took is not counted", async () => {
+    const many = 60_000_000;
+    const repeat = buildModel({
+      inputs: { x: [1] },
+      outputs: ["y"],
+      build: (emit) => void emit.op("Expand", ["x", emit.constant(ints([many]))], {}, { outputs: ["y"] }),
+    });
+    await isolateRuntime(async () => {
+      // Its 240 MB lie in the arena of the session, which stays open.
+      const session = await openSession(repeat);
+      const { y } = await session.run({ x: floats([1]) });
+      expect(y?.dims).toEqual([many]);
+      const little = { limits: { seconds: 60, memoryBytes: 1.5e8 } };
+      await run(double, { x: floats([1, 2], [1, 2]) }, little);
+      const error = await catchError(() => run(repeat, { x: floats([1]) }, little));
+      expect(error).toMatchObject({ code: "environment/runtime-memory" });
+    });
+  });
+
   test("aborting is heard while the runtime computes", async () => {
     const controller = new AbortController();
     const start = performance.now();
