@@ -61,7 +61,7 @@ export async function openNamedArrays(
 ): Promise<Dataset> {
   const feeds: Feed[] = [];
   for (const input of inputs) {
-    const name = namesFor(input, inputs).find((each) => file.names.includes(each));
+    const name = arrayFor(input, inputs, file.names);
     if (name === undefined) throw missingArray(file.names, input.name, spec.path);
     feeds.push({ input, array: await file.open(name) });
   }
@@ -74,13 +74,25 @@ export async function openNamedArrays(
   return openArrays(feeds, labels, spec);
 }
 
-/** numpy.savez calls an array that is given without a name arr_0. */
-const namesFor = ({ name }: ModelInput, inputs: readonly ModelInput[]): string[] =>
-  inputs.length === 1 ? [name, "arr_0"] : [name];
+/**
+ * The array that feeds an input: that of its name. One input alone is fed by the one array that holds no labels, whatever its
+ * name, or by that which numpy.savez was given without one and called arr_0.
+ */
+function arrayFor(
+  { name }: ModelInput,
+  inputs: readonly ModelInput[],
+  names: readonly string[],
+): string | undefined {
+  if (names.includes(name)) return name;
+  if (inputs.length > 1) return undefined;
+  if (names.includes("arr_0")) return "arr_0";
+  const samples = names.filter((each) => !labelArrays.includes(each));
+  return samples.length === 1 ? samples[0] : undefined;
+}
 
-/** Names of arrays that feed inputs. */
-export const fedNames = (inputs: readonly ModelInput[]): string[] =>
-  inputs.flatMap((input) => namesFor(input, inputs));
+/** Those of some arrays that feed inputs. */
+export const fedArrays = (inputs: readonly ModelInput[], names: readonly string[]): string[] =>
+  inputs.flatMap((input) => arrayFor(input, inputs, names) ?? []);
 
 const missingArray = (names: readonly string[], input: string, where: string): UserError =>
   dataError(

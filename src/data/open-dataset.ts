@@ -12,7 +12,7 @@ import { isNpy } from "./loaders/npy.ts";
 import { openNpz } from "./loaders/npz.ts";
 import { openTable } from "./loaders/open-table.ts";
 import { imageInputOf, type ModelInput } from "./model-input.ts";
-import { fedNames, openNamedArrays, openNpyDataset } from "./open-arrays.ts";
+import { fedArrays, openNamedArrays, openNpyDataset } from "./open-arrays.ts";
 import { openFolder } from "./open-folder.ts";
 import { batchAxisOf } from "./place-samples.ts";
 import { settleSpec } from "./preprocess/settle-spec.ts";
@@ -82,7 +82,8 @@ async function withTargets(
   if (spec.targets !== undefined) return { ...dataset, targets: await openTargets(spec.targets, length) };
   const path = spec.path.toLowerCase();
   if (dataset.targets !== undefined || !path.endsWith(".npz")) return dataset;
-  return { ...dataset, targets: await openTargets(spec.path, length, fedNames(inputs)) };
+  const fed = (names: readonly string[]): string[] => fedArrays(inputs, names);
+  return { ...dataset, targets: await openTargets(spec.path, length, fed) };
 }
 
 /** Samples per run of inputs whose batch dimension has one size. */

@@ -11,7 +11,7 @@ import { isImageName, openImageFolder } from "./loaders/image-folder.ts";
 import { isNpyName, namedArrays, openSampleFiles, unnamedArrays } from "./loaders/npy-folder.ts";
 import { openTableFolder } from "./loaders/table-folder.ts";
 import { imageInputOf, type ModelInput } from "./model-input.ts";
-import { fedNames, openArrays, openNamedArrays } from "./open-arrays.ts";
+import { fedArrays, openArrays, openNamedArrays } from "./open-arrays.ts";
 import { openSoundFiles } from "./sounds/sound-folder.ts";
 import { isSoundName } from "./sounds/wav.ts";
 import type { SettledSpec } from "./spec.ts";
@@ -89,7 +89,10 @@ async function openArrayFiles(
   const byName = inputs.every(({ name }) => named.names.includes(name));
   if (byName && classNames === undefined) {
     const dataset = await openNamedArrays(named, inputs, spec);
-    const targets = targetsOf(named, folder, dataset.length, [...fedNames(inputs), ...labelArrays]);
+    const targets = targetsOf(named, folder, dataset.length, [
+      ...fedArrays(inputs, named.names),
+      ...labelArrays,
+    ]);
     return targets.names.length === 0 ? dataset : { ...dataset, targets };
   }
   const [input] = inputs;

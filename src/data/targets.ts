@@ -16,12 +16,15 @@ export interface TargetArrays {
   read(name: string, indices: readonly number[]): Promise<Tensor>;
 }
 
-/** The arrays of an .npz file but those in `without`. Each is looked at when it is first asked for. */
-export const openTargets = async (
+/** The arrays of an .npz file but those that `without` tells by their names. Each is looked at when it is first asked for. */
+export async function openTargets(
   path: string,
   samples: number,
-  without: readonly string[] = [],
-): Promise<TargetArrays> => targetsOf(await openNpz(path), path, samples, without);
+  without: (names: readonly string[]) => readonly string[] = () => [],
+): Promise<TargetArrays> {
+  const file = await openNpz(path);
+  return targetsOf(file, path, samples, without(file.names));
+}
 
 /** The named arrays of a file or folder as targets, but those in `without`. */
 export function targetsOf(

@@ -1,7 +1,7 @@
 import { intOf } from "../ir/attributes.ts";
 import { indexGraph } from "../ir/graph.ts";
 import { findOutputKinds, type OutputFacts } from "../ir/output-kinds.ts";
-import type { Dim, Graph, Model } from "../ir/model.ts";
+import type { Dim, Graph, Model, Node } from "../ir/model.ts";
 import { dtypeOf, requiredInputs, shapeOf } from "../ir/value-types.ts";
 import type { Family } from "./recipe.ts";
 
@@ -42,7 +42,8 @@ function gatherFacts(model: Model): Facts {
     integer: /int(32|64)/.test(dtypeOf(graph, name) ?? ""),
   }));
   const operators = new Set(graph.nodes.map(({ opType }) => opType));
-  const outputs = findOutputKinds(model).map((output) => withShape(output, graph));
+  const { producer } = indexGraph(graph);
+  const outputs = findOutputKinds(model).map((output) => withShape(output, graph, producer));
   return { graph, inputs, operators, outputs, image: imageOf(inputs) };
 }
 
@@ -80,9 +81,8 @@ const sameShaped = new Set([
  * Some exporters declare outputs without dimensions. What comes out of a convolution, seen through what keeps the shape, is
  * a map of as many channels as its weights have; of others nothing is known then.
  */
-function withShape(output: OutputFacts, graph: Graph): OutputFacts {
+function withShape(output: OutputFacts, graph: Graph, producer: ReadonlyMap<string, Node>): OutputFacts {
   if (output.shape !== undefined && output.shape.length > 0) return output;
-  const { producer } = indexGraph(graph);
   let node = producer.get(output.name);
   while (node !== undefined && sameShaped.has(node.opType)) node = producer.get(node.inputs[0] ?? "");
   const weight = node?.opType.startsWith("Conv") ? shapeOf(graph, node.inputs[1]) : undefined;

@@ -1,3 +1,4 @@
+import { groupBy } from "../group-by.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { splitDataset } from "../data/subset.ts";
 import { fixedBatch } from "../ir/value-types.ts";
@@ -143,12 +144,22 @@ function layoutWarnings({ target }: Quantized, { forward }: ArtifactChoices): st
   ];
 }
 
-/** Layers that the training forward computes in another arithmetic than the deployed model. */
+/** Layers that the training forward computes in another arithmetic than the deployed model, those of one reason together. */
 const floatLayerWarnings = ({ floatLayers }: Manifest): string[] =>
-  floatLayers.map(
-    ({ node, op, reason }) =>
-      `The training forward computes "${node}" (${op}) in float, the deployed model on integers: ${reason}.`,
+  Array.from(
+    groupBy(floatLayers, ({ op, reason }) => `${op}: ${reason}`).values(),
+    (layers) =>
+      `The training forward computes ${namesOf(layers)} in float, the deployed model on integers: ${layers[0]?.reason}.`,
   );
+
+const mostNames = 3;
+
+function namesOf(layers: Manifest["floatLayers"]): string {
+  const names = layers.map(({ node }) => `"${node}"`);
+  const shown = names.length <= mostNames ? names : names.slice(0, mostNames - 1);
+  const rest = names.length - shown.length;
+  return `${shown.join(", ")}${rest === 0 ? "" : ` and ${rest} more`} (${layers[0]?.op})`;
+}
 
 /** Runs of the training graph that the training to come takes. */
 function expectedRuns(

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import type { ModelInput } from "../../src/data/model-input.ts";
 import type { DataSpec } from "../../src/data/spec.ts";
-import { toNumbers, viewAs } from "../../src/tensor/tensor.ts";
+import { floats as tensorFloats, ints, toNumbers, viewAs } from "../../src/tensor/tensor.ts";
+import { writeNpz } from "../support/write-numpy.ts";
 import { float32Npy } from "../support/zip-files.ts";
 import { doublesWithNaN, floats, fortranOrder, pixels, twoInputs } from "./numpy-files.ts";
 
@@ -129,6 +130,16 @@ describe("NumPy files", () => {
     await expect(missing).rejects.toThrow(/arrays a, b, labels but none for the model input "mask"/);
     const pair = [{ name: "c", dtype: "int64" as const, shape: ["n", 2] }];
     await expect(open({ path }, pair)).rejects.toThrow(/none for the model input "c"/);
+  });
+
+  test("the one array of an .npz file feeds the one input, whatever its name", async () => {
+    const path = join(folder, "alone.npz");
+    await writeNpz(path, { images: tensorFloats([1, 2, 3, 4], [2, 2]), labels: ints([0, 1]) });
+    const dataset = await open({ path }, [{ name: "input_layer", dtype: "float32", shape: ["n", 2] }]);
+    const batch = await dataset.read([1]);
+    expect(toNumbers(batch.inputs["input_layer"] as never)).toEqual([3, 4]);
+    expect(Array.from(batch.labels ?? [])).toEqual([1]);
+    expect(dataset.targets?.names).not.toContain("images");
   });
 
   test("8-bit images are laid out as the model wants them", async () => {

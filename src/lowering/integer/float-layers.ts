@@ -31,9 +31,10 @@ export function explainFloatLayers(
       return `its input "${float}" is float in the training graph${source}`;
     }
     const [output = ""] = node.outputs;
-    return (index.consumers.get(output) ?? []).length > 1
-      ? "its output is read as float, too"
-      : "nothing quantizes its output, or its attributes or operators are none that a kernel takes here";
+    const [reader, ...more] = index.consumers.get(output) ?? [];
+    if (more.length > 0) return "its output is read as float, too";
+    if (reader?.opType === "Clip") return "a Clip stands between it and its quantizer";
+    return "nothing quantizes its output, or its attributes or operators are none that a kernel takes here";
   };
   return forward.nodes
     .filter((node) => layers.has(node.name) && !places.has(node.name) && weightPortOf(node) !== undefined)
