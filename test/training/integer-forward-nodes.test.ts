@@ -124,5 +124,5 @@ test("a layer that the integer forward computes in float is named, with the reas
   expect(artifact.manifest.floatLayers.map(({ node, op }) => ({ node, op }))).toEqual([
     { node: Object.keys(found).find((name) => found[name] === "Conv"), op: "Conv" },
   ]);
-  expect(artifact.manifest.floatLayers[0]?.reason).toContain("quantizes its output");
+  expect(artifact.manifest.floatLayers[0]?.reason).toContain("a Clip stands between it and its quantizer");
 });
