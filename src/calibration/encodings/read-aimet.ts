@@ -43,11 +43,32 @@ const newFile = z.object({
   param_encodings: z.array(entry),
 });
 
+const oneOrMore = z.union([finite.transform((value) => [value]), z.array(finite)]);
+
+/** Version 2.0.0: the inputs of a QuantizeLinear, of values and weights alike. */
+const latestFile = z.object({
+  version: z.string(),
+  encodings: z.array(
+    z.object({
+      name: z.string(),
+      output_dtype: z.string(),
+      y_scale: oneOrMore.catch([]),
+      y_zero_point: oneOrMore.default([0]).catch([]),
+      block_size: z.number().optional(),
+    }),
+  ),
+});
+
 /** The widest codes that are of use here. */
 const widest = 32;
 
-/** AIMET's encodings of version 0.6.1 or 1.0.0; undefined for anything else. What is kept in floats has no entry. */
+/** AIMET's encodings of version 0.6.1, 1.0.0 or 2.0.0; undefined for anything else. What is kept in floats has no entry. */
 export function readAimet(json: unknown): Encodings | undefined {
+  const latest = latestFile.safeParse(json);
+  if (latest.success) {
+    const all = latest.data.encodings.map(ofQuantizer);
+    return collect(all, all);
+  }
   const recent = newFile.safeParse(json);
   if (recent.success)
     return collect(recent.data.activation_encodings.map(ofEntry), recent.data.param_encodings.map(ofEntry));
@@ -96,6 +117,20 @@ function ofEntry({ name, dtype, bw, enc_type, is_sym, scale, offset }: z.infer<t
   const rows = scale.map((each, row) => {
     const own = offset[row] ?? offset[0] ?? -(2 ** (bw - 1));
     return valid({ bits: bw, scale: each, offset: own, symmetric: is_sym });
+  });
+  return { name, rows: rows.every((row) => row !== undefined) ? rows : [] };
+}
+
+/** Codes of a signed type start at -2^(bits - 1), where ours start at 0. */
+function ofQuantizer(each: z.infer<typeof latestFile>["encodings"][number]): Named {
+  const { name, output_dtype, y_scale, y_zero_point, block_size } = each;
+  const [, unsigned, width] = /^(u?)int(\d+)$/.exec(output_dtype) ?? [];
+  const bw = Number(width);
+  if (width === undefined || bw > widest || block_size !== undefined) return { name, rows: [] };
+  const lowest = unsigned === "u" ? 0 : -(2 ** (bw - 1));
+  const rows = y_scale.map((scale, row) => {
+    const zeroPoint = y_zero_point[row] ?? y_zero_point[0] ?? NaN;
+    return valid({ bits: bw, scale, offset: lowest - zeroPoint, symmetric: unsigned === "" && zeroPoint === 0 });
   });
   return { name, rows: rows.every((row) => row !== undefined) ? rows : [] };
 }

@@ -8,7 +8,7 @@ import { readTableJson, readTableText } from "./read-table.ts";
 const mostBytes = 2 ** 28;
 
 /**
- * Reads ranges of values and scales of weights that another tool wrote: AIMET's encodings (0.6.1, 1.0.0; overrides of QNN), or a
+ * Reads ranges of values and scales of weights that another tool wrote: AIMET's encodings (0.6.1, 1.0.0, 2.0.0; overrides of QNN), or a
  * calibration table of onnxruntime.quantization or TensorRT. Throws UserError data/encodings.
  */
 export async function readEncodings(path: string): Promise<Encodings> {
@@ -41,5 +41,5 @@ const wrong = (where: string, what: string): UserError =>
     "encodings",
     `The file of encodings ${what}`,
     where,
-    "Give AIMET's JSON encodings (0.6.1 or 1.0.0), or calibration.json or calibration.cache of onnxruntime.quantization.",
+    "Give AIMET's JSON encodings (0.6.1, 1.0.0 or 2.0.0), or calibration.json or calibration.cache of onnxruntime.quantization.",
   );

@@ -80,6 +80,30 @@ describe("what is written is read again", () => {
 });
 
 describe("other tools' files", () => {
+  test("AIMET 2.0.0: what a QuantizeLinear takes, of values and weights alike", () => {
+    const latest = {
+      version: "2.0.0",
+      encodings: [
+        { name: "x", output_dtype: "uint8", y_scale: 0.5, y_zero_point: 3 },
+        { name: "s", output_dtype: "int8", y_scale: 0.5, y_zero_point: -128 },
+        { name: "w", axis: 0, output_dtype: "int8", y_scale: [0.25, 0.5] },
+        { name: "b", axis: 1, block_size: 32, output_dtype: "int4", y_scale: [[0.25, 0.5]] },
+        { name: "f", output_dtype: "float16", y_scale: null },
+      ],
+    };
+    const found = parseEncodings(JSON.stringify(latest));
+    expect([...(found?.ranges ?? [])]).toEqual([
+      ["x", { min: -1.5, max: 126 }],
+      ["s", { min: 0, max: 127.5 }],
+    ]);
+    const code = { bits: 8, offset: -128, symmetric: true };
+    expect(found?.weights.get("w")).toEqual([
+      { ...code, scale: 0.25 },
+      { ...code, scale: 0.5 },
+    ]);
+    expect(["b", "f"].some((name) => found?.weights.has(name))).toBe(false);
+  });
+
   test("ranges without scales, texts for truth values, floats and blocks", () => {
     const old = {
       activation_encodings: {
