@@ -130,7 +130,12 @@ function ofQuantizer(each: z.infer<typeof latestFile>["encodings"][number]): Nam
   const lowest = unsigned === "u" ? 0 : -(2 ** (bw - 1));
   const rows = y_scale.map((scale, row) => {
     const zeroPoint = y_zero_point[row] ?? y_zero_point[0] ?? NaN;
-    return valid({ bits: bw, scale, offset: lowest - zeroPoint, symmetric: unsigned === "" && zeroPoint === 0 });
+    return valid({
+      bits: bw,
+      scale,
+      offset: lowest - zeroPoint,
+      symmetric: unsigned === "" && zeroPoint === 0,
+    });
   });
   return { name, rows: rows.every((row) => row !== undefined) ? rows : [] };
 }
