@@ -5,10 +5,10 @@
  * Steps of whole training runs by one process and by several workers, in turn run by run, all with --threads threads
  * together. A step of the workers is one run of the training graph each; one process does it in as many runs, and in one of
  * the whole batch, which is what it would do if left alone. Prints medians, the ratios of each round's medians, and the bytes
- * that cross per step. EFQAT_PYTHON names a Python with torch where a model is to be exported.
+ * that cross per step; "other processes" is the share of all cores that went to anything else. EFQAT_PYTHON names a Python with torch where a model is to be exported.
  */
 import { existsSync } from "node:fs";
-import { loadavg } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { defaultFreezingOptions } from "../../src/training/freezing/refresh.ts";
@@ -17,6 +17,7 @@ import { directoryOf, tunedRatio, writeCases } from "./bench-case.ts";
 import { type BenchModel, benchModel } from "./bench-models.ts";
 import { interleave, median } from "./interleave.ts";
 import { type Arithmetic, arithmetics } from "./results.ts";
+import { processorsOfChildren, watchCores } from "./watch-cores.ts";
 
 const { values } = parseArgs({
   options: {
@@ -41,13 +42,13 @@ const warmup = 2;
 const line = ([first = "", ...cells]: readonly string[]): void =>
   console.log(`| ${[first.padEnd(22), ...cells.map((cell) => cell.padStart(18))].join(" | ")} |`);
 
-console.log(`${arithmetic}, ${threads} threads, load before ${loadavg()[0]?.toFixed(2)}`);
+console.log(`${arithmetic}, ${threads} threads on ${availableParallelism()} cores (${cpus()[0]?.model})\n`);
 line([
   "model, batch, r",
   ...["one run, ms", `${workers} runs, ms`, `${workers} workers, ms`],
-  ...["times as one run", `as ${workers} runs`, "gradients, kB", "changes, kB"],
+  ...["times as one run", `as ${workers} runs`, "gradients, kB", "changes, kB", "other processes"],
 ]);
-line(["---", ...Array.from({ length: 7 }, () => "---:")]);
+line(["---", ...Array.from({ length: 8 }, () => "---:")]);
 for (const name of values.models.split(",")) {
   const whole = benchModel(name);
   const microBatch = whole.batch / workers;
@@ -71,7 +72,9 @@ async function compare(whole: BenchModel, shared: BenchModel, ratio: number): Pr
       },
     },
   ];
+  const [children, othersShare] = [processorsOfChildren(), watchCores()];
   const times = await interleave(contestants, rounds);
+  const others = othersShare(1000 * (processorsOfChildren() - children));
   const of = (name: string): number[] => times.get(name) ?? [];
   const against = (name: string): string => {
     const ratios = of(name).map((ms, round) => ms / (of("workers")[round] ?? NaN));
@@ -85,6 +88,7 @@ async function compare(whole: BenchModel, shared: BenchModel, ratio: number): Pr
     ...[last?.workers.receivedPerStep, last?.workers.sentPerStep].map((bytes) =>
       ((bytes ?? NaN) / 1000).toFixed(1),
     ),
+    `${(100 * others).toFixed(0)} %`,
   ]);
 }
 

@@ -1,25 +1,15 @@
-import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startProgram, type StartedProcess } from "../../test/zoo/redis-server.ts";
 import { writeLayer } from "../../test/zoo/small-zoo.ts";
+import { processorsOfChildren } from "../bench/watch-cores.ts";
 import { shareIn, startZoo, stop } from "./processes.ts";
 
 /** Seconds of the clock, and of processors by all processes that were started and have ended. */
 export interface Cost {
   clock: number;
   processors: number;
-}
-
-/** Seconds of a tick of /proc. */
-const tick = 0.01;
-
-/** Processor seconds of processes that this one started, and that they did, as Linux tells it. */
-function processorsOfChildren(): number {
-  const text = readFileSync("/proc/self/stat", "utf8");
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return tick * (Number(fields[13]) + Number(fields[14]));
 }
 
 async function costOf(work: () => Promise<unknown>): Promise<Cost> {
