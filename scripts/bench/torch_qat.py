@@ -111,16 +111,16 @@ class QatNetwork(torch.nn.Module):
                 (output, lambda v: torch._fake_quantize_learnable_per_channel_affine(latent, scales, zero, axis, qmin, qmax, 1.0))
             )
         elif op == "QuantizeLinear" and inputs[1] in activations:
-            self.steps.append((output, lambda v, x=inputs[0]: v[x]))
+            self.steps.append((output, lambda v, x=inputs[0]: self._get(v, x)))
         elif op == "Clip" and output in producers and producers.get(inputs[0]) is not None and producers[inputs[0]].op_type == "QuantizeLinear":
-            self.steps.append((output, lambda v, x=inputs[0]: v[x]))
+            self.steps.append((output, lambda v, x=inputs[0]: self._get(v, x)))
         elif op == "DequantizeLinear" and inputs[1] in activations:
             entry = activations[inputs[1]]
             scale = self._parameter(entry["scale"], state[entry["scale"]].reshape(1))
             zero = self._parameter(entry["zeroPoint"], state[entry["zeroPoint"]].reshape(1))
             qmin, qmax = entry["qmin"], entry["qmax"]
             self.steps.append(
-                (output, lambda v, x=inputs[0]: torch._fake_quantize_learnable_per_tensor_affine(v[x], scale, zero, qmin, qmax, 1.0))
+                (output, lambda v, x=inputs[0]: torch._fake_quantize_learnable_per_tensor_affine(self._get(v, x), scale, zero, qmin, qmax, 1.0))
             )
         elif op == "Round" or (op in ("Cast", "Clip") and "zero_point" in inputs[0]):
             return  # how the graph makes a zero point an integer; the fake quantizer above does it itself
