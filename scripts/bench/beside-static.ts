@@ -22,7 +22,18 @@ const images = "fixtures/fashion-mnist";
 /** Runs a command of efqat on a network's training images; the file that it writes. */
 async function written(folder: string, command: "quantize" | "optimize", model: string): Promise<string> {
   const out = join(folder, `${command}.onnx`);
-  const data = ["--data", images, "--split", "train", "--mean", "0.286", "--std", "0.353", "--samples", "512"];
+  const data = [
+    "--data",
+    images,
+    "--split",
+    "train",
+    "--mean",
+    "0.286",
+    "--std",
+    "0.353",
+    "--samples",
+    "512",
+  ];
   const more = command === "optimize" ? ["--train-rows", "0.25", "--epochs", "1"] : [];
   await execa(process.execPath, [
     ...["--import", "tsx", "src/cli/main.ts", command, model, ...data, ...more],
