@@ -6,6 +6,7 @@ import {
   judgedOptions,
   evaluationBatch,
   int4Options,
+  metricForms,
   metricOptions,
   outOptions,
   reportOptions,
@@ -23,7 +24,7 @@ export const exportCommand = {
     ...judgedOptions,
     metric: {
       ...metricOptions.metric,
-      describe: `${metricOptions.metric.describe.replace(", and the first what the best state is kept by", "")} (default: what the run was judged by)`,
+      describe: `What is reported beside: ${metricForms} (default: what the run was judged by)`,
     },
     characters: metricOptions.characters,
     target: exportedTarget,

@@ -125,10 +125,13 @@ export const judgedOptions = group(groups.data, {
   },
 });
 
+/** How metrics are asked for. */
+export const metricForms = `[OUTPUT=]NAME[@TARGET] (${metricNames.join(", ")}), an ONNX model or a JavaScript module, separated by commas; :lower behind a file where less is better`;
+
 export const metricOptions = group(groups.data, {
   metric: {
     value: "measure",
-    describe: `What is reported beside, and the first what the best state is kept by: [OUTPUT=]NAME[@TARGET] (${metricNames.join(", ")}), an ONNX model or a JavaScript module, separated by commas; :lower behind a file where less is better`,
+    describe: `What is reported beside, and the first what the best state is kept by: ${metricForms}`,
   },
   characters: {
     value: "path",

@@ -16,9 +16,11 @@ export const fitsOneMessage = (model: Model): boolean => weightBytes(model) < la
 /** Bytes of weights from which a model goes to the runtime as a file: it maps weights that lie beside one, and copies others. */
 const mappedBytes = 2 ** 27;
 
-/** Writes a model of large weights into a folder, for a session to be opened on; undefined where its bytes will do. */
-export async function asMappedFile(model: Model, directory: string): Promise<string | undefined> {
-  if (weightBytes(model) < mappedBytes) return undefined;
+/** Whether a model's weights are so large that it goes to the runtime as a file. */
+export const isMapped = (model: Model): boolean => weightBytes(model) >= mappedBytes;
+
+/** Writes a model into a folder, for a session to be opened on: a graph, and its weights beside it. */
+export async function writeMapped(model: Model, directory: string): Promise<string> {
   const path = join(directory, "model.onnx");
   await saveModel(model, path, { externalData: "always" });
   return path;
@@ -63,11 +65,10 @@ export async function withSessions<T>(
 export async function openSession(model: ModelSource, options: SessionOptions = {}): Promise<Session> {
   if (typeof model === "string" || model instanceof Uint8Array) return Session.create(model, options);
   const limited = { ...options, limits: options.limits ?? dataLimits(model) };
-  if (weightBytes(model) < mappedBytes) return Session.create(encodeModel(model), limited);
-  return withTemporaryDirectory(async (directory) => {
-    const path = await asMappedFile(model, directory);
-    return Session.create(path ?? encodeModel(model), limited);
-  });
+  if (!isMapped(model)) return Session.create(encodeModel(model), limited);
+  return withTemporaryDirectory(async (directory) =>
+    Session.create(await writeMapped(model, directory), limited),
+  );
 }
 
 /** Bytes of a model's initializers, wherever they lie. */

@@ -2,7 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Model } from "../ir/model.ts";
 import { isExternal, loadModel } from "../onnx/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { asMappedFile, type ModelSource, withSession } from "./open-model.ts";
+import { isMapped, type ModelSource, withSession, writeMapped } from "./open-model.ts";
 import { withTemporaryDirectory } from "./temporary-directory.ts";
 import type { SessionOptions } from "./session.ts";
 
@@ -10,13 +10,13 @@ import type { SessionOptions } from "./session.ts";
 export async function readOptimized(source: ModelSource, options: SessionOptions = {}): Promise<Model> {
   return withTemporaryDirectory(async (directory) => {
     const optimizedModelPath = join(directory, "optimized.onnx");
-    const opened = isModel(source) ? ((await asMappedFile(source, directory)) ?? source) : source;
+    const large = isModel(source) && isMapped(source) ? source : undefined;
+    const opened = large === undefined ? source : await writeMapped(large, directory);
     await withSession(opened, { ...options, optimizedModelPath }, async () => undefined);
     // What lies in files of its own stays there, and is found from where the source is.
     const folder = typeof opened === "string" ? dirname(resolve(opened)) : directory;
     const optimized = await loadModel(optimizedModelPath, folder);
-    if (isModel(source) && opened !== source)
-      takeBack(optimized.graph.initializers, source.graph.initializers);
+    if (large !== undefined) takeBack(optimized.graph.initializers, large.graph.initializers);
     return optimized;
   });
 }

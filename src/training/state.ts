@@ -16,7 +16,8 @@ export function stateTensor(state: ReadonlyMap<string, Tensor>, name: string): T
 }
 
 /** Tensors by name, in either of two forms. */
-type Tensors = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+/** Tensors by name. */
+export type Tensors = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
 const named = (source: Tensors, name: string): Tensor | undefined =>
   isMap(source) ? source.get(name) : Object.hasOwn(source, name) ? source[name] : undefined;

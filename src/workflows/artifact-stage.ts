@@ -12,17 +12,15 @@ import type { MemorySection } from "../report/report-data.ts";
 import { type Artifact, buildArtifact, writeArtifact } from "../training/artifact.ts";
 import type { Manifest } from "../training/artifact/manifest.ts";
 import { loadsNchwc } from "../training/costs/loads-nchwc.ts";
-import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
 import { type MeasuredMemory, measureMemory } from "../training/measure-memory.ts";
-import { defaultTrainOptions } from "../training/train-options.ts";
 import { threadsOf } from "../training/trainer/share-runs.ts";
 import { buildWithin } from "./build-within.ts";
 import { divisorsOf } from "./fit-micro-batch.ts";
 import { memoryLimitOf } from "./memory-limit.ts";
-import { withClasses } from "./open-data.ts";
 import type { ArtifactChoices } from "./options.ts";
 import { chooseBatch } from "./preflight/choose-batch.ts";
 import type { Quantized } from "./quantize-stage.ts";
+import { trialJob } from "./trial-job.ts";
 import {
   arithmeticTrials,
   buildingParts,
@@ -83,7 +81,7 @@ export async function artifactStage(
     logger.progress(buildingStage, buildingParts, buildingParts);
     return artifact;
   };
-  const trial = trialOf(quantized, choices, runtime);
+  const trial = trialJob(quantized, choices, runtime);
   const measure = async (artifact: Artifact): Promise<MeasuredMemory> => {
     logger.progress(memoryStage, 0, 1, `with ${artifact.manifest.batch} samples at a time`);
     const each = await measureMemory(artifact, trial, limit.bytes / workers, signal);
@@ -115,26 +113,6 @@ export async function artifactStage(
   };
   return { memory, warnings };
 }
-
-/** The steps that tell what memory training takes. */
-const trialOf = (
-  { plan, source }: Quantized,
-  choices: ArtifactChoices,
-  { data, output, provider, threads }: ArtifactStageOptions,
-): Parameters<typeof measureMemory>[1] => ({
-  data: withClasses(source.model, data, output),
-  options: {
-    arena: defaultTrainOptions.arena,
-    cache: null,
-    provider: provider ?? null,
-    threads: threads ?? null,
-    freezing: {
-      ...{ ratio: choices.ratio, budget: choices.budget },
-      refresh: choices.refresh ?? defaultFreezingOptions.refresh,
-      ...settleChoice(choices, plan.weights),
-    },
-  },
-});
 
 /** A layout that integer kernels do not compute trains in float. */
 function layoutWarnings({ target }: Quantized, { forward }: ArtifactChoices): string[] {

@@ -1,12 +1,9 @@
 import { withTemporaryDirectory } from "../runtime/temporary-directory.ts";
 import type { Claim } from "../claims/claim-paths.ts";
 import type { Report } from "../report/report-data.ts";
-import { defaultFreezingOptions } from "../training/freezing/refresh.ts";
-import { settleChoice } from "../training/freezing/settle-choice.ts";
 import { layerOf, phaseOf, phases, type StepKernel, sumBy } from "../training/profile/phases.ts";
 import type { StepProfile } from "../training/profile/job.ts";
 import { profileInChild } from "../training/process/child-process.ts";
-import { defaultTrainOptions } from "../training/train-options.ts";
 import { artifactStage } from "./artifact-stage.ts";
 import { commandPaths, dataOfModels } from "./command-paths.ts";
 import { type RunContext, withClaim } from "./context.ts";
@@ -14,8 +11,8 @@ import { describeQuantization, quantizationWarnings } from "./describe-quantizat
 import type { ProfileOptions } from "./options.ts";
 import { quantizeForTraining } from "./quantize-for-training.ts";
 import { prepareSource } from "./quantize-stage.ts";
-import { withClasses } from "./open-data.ts";
 import { startReport } from "./start-report.ts";
+import { trialJob } from "./trial-job.ts";
 import { onCpu } from "./trials.ts";
 
 /** Builds a model's training graphs, takes a few steps, and tells where their time goes. Writes nothing. */
@@ -34,23 +31,7 @@ async function profileClaimed(options: ProfileOptions, context: RunContext, clai
     const { memory, warnings } = await artifactStage(quantized, training, place, options, context);
     context.logger.info(`Taking ${options.steps} steps of ${training.batch} samples.`);
     const measured = await profileInChild(
-      {
-        artifact: directory,
-        data: withClasses(prepared.source.model, options.data, options.output),
-        steps: options.steps,
-        options: {
-          arena: defaultTrainOptions.arena,
-          cache: training.cache ?? null,
-          provider: options.provider ?? null,
-          threads: options.threads ?? null,
-          freezing: {
-            ratio: training.ratio,
-            budget: training.budget,
-            refresh: training.refresh ?? defaultFreezingOptions.refresh,
-            ...settleChoice(training, quantized.plan.weights),
-          },
-        },
-      },
+      { ...trialJob(quantized, training, options), artifact: directory, steps: options.steps },
       context,
     );
     return {

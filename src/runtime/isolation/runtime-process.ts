@@ -4,20 +4,13 @@ import { InternalError } from "../../errors.ts";
 import { childModule } from "../child-module.ts";
 import { collectOutput } from "../collect-output.ts";
 import { peakMemoryOf } from "../peak-memory.ts";
-import { restoreError } from "../error-record.ts";
 import { explainDeath } from "./death.ts";
 import { type Frame, receiveFrames, sendFrame } from "./frames.ts";
 import type { Answer, Request } from "./messages.ts";
+import { PendingCall } from "./pending-call.ts";
 
 /** Last characters of the other process's error output that are kept. */
 const keptOutput = 4000;
-
-interface OpenCall {
-  /** undefined: it starts. */
-  request: Request | undefined;
-  resolve(answer: Frame<Answer>): void;
-  reject(error: Error): void;
-}
 
 /** The process itself: starts at once, answers one request at a time, and rejects what is open when it dies. */
 export class RuntimeProcess {
@@ -27,8 +20,10 @@ export class RuntimeProcess {
   readonly #output: () => string;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = (): void => this.end();
+  readonly #call = new PendingCall<Answer>();
   readonly #ready: Promise<unknown>;
-  #open: OpenCall | undefined;
+  /** The last one; undefined while it starts. */
+  #request: Request | undefined;
 
   constructor(signal: AbortSignal | undefined) {
     const { file, execArgv } = childModule("child", import.meta.url);
@@ -39,14 +34,12 @@ export class RuntimeProcess {
     this.#output = collectOutput([this.#child.stdout, this.#child.stderr], keptOutput);
     this.#requests = this.#child.stdio[3] as Writable;
     this.#requests.on("error", () => undefined);
-    this.#ready = new Promise((resolve, reject) => {
-      this.#open = { request: undefined, resolve, reject };
-    });
+    this.#ready = this.#call.begin();
     this.#ready.catch(() => undefined);
-    receiveFrames<Answer>(this.#child.stdio[4] as Readable, (frame) => this.#answer(frame));
+    receiveFrames<Answer>(this.#child.stdio[4] as Readable, (frame) => this.#call.settle(frame));
     this.#child.on("error", (error) => this.#die(error));
     this.#child.on("close", (code, signal) =>
-      this.#die(explainDeath(code, signal, this.#output(), this.#open?.request)),
+      this.#die(explainDeath(code, signal, this.#output(), this.#request)),
     );
     this.#signal = signal;
     signal?.addEventListener("abort", this.#abort, { once: true });
@@ -58,14 +51,14 @@ export class RuntimeProcess {
     return pid === undefined || this.ended ? undefined : peakMemoryOf(pid);
   }
 
-  async ask({ message, blocks }: Frame<Request>): Promise<Frame<Answer>> {
+  async ask(frame: Frame<Request>): Promise<Frame<Answer>> {
     await this.#ready;
     this.#signal?.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      if (this.ended) reject(new InternalError("a session of a process that has ended"));
-      this.#open = { request: message, resolve, reject };
-      sendFrame(this.#requests, { message, blocks });
-    });
+    if (this.ended) throw new InternalError("a session of a process that has ended");
+    this.#request = frame.message;
+    const answer = this.#call.begin();
+    sendFrame(this.#requests, frame);
+    return answer;
   }
 
   end(): void {
@@ -74,19 +67,10 @@ export class RuntimeProcess {
     this.#child.kill("SIGKILL");
   }
 
-  #answer(frame: Frame<Answer>): void {
-    const open = this.#open;
-    this.#open = undefined;
-    if (frame.message.type === "failed") open?.reject(restoreError(frame.message.error));
-    else open?.resolve(frame);
-  }
-
   #die(error: Error): void {
     this.ended = true;
     this.#signal?.removeEventListener("abort", this.#abort);
-    const open = this.#open;
-    this.#open = undefined;
     const reason: unknown = this.#signal?.aborted === true ? this.#signal.reason : undefined;
-    open?.reject(reason instanceof Error ? reason : error);
+    this.#call.fail(reason instanceof Error ? reason : error);
   }
 }

@@ -1,5 +1,5 @@
-import { loadModel } from "../../onnx/index.ts";
 import { join } from "node:path";
+import { loadModel } from "../../onnx/index.ts";
 import { artifactFiles } from "../artifact/manifest.ts";
 import { flopCosts } from "../costs/flop-costs.ts";
 import type { TrialJob } from "./job.ts";
@@ -15,8 +15,10 @@ const leastMilliseconds = 1500;
 export function measurePeak(job: TrialJob, signal: AbortSignal): Promise<number> {
   const untimed = { ...job, options: { ...job.options, cache: null } };
   return withTrialRun(untimed, async (run, _fitted, manifest) => {
-    const { graph } = await loadModel(join(job.artifact, artifactFiles.trainingModel));
-    await run.start(() => Promise.resolve(flopCosts(graph, manifest)));
+    await run.start(async () => {
+      const { graph } = await loadModel(join(job.artifact, artifactFiles.trainingModel));
+      return flopCosts(graph, manifest);
+    });
     const end = performance.now() + leastMilliseconds;
     for (;;) {
       const { peakBytes } = await run.take(signal);

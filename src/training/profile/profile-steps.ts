@@ -19,7 +19,7 @@ export async function profileSteps(
     let sessions = 0;
     const last = (): string => join(folder, String(sessions));
     const profile = (): string => (sessions++, mkdirSync(last()), last());
-    const take = withTrialRun(
+    return withTrialRun(
       job,
       async (run, fitted, { accumulate }) => {
         await run.start(measure);
@@ -28,10 +28,9 @@ export async function profileSteps(
         const { graph } = await loadModel(join(job.artifact, artifactFiles.trainingModel));
         const kernels = await readProfile(last(), graph);
         const counted = kernels.slice(-job.steps * accumulate);
-        return { ...found, kernels: counted.map((run) => withProvenance(run, graph)) };
+        return { ...found, kernels: counted.map((each) => withProvenance(each, graph)) };
       },
       profile,
     );
-    return await take;
   });
 }

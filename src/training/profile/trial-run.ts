@@ -1,10 +1,10 @@
+import { join } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { openDataset } from "../../data/open-dataset.ts";
 import { subset } from "../../data/subset.ts";
 import { readTargets } from "../../data/targets.ts";
 import { loadModel } from "../../onnx/index.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
-import { join } from "node:path";
 import { readManifest } from "../artifact/files.ts";
 import { artifactFiles, type Manifest, modelInputs } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";

@@ -72,13 +72,13 @@ function quietOptions(manifest: Manifest, options: Runtime): SessionOptions {
   return { ...sessionOptions(manifest, options), config };
 }
 
-/** Opens the float model of an artifact where a target of its loss comes from it. */
+/** Opens the float model of an artifact where a target of its loss comes from it; with `taught` whatever the loss is. */
 export async function openTeacher(
   directory: string,
   manifest: Manifest,
-  { taught = isTaught(manifest), ...options }: Runtime & { taught?: boolean },
+  { taught = false, ...options }: Runtime & { taught?: boolean },
 ): Promise<Session | undefined> {
-  if (!taught) return undefined;
+  if (!taught && !isTaught(manifest)) return undefined;
   return Session.create(join(directory, artifactFiles.floatModel), quietOptions(manifest, options));
 }
 
@@ -103,7 +103,7 @@ export async function openSideGraphs(
     opened.push(await Session.create(join(directory, artifactFiles.optimizerModel), quiet));
     const teacher = await openTeacher(directory, manifest, {
       ...options,
-      taught: taught || isTaught(manifest),
+      taught,
       threads: teacherThreads === undefined ? options.threads : teacherThreads,
     });
     if (teacher !== undefined) opened.push(teacher);

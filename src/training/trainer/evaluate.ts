@@ -4,9 +4,10 @@ import type { Metric } from "../../scoring/metrics/metric.ts";
 import type { Session } from "../../runtime/session.ts";
 import { breathe } from "../../runtime/breathe.ts";
 import { type Tensor, viewAs } from "../../tensor/tensor.ts";
-import { dataPorts, type Manifest } from "../artifact/manifest.ts";
+import type { Manifest } from "../artifact/manifest.ts";
 import { hasSampleLosses, sampleLosses } from "../losses/attach-loss.ts";
-import { feedsFor, type TrainingState } from "../state.ts";
+import { stateFeeds } from "../sessions/state-feeds.ts";
+import type { TrainingState } from "../state.ts";
 import type { SampleEvaluation } from "./choose-state.ts";
 import { targetsOf } from "../sessions/targets.ts";
 
@@ -21,7 +22,7 @@ export async function evaluateState(
   dataset: Dataset,
   signal?: AbortSignal,
 ): Promise<SampleEvaluation> {
-  const parameters = parameterFeeds(manifest, sessions.evaluation, state);
+  const parameters = stateFeeds(manifest, sessions.evaluation, state);
   const scores = classifierOutput(manifest);
   const { metric } = sessions;
   const entries = new Map<number, unknown>();
@@ -91,11 +92,6 @@ function evaluationBatches(manifest: Manifest, samples: number, size: number): n
   const end = open ? samples : samples - (samples % batch);
   for (let start = 0; start < end; start += batch) batches.push(range(start, Math.min(start + batch, end)));
   return batches;
-}
-
-function parameterFeeds(manifest: Manifest, session: Session, state: TrainingState): Record<string, Tensor> {
-  const fed = new Set(dataPorts(manifest).map(({ name }) => name));
-  return feedsFor({ inputs: session.inputs.filter(({ name }) => !fed.has(name)) }, state);
 }
 
 /** The output that the loss looks at first, where it is of shape [samples, classes]. */

@@ -1,8 +1,9 @@
 import { InternalError } from "../../errors.ts";
 import { scalar, type Tensor, viewAs } from "../../tensor/tensor.ts";
-import { dataPorts, type Manifest } from "../artifact/manifest.ts";
-import { feedsFor, stateTensor, type TrainingState, zeros } from "../state.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { stateTensor, type TrainingState, zeros } from "../state.ts";
 import { type AddOthers, meanOutputs, type RunnableGraph, type StepData } from "../sessions/mean-outputs.ts";
+import { stateFeeds } from "../sessions/state-feeds.ts";
 import { applyUpdates } from "./apply-updates.ts";
 import { namedValues } from "../../named-values.ts";
 
@@ -17,7 +18,6 @@ export class Stepper {
   readonly #manifest: Manifest;
   #training: RunnableGraph | undefined;
   readonly #optimizer: RunnableGraph;
-  readonly #fixed: ReadonlySet<string>;
   readonly #rates = new Map<string, Tensor>();
   #still: ReadonlySet<string> = new Set();
   #backwardWeights: TrainingState = new Map();
@@ -34,7 +34,6 @@ export class Stepper {
     this.#manifest = manifest;
     this.#training = sessions.training;
     this.#optimizer = sessions.optimizer;
-    this.#fixed = new Set(dataPorts(manifest).map(({ name }) => name));
     for (const { name, role, default: value } of manifest.optimizer.inputs)
       if (role === "hyper") this.#rates.set(name, scalar(hyper[name] ?? value ?? Infinity));
   }
@@ -62,10 +61,9 @@ export class Stepper {
     const training = this.#training;
     if (training === undefined)
       throw new InternalError("a step was asked for before there was a training graph");
-    const inputs = training.inputs.filter(({ name }) => !this.#fixed.has(name));
     const gradients = await meanOutputs(
       training,
-      feedsFor({ inputs }, this.#backwardWeights, state),
+      stateFeeds(this.#manifest, training, this.#backwardWeights, state),
       batches,
       addOthers,
     );

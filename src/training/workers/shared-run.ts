@@ -3,12 +3,13 @@ import { InternalError } from "../../errors.ts";
 import type { Session } from "../../runtime/session.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { readManifest } from "../artifact/files.ts";
-import { dataPorts, type Manifest, modelInputs } from "../artifact/manifest.ts";
+import { type Manifest, modelInputs } from "../artifact/manifest.ts";
 import { FittedGraph } from "../sessions/fitted-graph.ts";
 import { openTeacher } from "../sessions/graphs.ts";
 import { type StepData, sumOutputs } from "../sessions/mean-outputs.ts";
+import { stateFeeds } from "../sessions/state-feeds.ts";
 import { stepDataOf } from "../sessions/targets.ts";
-import { feedsFor, type TrainingState } from "../state.ts";
+import type { TrainingState } from "../state.ts";
 import { applyUpdates } from "../trainer/apply-updates.ts";
 import { BatchFeed } from "../trainer/batch-feed.ts";
 import type { TrainJob } from "../trainer/job.ts";
@@ -67,9 +68,7 @@ export class SharedRun {
   /** Sums of the training graph's outputs over this worker's runs of a step, in the order of its outputs. */
   async step(step: number): Promise<Uint8Array[]> {
     const { session, backwardWeights } = this.#fitted;
-    const fed = new Set(dataPorts(this.#manifest).map(({ name }) => name));
-    const inputs = session.inputs.filter(({ name }) => !fed.has(name));
-    const feeds = feedsFor({ inputs }, backwardWeights, this.#state);
+    const feeds = stateFeeds(this.#manifest, session, backwardWeights, this.#state);
     const { sums } = await sumOutputs(session, feeds, this.#batches(step));
     return session.outputs.map(({ name }) => {
       const sum = sums[name];

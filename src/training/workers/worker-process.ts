@@ -3,8 +3,8 @@ import type { Socket } from "node:net";
 import { InternalError } from "../../errors.ts";
 import { childModule } from "../../runtime/child-module.ts";
 import { collectOutput } from "../../runtime/collect-output.ts";
-import { restoreError } from "../../runtime/error-record.ts";
 import { type Frame, receiveFrames, sendFrame } from "../../runtime/isolation/frames.ts";
+import { PendingCall } from "../../runtime/isolation/pending-call.ts";
 import { peakMemoryOf } from "../../runtime/peak-memory.ts";
 import { lostWorker } from "../trainer/other-workers.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
@@ -14,17 +14,12 @@ const reportedOutput = 2000;
 /** Milliseconds that a worker has to end by itself; in a run of ONNX Runtime it does not notice that it should. */
 const patience = 500;
 
-interface OpenCall {
-  resolve(answer: Frame<FromWorker>): void;
-  reject(error: Error): void;
-}
-
 /** Another worker, as the process that runs the optimizer sees it. It answers one request at a time. */
 export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #channel: Socket;
   readonly #closed: Promise<void>;
-  #open: OpenCall | undefined;
+  readonly #call = new PendingCall<FromWorker>();
   /** Why it answers no more. */
   #ended: Error | undefined;
 
@@ -38,7 +33,7 @@ export class WorkerProcess {
     const output = collectOutput([this.#child.stdout, this.#child.stderr], reportedOutput);
     this.#channel = this.#child.stdio[3] as Socket;
     this.#channel.on("error", () => undefined);
-    receiveFrames<FromWorker>(this.#channel, (frame) => this.#answer(frame));
+    receiveFrames<FromWorker>(this.#channel, (frame) => this.#call.settle(frame));
     const abort = (): void => this.#end(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) abort();
@@ -75,11 +70,7 @@ export class WorkerProcess {
 
   /** Sends a request. `sent` resolves when it is gone; a failed `answer` is kept for whoever waits for it. */
   ask(frame: Frame<ToWorker>): { answer: Promise<Frame<FromWorker>>; sent: Promise<void> } {
-    const answer = new Promise<Frame<FromWorker>>((resolve, reject) => {
-      if (this.#ended !== undefined) reject(this.#ended);
-      else if (this.#open === undefined) this.#open = { resolve, reject };
-      else reject(new InternalError("a worker was asked something before it had answered"));
-    });
+    const answer = this.#ended === undefined ? this.#call.begin() : Promise.reject(this.#ended);
     answer.catch(() => undefined);
     return { answer, sent: this.send(frame) };
   }
@@ -93,16 +84,8 @@ export class WorkerProcess {
     clearTimeout(timer);
   }
 
-  #answer(frame: Frame<FromWorker>): void {
-    const open = this.#open;
-    this.#open = undefined;
-    if (frame.message.type === "failed") open?.reject(restoreError(frame.message.error));
-    else open?.resolve(frame);
-  }
-
   #end(reason: Error): void {
     this.#ended ??= reason;
-    this.#open?.reject(this.#ended);
-    this.#open = undefined;
+    this.#call.fail(this.#ended);
   }
 }
