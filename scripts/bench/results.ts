@@ -10,8 +10,8 @@ export type Arithmetic = (typeof arithmetics)[number];
 
 /** The arithmetic of a step's two parts, as an artifact is asked for it. */
 export const partsOf = (arithmetic: Arithmetic) => ({
-  forward: arithmetic === "integer" ? ("integer" as const) : ("float" as const),
-  backward: arithmetic === "float" ? ("float" as const) : ("integer" as const),
+  forward: [arithmetic === "integer" ? "integer" : "float"] as const,
+  backward: [arithmetic === "float" ? "float" : "integer"] as const,
 });
 
 const ms = z.number();

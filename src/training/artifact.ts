@@ -1,10 +1,11 @@
-import { InternalError, usageError } from "../errors.ts";
+import { InternalError } from "../errors.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { usesContribOps } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import { requiredInputs } from "../ir/value-types.ts";
 import { bindSymbols, nameOpenDims, type Sizes } from "../passes/bind-inputs.ts";
 import type { QuantizationPlan, QuantizationState } from "../quantization/types.ts";
+import type { OpenArithmetic } from "./arithmetic/arithmetic.ts";
 import type { FloatParameter } from "./artifact/collect-parameters.ts";
 import {
   describeActivation,
@@ -23,13 +24,7 @@ import { layOutTraining } from "./artifact/lay-out-training.ts";
 import type { Artifact } from "./artifact/files.ts";
 import type { Manifest } from "./artifact/manifest.ts";
 import { splitBatch } from "./artifact/split-batch.ts";
-import type {
-  Arithmetic,
-  AlgorithmTrials,
-  Measured,
-  Race,
-  TrainingTrials,
-} from "./artifact/forward-candidate.ts";
+import type { AlgorithmTrials, Measured, Race, TrainingTrials } from "./artifact/forward-candidate.ts";
 import { buildTrainingModel } from "./artifact/training-model.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
 import type { LossKind } from "./losses/loss-request.ts";
@@ -41,7 +36,12 @@ import type { TrainingState } from "./state.ts";
 
 export { type Artifact, readArtifact, writeArtifact } from "./artifact/files.ts";
 
-export interface BuildArtifactOptions {
+/**
+ * `forward`: float operators and fake quantizers (default), or the integer kernels that the deployed model runs on, so that
+ * its outputs are the deployed model's. `backward`: float operators (default), or integer kernels, for which the size of
+ * gradients must be known. Of several, the one that `trials` choose, else the likely one.
+ */
+export interface BuildArtifactOptions extends Partial<OpenArithmetic> {
   /** The prepared float model. */
   model: Model;
   plan: QuantizationPlan;
@@ -61,16 +61,6 @@ export interface BuildArtifactOptions {
   freezing?: Partial<Omit<FreezingOptions, "refresh">>;
   /** The file that the model came from. */
   source: { file: string; sha256: string };
-  /**
-   * What the training forward computes with: float operators and fake quantizers (default), or the integer kernels that
-   * the deployed model runs on, so that its outputs are the deployed model's; auto: these, or what `trials` choose.
-   */
-  forward?: Arithmetic | "auto";
-  /**
-   * What data gradients of layers are computed with: float operators (default) or integer kernels, for which the
-   * size of gradients must be known; auto: by estimate, or what `trials` choose.
-   */
-  backward?: Arithmetic | "auto";
   /** Use operators of the default ONNX domain only. */
   portable?: boolean;
   /** `tune` may choose algorithms of operators in lowering/nchwc.ts, which not every machine can load. */
@@ -115,12 +105,14 @@ const defaultDistill = 0.5;
  */
 export async function buildArtifact(options: BuildArtifactOptions): Promise<Artifact> {
   const { model, plan, state, sizes, trials } = options;
+  const { forward = ["float"], backward = ["float"], portable = false } = options;
+  if (backward.includes("integer") && (portable || trials === undefined))
+    throw new InternalError("an integer backward is made without runs on samples, or for a portable graph");
   const { batch, accumulate } = splitBatch(options);
   const wanted = resolveLoss(model.graph, { distill: defaultDistill, ...options.loss });
   const layout = await layOutTraining({ model, plan, state, sizes }, wanted, batch);
   const { loss, targets, parameters, trained } = layout;
   options.signal?.throwIfAborted();
-  const backward = requiredBackward(options);
   const freezing = { ...defaultFreezingOptions, ...options.freezing };
   const start: TrainingStart = {
     loss: { kind: loss.kind, terms: loss.terms, targets: targets.map(({ name }) => name) },
@@ -130,13 +122,12 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
     state: startState(model.graph, trained, parameters, freezing.ratio),
   };
   const training = await buildTrainingModel(layout, {
-    ...{
-      backward,
-      portable: options.portable ?? false,
-      nchwc: options.nchwc ?? false,
-      forward: options.forward ?? "float",
-    },
-    ...{ tune: options.tune, trials: trials && bindStart(trials, start) },
+    forward,
+    backward,
+    portable,
+    nchwc: options.nchwc ?? false,
+    tune: options.tune,
+    trials: trials && bindStart(trials, start),
   });
   const optimizerOptions = { ...defaultOptimizerOptions, ...options.optimizer };
   const opset = training.model.opsets.get("") ?? 13;
@@ -174,25 +165,6 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
 function otherSizes({ graph }: Model, sizes: Sizes = new Map()): Sizes {
   const { batch } = nameOpenDims(requiredInputs(graph));
   return new Map([...sizes].filter(([symbol]) => symbol !== batch));
-}
-
-/** What the backward is to be computed with, as far as that can be. */
-function requiredBackward({
-  backward = "float",
-  portable = false,
-  trials,
-}: BuildArtifactOptions): Arithmetic | "auto" {
-  if (backward === "integer" && portable) {
-    throw usageError(
-      "backward",
-      "An integer backward needs com.microsoft operators, which a portable artifact has none of",
-      "--backward integer, --portable",
-      "Leave one of them out.",
-    );
-  }
-  if (backward !== "float" && trials === undefined)
-    throw new InternalError("an integer backward is made without runs on samples");
-  return portable ? "float" : backward;
 }
 
 const bindStart = ({ measure, agrees, choose }: ArithmeticTrials, start: TrainingStart): TrainingTrials => ({

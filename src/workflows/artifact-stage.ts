@@ -2,7 +2,8 @@ import { groupBy } from "../group-by.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { splitDataset } from "../data/subset.ts";
 import { fixedBatch } from "../ir/value-types.ts";
-import type { Arithmetic } from "../training/artifact/forward-candidate.ts";
+import type { Arithmetic, OpenArithmetic } from "../training/arithmetic/arithmetic.ts";
+import { openArithmetic } from "../training/arithmetic/open-arithmetic.ts";
 import { settleChoice } from "../training/freezing/settle-choice.ts";
 import { breathe } from "../runtime/breathe.ts";
 import { kernelsSaturate } from "../runtime/saturation.ts";
@@ -14,7 +15,7 @@ import type { Manifest } from "../training/artifact/manifest.ts";
 import { loadsNchwc } from "../training/costs/loads-nchwc.ts";
 import { type MeasuredMemory, measureMemory } from "../training/measure-memory.ts";
 import { threadsOf } from "../training/trainer/share-runs.ts";
-import { buildWithin } from "./build-within.ts";
+import { type BuildChoices, buildWithin } from "./build-within.ts";
 import { divisorsOf } from "./fit-micro-batch.ts";
 import { memoryLimitOf } from "./memory-limit.ts";
 import type { ArtifactChoices } from "./options.ts";
@@ -27,7 +28,6 @@ import {
   buildingStage,
   algorithmTrials,
   onCpu,
-  openArithmetic,
   type TrialContext,
 } from "./trials.ts";
 
@@ -67,17 +67,17 @@ export async function artifactStage(
   { logger, signal }: RunContext,
 ): Promise<ArtifactOutcome> {
   const nchwc = local && onCpu(options.provider) && (await loadsNchwc());
-  const open = openArithmetic(quantized, choices, { ...options, saturates: await kernelsSaturate() });
+  const open = await openStepArithmetic(quantized, choices, options);
   const limit = memoryLimitOf(choices.memoryLimit);
   const { workers = 1 } = choices;
   const threads = threadsOf({ workers, threads: options.threads ?? null }) ?? undefined;
   const runtime = { ...options, threads };
-  const build = async (microBatch: number, settled: ArtifactChoices): Promise<Artifact> => {
+  const build = async (microBatch: number, settled: BuildChoices): Promise<Artifact> => {
     logger.progress(buildingStage, 0, buildingParts, `for ${microBatch} samples at a time`);
     await breathe(signal);
     const runs = expectedRuns(quantized, { ...choices, microBatch }, options.seed) / workers;
     const context = { runs, runtime, logger, signal };
-    const artifact = await buildMicroBatch(quantized, { ...settled, microBatch, nchwc }, context);
+    const artifact = await buildMicroBatch(quantized, { ...choices, ...settled, microBatch, nchwc }, context);
     logger.progress(buildingStage, buildingParts, buildingParts);
     return artifact;
   };
@@ -90,9 +90,9 @@ export async function artifactStage(
   };
   const fixed = quantized.dataset.samplesPerRun ?? fixedBatch(quantized.model.graph);
   const { microBatch } = chooseBatch(choices, quantized.dataset.length, fixed);
-  const size = { batch: choices.batch, microBatch };
-  const opened = { ...choices, ...open };
-  const { artifact, bytes, measured } = await buildWithin(limit, size, opened, quantized, { build, measure });
+  const size = { batch: choices.batch, microBatch, workers };
+  const asked = { ...open, algorithms: choices.algorithms };
+  const { artifact, bytes, measured } = await buildWithin(limit, size, asked, quantized, { build, measure });
   await writeArtifact(artifact, directory);
   const { forward, backward, batch: taken } = artifact.manifest;
   if (taken < (microBatch ?? divisorsOf(choices.batch, workers).at(-1) ?? 1))
@@ -112,6 +112,21 @@ export async function artifactStage(
     ...{ limitBytes: limit.bytes, limitAsked: limit.asked },
   };
   return { memory, warnings };
+}
+
+/** What a step on a quantized model may be computed with on this machine. */
+async function openStepArithmetic(
+  { plan, target }: Quantized,
+  choices: ArtifactChoices,
+  { provider }: RuntimeOptions,
+): Promise<OpenArithmetic> {
+  return openArithmetic(choices, {
+    integerForward: target.integerForward,
+    byteActivations: plan.activations.every(({ bits }) => bits === 8),
+    onCpu: onCpu(provider),
+    saturates: await kernelsSaturate(),
+    portable: choices.portable,
+  });
 }
 
 /** A layout that integer kernels do not compute trains in float. */
@@ -154,7 +169,7 @@ const nameOf = (arithmetic: Arithmetic): string => (arithmetic === "integer" ? "
 
 function buildMicroBatch(
   quantized: Quantized,
-  choices: ArtifactChoices & { microBatch: number; nchwc: boolean },
+  choices: Omit<ArtifactChoices, keyof BuildChoices> & BuildChoices & { microBatch: number; nchwc: boolean },
   context: TrialContext,
 ): Promise<Artifact> {
   const { provider, threads } = context.runtime;

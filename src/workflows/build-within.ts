@@ -1,4 +1,5 @@
 import type { Artifact } from "../training/artifact.ts";
+import { isSettledOn, leastMemory, type OpenArithmetic } from "../training/arithmetic/arithmetic.ts";
 import type { MeasuredMemory } from "../training/measure-memory.ts";
 import { roughTrainingBytes } from "../training/rough-memory.ts";
 import { divisorsOf, fitMicroBatch } from "./fit-micro-batch.ts";
@@ -13,9 +14,14 @@ export interface Built {
   measured: boolean;
 }
 
+/** What differs between the builds of one artifact: the arithmetics left open, and how algorithms and these are chosen. */
+export interface BuildChoices extends OpenArithmetic {
+  algorithms: ArtifactChoices["algorithms"];
+}
+
 /** Builds the artifact of a micro-batch, and tries what training it takes. */
 export interface Builder {
-  build: (microBatch: number, choices: ArtifactChoices) => Promise<Artifact>;
+  build: (microBatch: number, choices: BuildChoices) => Promise<Artifact>;
   measure: (artifact: Artifact) => Promise<MeasuredMemory>;
 }
 
@@ -25,33 +31,31 @@ const racesIn = 2.2;
 /**
  * Builds with the largest micro-batch that keeps the limit. Where not even a rough bound comes near it, there is nothing
  * to look for. Otherwise what is found by running training graphs is only looked for when the micro-batch is known, and
- * kept if it is within the limit, too; until then an open forward is on integer kernels, which take less memory, and the
- * backward float. A backward that has to be on integer kernels and takes more gets a smaller micro-batch.
+ * kept if it is within the limit, too; until then the step is computed in what takes the least memory. A backward that has
+ * to be on integer kernels and takes more gets a smaller micro-batch.
  */
 export async function buildWithin(
   limit: MemoryLimit,
-  { batch, microBatch }: { batch: number; microBatch?: number | undefined },
-  choices: ArtifactChoices,
+  { batch, microBatch, workers = 1 }: Pick<ArtifactChoices, "batch" | "microBatch" | "workers">,
+  choices: BuildChoices,
   { model, dataset }: Quantized,
   builder: Builder,
 ): Promise<Built> {
-  const { workers = 1 } = choices;
   const sizes = microBatch === undefined ? divisorsOf(batch, workers) : [microBatch];
   const largest = sizes.at(-1) as number;
   const bound = workers * (roughTrainingBytes(model, largest) + (dataset.bytesInMemory ?? 0));
   if (bound <= limit.bytes)
     return { artifact: await builder.build(largest, choices), bytes: bound, measured: false };
-  const tried = async (size: number, settled: ArtifactChoices) => {
+  const tried = async (size: number, settled: BuildChoices) => {
     const artifact = await builder.build(size, settled);
     return { artifact, memory: await builder.measure(artifact) };
   };
-  const forward = choices.forward === "auto" ? "integer" : choices.forward;
-  const settled: ArtifactChoices = { ...choices, forward, backward: "float", algorithms: "estimate" };
-  const fitted = await fitMicroBatch(sizes, limit, (size) => tried(size, settled));
+  const lean: BuildChoices = { ...leastMemory(choices), algorithms: "estimate" };
+  const fitted = await fitMicroBatch(sizes, limit, (size) => tried(size, lean));
   const size = fitted.artifact.manifest.batch;
   // Measuring gradients for an integer backward takes more than training; a race has two training graphs open at a time.
   const roomy = racesIn * fitted.bytes <= limit.bytes;
-  const integer = choices.backward === "integer";
+  const integer = isSettledOn(choices.backward, "integer");
   if (!roomy && !integer) return asBuilt(fitted);
   const asked = await tried(size, roomy ? choices : { ...choices, algorithms: "estimate" });
   if (asked.memory.fits) return asBuilt({ ...asked, bytes: asked.memory.bytes });

@@ -6,6 +6,7 @@ import type { DataSpec } from "../data/spec.ts";
 import type { PlanOptions } from "../quantization/options.ts";
 import type { Target } from "../quantization/targets/target.ts";
 import type { ActivationBits, Bits } from "../quantization/types.ts";
+import type { AskedArithmetic } from "../training/arithmetic/open-arithmetic.ts";
 import type { FreezingOptions } from "../training/freezing/refresh.ts";
 import type { OpenChoice } from "../training/freezing/settle-choice.ts";
 import type { AskedLoss, LossKind } from "../training/losses/loss-request.ts";
@@ -63,9 +64,9 @@ export interface ArtifactChoices extends OpenFreezing {
   distill?: number | undefined;
   optimizer: Partial<OptimizerOptions>;
   /** What the training forward computes with; auto: integers on the CPU with 8-bit activations, else float. */
-  forward: "auto" | "float" | "integer";
+  forward: AskedArithmetic["forward"];
   /** What data gradients of layers are computed with; auto: what should be faster on the CPU, else float. */
-  backward: "auto" | "float" | "integer";
+  backward: AskedArithmetic["backward"];
   /** Operators of the default ONNX domain only. */
   portable: boolean;
   /**

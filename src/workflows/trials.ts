@@ -3,9 +3,8 @@ import { batches } from "../data/batches.ts";
 import { knownAlgorithms } from "../lowering/algorithms.ts";
 import type { Logger } from "../log.ts";
 import { encodeModel } from "../onnx/index.ts";
-import type { ActivationPlan } from "../quantization/types.ts";
 import type { ArithmeticTrials } from "../training/artifact.ts";
-import type { Arithmetic, AlgorithmTrials } from "../training/artifact/forward-candidate.ts";
+import type { AlgorithmTrials } from "../training/artifact/forward-candidate.ts";
 import { cachedChoice, cachedAlgorithms, costKey } from "../training/costs/cache.ts";
 import { tryAlgorithms } from "../training/costs/try-algorithms.ts";
 import { clearlyFaster } from "../training/costs/find-clear-winner.ts";
@@ -21,22 +20,6 @@ import { version } from "../version.ts";
 import { type RuntimeOptions, sessionOptionsOf } from "./context.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
-
-/**
- * What is left open of the step's arithmetic, to be decided by trial. Integer kernels are those of the CPU provider, where
- * they do not saturate; a backward on them needs contrib operators.
- */
-export function openArithmetic(
-  { plan, target }: Quantized,
-  { forward: asked, backward, portable }: ArtifactChoices,
-  { provider, saturates }: RuntimeOptions & { saturates: boolean },
-): Pick<ArtifactChoices, "forward" | "backward"> {
-  const open = (wanted: Arithmetic | "auto", possible: boolean): Arithmetic | "auto" =>
-    wanted === "auto" && !(possible && onCpu(provider) && !saturates) ? "float" : wanted;
-  // A forward on the kernels of another layout would not be the deployed model's.
-  const forward = target.integerForward ? asked : "float";
-  return { forward: open(forward, plan.activations.every(isByte)), backward: open(backward, !portable) };
-}
 
 /** The stage that graphs are built in, as progress names it, and its parts. */
 export const [buildingStage, buildingParts] = ["building the training graphs", 3];
@@ -56,7 +39,12 @@ export interface TrialContext {
  */
 export function arithmeticTrials(
   { model, dataset }: Quantized,
-  { microBatch, algorithms, cache, ratio }: ArtifactChoices & { microBatch: number },
+  {
+    microBatch,
+    algorithms,
+    cache,
+    ratio,
+  }: Pick<ArtifactChoices, "algorithms" | "cache" | "ratio"> & { microBatch: number },
   { runs, runtime, logger }: TrialContext,
 ): ArithmeticTrials {
   const samples: GradientSamples = {
@@ -92,9 +80,6 @@ export function arithmeticTrials(
 /** Whether arithmetics are raced. Four can be open, so that three run against the likely one. */
 export const racesArithmetics = (algorithms: ArtifactChoices["algorithms"], runs: number): boolean =>
   algorithms === "trial" || (algorithms === "auto" && isWorthARace(runs, 3));
-
-/** Without rounding to 4 bits in between, a forward on integer kernels is as good to train with as one in float. */
-const isByte = ({ bits }: ActivationPlan): boolean => bits === 8;
 
 export const onCpu = (provider: string | undefined): boolean => provider === undefined || provider === "cpu";
 

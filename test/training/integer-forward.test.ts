@@ -11,6 +11,7 @@ import {
   buildArtifact,
   type BuildArtifactOptions,
 } from "../../src/training/artifact.ts";
+import type { Arithmetic } from "../../src/training/arithmetic/arithmetic.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
 import { saturates } from "../support/saturation.ts";
@@ -38,12 +39,14 @@ test.skipIf(saturates).each(cases)(
         batches: () => batches(dataset, { batch: images, limit: 4 * images }),
         session: { threads: 1 },
       });
-    const build = (
-      forward: "float" | "integer",
-      more: Partial<BuildArtifactOptions> = {},
-    ): Promise<Artifact> =>
+    const build = (forward: Arithmetic, more: Partial<BuildArtifactOptions> = {}): Promise<Artifact> =>
       buildArtifact({
-        ...{ ...quantized, batch: images, forward, loss: { kind: "cross-entropy", hasLabels: true } },
+        ...{
+          ...quantized,
+          batch: images,
+          forward: [forward],
+          loss: { kind: "cross-entropy", hasLabels: true },
+        },
         source: { file: "model.onnx", sha256: "0".repeat(64) },
         ...more,
       });
@@ -102,7 +105,7 @@ test.skipIf(saturates).each(cases)(
       ["integer", trained],
       ["float", exact],
     ] as const) {
-      const coded = await build(forward, { backward: "integer", trials: { measure } });
+      const coded = await build(forward, { backward: ["integer"], trials: { measure } });
       expect(coded.trainingModel.graph.nodes.some(({ opType }) => opType === "QLinearMul")).toBe(true);
       const rounded = await stepOf(coded, data);
       expect(lossOf(rounded)).toBe(lossOf(reference));

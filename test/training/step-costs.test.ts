@@ -11,7 +11,7 @@ import { randomTensor } from "../support/random-tensor.ts";
 import { tinyArtifact } from "./tiny-network.ts";
 
 test("every kernel's time counts once", async () => {
-  const { manifest, trainingModel } = await tinyArtifact({ forward: "integer" });
+  const { manifest, trainingModel } = await tinyArtifact({ forward: ["integer"] });
   const { graph } = trainingModel;
   const forward = new Set(reachableNodes(graph, ["loss"]).nodes);
   const backward = graph.nodes.filter((node) => !forward.has(node));

@@ -259,7 +259,7 @@ test.each(["cwpl", "cwpn", "cost"] as const)(
   "%s with an integer backward: a run resumed between two choices of rows ends as an uninterrupted one",
   async (mode) => {
     const integer = await tinyArtifact({
-      ...{ forward: "integer", backward: "integer", trials: { measure: tinyMeasure } },
+      ...{ forward: ["integer"], backward: ["integer"], trials: { measure: tinyMeasure } },
       loss: { kind: "cross-entropy", hasLabels: true },
       optimizer: { weightRate: 0.05, parameterRate: 0.05 },
     });

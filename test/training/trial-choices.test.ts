@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Node } from "../../src/ir/model.ts";
 import { gradientDomain, windowAttributes } from "../../src/ops/gradient-nodes.ts";
 import { createNode } from "../../src/ir/graph.ts";
+import type { Candidates } from "../../src/training/arithmetic/arithmetic.ts";
 import { findClearWinner } from "../../src/training/costs/find-clear-winner.ts";
 import { isWorthARace, isWorthATrial, probesFor } from "../../src/training/costs/trial-budget.ts";
 import { tryAlgorithms } from "../../src/training/costs/try-algorithms.ts";
@@ -102,7 +103,7 @@ test.each([
 ] as const)("%s: by estimate the backward is in %s", async (network, backward) => {
   const quantized = await quantizedNetwork({ network, bits: "w8a8" });
   const asked = await buildArtifact({
-    ...{ ...quantized, batch: 2, forward: "auto", backward: "auto" },
+    ...{ ...quantized, batch: 2, forward: ["integer", "float"], backward: ["integer", "float"] },
     loss: { kind: "kl", hasLabels: false },
     source: { file: "model.onnx", sha256: "" },
     trials: {
@@ -117,9 +118,9 @@ test.each([
 
 test("an integer backward whose gradients point elsewhere is not taken unless it is asked for", async () => {
   const quantized = await quantizedNetwork({ network: "resnet20", bits: "w8a8" });
-  const backwardOf = async (backward: "auto" | "integer"): Promise<string> => {
+  const backwardOf = async (backward: Candidates): Promise<string> => {
     const { manifest } = await buildArtifact({
-      ...{ ...quantized, batch: 2, forward: "integer", backward },
+      ...{ ...quantized, batch: 2, forward: ["integer"], backward },
       loss: { kind: "kl", hasLabels: false },
       source: { file: "model.onnx", sha256: "" },
       trials: {
@@ -132,5 +133,8 @@ test("an integer backward whose gradients point elsewhere is not taken unless it
     });
     return manifest.backward;
   };
-  expect([await backwardOf("auto"), await backwardOf("integer")]).toEqual(["float", "integer"]);
+  expect([await backwardOf(["integer", "float"]), await backwardOf(["integer"])]).toEqual([
+    "float",
+    "integer",
+  ]);
 });

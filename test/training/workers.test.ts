@@ -36,7 +36,7 @@ beforeAll(async () => {
   await write("sgd", await tinyArtifact(settings));
   await write("quarters", await tinyArtifact({ ...settings, microBatch: 8 }));
   await write("adamw", await tinyArtifact({ ...settings, optimizer: { ...rates, kind: "adamw" } }));
-  const integer = { forward: "integer", backward: "integer", trials: { measure: tinyMeasure } } as const;
+  const integer = { forward: ["integer"], backward: ["integer"], trials: { measure: tinyMeasure } } as const;
   await write("integer", await tinyArtifact({ ...settings, wbits: 8, ...integer }));
   const network = await quantizedNetwork({ network: "resnet20", bits: "w4a8" });
   const source = { file: "resnet20.onnx", sha256: "0".repeat(64) };

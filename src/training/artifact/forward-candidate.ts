@@ -21,6 +21,7 @@ import { orderNodes } from "../../lowering/order-nodes.ts";
 import { dropUnused, dropUnusedInputs } from "../../passes/remove-unused.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { weightNames } from "../../ir/derived-names.ts";
+import type { Arithmetic, Candidates, OpenArithmetic, StepArithmetic } from "../arithmetic/arithmetic.ts";
 import { snappedBiases, zeroPointsOf } from "./forward-model.ts";
 import { differentiatedInputs, gradientOutputs } from "./gradient-outputs.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
@@ -34,9 +35,6 @@ export type AlgorithmTrials = (abstract: Graph, target: TrialTarget) => Promise<
 export interface TrialTarget extends AllowedOperators {
   opset: number;
 }
-
-/** What a part of a step is computed with: float operators, or integer kernels on codes. */
-export type Arithmetic = "float" | "integer";
 
 /** What runs of a training graph found. */
 export interface Measured {
@@ -64,11 +62,8 @@ export interface TrainingTrials {
   choose?: (race: Race) => Promise<number>;
 }
 
-export interface TrainingModelOptions extends AllowedOperators {
-  /** auto: integer, or what `trials` choose. */
-  forward: Arithmetic | "auto";
-  /** What data gradients of layers are computed with; auto: by estimate, or what `trials` choose. Anything but float needs `trials`. */
-  backward: Arithmetic | "auto";
+/** An integer backward needs `trials`, which also choose among several arithmetics. */
+export interface TrainingModelOptions extends AllowedOperators, OpenArithmetic {
   tune: AlgorithmTrials | undefined;
   trials: TrainingTrials | undefined;
 }
@@ -79,10 +74,8 @@ const allowedBy = ({ portable, nchwc = false }: AllowedOperators): AllowedOperat
 });
 
 /** A training graph, and what its parts are computed with. */
-export interface BuiltTraining {
+export interface BuiltTraining extends StepArithmetic {
   model: Model;
-  forward: Arithmetic;
-  backward: Arithmetic;
   /** Quantized layers that an integer forward computes in float all the same. */
   floatLayers: readonly FloatLayer[];
   /** Algorithms of gradients that are not the guessed ones, by question: what trials found clearly faster. */
@@ -120,19 +113,22 @@ export class ForwardCandidate {
     this.#abstract = this.#differentiate();
   }
 
-  /** The graph with the backward asked for; auto: the likely one. The float one where nothing can be in codes. */
-  async withBackward(backward: Arithmetic | "auto"): Promise<BuiltTraining> {
-    const coded = backward === "float" ? undefined : await this.#inCodes(backward === "auto");
-    return coded ?? this.#complete(this.#abstract, "float");
+  /**
+   * Builds the graph with each backward, the likely one first: of several the integer one, if by estimate it is faster and its
+   * gradients agree with exact ones, else the float one. In place of an integer backward a float one where no data gradient
+   * can be in codes.
+   */
+  async *withBackwards(backwards: Candidates): AsyncGenerator<BuiltTraining> {
+    const open = backwards.length > 1;
+    const likely = backwards.includes("integer") ? await this.#inCodes(open) : undefined;
+    yield likely ?? (await this.#inFloat());
+    if (!open) return;
+    const other = likely === undefined ? await this.#inCodes(false) : await this.#inFloat();
+    if (other !== undefined) yield other;
   }
 
-  /** The graph with either backward, the likely one first. */
-  async withBackwards(): Promise<BuiltTraining[]> {
-    const likely = await this.withBackward("auto");
-    const other = likely.backward === "integer" ? "float" : "integer";
-    return [likely, await this.withBackward(other)].filter(
-      ({ backward }, index) => index === 0 || backward === other,
-    );
+  #inFloat(): Promise<BuiltTraining> {
+    return this.#complete(this.#abstract, "float");
   }
 
   /** Forward and backward with abstract nodes, those of quantizers aside, and without what nothing reads. */

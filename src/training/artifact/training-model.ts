@@ -1,17 +1,12 @@
 import { createValue } from "../../ir/graph.ts";
 import { trainedCount, weightNames } from "../../ir/derived-names.ts";
-import {
-  type Arithmetic,
-  type BuiltTraining,
-  ForwardCandidate,
-  type TrainingModelOptions,
-  type TrainingTrials,
-} from "./forward-candidate.ts";
+import { type Arithmetic, compareExactness } from "../arithmetic/arithmetic.ts";
+import { type BuiltTraining, ForwardCandidate, type TrainingModelOptions } from "./forward-candidate.ts";
 import type { TrainingLayout } from "./lay-out-training.ts";
 
 /**
  * `training_model.onnx`: the forward at a fixed batch size and the gradients, with everything that trains as
- * an input.
+ * an input. Of several arithmetics it has the one that `trials.choose` picks, without that the likely one.
  */
 export async function buildTrainingModel(
   layout: TrainingLayout,
@@ -25,33 +20,23 @@ export async function buildTrainingModel(
   const opset = pinned.opsets.get("") ?? 13;
   const candidateOf = (arithmetic: Arithmetic): ForwardCandidate =>
     new ForwardCandidate(arithmetic, graph, opset, { layout, options });
-  const built =
-    options.trials?.choose === undefined
-      ? await candidateOf(options.forward === "float" ? "float" : "integer").withBackward(options.backward)
-      : await chooseAmong(options, candidateOf, options.trials.choose);
-  return built;
-}
-
-/** Builds the graph in every arithmetic that is left open, and has one chosen. */
-async function chooseAmong(
-  { forward, backward }: TrainingModelOptions,
-  candidateOf: (arithmetic: Arithmetic) => ForwardCandidate,
-  choose: NonNullable<TrainingTrials["choose"]>,
-): Promise<BuiltTraining> {
-  const forwards: Arithmetic[] = forward === "auto" ? ["integer", "float"] : [forward];
+  const choose = options.trials?.choose;
   const built: BuiltTraining[] = [];
-  for (const arithmetic of forwards) {
-    const candidate = candidateOf(arithmetic);
-    if (backward === "auto") built.push(...(await candidate.withBackwards()));
-    else built.push(await candidate.withBackward(backward));
+  for await (const candidate of buildCandidates(options, candidateOf)) {
+    built.push(candidate);
+    if (choose === undefined) break;
   }
   const likely = built[0] as BuiltTraining;
-  if (built.length === 1) return likely;
-  const byExactness = [...built].sort((a, b) => roundingOf(a) - roundingOf(b));
+  if (choose === undefined || built.length === 1) return likely;
+  const byExactness = [...built].sort(compareExactness);
   const race = { models: byExactness.map(({ model }) => model), likely: byExactness.indexOf(likely) };
   return byExactness[await choose(race)] ?? likely;
 }
 
-/** How many parts of a step are rounded to codes. */
-const roundingOf = ({ forward, backward }: BuiltTraining): number =>
-  Number(forward === "integer") + 2 * Number(backward === "integer");
+/** Builds the graph in every arithmetic that is left open, the likely one first, one at a time. */
+async function* buildCandidates(
+  { forward, backward }: TrainingModelOptions,
+  candidateOf: (arithmetic: Arithmetic) => ForwardCandidate,
+): AsyncGenerator<BuiltTraining> {
+  for (const arithmetic of forward) yield* candidateOf(arithmetic).withBackwards(backward);
+}

@@ -1,5 +1,6 @@
 import { dataError } from "../../errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { checkKernels } from "../../training/arithmetic/check-kernels.ts";
 import type { Manifest } from "../../training/artifact/manifest.ts";
 import type { Logger } from "../../log.ts";
 import { requireShares } from "../../training/trainer/share-runs.ts";
@@ -9,7 +10,6 @@ import { labelWarnings, requireOneStep, trainingSamples, trySample } from "./che
 import { refuseAugmented } from "../../data/targets.ts";
 import { targetArrays } from "../../training/sessions/targets.ts";
 import { checkTargets } from "./check-targets.ts";
-import { checkKernels } from "./check-kernels.ts";
 import { Findings } from "./findings.ts";
 
 /**

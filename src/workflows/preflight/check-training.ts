@@ -6,6 +6,8 @@ import type { QuantizationPlan } from "../../quantization/types.ts";
 import { formatBytes } from "../../report/format.ts";
 import { weightBytes } from "../../runtime/open-model.ts";
 import { refuseAugmented } from "../../data/targets.ts";
+import { checkKernels } from "../../training/arithmetic/check-kernels.ts";
+import { refusePortableCodes } from "../../training/arithmetic/open-arithmetic.ts";
 import { traceTraining } from "../../training/inspect-training.ts";
 import { withTargetLengths } from "../../training/losses/label-sequences.ts";
 import { openLossModel } from "../../training/losses/loss-model.ts";
@@ -24,7 +26,6 @@ import { quantizesNothing } from "../keep-source.ts";
 import type { Prepared } from "../quantize-stage.ts";
 import { requireOneStep, trainingSamples, trySample } from "./check-data.ts";
 import { checkTargets } from "./check-targets.ts";
-import { checkKernels } from "./check-kernels.ts";
 import { chooseBatch, usualBatch } from "./choose-batch.ts";
 import { Findings } from "./findings.ts";
 import type { RunContext } from "../context.ts";
@@ -120,14 +121,7 @@ function checkCourse({ schedule, epochs, refresh, portable, backward }: Training
     schedule: schedule ?? defaultTrainOptions.schedule,
     freezing: { ...freezing, refresh: refresh ?? freezing.refresh },
   });
-  if (portable && backward === "integer") {
-    throw usageError(
-      "backward",
-      "An integer backward needs com.microsoft operators, which a portable artifact has none of",
-      "--backward integer, --portable",
-      "Leave one of them out.",
-    );
-  }
+  refusePortableCodes({ backward }, { portable });
 }
 
 /** What a process that trains takes at least besides samples and weights, and copies of weights that it holds at least. */

@@ -1,12 +1,9 @@
 import { environmentError } from "../../errors.ts";
 import { kernelsSaturate } from "../../runtime/saturation.ts";
-import type { Arithmetic } from "../../training/artifact/forward-candidate.ts";
+import type { AskedArithmetic } from "./open-arithmetic.ts";
 
 /** @throws UserError environment/saturation where a step is to run on integer kernels that saturate on this machine */
-export async function checkKernels(
-  arithmetic: { forward: Arithmetic | "auto"; backward: Arithmetic | "auto" },
-  hint: string,
-): Promise<void> {
+export async function checkKernels(arithmetic: AskedArithmetic, hint: string): Promise<void> {
   const asked = (["forward", "backward"] as const).filter((part) => arithmetic[part] === "integer");
   if (asked.length === 0 || !(await kernelsSaturate())) return;
   throw environmentError(
