@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
 import picomatch from "picomatch";
 import { describe, expect, test } from "vitest";
@@ -6,30 +6,11 @@ import { parseCommandLine } from "../src/cli/parse.ts";
 import { zooCommands } from "../src/cli/zoo/line.ts";
 import { checkArguments } from "../src/commands/check-arguments.ts";
 import { withConfiguration } from "../src/cli/with-configuration.ts";
+import { argumentsOf, commandsOf, documents } from "./documents/read-documents.ts";
 
-const documents = [
-  "README.md",
-  "CHANGELOG.md",
-  ...readdirSync("docs", { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".md"))
-    .map((file) => join("docs", file)),
-];
-
-/** The efqat command lines of a document's shell blocks. */
-function commandsOf(file: string): string[] {
-  const blocks = [...readFileSync(file, "utf8").matchAll(/^( *)```sh\n([^]*?)^ *```/gm)];
-  return blocks
-    .flatMap(([, , block = ""]) => block.replaceAll(/\\\n\s*/g, "").split("\n"))
-    .flatMap((line) => line.split("&&"))
-    .map((line) => line.replace(/\s#.*$/, "").trim())
-    .filter((line) => line.startsWith("efqat "));
-}
-
-const wordsOf = (line: string): string[] =>
-  Array.from(
-    line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g),
-    ([word, double, single]) => double ?? single ?? word,
-  ).slice(1);
+const scripts = Object.keys(
+  (JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> }).scripts,
+);
 
 describe("commands in documents are ones that the command line takes", () => {
   const lines = documents.flatMap((file) => commandsOf(file).map((line) => [line, file] as const));
@@ -39,7 +20,7 @@ describe("commands in documents are ones that the command line takes", () => {
   });
 
   test.each(lines)("%s (%s)", async (line) => {
-    const words = wordsOf(line);
+    const words = argumentsOf(line);
     // A configuration of the documents is no file here: its options are what the file's own test looks at.
     if (words.some((word) => word.startsWith("--config")))
       return expect(() => withConfiguration(words)).toThrow(/config/);
@@ -47,6 +28,12 @@ describe("commands in documents are ones that the command line takes", () => {
     if (task !== undefined) return expect(checkArguments(task, words.slice(2), zooCommands)).toBeDefined();
     await expect(parseCommandLine(words, 100)).resolves.toBeDefined();
   });
+});
+
+test("npm scripts that documents name are there", () => {
+  for (const path of documents)
+    for (const [, name = ""] of readFileSync(path, "utf8").matchAll(/npm run ([\w:-]+)/g))
+      expect(scripts, `${path}: npm run ${name}`).toContain(name);
 });
 
 test("links of all documents lead somewhere", () => {

@@ -1,10 +1,11 @@
 /**
- * npm run bench:zoo -- --models DIR [--only NAME,NAME] [--json FILE] [--again]
+ * npm run bench:zoo -- --models DIR [--only NAME,NAME] [--json FILE] [--again | --kept]
  *
  * Takes every model of a folder (NAME.onnx with NAME.npz: what scripts/real-models makes, or any of that form) through
  * `efqat optimize`, one process each, and prints a row per model and exporter: how far it came, shares of MACs, weights
  * that the gradient reaches, distance from the float model before and after training, time and memory. What is done is
- * kept in build/zoo, and a run that was interrupted goes on from there; `--again` starts over.
+ * kept in build/zoo, and a run that was interrupted goes on from there; `--again` starts over, and `--kept` runs nothing: it
+ * gathers what is kept. `--json docs/models/results.json`, then `npm run docs`, renew docs/models.md.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     json: { type: "string" },
     again: { type: "boolean", default: false },
+    kept: { type: "boolean", default: false },
     limit: { type: "string", default: "600" },
   },
 });
@@ -36,6 +38,7 @@ const rows: ZooResults["rows"] = [];
 for (const model of findModels(values.models, only, common)) {
   const file = join(folder, `${model.name}-${model.exporter}.json`);
   const known = values.again ? undefined : readRecord(file, model.key);
+  if (known === undefined && values.kept) continue;
   const row = known ?? (await runModel(model, folder, Number(values.limit)));
   if (known === undefined) writeFileSync(file, JSON.stringify({ key: model.key, row }));
   rows.push(row);

@@ -4,10 +4,12 @@ import { drawAblation } from "../bench/ablation/draw.ts";
 import { readAblation } from "../bench/ablation/results.ts";
 import { drawPlots } from "../bench/draw-plots.ts";
 import { readResults } from "../bench/results.ts";
+import { readZooResults } from "../bench/zoo/results.ts";
 import { renderAblation } from "./render-ablation.ts";
 import { renderBenchmarks } from "./render-benchmarks.ts";
 import { renderCliDocs } from "./render-cli.ts";
 import { configurationSchema } from "./configuration-schema.ts";
+import { renderModels } from "./render-models.ts";
 import { renderOperatorDocs } from "./render-operators.ts";
 import { renderTargetDocs } from "./render-targets.ts";
 
@@ -28,6 +30,7 @@ export function generatedDocs(): Map<string, string> {
     ["docs/report-schema.json", `${JSON.stringify(reportJsonSchema(), null, 2)}\n`],
     ["docs/config-schema.json", `${JSON.stringify(configurationSchema(), null, 2)}\n`],
     ["docs/benchmarks.md", renderBenchmarks(results)],
+    ["docs/models.md", renderModels(readZooResults("docs/models/results.json"))],
     ...(choices === undefined
       ? []
       : [["docs/ablation.md", renderAblation(choices, { lwpn, longer })] as const]),

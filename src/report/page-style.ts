@@ -4,6 +4,7 @@ const colours = {
   page: ["#ffffff", "#16181c"],
   line: ["#d5d8dc", "#3a3f46"],
   soft: ["#f1f3f5", "#23272e"],
+  shade: ["#b9bec5", "#5a616b"],
   warn: ["#fff4d6", "#3a3115"],
   bad: ["#a4161a", "#ff8a8a"],
   link: ["#0b57d0", "#8ab4f8"],
@@ -53,12 +54,25 @@ th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--line); text-ali
 th { background: var(--soft); font-weight: 600; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 td.text, td:first-child { white-space: normal; min-width: 11rem; max-width: 36rem; overflow-wrap: anywhere; }
+td small { display: block; font-size: 0.8rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 0.8rem; margin: 1rem 0; padding: 0; }
+.cards div { background: var(--soft); border-radius: 8px; padding: 0.7rem 1rem; }
 table { margin: 0.5rem 0; }
+/* A shade at the side to which a table goes on. */
+.wide, .plot {
+  background: linear-gradient(90deg, var(--page) 1.2rem, transparent) 0 0 / 2.4rem 100% no-repeat local,
+    linear-gradient(-90deg, var(--page) 1.2rem, transparent) 100% 0 / 2.4rem 100% no-repeat local,
+    linear-gradient(90deg, var(--shade), transparent) 0 0 / 0.8rem 100% no-repeat scroll,
+    linear-gradient(-90deg, var(--shade), transparent) 100% 0 / 0.8rem 100% no-repeat scroll;
+}
+@media (max-width: 40rem) {
+  h1 { font-size: 1.15rem; }
+  th, td { padding: 0.25rem 0.5rem; } td.text, td:first-child { min-width: 7rem; }
+  .cards { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); } .cards div { padding: 0.6rem 0.8rem; }
+}
 pre, code.line { display: block; background: var(--soft); padding: 0.8rem; overflow-x: auto; overflow-wrap: normal; border-radius: 6px; }
 code.line { white-space: pre-wrap; overflow-wrap: anywhere; }
 .warning { background: var(--warn); padding: 0.6rem 0.8rem 0.6rem 2rem; border-radius: 6px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: 0.8rem; margin: 1rem 0; padding: 0; }
-.cards div { background: var(--soft); border-radius: 8px; padding: 0.7rem 1rem; }
 .cards dt { font-size: 0.85rem; } .cards dd { margin: 0; font-size: 1.25rem; font-weight: 600; } .cards small { display: block; font-size: 0.85rem; font-weight: 400; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); gap: 0 1.5rem; }
 figure { margin: 1rem 0; min-width: 0; } figcaption { font-weight: 600; }

@@ -40,7 +40,8 @@ describe("claimPaths", () => {
   });
 
   test("a process of the same id that began at another time is another process", async (context) => {
-    if (!existsSync("/proc/self/stat")) return context.skip();
+    if (!existsSync("/proc/self/stat"))
+      return context.skip("there is no /proc, which tells when a process began");
     const own = {
       pid: process.pid,
       host: hostname(),

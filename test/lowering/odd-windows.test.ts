@@ -64,10 +64,13 @@ test.each(problems)(title, async (problem) => {
 });
 
 const loads = await loadsNchwc();
-test.skipIf(!loads).each(blocked)(`in blocks: ${title}`, async (problem) => {
-  const taken = await expectEveryAlgorithm(problem, { portable: false, nchwc: true });
-  expect(taken).toContain("nchwc");
-});
+test.skipIf(!loads).each(blocked)(
+  `in blocks of channels, where ONNX Runtime has kernels for them: ${title}`,
+  async (problem) => {
+    const taken = await expectEveryAlgorithm(problem, { portable: false, nchwc: true });
+    expect(taken).toContain("nchwc");
+  },
+);
 
 /** Compares dx and dw in every algorithm with their definitions; returns the algorithms. */
 async function expectEveryAlgorithm(problem: WindowProblem, allowed: AllowedOperators): Promise<Set<string>> {

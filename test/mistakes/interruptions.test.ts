@@ -192,7 +192,7 @@ describe("optimize", () => {
 
 describe("no room", () => {
   test("under a limit on the size of files, the output that was there stays, and no other file", async (context) => {
-    if (process.platform === "win32") return context.skip();
+    if (process.platform === "win32") return context.skip("ulimit is a command of POSIX shells");
     const folder = await userFolder("limit");
     writeFileSync(join(folder, "q.onnx"), "the result of last week");
     const before = digestFolder(folder);
@@ -228,7 +228,7 @@ describe("no room", () => {
   test("a full disk is said, with what to do; the report of it goes elsewhere", async (context) => {
     const folder = await userFolder("full");
     const disk = smallDisk("disk", "16k");
-    if (disk === undefined) return context.skip();
+    if (disk === undefined) return context.skip("no small disk can be mounted here");
     writeFileSync(join(disk, "q.onnx"), Buffer.alloc(6000, 1));
     const before = digestFolder(disk);
     const out = ["--out", join(disk, "q.onnx"), "--json", join(folder, "r.json")];
@@ -245,7 +245,7 @@ describe("no room", () => {
   test("a disk that can only be read is found before anything starts", async (context) => {
     const folder = await userFolder("read-only");
     const disk = smallDisk("read-only-disk", "1m");
-    if (disk === undefined) return context.skip();
+    if (disk === undefined) return context.skip("no small disk can be mounted here");
     execFileSync("mount", ["-o", "remount,ro", disk]);
     const run = await runCli([
       "quantize",

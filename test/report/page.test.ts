@@ -5,7 +5,14 @@ import { pathToFileURL } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { renderHtml } from "../../src/report/render-html.ts";
-import { chromiumPath, type Heard, measurePage, openBrowser, openPage } from "../support/open-browser.ts";
+import {
+  chromiumPath,
+  type Heard,
+  measurePage,
+  needsChromium,
+  openBrowser,
+  openPage,
+} from "../support/open-browser.ts";
 import { fullReport } from "./full-report.ts";
 
 test("a page of a large model and a long run stays below 3 MB", () => {
@@ -13,8 +20,7 @@ test("a page of a large model and a long run stays below 3 MB", () => {
   expect(html.length).toBeLessThan(3e6);
 });
 
-/** Needs Chromium (Debian: apt-get install chromium), or EFQAT_CHROMIUM with its path. */
-describe.skipIf(chromiumPath === undefined)("the report in a browser", () => {
+describe.skipIf(chromiumPath === undefined)(`the report in a browser (${needsChromium})`, () => {
   let folder: string;
   let browser: Browser;
   let url: string;

@@ -6,6 +6,9 @@ const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goog
 /** Chromium, where there is one (Debian: apt-get install chromium), or what EFQAT_CHROMIUM names. */
 export const chromiumPath = process.env["EFQAT_CHROMIUM"] ?? places.find((path) => existsSync(path));
 
+/** What titles of tests in a browser say, which are left out without one. */
+export const needsChromium = "needs Chromium: apt-get install chromium, or EFQAT_CHROMIUM with its path";
+
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({ executablePath: chromiumPath as string, args: ["--no-sandbox"] });
 

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { batches } from "../../src/data/batches.ts";
 import { openDataset } from "../../src/data/open-dataset.ts";
 import { exportModel } from "../../src/export/export-model.ts";
@@ -14,7 +14,7 @@ import {
 import type { Arithmetic } from "../../src/training/arithmetic/arithmetic.ts";
 import { measureGradients } from "../../src/training/measure-gradients.ts";
 import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
-import { saturates } from "../support/saturation.ts";
+import { needsExactKernels, saturates } from "../support/saturation.ts";
 
 const cases = [
   { network: "resnet20", bits: "w8a8" },
@@ -26,9 +26,8 @@ const cases = [
 
 const images = 64;
 
-test.skipIf(saturates).each(cases)(
-  "$network $bits: the integer forward is the deployed model's",
-  async (network) => {
+describe.skipIf(saturates)(needsExactKernels, () => {
+  test.each(cases)("$network $bits: the integer forward is the deployed model's", async (network) => {
     const quantized = await quantizedNetwork(network);
     const dataset = await openDataset(fashionMnist, [
       { name: "input", dtype: "float32", shape: ["N", 1, 28, 28] },
@@ -119,8 +118,8 @@ test.skipIf(saturates).each(cases)(
         expect(worst).toBeGreaterThan(0.75);
       }
     }
-  },
-);
+  });
+});
 
 /** Loss and gradients of an artifact's first state. */
 async function stepOf(artifact: Artifact, data: Record<string, Tensor>): Promise<Record<string, Tensor>> {

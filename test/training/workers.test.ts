@@ -246,7 +246,7 @@ async function untilGone(pids: readonly number[], seconds: number): Promise<void
   expect(gone()).toBe(true);
 }
 
-describe.runIf(tellsProcessTrees)("processes", () => {
+describe.runIf(tellsProcessTrees)("processes (needs /proc)", () => {
   test("a worker that dies is named, nothing is left running, and the run goes on where it was", async () => {
     const runDirectory = await mkdtemp(place("lost-"));
     const options = { ...defaultTrainOptions, maxSteps: 10, threads: 1, val: 48, evalEvery: 5, freezing };

@@ -5,11 +5,17 @@ import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeResults } from "../../src/zoo/results/write-results.ts";
-import { chromiumPath, type Heard, measurePage, openBrowser, openPage } from "../support/open-browser.ts";
+import {
+  chromiumPath,
+  type Heard,
+  measurePage,
+  needsChromium,
+  openBrowser,
+  openPage,
+} from "../support/open-browser.ts";
 import { makeFailure, makeResult } from "./make-result.ts";
 
-/** Needs Chromium (Debian: apt-get install chromium), or EFQAT_CHROMIUM with its path. */
-describe.skipIf(chromiumPath === undefined)("the index in a browser", () => {
+describe.skipIf(chromiumPath === undefined)(`the index in a browser (${needsChromium})`, () => {
   let folder: string;
   let browser: Browser;
   const heard: Heard = { errors: [], requests: [] };

@@ -15,12 +15,11 @@ import { FolderStore } from "../../src/zoo/store/folder-store.ts";
 import { blobPath } from "../../src/zoo/store/store.ts";
 import type { PlannedJob } from "../../src/zoo/jobs/plan-job.ts";
 import { makePlanned, quickJob } from "./make-planned.ts";
-import { freePort, redisPath, startRedis, type StartedProcess } from "./redis-server.ts";
+import { freePort, needsRedis, redisPath, startRedis, type StartedProcess } from "./redis-server.ts";
 
 const password = "open-sesame";
 
-/** Needs redis-server (Debian: apt-get install redis-server). */
-describe.skipIf(redisPath === undefined)("a queue and its workers", () => {
+describe.skipIf(redisPath === undefined)(`a queue and its workers (${needsRedis})`, () => {
   let folder: string;
   let server: StartedProcess;
   let port: number;

@@ -12,7 +12,14 @@ import { openStore } from "../../src/zoo/store/open-store.ts";
 import type { Store } from "../../src/zoo/store/store.ts";
 import { fetchFiles, filesUnder, putFiles } from "../../src/zoo/store/transfer.ts";
 import { runCli } from "../cli/terminal.ts";
-import { freePort, redisPath, startProgram, startRedis, type StartedProcess } from "./redis-server.ts";
+import {
+  freePort,
+  needsRedis,
+  redisPath,
+  startProgram,
+  startRedis,
+  type StartedProcess,
+} from "./redis-server.ts";
 import { writeLayer } from "./small-zoo.ts";
 import { compiledPath } from "../support/compiled.ts";
 
@@ -111,8 +118,7 @@ describe.each(["folder", "S3"])("a store in %s", (kind) => {
   });
 });
 
-/** Needs redis-server (Debian: apt-get install redis-server). */
-describe.skipIf(redisPath === undefined)("jobs over Redis", () => {
+describe.skipIf(redisPath === undefined)(`jobs over Redis (${needsRedis})`, () => {
   const started: StartedProcess[] = [];
   afterEach(() => {
     for (const each of started.splice(0)) each.kill("SIGKILL");

@@ -7,6 +7,9 @@ const places = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/ho
 /** Redis, where there is one (Debian: apt-get install redis-server). */
 export const redisPath = places.find((path) => existsSync(path));
 
+/** What titles of tests over Redis say, which are left out without it. */
+export const needsRedis = "needs redis-server: apt-get install redis-server";
+
 export interface StartedProcess {
   kill: (signal: NodeJS.Signals) => boolean;
   ended: Promise<unknown>;

@@ -3,7 +3,16 @@ import type { ZooRow } from "./results.ts";
 
 export const columns = [
   ...["model", "exporter", "prepared", "quantized", "MACs quantized", "on integers", "weights reached"],
-  ...["steps", "exported", "SQNR", "after", "cosine", "after", "seconds", "peak memory"],
+  ...[
+    "steps",
+    "exported",
+    "SQNR before",
+    "SQNR after",
+    "cosine before",
+    "cosine after",
+    "seconds",
+    "peak memory",
+  ],
 ];
 
 /** The cells of a row, as text. */

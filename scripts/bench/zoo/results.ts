@@ -37,11 +37,17 @@ const zooRow = z.object({
 export type ZooRow = z.infer<typeof zooRow>;
 
 const zooRecord = z.object({ key: z.string(), row: zooRow });
+
+const zooResults = z.object({
+  command: z.string(),
+  machine: z.object({ cpu: z.string(), cores: z.number(), node: z.string() }),
+  rows: z.array(zooRow),
+});
 /** What `npm run bench:zoo -- --json FILE` writes. */
-export interface ZooResults {
-  command: string;
-  machine: { cpu: string; cores: number; node: string };
-  rows: ZooRow[];
+export type ZooResults = z.infer<typeof zooResults>;
+
+export function readZooResults(file: string): ZooResults {
+  return zooResults.parse(JSON.parse(readFileSync(file, "utf8")));
 }
 
 /** The row of an earlier run on the same model, data and options, or undefined. */

@@ -7,8 +7,7 @@ import { type LossTarget, openDim } from "../losses/ports.ts";
 /**
  * Targets with the shapes of the outputs of `model` that they are compared with: of their open dimensions only the batch
  * stays open. A symbol of an input has the size that `sizes` tells; any other follows from the inputs by a computation (a
- * length after strides), and is measured at a batch of `batch` samples. An open first dimension is the batch where no other is
- * and its measured size does not say otherwise.
+ * length after strides), and is measured at a batch of `batch` samples.
  */
 export async function closeTargets(
   model: Model,
@@ -23,13 +22,10 @@ export async function closeTargets(
     return targets.map((target) => ({ ...target, shape: target.shape.map((dim) => known(dim) ?? dim) }));
   const { graph } = await pinBatch(model, batch, { open: true, sizes });
   const measured = measuredDims(model.graph, graph);
-  return targets.map((target) => {
-    const [first] = target.shape;
-    const shape = target.shape.map((dim) => known(dim) ?? measured.get(dim as string) ?? dim);
-    const elsewhere = open.batch === undefined || shape.includes(open.batch) || typeof first !== "string";
-    if (!elsewhere && (typeof shape[0] === "string" || shape[0] === batch)) shape[0] = open.batch as string;
-    return { ...target, shape };
-  });
+  return targets.map((target) => ({
+    ...target,
+    shape: target.shape.map((dim) => known(dim) ?? measured.get(dim as string) ?? dim),
+  }));
 }
 
 /** Open dimensions of outputs, by the names that targets have for them, as they are in the same graph with fixed inputs. */
