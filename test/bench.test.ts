@@ -26,7 +26,9 @@ function linesOf(svg: string | undefined): { legend: string[]; points: number[][
 describe("plots of the benchmark", () => {
   test("step time against r, with PyTorch's as a level line", () => {
     const run: BenchRun = {
-      ...{ ...base, kind: "ratio", torch },
+      ...base,
+      kind: "ratio",
+      torch,
       rows: rows([
         [1, 200],
         [0.5, 100],
@@ -44,7 +46,9 @@ describe("plots of the benchmark", () => {
 
   test("a sweep has a line per r, in the order of what it sweeps, and none of PyTorch where it did not run", () => {
     const at = (batch: number, step: number): BenchRun => ({
-      ...{ ...base, kind: "batch", batch },
+      ...base,
+      kind: "batch",
+      batch,
       rows: rows([
         [1, step],
         [0.05, step / 2],

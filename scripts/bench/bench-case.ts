@@ -81,7 +81,12 @@ export async function writeCases(
   for (const ratio of new Set(tuned)) {
     for (const arithmetic of chosen) {
       const artifact = await buildArtifact({
-        ...{ model: prepared, plan, state, batch: model.batch, microBatch, ...partsOf(arithmetic) },
+        model: prepared,
+        plan,
+        state,
+        batch: model.batch,
+        microBatch,
+        ...partsOf(arithmetic),
         loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: model.path, sha256: "" },
         tune: algorithmTrials({ cache: cacheFolder, ratio, runtime: { threads } }),

@@ -146,8 +146,11 @@ async function timed(session: Session, operands: readonly Operands[], rows: Tens
 function weightGradient(x: number[], y: number[], kernel: number, stride: number): Node {
   const pad = [kernel >> 1, kernel >> 1];
   const window = {
-    ...{ kernel: [kernel, kernel], strides: [stride, stride], dilations: [1, 1] },
-    ...{ padBegin: pad, padEnd: pad },
+    kernel: [kernel, kernel],
+    strides: [stride, stride],
+    dilations: [1, 1],
+    padBegin: pad,
+    padEnd: pad,
   };
   const graph = createGraph("depthwise");
   new Emitter(graph).op(

@@ -82,7 +82,10 @@ async function run(kind: BenchRun["kind"], model: BenchModel, chosen: Settings):
   }
   const timings = await timeModel(model, chosen);
   const result: BenchRun = {
-    ...{ kind, model: name, batch, sample: [...sample] },
+    kind,
+    model: name,
+    batch,
+    sample: [...sample],
     ...(depth === undefined ? {} : { depth }),
     ...timings,
     ...(kind === "ratio" ? { memory: await measureMemory(name, chosen) } : {}),
@@ -101,7 +104,9 @@ async function writeResults(file: string): Promise<void> {
       node: process.versions.node,
       onnxruntime: runtimeVersion(),
     },
-    ...{ rounds: settings.rounds, threads: settings.threads, runs },
+    rounds: settings.rounds,
+    threads: settings.threads,
+    runs,
   };
   const short = (_key: string, value: unknown): unknown =>
     typeof value === "number" ? Number(value.toPrecision(5)) : value;

@@ -56,8 +56,12 @@ const batchesOf: Readonly<Record<string, number[]>> = {
   resnet50: [2, 8],
 };
 const mobilenet: BenchModel = {
-  ...{ name: "mobilenetv3", path: "fixtures/mobilenetv3/model.onnx", input: "input" },
-  ...{ sample: [1, 28, 28], classes: 10, batch: 128 },
+  name: "mobilenetv3",
+  path: "fixtures/mobilenetv3/model.onnx",
+  input: "input",
+  sample: [1, 28, 28],
+  classes: 10,
+  batch: 128,
 };
 const directory = join("build", "bench", "memory");
 const data = resolve("scripts/bench/random-module.mjs");
@@ -114,7 +118,12 @@ async function compareModel({ name, path, classes }: BenchModel): Promise<void> 
     for (const batch of options.batches?.split(",").map(Number) ?? batchesOf[name] ?? [])
       for (const freezing of choices) {
         const artifact = await buildArtifact({
-          ...{ model, plan, state, batch, freezing, ...partsOf(arithmetic) },
+          model,
+          plan,
+          state,
+          batch,
+          freezing,
+          ...partsOf(arithmetic),
           trials: { measure: measureOn(dataset, model, batch) },
           tune: algorithmTrials({ cache: cacheFolder, ratio: freezing.ratio, runtime: { threads } }),
           nchwc: await loadsNchwc(),

@@ -98,7 +98,10 @@ function rowsOf(arithmetic: Arithmetic, timer: StepTimer, of: (name: string) => 
   return timer.steps.map(({ mode, ratio, contestant, parts }) => {
     const counted = parts.slice(1);
     return {
-      ...{ arithmetic, mode, ratio, step: of(contestant.name) },
+      arithmetic,
+      mode,
+      ratio,
+      step: of(contestant.name),
       backward: median(counted.map((part) => part.training)) - forwardTime,
       overhead: median(counted.map((part) => part.step / part.sessions - 1)),
     };

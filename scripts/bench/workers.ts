@@ -115,7 +115,13 @@ async function timeRun(
     data,
     {
       ...defaultTrainOptions,
-      ...{ epochs: 1000, maxSteps: total, val: 0, evalEvery: total, freezing, threads, workers: count },
+      epochs: 1000,
+      maxSteps: total,
+      val: 0,
+      evalEvery: total,
+      freezing,
+      threads,
+      workers: count,
     },
     {
       runDirectory: join(directory, "run"),

@@ -8,9 +8,16 @@ const [queue = "", store = "", scratch = ""] = process.argv.slice(2);
 const controller = new AbortController();
 process.on("SIGTERM", () => controller.abort());
 const worker = await startWorker({
-  ...{ address: parseQueue(queue), store: new FolderStore(store), scratch, module: quickJob, slots: 1 },
-  ...{ memoryBytes: 1e9, targets: new Set(["ort-cpu"]), signal: controller.signal },
-  ...{ onEvent: () => undefined, onTrouble: (what) => console.error(what) },
+  address: parseQueue(queue),
+  store: new FolderStore(store),
+  scratch,
+  module: quickJob,
+  slots: 1,
+  memoryBytes: 1e9,
+  targets: new Set(["ort-cpu"]),
+  signal: controller.signal,
+  onEvent: () => undefined,
+  onTrouble: (what) => console.error(what),
   onResult: ({ name }) => console.log(name),
 });
 console.log("ready");

@@ -15,7 +15,10 @@ export async function startQuickWorker(
 ): Promise<QuickWorker> {
   const args = ["--import", "tsx", resolve("scripts/zoo/quick-worker.ts"), queue, join(work, "store")];
   const child = execa(process.execPath, [...args, join(work, name)], {
-    ...{ reject: false, buffer: false, stdin: "ignore", stderr: "inherit" },
+    reject: false,
+    buffer: false,
+    stdin: "ignore",
+    stderr: "inherit",
     env: { EFQAT_QUICK_MILLISECONDS: String(milliseconds) },
   });
   const ended: number[] = [];

@@ -94,7 +94,9 @@ export function auditGraphs({ source, optimized, target, reasons, given }: Audit
     judgedBy: optimized === undefined ? "structure" : "kernels",
     nodes: computing.map(({ node, kernels, ...of }) => ({
       ...nameOf(node),
-      ...{ kernel: kernels[0]?.opType, integer: of.integer, macs: of.macs },
+      kernel: kernels[0]?.opType,
+      integer: of.integer,
+      macs: of.macs,
     })),
     totalNodes: computing.length,
     integerNodes: integer.length,

@@ -103,7 +103,8 @@ const sumOfCodes = ({ inputs, outputs }: Node): IntegerAnnotation => ({
   kind: "integer",
   inputs: [...inputs],
   outputs: [...outputs],
-  ...{ outputRequired: true, eager: false },
+  outputRequired: true,
+  eager: false,
 });
 
 /** Why the sum of a matrix product and its bias is computed in float. */

@@ -49,8 +49,12 @@ export async function takeLock(
   { command, shown, patience = 0 }: { command: string; shown: string; patience?: number },
 ): Promise<Lock> {
   const own: Holder = {
-    ...{ pid: process.pid, host: hostname(), start: startOf(process.pid), id: randomUUID() },
-    ...{ command, since: new Date().toISOString() },
+    pid: process.pid,
+    host: hostname(),
+    start: startOf(process.pid),
+    id: randomUUID(),
+    command,
+    since: new Date().toISOString(),
   };
   const began = Date.now();
   for (;;) {

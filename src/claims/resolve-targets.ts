@@ -46,7 +46,9 @@ export async function resolveFolder(folder: WrittenFolder, besides: readonly Tar
     await refuseForeign(folder, mark, new Set(besides.map((file) => path.relative(real, file.real))));
   return Promise.all(
     files.map(async (file) => ({
-      ...{ option, path: path.join(place, file), folder },
+      option,
+      path: path.join(place, file),
+      folder,
       ...(await resolvePath(path.join(real, file))),
     })),
   );

@@ -67,7 +67,8 @@ async function runArguments(
       return exitCodes.ok;
     }
     const logger = createLogger(stderr, {
-      ...{ quiet: request.options.flag("quiet"), verbose: request.options.flag("verbose") },
+      quiet: request.options.flag("quiet"),
+      verbose: request.options.flag("verbose"),
       ...(terminal.onProgress === undefined ? {} : { onProgress: terminal.onProgress }),
     });
     const options = await settleTarget(request.options, logger);

@@ -11,7 +11,12 @@ import type { PixelRules, SettledSpec } from "./spec.ts";
 
 /** What becomes of pixels unless a file of preprocessing says otherwise. */
 const usualRules: PixelRules = {
-  ...{ scale: 1 / 255, offset: 0, kernel: "linear", order: "rgb", margins: "round", pad: false },
+  scale: 1 / 255,
+  offset: 0,
+  kernel: "linear",
+  order: "rgb",
+  margins: "round",
+  pad: false,
 };
 
 /**

@@ -110,7 +110,8 @@ export async function compareLayers(
   }));
   return {
     ...(study === undefined ? {} : { study }),
-    ...{ samples, layers },
+    samples,
+    layers,
     outputs: ends.map(({ total, apart, ...rest }) => ({ ...rest, apart: total === 0 ? 0 : apart / total })),
   };
 }

@@ -91,7 +91,9 @@ interface ThreeOutputs {
 }
 
 const startComparison = (facts: OutputFacts): OutputComparison => ({
-  ...{ facts, places: 0, margins: [] },
+  facts,
+  places: 0,
+  margins: [],
   exported: createTally(facts),
   reference: createTally(facts),
   apart: createTally(facts),

@@ -87,8 +87,11 @@ export class ActivationTally {
 
   finish(tensor: string): ActivationStudy {
     return {
-      ...{ tensor, bits: this.#activation.bits, range: this.#range },
-      ...{ alone: boundedDecibels(this.#alone), accumulated: boundedDecibels(this.#accumulated) },
+      tensor,
+      bits: this.#activation.bits,
+      range: this.#range,
+      alone: boundedDecibels(this.#alone),
+      accumulated: boundedDecibels(this.#accumulated),
       clipped: this.#total === 0 ? 0 : this.#beyond / this.#total,
       histogram: coarsen(this.#histogram ?? createHistogram({ min: 0, max: 0 }), shownBins),
     };
@@ -116,7 +119,10 @@ export function studyWeight(weight: QuantizedWeight, floats: Float32Array): Weig
   const sums = { signal: 0, noise: 0 };
   addNoise(sums, floats, held);
   return {
-    ...{ weight: name, bits, range, sqnr: boundedDecibels(sums) },
+    weight: name,
+    bits,
+    range,
+    sqnr: boundedDecibels(sums),
     clipped: floats.length === 0 ? 0 : beyond / floats.length,
     histogram: coarsen(histogramOf(floats) ?? createHistogram({ min: 0, max: 0 }), shownBins),
   };

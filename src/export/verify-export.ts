@@ -73,13 +73,18 @@ export async function verifyExport(
   const run: RunOptions = {
     batch: fixed ?? options.batch ?? 32,
     dropLast: fixed !== undefined,
-    ...{ threads, provider, signal },
+    threads,
+    provider,
+    signal,
     exactKernels: plan.weights.every(({ pairLimit }) => pairLimit === undefined) && (await kernelsSaturate()),
   };
   const few = limitSamples(dataset, Math.max(fixed ?? 1, options.layerSamples ?? 16));
   const ends = [outputs.judged, ...outputs.others].filter(isFloatOutput).map(({ name }) => name);
   const found = await compareLayers(model, reference, plan, state, few, {
-    ...{ ...run, batch: fixed ?? 1, outputs: ends, prepared: options.prepared },
+    ...run,
+    batch: fixed ?? 1,
+    outputs: ends,
+    prepared: options.prepared,
   });
   checkLayers(found.layers, logger);
   const samples = limitSamples(dataset, Math.max(fixed ?? 1, options.samples ?? 512));
@@ -89,7 +94,10 @@ export async function verifyExport(
   found.outputs.forEach(checkOnEqualInputs);
   const onEqualInputs = Math.min(...found.outputs.map(boundedDecibels));
   return {
-    ...{ output: outputs.judged.name, ...verdict, layers: found.layers, layerSamples: found.samples },
+    output: outputs.judged.name,
+    ...verdict,
+    layers: found.layers,
+    layerSamples: found.samples,
     ...(found.outputs.length === 0 ? {} : { onEqualInputs }),
     ...(found.study === undefined ? {} : { study: found.study }),
   };

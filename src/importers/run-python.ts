@@ -48,8 +48,12 @@ export async function runPython(
   const interpreter = await findPython(python);
   logger.debug(`Running python/${script}.py in ${interpreter}.`);
   const child = execa(interpreter, [scriptPath("efqat_main.py"), join(task.folder, "task.json")], {
-    ...{ env: environment, reject: false, buffer: false, stdin: "ignore" },
-    ...{ cancelSignal: signal, forceKillAfterDelay: 2000 },
+    env: environment,
+    reject: false,
+    buffer: false,
+    stdin: "ignore",
+    cancelSignal: signal,
+    forceKillAfterDelay: 2000,
   });
   const printed = collectOutput([child.stdout, child.stderr], keptOutput);
   const output = await child;

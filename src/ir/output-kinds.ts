@@ -56,7 +56,10 @@ export function findOutputKinds(
   { labelled }: { labelled?: string | undefined } = {},
 ): OutputFacts[] {
   const search: Search = {
-    ...{ graph, labelled, index: indexGraph(graph), varying: varyingValues(graph) },
+    graph,
+    labelled,
+    index: indexGraph(graph),
+    varying: varyingValues(graph),
     softmaxAxis: (opsets.get("") ?? 13) >= 13 ? -1 : 1,
   };
   return graph.outputs.map(({ name }) => describeOutput(name, search));
@@ -78,7 +81,12 @@ function describeOutput(name: string, search: Search): OutputFacts {
   const dtype = type?.kind === "tensor" ? type.dtype : undefined;
   const shape = shapeOf(graph, name);
   const known = (kind: OutputKind, because: string): OutputFacts => ({
-    ...{ name, dtype, shape, kind, because, certain: true },
+    name,
+    dtype,
+    shape,
+    kind,
+    because,
+    certain: true,
   });
   if (type === undefined) return { ...known("features", "its type is not declared"), certain: false };
   if (!floatTypes.has(dtype) && !integerTypes.has(dtype)) return known("other", "it is no tensor of numbers");
@@ -113,7 +121,10 @@ function classify(name: string, shape: readonly Dim[] | undefined, search: Searc
 const dimText = (dim: Dim): string => (dim === undefined || dim === "" ? "?" : String(dim));
 
 const logits = (classAxis: number, certain: boolean, because: string): Verdict => ({
-  ...{ kind: "logits", classAxis, certain, because },
+  kind: "logits",
+  classAxis,
+  certain,
+  because,
 });
 
 /** The axis along which a node compares classes, counted from the front where the rank is known. */

@@ -25,7 +25,9 @@ export function chooseConvWeightAlgorithm(problem: WindowProblem, answers: Algor
     return choose(answers, { decision: "conv-weight", facts: [problem], algorithms, guess: "pointwise" });
   }
   return choose(answers, {
-    ...{ decision: "conv-weight", facts: [problem], algorithms: [...spread, "unfold-dy", "unfold-x"] },
+    decision: "conv-weight",
+    facts: [problem],
+    algorithms: [...spread, "unfold-dy", "unfold-x"],
     guess: unfoldsInput(problem) ? "unfold-x" : "unfold-dy",
   });
 }
@@ -74,11 +76,9 @@ export function chooseProductAlgorithm(
 ): ProductAlgorithm {
   if (images === 1) return "batched";
   return choose(answers, {
-    ...{
-      decision: "product",
-      facts: [images, positionsPerImage, ...facts],
-      algorithms: ["batched", "single"],
-    },
+    decision: "product",
+    facts: [images, positionsPerImage, ...facts],
+    algorithms: ["batched", "single"],
     guess: positionsPerImage >= manyTerms ? "batched" : "single",
   });
 }

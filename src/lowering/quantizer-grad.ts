@@ -61,13 +61,11 @@ function quantizerOf(node: Node, saved: SavedActivation | undefined): Quantizer 
   const [qmin, qmax] = [intOf(node, "qmin", 0), intOf(node, "qmax", 0)];
   const moved = saved !== undefined && saved.low < qmin && saved.high > qmax;
   return {
-    ...{
-      inputs: node.inputs,
-      shape: intsOf(node, "shape") ?? [],
-      dtype: intOf(node, "dtype", 1),
-      qmin,
-      qmax,
-    },
+    inputs: node.inputs,
+    shape: intsOf(node, "shape") ?? [],
+    dtype: intOf(node, "dtype", 1),
+    qmin,
+    qmax,
     codeType: dataTypeOfCode(intOf(node, "codes", 0)) ?? "uint8",
     saved,
     way: saved === undefined ? "exact" : moved ? "moved" : saved.fine ? "fine" : "saturating",

@@ -142,8 +142,11 @@ function encode(
     initializers.set(inputs[1], floats(scales, [layout.rows]));
     nodes.unshift(
       createNode({
-        ...{ name: fresh(`${name}/DequantizeLinear`), opType: "DequantizeLinear", attributes: { axis } },
-        ...{ inputs, outputs: [name] },
+        name: fresh(`${name}/DequantizeLinear`),
+        opType: "DequantizeLinear",
+        attributes: { axis },
+        inputs,
+        outputs: [name],
       }),
     );
   }

@@ -115,7 +115,9 @@ const trainingSchema = z.object({
   validation: z
     .array(
       z.object({
-        ...{ samples: finite, loss: finite, accuracy: finite.optional() },
+        samples: finite,
+        loss: finite,
+        accuracy: finite.optional(),
         metric: finite.optional().describe("The metric that the best state is kept by."),
         gain: finite
           .optional()
@@ -357,8 +359,12 @@ const contentsSchema = z
     inputs: z
       .array(
         z.object({
-          ...{ name: text, type: text, shapes: z.array(text) },
-          ...{ min: finite.optional(), max: finite.optional(), mean: finite.optional() },
+          name: text,
+          type: text,
+          shapes: z.array(text),
+          min: finite.optional(),
+          max: finite.optional(),
+          mean: finite.optional(),
         }),
       )
       .describe(
@@ -507,7 +513,8 @@ export const reportSchema = z.object({
   stages: z
     .array(
       z.object({
-        ...{ stage: text, seconds: finite },
+        stage: text,
+        seconds: finite,
         peakBytes: finite
           .optional()
           .describe("Largest resident memory of the command's own process until the stage's end."),

@@ -56,7 +56,8 @@ function charts({ history, validation, rates = [] }: TrainingSection): LineChart
   return [
     {
       title: "Loss by samples seen",
-      ...{ x, y: { title: "loss" } },
+      x,
+      y: { title: "loss" },
       series: [
         { title: "training", points: thin(history.map(({ samples, loss }) => [samples, loss])) },
         { title: "held out", points: thin(validation.map(({ samples, loss }) => [samples, loss])) },
@@ -64,12 +65,14 @@ function charts({ history, validation, rates = [] }: TrainingSection): LineChart
     },
     {
       title: "Held-out top-1 accuracy by samples seen",
-      ...{ x, y: { title: "top-1" } },
+      x,
+      y: { title: "top-1" },
       series: [{ title: "held out", points: thin(accuracy) }],
     },
     {
       title: "Learning rates by samples seen",
-      ...{ x, y: { title: "rate", fromZero: true } },
+      x,
+      y: { title: "rate", fromZero: true },
       series: [
         { title: "weights", points: relative(({ rate }) => rate) },
         { title: "scales", points: relative(({ scaleRate }) => scaleRate) },

@@ -36,8 +36,18 @@ export interface Tally {
 /** A tally of an output of the kind that `facts` say. */
 export function createTally(facts: OutputFacts): Tally {
   const scores: SampleScores = {
-    ...{ samples: 0, classes: 0, right: [], topFive: [], loss: [], labels: [], chosen: [] },
-    ...{ signal: [], noise: [], cosine: [], agreed: [], equal: [] },
+    samples: 0,
+    classes: 0,
+    right: [],
+    topFive: [],
+    loss: [],
+    labels: [],
+    chosen: [],
+    signal: [],
+    noise: [],
+    cosine: [],
+    agreed: [],
+    equal: [],
   };
   return {
     facts,

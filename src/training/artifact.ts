@@ -134,7 +134,12 @@ export async function buildArtifact(options: BuildArtifactOptions): Promise<Arti
   const optimizer = buildOptimizer(trained, parameters, optimizerOptions, opset);
   const { state: _state, ...told } = start;
   const manifest: Manifest = {
-    ...{ formatVersion: 1, sourceModel: options.source, opset, batch, accumulate, ...told },
+    formatVersion: 1,
+    sourceModel: options.source,
+    opset,
+    batch,
+    accumulate,
+    ...told,
     usesContribOps: usesContribOps(training.model.graph),
     forward: training.forward,
     backward: training.backward,

@@ -108,8 +108,11 @@ export async function artifactStage(
   const warnings = [...layoutWarnings(quantized, choices), ...floatLayerWarnings(artifact.manifest)];
   for (const warning of warnings) logger.warn(warning);
   const memory = {
-    ...{ microBatch: taken, bytes, measured },
-    ...{ limitBytes: limit.bytes, limitAsked: limit.asked },
+    microBatch: taken,
+    bytes,
+    measured,
+    limitBytes: limit.bytes,
+    limitAsked: limit.asked,
   };
   return { memory, warnings };
 }
@@ -186,7 +189,8 @@ function buildMicroBatch(
     microBatch: choices.microBatch,
     loss: {
       kind: choices.loss,
-      ...{ hasLabels: dataset.hasLabels, output: quantized.output },
+      hasLabels: dataset.hasLabels,
+      output: quantized.output,
       ...(choices.distill === undefined ? {} : { distill: choices.distill }),
     },
     optimizer: choices.optimizer,

@@ -33,7 +33,9 @@ async function calibrateClaimed(
   const places = [{ option: "--out", path: options.out, size: outputSizes.statistics }];
   // Of a file that is quantized already: statistics of what --quantized redo starts from.
   const prepared = await prepareSource({ ...options, quantization: { quantized: "redo" } }, places, {
-    ...{ ...context, logger, signal },
+    ...context,
+    logger,
+    signal,
   });
   const { source, model, dataset, notes } = prepared;
   await claim.addReads(dataOfModels(source.model));

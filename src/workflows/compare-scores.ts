@@ -21,7 +21,9 @@ export function compareScores(trained: SampleScores, start: SampleScores): Compa
   const { mean, error } = logRatioOf(start.noise, trained.noise);
   const decibels = 10 / Math.LN10;
   return {
-    ...{ ...pair, measure: "noise", gain: decibels * mean },
+    ...pair,
+    measure: "noise",
+    gain: decibels * mean,
     ...intervalOf(decibels * mean, decibels * error),
     better: after < before && isBelow(trained.noise, start.noise),
   };
@@ -40,14 +42,12 @@ export function compareByMetric(
   const gain = sign * (valueOf(metric, start) - valueOf(metric, trained));
   const { error } = pairedDifference(before, after);
   return {
-    ...{
-      model: "efqat",
-      against: "ptq",
-      samples: trained.length,
-      measure: "metric",
-      metric: metric.name,
-      gain,
-    },
+    model: "efqat",
+    against: "ptq",
+    samples: trained.length,
+    measure: "metric",
+    metric: metric.name,
+    gain,
     ...intervalOf(gain, error),
     better: gain > 0 && isBelow(after, before),
   };
@@ -63,7 +63,12 @@ function compareRight(
   const moreAreRight = moreRight > fewerRight && probability < 0.1;
   const fewerAreRight = fewerRight > moreRight && probability < 0.1;
   return {
-    ...{ measure: "loss", gain: mean, ...intervalOf(mean, error), moreRight, fewerRight, probability },
+    measure: "loss",
+    gain: mean,
+    ...intervalOf(mean, error),
+    moreRight,
+    fewerRight,
+    probability,
     better: moreAreRight || (!fewerAreRight && isBelow(trained.loss, start.loss)),
   };
 }

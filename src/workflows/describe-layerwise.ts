@@ -21,7 +21,11 @@ export function describeLayerwise(
   return {
     samples: study.samples,
     activations: study.activations.map(({ tensor, bits, alone, accumulated, ...facts }) => ({
-      ...{ value: tensor, ...layerOf(tensor), bits, alone, accumulated },
+      value: tensor,
+      ...layerOf(tensor),
+      bits,
+      alone,
+      accumulated,
       ...plainFacts(facts),
     })),
     weights: Array.from(weights.values(), (weight) => {

@@ -15,7 +15,10 @@ export function describeQuantization(
   const { plan, state } = quantized;
   const { wbits, abits, calibration } = choices;
   return {
-    ...{ wbits, abits, calibration, calibrationSamples: countCalibrated(quantized, choices) },
+    wbits,
+    abits,
+    calibration,
+    calibrationSamples: countCalibrated(quantized, choices),
     ...describePlan(plan, state.weights.values(), changed),
   };
 }
@@ -57,7 +60,12 @@ export function describePlan(
     weights: plan.weights.length,
     activations: plan.activations.length,
     layers: Array.from(weights, ({ name, nodes, op, bits, shape, axis }) => ({
-      ...{ weight: name, nodes, op, bits, shape, rows: shape[axis] ?? 1 },
+      weight: name,
+      nodes,
+      op,
+      bits,
+      shape,
+      rows: shape[axis] ?? 1,
       ...(changed === undefined ? {} : { changedRows: changed.get(name) ?? 0 }),
     })),
     float: plan.float,

@@ -45,8 +45,10 @@ async function evaluateClaimed(options: EvaluateOptions, context: RunContext, cl
       ? []
       : ["Without labels and without --reference there is nothing to judge the outputs by."];
   return {
-    ...{ ...report, data: { evaluation: dataset.describe() } },
-    ...{ judging: judged.judging, scores: judged.scores },
+    ...report,
+    data: { evaluation: dataset.describe() },
+    judging: judged.judging,
+    scores: judged.scores,
     warnings: [...labelWarnings(dataset), ...warnings, ...judged.warnings],
   };
 }

@@ -173,7 +173,12 @@ async function verify(
   context: RunContext,
 ): Promise<Verified> {
   const { study, ...verification } = await verifyExport(path, reference, plan, state, dataset, {
-    ...{ threads, provider, float, prepared, outputs, ...context },
+    threads,
+    provider,
+    float,
+    prepared,
+    outputs,
+    ...context,
   });
   return { verification, layerwise: describeLayerwise(prepared, plan, state, study) };
 }

@@ -30,7 +30,12 @@ export async function importModel(options: ImportOptions, context: RunContext): 
       return {
         ...startReport(command, options, written, start),
         imported: {
-          ...{ from, source, versions, failures, outputs, suggested },
+          from,
+          source,
+          versions,
+          failures,
+          outputs,
+          suggested,
           exporter: describeWay(attempt).replace(/^The/, "the"),
           open: openAxes,
           ...(architecture === undefined ? {} : { architecture }),

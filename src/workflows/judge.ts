@@ -40,7 +40,12 @@ export async function judge(
   const first = samples.get(contenders[0]?.model ?? "float");
   const missingClasses = first === undefined ? [] : findMissingClasses(first);
   const judging = {
-    ...{ output: name, kind, because, certain, use: options.use, samples: first?.samples ?? 0 },
+    output: name,
+    kind,
+    because,
+    certain,
+    use: options.use,
+    samples: first?.samples ?? 0,
     ...(missingClasses.length === 0 ? {} : { missingClasses }),
     ...(metrics.length === 0
       ? {}

@@ -84,7 +84,9 @@ async function look(
     samples: length,
     looked,
     inputs: Object.entries(seen).map(([name, { dtype, shapes, min, max, sum, count }]) => ({
-      ...{ name, type: dtype, shapes: [...shapes].slice(0, mostShapes) },
+      name,
+      type: dtype,
+      shapes: [...shapes].slice(0, mostShapes),
       ...(count === 0 ? {} : { min, max, mean: sum / count }),
     })),
     classes: [...classes]

@@ -43,9 +43,14 @@ export async function measureLatency(
     const [low, quantizedMs, high] = quartilesOf(quantizedTimes);
     const { threads } = options;
     const latency: Latency = {
-      ...{ batch, ...(threads === undefined ? {} : { threads }), processors: availableParallelism() },
-      ...{ runs: floatTimes.length, floatMs, quantizedMs },
-      ...{ floatQuartiles: [floatLow, floatHigh], quantizedQuartiles: [low, high] },
+      batch,
+      ...(threads === undefined ? {} : { threads }),
+      processors: availableParallelism(),
+      runs: floatTimes.length,
+      floatMs,
+      quantizedMs,
+      floatQuartiles: [floatLow, floatHigh],
+      quantizedQuartiles: [low, high],
       slower: isSlower(quantizedTimes, floatTimes),
     };
     if (times === undefined) return { latency };

@@ -94,7 +94,12 @@ function describeProfile(measured: StepProfile): NonNullable<Report["profile"]> 
     layers.set(layer, { ...layers.get(layer), [phase]: ms });
   }
   return {
-    ...{ forward, backward, batch, microBatch, steps, losses },
+    forward,
+    backward,
+    batch,
+    microBatch,
+    steps,
+    losses,
     stepMs: step,
     peakBytes,
     parts: [

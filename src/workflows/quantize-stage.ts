@@ -111,7 +111,12 @@ export async function prepareSource(
   );
   const unquantize = asksUnquantize(source.model, quantization?.quantized);
   const preparation = await prepareOpen(source.model, {
-    ...{ sample, batchAxes, settled, unquantize, logger, signal },
+    sample,
+    batchAxes,
+    settled,
+    unquantize,
+    logger,
+    signal,
   });
   const { sizes, frozen, decided, quantizers } = preparation;
   const wasQuantized = quantizers.operators.size > 0;
@@ -134,7 +139,15 @@ export async function prepareSource(
   const outputs = chooseOutputs(model, { output, labels: dataset.hasLabels });
   logger.info(`Output "${outputs.judged.name}" is judged as ${describeKind(outputs.judged)}.`);
   return {
-    ...{ source, model, subgraphWeights, sizes, spec, notes, outputs, output, statistics },
+    source,
+    model,
+    subgraphWeights,
+    sizes,
+    spec,
+    notes,
+    outputs,
+    output,
+    statistics,
     ...(wasQuantized ? { quantizers } : {}),
     float: hasKernels(source.model) && !wasQuantized ? options.model : model,
     dataset: perRun === undefined ? dataset : { ...dataset, samplesPerRun: perRun },
@@ -208,7 +221,10 @@ export async function quantizePrepared(
   const given = await openEncodings(choices.encodings);
   const source = rangeSource({ ...prepared, model }, choices, () => ({
     batch: samplesWithin(prepared.model, Math.min(batch, calibrationBatch), limit),
-    ...{ provider, threads, logger, signal },
+    provider,
+    threads,
+    logger,
+    signal,
   }));
   const found = await findRanges(model, planOptions, given?.before(source) ?? source, kept);
   const { plan, ranges } = found;

@@ -74,7 +74,10 @@ export async function scoreModels(
       const exactKernels = exact && contender.model !== "float";
       const session = await openSession(contender.source, { ...sessionOptionsOf(options), exactKernels });
       opened.push({
-        ...{ contender, session, judged: createTally(judged), others: others.map(createTally) },
+        contender,
+        session,
+        judged: createTally(judged),
+        others: others.map(createTally),
         entries: metrics.map(() => []),
       });
       requireOutput(session, judged.name);
@@ -152,7 +155,9 @@ function scoreOf({ contender, judged, others, entries }: Opened, metrics: readon
   });
   const beside = others.filter(({ scores }) => scores.signal.length > 0);
   return {
-    ...{ model: contender.model, samples: judged.scores.samples, usedFor: [...(contender.usedFor ?? [])] },
+    model: contender.model,
+    samples: judged.scores.samples,
+    usedFor: [...(contender.usedFor ?? [])],
     ...plainMeasures(summarise(judged)),
     ...(asked.length === 0 ? {} : { metrics: asked }),
     ...(beside.length === 0

@@ -12,7 +12,9 @@ export class StageTimes {
     const now = performance.now();
     const runtimePeakBytes = currentHost()?.peakBytes;
     this.stages.push({
-      ...{ stage, seconds: (now - this.#since) / 1000, peakBytes: peakMemory() },
+      stage,
+      seconds: (now - this.#since) / 1000,
+      peakBytes: peakMemory(),
       ...(runtimePeakBytes === undefined ? {} : { runtimePeakBytes }),
     });
     this.#since = now;

@@ -52,7 +52,8 @@ const toolSection = (): Report["tool"] => ({
 
 const machineSection = (): NonNullable<Report["machine"]> => ({
   cpu: cpus()[0]?.model.trim() ?? "unknown",
-  ...{ processors: availableParallelism(), memoryBytes: totalmem() },
+  processors: availableParallelism(),
+  memoryBytes: totalmem(),
   system: `${process.platform} ${process.arch}`,
 });
 

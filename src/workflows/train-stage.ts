@@ -43,7 +43,9 @@ export async function trainStage(
   for (const warning of workerWarnings(manifest, trainOptions.workers)) logger.warn(warning);
   const follower = await followTraining(options.tensorboard);
   const result = await train(directory, data, trainOptions, {
-    ...{ logger, signal, resume: options.resume },
+    logger,
+    signal,
+    resume: options.resume,
     ...(follower === undefined ? {} : { onProgress: follower.progress }),
   });
   const seconds = (performance.now() - start) / 1000;
@@ -61,7 +63,10 @@ function trainOptionsOf(
   const settled = settleChoice(orAsBuilt(choices, built), quantization.weights);
   return {
     ...defaultTrainOptions,
-    ...{ epochs, schedule, val, seed: options.seed },
+    epochs,
+    schedule,
+    val,
+    seed: options.seed,
     freezing: { ratio, budget, refresh, ...settled },
     hyper: choices.hyper ?? {},
     workers: choices.workers ?? 1,
@@ -82,19 +87,22 @@ function describeRun(result: FinishedTraining, options: TrainOptions, seconds: n
   return {
     ...options.freezing,
     epochs: options.epochs,
-    ...{ batch, microBatch: manifest.batch },
+    batch,
+    microBatch: manifest.batch,
     forward: manifest.forward,
     backward: manifest.backward,
     algorithmsByTrial: Object.keys(manifest.algorithmsByTrial).length,
     loss: describeLoss(manifest),
     steps: history.steps,
     samples: samplesAt(history.steps),
-    ...{ seconds, peakBytes: result.peakBytes },
+    seconds,
+    peakBytes: result.peakBytes,
     ...(result.workers.count === 1 ? {} : { workers: result.workers }),
     optimizer: { weights: manifest.optimizer.weights, quantization: manifest.optimizer.quantization },
     history: history.loss.map((loss, index) => ({ samples: samplesAt(index + 1), loss })),
     validation: history.evaluations.map(({ step, loss, accuracy, gain, metric }) => ({
-      ...{ samples: samplesAt(step), loss },
+      samples: samplesAt(step),
+      loss,
       ...(metric === undefined ? {} : { metric }),
       ...(Number.isFinite(gain.mean) ? { gain: gain.mean } : {}),
       ...(accuracy === null ? {} : { accuracy }),

@@ -18,9 +18,11 @@ export const trialJob = (
   options: {
     arena: defaultTrainOptions.arena,
     cache: choices.cache ?? null,
-    ...{ provider: provider ?? null, threads: threads ?? null },
+    provider: provider ?? null,
+    threads: threads ?? null,
     freezing: {
-      ...{ ratio: choices.ratio, budget: choices.budget },
+      ratio: choices.ratio,
+      budget: choices.budget,
       refresh: choices.refresh ?? defaultFreezingOptions.refresh,
       ...settleChoice(choices, plan.weights),
     },

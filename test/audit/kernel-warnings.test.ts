@@ -77,7 +77,8 @@ describe("weights whose products saturate without VNNI", () => {
   const weight = (emit: Emitter, dims: number[], at: (index: number) => number, type: "int8" | "uint8") => {
     const { bytes } = codesOf(type, dims, at);
     return dequantize(emit, emit.constant(tensorOfBytes(type, dims, bytes), "codes"), {
-      ...{ codes: type, zeroPoint: type === "uint8" ? 128 : 0 },
+      codes: type,
+      zeroPoint: type === "uint8" ? 128 : 0,
     });
   };
   const matrix =

@@ -17,7 +17,10 @@ describe("files by Python's onnxruntime.quantization", () => {
     const { formats, floatNodes, totalMacs, integerMacs, idleQuantizers } = await audit("qdq");
     expect(formats).toEqual(["QDQ"]);
     expect({ floatNodes, idleQuantizers, totalMacs, integerMacs }).toEqual({
-      ...{ floatNodes: [], idleQuantizers: [], totalMacs: macs, integerMacs: macs },
+      floatNodes: [],
+      idleQuantizers: [],
+      totalMacs: macs,
+      integerMacs: macs,
     });
   });
 
@@ -62,7 +65,9 @@ describe("files by Python's onnxruntime.quantization", () => {
   test("a float model has nothing on integers, and says so of every node", async () => {
     const { formats, integerNodes, integerMacs, floatNodes } = await audit("float");
     expect({ formats, integerNodes, integerMacs }).toEqual({
-      ...{ formats: ["float"], integerNodes: 0, integerMacs: 0 },
+      formats: ["float"],
+      integerNodes: 0,
+      integerMacs: 0,
     });
     const conv = floatNodes.find(({ node }) => node === "conv1_node");
     expect(conv?.reason).toBe(

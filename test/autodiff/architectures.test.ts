@@ -60,7 +60,9 @@ interface Comparison {
 
 const inputGradients = ({ inputs }: Architecture, { gradients }: Network): Comparison[] =>
   Object.entries(inputs).map(([name, gradient]) => ({
-    ...{ name, found: gradients.get(name) ?? [], wanted: toNumbers(gradient) },
+    name,
+    found: gradients.get(name) ?? [],
+    wanted: toNumbers(gradient),
   }));
 
 /** What of a module no constant holds as such, for preparation or an exporter computed others of it. */
@@ -150,7 +152,10 @@ async function openNetwork(architecture: Architecture): Promise<Network> {
   );
   const parameters = [...constants.keys(), ...Object.keys(architecture.inputs)];
   const { graph, gradients } = differentiate(model.graph, {
-    ...{ loss: "loss", parameters, weights: [], opset: model.opsets.get("") ?? 18 },
+    loss: "loss",
+    parameters,
+    weights: [],
+    opset: model.opsets.get("") ?? 18,
   });
   const opened = cloneModel({ ...model, graph, opsets: new Map([...model.opsets, ...contribOpsets(graph)]) });
   for (const [name, { dtype, dims }] of constants) {
@@ -163,7 +168,9 @@ async function openNetwork(architecture: Architecture): Promise<Network> {
   const feeds = { ...Object.fromEntries(constants), ...architecture.feeds };
   const found = await session.run(feeds);
   return {
-    ...{ y: found["y"] as Tensor, constants, matched: new Set(Object.keys(architecture.inputs)) },
+    y: found["y"] as Tensor,
+    constants,
+    matched: new Set(Object.keys(architecture.inputs)),
     gradients: new Map([...gradients].map(([name, value]) => [name, toNumbers(found[value] as Tensor)])),
     lossAt: async (name, step) => {
       const at = constants.get(name) as Tensor;

@@ -50,7 +50,9 @@ async function compare(each: BackendCase): Promise<Compared[]> {
   const wanted = each.inputs.filter(({ norm }) => norm > 0);
   const model = await trainable(each, new Set(wanted.map(({ name }) => name)));
   const { graph, gradients } = differentiate(model.graph, {
-    ...{ loss: "objective", parameters: wanted.map(({ name }) => name), weights: [] },
+    loss: "objective",
+    parameters: wanted.map(({ name }) => name),
+    weights: [],
     opset: model.opsets.get("") ?? 18,
   });
   graph.outputs = [...gradients.values()].map((name) => ({ name, type: undefined }));

@@ -47,7 +47,10 @@ function graphOf(zeroPoint: number) {
 async function gradientsOf(zeroPoint: number, fine: boolean): Promise<number[]> {
   const forward = graphOf(zeroPoint);
   const abstract = differentiateAbstract(forward, {
-    ...{ loss: "loss", parameters: ["scale", "zero"], weights: [], opset: 17 },
+    loss: "loss",
+    parameters: ["scale", "zero"],
+    weights: [],
+    opset: 17,
   });
   const saved = new Map([["value", { value: "y", codes: "codes", low: 0, high: 255, fine }]]);
   const graph = lowerGradientNodes(lowerQuantizerGradients(abstract.graph, forward, saved), {

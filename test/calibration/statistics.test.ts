@@ -53,9 +53,13 @@ const part = (from: number, to: number): Dataset =>
 
 async function statisticsOf(model: Model, samples: Dataset): Promise<Statistics> {
   return {
-    ...{ format: "efqat statistics", formatVersion: 1, tool: { name: "efqat", version: "0" } },
+    format: "efqat statistics",
+    formatVersion: 1,
+    tool: { name: "efqat", version: "0" },
     model: { file: "model.onnx", sha256: "0".repeat(64) },
-    ...{ samples: samples.length, data: [{}], inputs: [] },
+    samples: samples.length,
+    data: [{}],
+    inputs: [],
     values: await collectStatistics(model, samples, { threads: 1 }),
   };
 }
@@ -215,13 +219,24 @@ describe("merging", () => {
 describe("files that come from anywhere", () => {
   const histogram: Histogram = { exponent: -8, first: -256, counts: [3, 4], zeros: 1 };
   const value = {
-    ...{ name: "x", shape: ["N", 4], kind: "seen", samples: 4, min: -1, max: 1 },
-    ...{ first: [-1, 1], average: [-0.5, 0.5], histogram, bulk: null },
+    name: "x",
+    shape: ["N", 4],
+    kind: "seen",
+    samples: 4,
+    min: -1,
+    max: 1,
+    first: [-1, 1],
+    average: [-0.5, 0.5],
+    histogram,
+    bulk: null,
   } satisfies ValueStatistics as ValueStatistics;
   const good: Statistics = {
-    ...{ format: "efqat statistics", formatVersion: 1, tool: { name: "efqat", version: "0" } },
+    format: "efqat statistics",
+    formatVersion: 1,
+    tool: { name: "efqat", version: "0" },
     model: { file: "model.onnx", sha256: "a".repeat(64) },
-    ...{ samples: 4, data: [{}] },
+    samples: 4,
+    data: [{}],
     inputs: [{ name: "x", dtype: "float32", dims: [1, 4], min: -1, max: 1 }],
     values: [value],
   };

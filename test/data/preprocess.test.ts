@@ -69,7 +69,8 @@ describe("what a file of preprocessing says", () => {
       preprocess: __,
       ...settled
     } = await settleSpec({
-      ...{ path: "x", preprocess: at("file.json") },
+      path: "x",
+      preprocess: at("file.json"),
       ...spec,
     });
     return settled;
@@ -79,8 +80,13 @@ describe("what a file of preprocessing says", () => {
 
   test("of sounds: the rate and whether they are normalized", async () => {
     const wav2vec = {
-      ...{ do_normalize: true, feature_extractor_type: "Wav2Vec2FeatureExtractor", feature_size: 1 },
-      ...{ padding_side: "right", padding_value: 0, return_attention_mask: false, sampling_rate: 16000 },
+      do_normalize: true,
+      feature_extractor_type: "Wav2Vec2FeatureExtractor",
+      feature_size: 1,
+      padding_side: "right",
+      padding_value: 0,
+      return_attention_mask: false,
+      sampling_rate: 16000,
     };
     expect(await settle(wav2vec)).toEqual({ sound: { sampleRate: 16000, normalize: true } });
     const whisper = {
@@ -95,7 +101,10 @@ describe("what a file of preprocessing says", () => {
   test("options of one's own override it", async () => {
     const clip = { size: { shortest_edge: 224 }, crop_size: 224, image_mean: [0.5], image_std: [0.5] };
     expect(await settle(clip, { resize: 300, mean: [0.1] })).toMatchObject({
-      ...{ resize: 300, crop: [224, 224], mean: [0.1], std: [0.5] },
+      resize: 300,
+      crop: [224, 224],
+      mean: [0.1],
+      std: [0.5],
     });
     const detr = {
       image_processor_type: "DetrImageProcessor",

@@ -148,7 +148,9 @@ describe("sounds of a folder", () => {
     await writeFile(
       at("normal.json"),
       JSON.stringify({
-        ...{ feature_extractor_type: "Wav2Vec2FeatureExtractor", sampling_rate: 8000, do_normalize: true },
+        feature_extractor_type: "Wav2Vec2FeatureExtractor",
+        sampling_rate: 8000,
+        do_normalize: true,
       }),
     );
     const [, values] = await read(

@@ -6,7 +6,12 @@ import { createTally } from "../../src/scoring/tally.ts";
 import { catchUserError } from "../support/catch-error.ts";
 
 const features: OutputFacts = {
-  ...{ name: "y", dtype: "float32", shape: ["n", 4], kind: "features", certain: true, because: "" },
+  name: "y",
+  dtype: "float32",
+  shape: ["n", 4],
+  kind: "features",
+  certain: true,
+  because: "",
 };
 const classes: OutputFacts = { ...features, kind: "logits", classAxis: 1 };
 
@@ -19,12 +24,12 @@ function comparison(noise: Record<"exported" | "reference" | "apart", number | n
     return tally;
   };
   return {
-    ...{ facts: features, places: 0, margins: [] },
-    ...{
-      exported: tallyOf(noise.exported),
-      reference: tallyOf(noise.reference),
-      apart: tallyOf(noise.apart),
-    },
+    facts: features,
+    places: 0,
+    margins: [],
+    exported: tallyOf(noise.exported),
+    reference: tallyOf(noise.reference),
+    apart: tallyOf(noise.apart),
   };
 }
 
@@ -34,7 +39,8 @@ describe("end to end", () => {
   test("two models as far from each other as each is from the float one are both right", () => {
     const apart = { exported: decibels(13.5), reference: decibels(13.4), apart: decibels(12.6) };
     expect(checkOutputs([comparison(apart)], undefined)).toEqual({
-      ...{ samples: 64, sqnr: expect.closeTo(12.6, 6) as number },
+      samples: 64,
+      sqnr: expect.closeTo(12.6, 6) as number,
       fromFloat: {
         exported: expect.closeTo(13.5, 6) as number,
         reference: expect.closeTo(13.4, 6) as number,

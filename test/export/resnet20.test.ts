@@ -119,7 +119,8 @@ describe("ResNet-20", () => {
     const { plan, exported } = await quantize({ wbits, abits });
     const reference = buildReference(model, plan, exported.state, exported.biases);
     const found = await verifyExport(exported.model, reference, plan, exported.state, testing, {
-      ...{ samples: 128, float: model },
+      samples: 128,
+      float: model,
     });
     const { exported: own, reference: made } = found.fromFloat;
     expect(Math.abs(own - made)).toBeLessThan(1);

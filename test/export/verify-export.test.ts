@@ -52,7 +52,8 @@ describe("verification of an export", () => {
     const done = await quantized(targetNamed("ort-cpu-no-vnni"));
     const { exported, plan, dataset, prepared } = done;
     const found = await verifyExport(exported.model, referenceOf(done), plan, exported.state, dataset, {
-      ...{ float: prepared, prepared },
+      float: prepared,
+      prepared,
     });
     const { samples, activations } = found.study as LayerStudy;
     expect(samples).toBe(16);
@@ -74,8 +75,17 @@ describe("verification of an export", () => {
 
   test("weights beyond the codes of their row are counted", () => {
     const weight: QuantizedWeight = {
-      ...{ name: "w", nodes: [], op: "Conv", axis: 0, bits: 4, shape: [2, 2], qmin: -7, qmax: 7 },
-      ...{ codes: Int8Array.of(7, -7, 1, 0), scale: Float32Array.of(1, 2), enlargedRows: [] },
+      name: "w",
+      nodes: [],
+      op: "Conv",
+      axis: 0,
+      bits: 4,
+      shape: [2, 2],
+      qmin: -7,
+      qmax: 7,
+      codes: Int8Array.of(7, -7, 1, 0),
+      scale: Float32Array.of(1, 2),
+      enlargedRows: [],
     };
     const { range, clipped, sqnr, histogram } = studyWeight(weight, Float32Array.of(9, -7.25, 2, 0));
     expect(range).toEqual({ min: -14, max: 14 });

@@ -35,8 +35,15 @@ function scaled(factor: number, batch: string | number = "s77"): Model {
 }
 
 const exported = (attempt: string): PythonResult => ({
-  ...{ ok: true, attempt, failures: [], notes: [], versions: { torch: "9.9" } },
-  ...{ inputs: ["x"], outputs: ["y"], references: 2, openAxes: { x: attempt.endsWith("open") ? [0] : [] } },
+  ok: true,
+  attempt,
+  failures: [],
+  notes: [],
+  versions: { torch: "9.9" },
+  inputs: ["x"],
+  outputs: ["y"],
+  references: 2,
+  openAxes: { x: attempt.endsWith("open") ? [0] : [] },
 });
 
 const rows = (factor: number, count: number) => [

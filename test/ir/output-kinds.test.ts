@@ -13,8 +13,10 @@ type Outputs = Record<string, readonly [DataType, ...Dim[]]>;
 
 function model(outputs: Outputs, build: (emit: Emitter) => void, opset = 17): Model {
   const built = buildModel({
-    ...{ inputs: { x: ["N", 3, 8, 8], ids: ["int64", "N", 12] }, outputs: Object.keys(outputs) },
-    ...{ opset, build },
+    inputs: { x: ["N", 3, 8, 8], ids: ["int64", "N", 12] },
+    outputs: Object.keys(outputs),
+    opset,
+    build,
   });
   built.graph.outputs = Object.entries(outputs).map(([name, [dtype, ...shape]]) =>
     createValue(name, dtype, shape),

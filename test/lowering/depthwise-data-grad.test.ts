@@ -16,7 +16,11 @@ const window = (
   strides: number[],
   pads: number[],
 ): WindowProblem => ({
-  ...{ x, y, kernel, strides, group: x[1] as number },
+  x,
+  y,
+  kernel,
+  strides,
+  group: x[1] as number,
   dilations: kernel.map(() => 1),
   padBegin: pads.slice(0, kernel.length),
   padEnd: pads.slice(kernel.length),

@@ -58,8 +58,16 @@ describe.each([true, false])("portable: %s", (portable) => {
 
 test("these layers take every algorithm", () => {
   const algorithms: Record<ConvWeightAlgorithm | DepthwiseWeightAlgorithm, true> = {
-    ...{ pointwise: true, "unfold-dy": true, "unfold-x": true, "spread-dy": true },
-    ...{ "whole-maps": true, products: true, windows: true, "moved-dy": true, "moved-x": true, blocks: true },
+    pointwise: true,
+    "unfold-dy": true,
+    "unfold-x": true,
+    "spread-dy": true,
+    "whole-maps": true,
+    products: true,
+    windows: true,
+    "moved-dy": true,
+    "moved-x": true,
+    blocks: true,
     nchwc: true,
   };
   const lowered = layers.flatMap((layer) => loweredInEveryAlgorithm(convolution(layer), false));

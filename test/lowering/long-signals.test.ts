@@ -19,7 +19,11 @@ const wave = (dims: number[], step: number): Tensor =>
 function lowered(algorithm: "unfold-x" | "unfold-dy") {
   const zeros = [0];
   const window = windowAttributes({
-    ...{ kernel: [taps], strides: [1], dilations: [1], padBegin: zeros, padEnd: zeros },
+    kernel: [taps],
+    strides: [1],
+    dilations: [1],
+    padBegin: zeros,
+    padEnd: zeros,
   });
   const y = [1, rows, length];
   const { graph } = buildModel({

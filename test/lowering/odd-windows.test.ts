@@ -22,7 +22,10 @@ const problems = oddProblems(150, () => {
 });
 /** Depthwise ones whose maps are whole blocks of channels. */
 const blocked = oddProblems(150, () => ({
-  ...{ rank: 2, images: 1 + below(3), group: 16, channels: 16 },
+  rank: 2,
+  images: 1 + below(3),
+  group: 16,
+  channels: 16,
   rows: 16 * (1 + below(2)),
 }));
 
@@ -49,8 +52,14 @@ function oddProblems(count: number, draw: () => Sizes): WindowProblem[] {
     });
     if (outputs.some((size) => size < 1)) continue;
     found.push({
-      ...{ x: [images, channels, ...sizes], y: [images, rows, ...outputs], group },
-      ...{ kernel, strides, dilations, padBegin, padEnd },
+      x: [images, channels, ...sizes],
+      y: [images, rows, ...outputs],
+      group,
+      kernel,
+      strides,
+      dilations,
+      padBegin,
+      padEnd,
     });
   }
   return found;
@@ -109,8 +118,9 @@ async function expectEveryAlgorithm(problem: WindowProblem, allowed: AllowedOper
 function lowered(problem: WindowProblem, options: LoweringOptions): Graph {
   const { graph } = buildModel({
     inputs: {
-      ...{ x: problem.x, dy: problem.y },
-      ...{ w: [problem.y[1], (problem.x[1] as number) / problem.group, ...problem.kernel] },
+      x: problem.x,
+      dy: problem.y,
+      w: [problem.y[1], (problem.x[1] as number) / problem.group, ...problem.kernel],
       rows: ["int64", "R"],
     },
     outputs: ["dx", "dw"],

@@ -2,8 +2,14 @@ import { expect, test } from "vitest";
 import { meetings, tapOffset, tapResidue } from "../../src/lowering/taps.ts";
 
 const problem = {
-  ...{ x: [1, 1, 2, 5], y: [1, 1, 2, 3], kernel: [2, 2], strides: [1, 2], dilations: [1, 3], group: 1 },
-  ...{ padBegin: [1, 1], padEnd: [0, 2] },
+  x: [1, 1, 2, 5],
+  y: [1, 1, 2, 3],
+  kernel: [2, 2],
+  strides: [1, 2],
+  dilations: [1, 3],
+  group: 1,
+  padBegin: [1, 1],
+  padEnd: [0, 2],
 };
 
 test("a tap meets o*stride + tap*dilation - pad, where x has that", () => {

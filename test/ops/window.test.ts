@@ -15,8 +15,13 @@ const cases = [
 const windows = cases.map(({ x, y, kernel, stride, dilation, pad, overhang }) => ({
   overhang,
   window: {
-    ...{ x: [1, 1, x], y: [1, 1, y], kernel: [kernel], strides: [stride], dilations: [dilation] },
-    ...{ padBegin: [pad], padEnd: [0] },
+    x: [1, 1, x],
+    y: [1, 1, y],
+    kernel: [kernel],
+    strides: [stride],
+    dilations: [dilation],
+    padBegin: [pad],
+    padEnd: [0],
   } satisfies PlacedWindow,
 }));
 
@@ -31,8 +36,13 @@ test.each(windows)("the last tap lies $overhang elements behind x: $window", ({ 
 
 test("each axis has its own span", () => {
   const two = {
-    ...{ x: [2, 3, 7, 9], y: [2, 5, 7, 3], kernel: [3, 1], strides: [1, 3], dilations: [2, 4] },
-    ...{ padBegin: [2, 0], padEnd: [2, 0] },
+    x: [2, 3, 7, 9],
+    y: [2, 5, 7, 3],
+    kernel: [3, 1],
+    strides: [1, 3],
+    dilations: [2, 4],
+    padBegin: [2, 0],
+    padEnd: [2, 0],
   };
   expect(spanOf(two)).toEqual([4, 0]);
   expect(overhangOf(two)).toEqual([2, -2]);

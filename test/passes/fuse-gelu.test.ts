@@ -82,7 +82,9 @@ const slope = Math.sqrt(2 / Math.PI);
 /** A layer, and its outputs through x*(1 + tanh(p(x)))/2. */
 const tanhLayer = (cubic: Cubic, opset = 17): Model =>
   buildModel({
-    ...{ opset, inputs: { input: ["N", 4] }, outputs: ["y"] },
+    opset,
+    inputs: { input: ["N", 4] },
+    outputs: ["y"],
     build(emit: Emitter) {
       const op = (opType: string, ...inputs: (string | number)[]): string =>
         emit.op(

@@ -17,7 +17,9 @@ interface Parts {
 /** A layer, and its outputs through what is written. */
 const layer = (write: (parts: Parts) => string): Model =>
   buildModel({
-    ...{ opset: 13, inputs: { input: ["n", 4] }, outputs: ["y"] },
+    opset: 13,
+    inputs: { input: ["n", 4] },
+    outputs: ["y"],
     build(emit) {
       const op = (opType: string, ...inputs: string[]): string => emit.op(opType, inputs);
       const x = op("MatMul", "input", emit.constant(randomTensor([4, 24], 1, -6, 6), "w"));

@@ -36,7 +36,9 @@ interface Parts {
 function layer({ opset = 13, dims = [width], axes = [-1], keepdims = 1, write }: Variant): Model {
   const leaked: string[] = [];
   const model = buildModel({
-    ...{ opset, inputs: { input: ["n", tokens, 4] }, outputs: ["y"] },
+    opset,
+    inputs: { input: ["n", tokens, 4] },
+    outputs: ["y"],
     build(emit: Emitter) {
       const op = (opType: string, ...inputs: string[]): string => emit.op(opType, inputs);
       const mean = (value: string): string =>
@@ -46,7 +48,10 @@ function layer({ opset = 13, dims = [width], axes = [-1], keepdims = 1, write }:
       const x = op("MatMul", "input", emit.constant(randomTensor([4, width], 1, -2, 2), "w"));
       const average = mean(x);
       const normalized = write({
-        ...{ op, mean, x, centred: () => op("Sub", x, average) },
+        op,
+        mean,
+        x,
+        centred: () => op("Sub", x, average),
         number: (value) => emit.constant(scalar(value)),
         scale: emit.constant(randomTensor([...dims], 2, 0.5, 2), "scale"),
         bias: emit.constant(randomTensor([...dims], 3), "bias"),

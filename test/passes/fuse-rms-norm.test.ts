@@ -19,11 +19,14 @@ interface Parts {
 
 function layer(write: (parts: Parts) => string, opset = 23, axis = -1): Model {
   return buildModel({
-    ...{ opset, inputs: { input: ["n", tokens, 4] }, outputs: ["y"] },
+    opset,
+    inputs: { input: ["n", tokens, 4] },
+    outputs: ["y"],
     build(emit) {
       const op = (opType: string, ...inputs: string[]): string => emit.op(opType, inputs);
       const normalized = write({
-        ...{ op, number: (value) => emit.constant(scalar(value)) },
+        op,
+        number: (value) => emit.constant(scalar(value)),
         x: op("MatMul", "input", emit.constant(randomTensor([4, width], 1, -2, 2), "w")),
         mean: (value) => op("ReduceMean", value, emit.constant(ints([axis]))),
         scale: emit.constant(randomTensor([width], 2, 0.5, 2), "scale"),

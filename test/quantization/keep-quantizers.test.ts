@@ -51,7 +51,11 @@ async function keep(file: Model, options: PlanOptions): Promise<QuantizationStat
 const numbersOf = ({ weights, activations }: QuantizationState): unknown => ({
   weights: Array.from(weights.values(), ({ bits, codes, scale }) => ({ bits, codes, scale })),
   activations: Array.from(activations.values(), ({ bits, scale, zeroPoint, qmin, qmax }) => ({
-    ...{ bits, scale, zeroPoint, qmin, qmax },
+    bits,
+    scale,
+    zeroPoint,
+    qmin,
+    qmax,
   })),
 });
 

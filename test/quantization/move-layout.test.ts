@@ -68,7 +68,8 @@ describe("a state trained for ort-cpu", () => {
       return "obstacles" in moved ? moved.obstacles : [];
     };
     expect(obstacles("qnn")).toContainEqual({
-      ...{ node: "head", op: "Gemm" },
+      node: "head",
+      op: "Gemm",
       reason: '"y": its codes were not trained',
     });
     const [first] = obstacles("tensorrt");

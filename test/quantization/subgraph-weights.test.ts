@@ -87,7 +87,8 @@ test("weights in If and Loop bodies become codes; one that the graph around read
 test("a model without subgraphs is given back", async () => {
   const plain = await prepareModel(
     buildModel({
-      ...{ inputs: { x: ["N", width] }, outputs: ["y"] },
+      inputs: { x: ["N", width] },
+      outputs: ["y"],
       build: (emit) => void emit.op("MatMul", ["x", emit.constant(weight(1))], {}, { outputs: ["y"] }),
     }),
   );

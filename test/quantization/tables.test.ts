@@ -80,7 +80,9 @@ test.each([[[4, 1]], [[0, 1, 2, 3, 4, 5]], [[] as number[]]])(
   "gradients of the rows %j alone",
   async (rows) => {
     const { graph, gradients } = differentiate(lossGraph(), {
-      ...{ loss: "loss", parameters: ["scale"], opset: 18 },
+      loss: "loss",
+      parameters: ["scale"],
+      opset: 18,
       weights: [{ codes: "codes", scale: "scale", rows: "rows" }],
     });
     const names = ["loss", ...["codes", "scale"].map((name) => gradients.get(name) as string)];

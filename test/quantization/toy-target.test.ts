@@ -19,14 +19,26 @@ vi.mock("../../src/quantization/targets/table.ts", async (original) => {
 /** Hoisted like the mock that calls it. */
 function toyTarget(): Target {
   return {
-    ...{ name: "toy", describe: "a toy", runtime: "the toy runtime", operators: { Conv: always("any") } },
-    ...{ carries: [], sharedQuantizers: "first value", floatReaders: "dequantized", saturation: "kept" },
+    name: "toy",
+    describe: "a toy",
+    runtime: "the toy runtime",
+    operators: { Conv: always("any") },
+    carries: [],
+    sharedQuantizers: "first value",
+    floatReaders: "dequantized",
+    saturation: "kept",
     activations: { bits: [8], signed: true, symmetric: true, fixedRanges: [] },
     weights: { bits: [8] },
-    ...{ tables: "floats", bias: "float", graphOutputs: "float", shapes: "open", int4: ["container"] },
-    ...{ integerForward: false, audited: false },
+    tables: "floats",
+    bias: "float",
+    graphOutputs: "float",
+    shapes: "open",
+    int4: ["container"],
+    integerForward: false,
+    audited: false,
     verified: {
-      ...{ by: "structure", what: "a test" },
+      by: "structure",
+      what: "a test",
       rules: [structure.zeroPointIsZero, structure.codesAreSigned, structure.noQuantizedBias],
     },
   };

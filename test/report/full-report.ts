@@ -31,7 +31,13 @@ export function fullReport({
     quantization: {
       ...quantization,
       layers: names.map((weight) => ({
-        ...{ weight, nodes: [weight], op: "Conv", bits: 4, shape: [16, 3, 3, 3], rows: 16, changedRows: 4 },
+        weight,
+        nodes: [weight],
+        op: "Conv",
+        bits: 4,
+        shape: [16, 3, 3, 3],
+        rows: 16,
+        changedRows: 4,
       })),
     },
     training: {
@@ -41,7 +47,9 @@ export function fullReport({
         loss: 1 / (index + 1),
       })),
       rates: Array.from({ length: Math.min(steps, 200) }, (_, index) => ({
-        ...{ samples: samples(index), rate: 1e-3 / (index + 1), scaleRate: 1e-4 },
+        samples: samples(index),
+        rate: 1e-3 / (index + 1),
+        scaleRate: 1e-4,
       })),
       rowsOverTime: {
         samples: Array.from({ length: choices }, (_, index) => samples(index)),
@@ -54,23 +62,30 @@ export function fullReport({
     layerwise: {
       samples: 16,
       activations: names.map((value, index) => ({
-        ...{
-          value,
-          op: "Conv",
-          weight: value,
-          bits: 4,
-          alone: 20 + (index % 7),
-          accumulated: 15 - (index % 5),
-        },
-        ...{ range, clipped: 0.003, histogram },
+        value,
+        op: "Conv",
+        weight: value,
+        bits: 4,
+        alone: 20 + (index % 7),
+        accumulated: 15 - (index % 5),
+        range,
+        clipped: 0.003,
+        histogram,
       })),
       weights: names.map((weight) => ({ weight, bits: 4, sqnr: 18, range, clipped: 0.01, histogram })),
     },
     audit: {
-      ...{ target: "ort-cpu", formats: ["QDQ"], judgedBy: "kernels" },
-      ...{ integerNodes: 30, totalNodes: 32, integerMacs: 99, totalMacs: 100 },
+      target: "ort-cpu",
+      formats: ["QDQ"],
+      judgedBy: "kernels",
+      integerNodes: 30,
+      totalNodes: 32,
+      integerMacs: 99,
+      totalMacs: 100,
       floatNodes: [{ node: "softmax", op: "Softmax", reason: "no integer kernel", macs: 0 }],
-      ...{ idleQuantizers: [], faults: [], kernels: { QLinearConv: 19, Softmax: 1 } },
+      idleQuantizers: [],
+      faults: [],
+      kernels: { QLinearConv: 19, Softmax: 1 },
     },
   };
 }

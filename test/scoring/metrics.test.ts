@@ -109,7 +109,12 @@ describe("metrics are those of outside tools", () => {
   test.each(["cer", "wer"] as const)("%s of greedily decoded text", async (name) => {
     const output: TextOutput = {
       samplesAxis: 0,
-      ...{ name: "y", kind: "logits", shape: ["N", 14, 7], classAxis: 2, blank: 0, target: "ids" },
+      name: "y",
+      kind: "logits",
+      shape: ["N", 14, 7],
+      classAxis: 2,
+      blank: 0,
+      target: "ids",
       characters: ["", ...text.characters, " "],
     };
     const batch = { size: 5, outputs: { y: unpack(text.scores) }, targets: { ids: unpack(text.ids) } };
@@ -148,7 +153,10 @@ describe("metrics against the float model", () => {
     expect(await valueIn(detectionPrecision("map", head, cocoOverlaps), [found])).toBe(1);
     const ids: TextOutput = {
       samplesAxis: 0,
-      ...{ name: "y", kind: "integers", shape: ["N", 3], blank: undefined },
+      name: "y",
+      kind: "integers",
+      shape: ["N", 3],
+      blank: undefined,
       characters: undefined,
       target: undefined,
     };

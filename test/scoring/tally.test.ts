@@ -5,7 +5,12 @@ import { createTally, type Tally } from "../../src/scoring/tally.ts";
 import { floats, ints, type Tensor } from "../../src/tensor/tensor.ts";
 
 const facts = (kind: OutputFacts["kind"], classAxis?: number): OutputFacts => ({
-  ...{ name: "y", dtype: "float32", shape: undefined, kind, certain: true, because: "" },
+  name: "y",
+  dtype: "float32",
+  shape: undefined,
+  kind,
+  certain: true,
+  because: "",
   ...(classAxis === undefined ? {} : { classAxis }),
 });
 const scores = () => createTally(facts("logits", 1));

@@ -41,9 +41,14 @@ export function readArchitectures(folder: string): Architecture[] {
       if (packed === undefined) throw new Error(`${folder} has no gradients of ${name}`);
       const { feeds, y, factors, inputs, parameters, norms } = packed;
       return {
-        ...{ name, model: decodeModel(readFileSync(`${folder}/${file}`)) },
-        ...{ feeds: unpackAll(feeds), y: unpack(y), factors: unpack(factors), inputs: unpackAll(inputs) },
-        ...{ parameters: unpackPairs(parameters), norms: unpackPairs(norms) },
+        name,
+        model: decodeModel(readFileSync(`${folder}/${file}`)),
+        feeds: unpackAll(feeds),
+        y: unpack(y),
+        factors: unpack(factors),
+        inputs: unpackAll(inputs),
+        parameters: unpackPairs(parameters),
+        norms: unpackPairs(norms),
       };
     });
 }

@@ -38,7 +38,8 @@ export function readBackendCases(): { cases: BackendCase[]; excluded: Record<str
     feeds: Object.fromEntries(Object.entries(feeds).map(([input, at]) => [input, tensors[at] as Tensor])),
     outputs: outputs.map(([output, index]) => ({ name: output, seed: 1000 + index })),
     inputs: Object.entries(inputs).map(([input, { norm, slopes }], index) => ({
-      ...{ name: input, norm },
+      name: input,
+      norm,
       slopes: slopes.map((value, direction) => ({ value, seed: 100 * index + direction })),
     })),
   }));

@@ -45,9 +45,12 @@ export function optionsOf(
     typeof value === "string" && /\.(json|npy)$/.test(value) ? join(folder, value) : value,
   ]);
   return {
-    ...{ model: join(folder, model), data: join(folder, data), out: join(folder, "made.onnx") },
+    model: join(folder, model),
+    data: join(folder, data),
+    out: join(folder, "made.onnx"),
     // The same on processors with and without VNNI.
-    ...{ samples: 16, target: "ort-cpu-no-vnni" },
+    samples: 16,
+    target: "ort-cpu-no-vnni",
     ...(Object.fromEntries(own) as object),
   };
 }

@@ -29,7 +29,11 @@ async function write(name: string, options: Partial<BuildArtifactOptions>): Prom
 const freezing = { ...defaultTrainOptions.freezing, refresh: 128 };
 const options: TrainOptions = {
   ...defaultTrainOptions,
-  ...{ maxSteps: 10, threads: 1, val: 48, evalEvery: 5, freezing },
+  maxSteps: 10,
+  threads: 1,
+  val: 48,
+  evalEvery: 5,
+  freezing,
 };
 
 async function trainedState(name: string): Promise<{ state: TrainingState; losses: number[] }> {

@@ -44,8 +44,11 @@ test.for([
   async ({ kind, forward, backward }, context) => {
     const python = await requirePython(context, ["numpy", "onnxruntime"]);
     const artifact = await tinyArtifact({
-      ...{ wbits: 4, forward: [forward], optimizer: { kind, weightRate: 0.02 } },
-      ...{ backward: [backward], trials: { measure: tinyMeasure } },
+      wbits: 4,
+      forward: [forward],
+      optimizer: { kind, weightRate: 0.02 },
+      backward: [backward],
+      trials: { measure: tinyMeasure },
     });
     expect(artifact.manifest.backward).toBe(backward);
     await writeArtifact(artifact, directory);

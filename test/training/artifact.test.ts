@@ -125,11 +125,9 @@ const domainsIn = ({ nodes }: Graph): string[] =>
 test("open arithmetics are chosen among all combinations, the most exact first; without a choice by estimate", async () => {
   const built = async (chosen?: number): Promise<string> => {
     const { manifest, trainingModel } = await tinyArtifact({
-      ...{
-        forward: ["integer", "float"],
-        backward: ["integer", "float"],
-        loss: { kind: "cross-entropy", hasLabels: true },
-      },
+      forward: ["integer", "float"],
+      backward: ["integer", "float"],
+      loss: { kind: "cross-entropy", hasLabels: true },
       trials: {
         measure: tinyMeasure,
         ...(chosen === undefined
@@ -162,7 +160,9 @@ test("a backward in codes of linear layers alone has nothing to measure before",
   emit.node("MatMul", [hidden, weight("second", [64, 3], 2)], { outputs: ["scores"] });
   graph.outputs.push(createValue("scores", "float32", ["N", 3]));
   const { manifest, trainingModel } = await artifactOf(createModel(graph, 13), {
-    ...{ forward: ["integer"], backward: ["integer"], loss: { kind: "cross-entropy", hasLabels: true } },
+    forward: ["integer"],
+    backward: ["integer"],
+    loss: { kind: "cross-entropy", hasLabels: true },
     trials: { measure: () => Promise.reject(new Error("there is nothing to measure")) },
   });
   expect(manifest.backward).toBe("integer");

@@ -16,7 +16,10 @@ import { fashionMnist, quantizedNetwork } from "./network-artifact.ts";
 test("with integer forward the held-out samples are judged as the deployed model judges them", async () => {
   const quantized = await quantizedNetwork({ network: "mobilenetv3", bits: "w4a8" });
   const artifact = await buildArtifact({
-    ...{ ...quantized, batch: 32, forward: ["integer"], loss: { kind: "cross-entropy", hasLabels: true } },
+    ...quantized,
+    batch: 32,
+    forward: ["integer"],
+    loss: { kind: "cross-entropy", hasLabels: true },
     source: { file: "model.onnx", sha256: "0".repeat(64) },
   });
   const directory = await mkdtemp(join(tmpdir(), "evaluation-"));

@@ -117,7 +117,11 @@ test("cost leaves the end of the backward where it is told to, as long as the bu
 
 test("the end of the backward may move once steps took a hundred times as long as building a session", () => {
   const at = (step: number, first: string | null, looked = false) => ({
-    ...{ step, trained: 1, started: 0, first, looked },
+    step,
+    trained: 1,
+    started: 0,
+    first,
+    looked,
   });
   const held = (refreshes: ReturnType<typeof at>[], step: number, runs = 1) =>
     keptEnd(refreshes, step, costs, { building: 80, runs });
@@ -174,8 +178,15 @@ test("a thawed element starts from its float value when that still has its code,
 });
 
 const weight: FreezableWeight = {
-  ...{ name: "W", shape: [4, 2], axis: 0, qmin: -127, qmax: 127 },
-  ...{ codes: "W.codes", scale: "W.scale", rows: "W.rows", latent: "W.latent" },
+  name: "W",
+  shape: [4, 2],
+  axis: 0,
+  qmin: -127,
+  qmax: 127,
+  codes: "W.codes",
+  scale: "W.scale",
+  rows: "W.rows",
+  latent: "W.latent",
   slots: [
     { name: "W.exp_avg", perElement: true },
     { name: "W.steps", perElement: false },
@@ -193,7 +204,10 @@ test("refresh keeps the state of rows that stay and clears that of rows that sta
   ]);
   const options = { ...defaultFreezingOptions, mode: "cwpl", importance: "magnitude", ratio: 0.5 } as const;
   expect(refreshRows(state, [weight], options, { floatWeights: new Map() })).toEqual({
-    ...{ trained: 2, started: 1, first: null, rows: [2] },
+    trained: 2,
+    started: 1,
+    first: null,
+    rows: [2],
   });
   const floats = (name: string): number[] => [...viewAs(stateTensor(state, name), "float32")];
   expect([...viewAs(stateTensor(state, "W.rows"), "int64")]).toEqual([1n, 2n]);

@@ -72,7 +72,11 @@ async function artifactOf(build: (emit: Emitter) => string): Promise<Artifact> {
   });
   const { prepared, plan, state } = await quantizeCase(model, randomDataset({ x: [4, 8, 8] }));
   return buildArtifact({
-    ...{ model: prepared, plan, state, batch: 8, forward: ["integer"] },
+    model: prepared,
+    plan,
+    state,
+    batch: 8,
+    forward: ["integer"],
     loss: { kind: "mse", hasLabels: false },
     source: { file: "case.onnx", sha256: "0".repeat(64) },
   });

@@ -40,12 +40,10 @@ describe.skipIf(saturates)(needsExactKernels, () => {
       });
     const build = (forward: Arithmetic, more: Partial<BuildArtifactOptions> = {}): Promise<Artifact> =>
       buildArtifact({
-        ...{
-          ...quantized,
-          batch: images,
-          forward: [forward],
-          loss: { kind: "cross-entropy", hasLabels: true },
-        },
+        ...quantized,
+        batch: images,
+        forward: [forward],
+        loss: { kind: "cross-entropy", hasLabels: true },
         source: { file: "model.onnx", sha256: "0".repeat(64) },
         ...more,
       });

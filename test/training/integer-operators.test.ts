@@ -29,7 +29,12 @@ describe.skipIf(saturates)(needsExactKernels, () => {
       const { prepared: model, plan, state } = await quantizeCase(caseModel(entry), data, options);
       const build = (forward: "float" | "integer"): Promise<Artifact> =>
         buildArtifact({
-          ...{ model, plan, state, batch: samples, forward: [forward], freezing: { ratio: 1 } },
+          model,
+          plan,
+          state,
+          batch: samples,
+          forward: [forward],
+          freezing: { ratio: 1 },
           loss: { kind: "mse", hasLabels: false },
           source: { file: "case.onnx", sha256: "0".repeat(64) },
         });

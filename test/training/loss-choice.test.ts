@@ -70,7 +70,12 @@ describe("what is minimised", () => {
     });
     const { terms } = resolveLoss(graph, choice);
     expect(Object.fromEntries(terms.map(({ output, term }) => [output, term]))).toEqual({
-      ...{ logits: "kl", hidden: "mse", pooled: "mse", class_logits: "kl", mask: "bce", boxes: "smooth-l1" },
+      logits: "kl",
+      hidden: "mse",
+      pooled: "mse",
+      class_logits: "kl",
+      mask: "bce",
+      boxes: "smooth-l1",
     });
     const padded = terms.filter(({ mask }) => mask === "attention_mask").map(({ output }) => output);
     expect(padded).toEqual(["logits", "hidden"]);
@@ -194,7 +199,11 @@ test("targets come with the samples that are read, and with parts of the data", 
   const targets = await openTargets(path, 2, () => ["x"]);
   expect(targets.names).toEqual(["a"]);
   const bare: Dataset = {
-    ...{ name: "few", length: 2, hasLabels: false, describe: () => ({}), targets },
+    name: "few",
+    length: 2,
+    hasLabels: false,
+    describe: () => ({}),
+    targets,
     read: (at) => Promise.resolve({ size: at.length, inputs: {} }),
   };
   const dataset = readTargets(bare, ["a"]);

@@ -25,7 +25,10 @@ test("every kernel's time counts once", async () => {
     ),
     runs: [
       graph.nodes.map(({ name, opType }) => ({
-        ...{ kernel: name, node: name, opType, provider: "cpu" },
+        kernel: name,
+        node: name,
+        opType,
+        provider: "cpu",
         ms: 2 + (/ConvWeightGrad/.test(name) && own.has(name) ? count : 0),
       })),
     ],

@@ -74,7 +74,10 @@ export async function artifactOf(source: Model, options: ArtifactChanges = {}): 
   const formats = observedTensors(plan);
   const ranges = await calibrate(model, [...formats.keys()], dataset, { samples: 64, formats, threads: 1 });
   return buildArtifact({
-    ...{ model, plan, state: computeState(model, plan, ranges), batch: 16 },
+    model,
+    plan,
+    state: computeState(model, plan, ranges),
+    batch: 16,
     loss: { kind: "auto", hasLabels: true },
     source: { file: "tiny.onnx", sha256: "0".repeat(64) },
     ...rest,

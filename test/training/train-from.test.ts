@@ -15,7 +15,9 @@ test.each(["float", "integer"] as const)(
   async (forward) => {
     const { manifest, trainingModel, checkpoint } = await buildArtifact({
       ...(await quantizedNetwork({ network: "resnet20", bits: "w4a8" })),
-      ...{ batch: 8, forward: [forward], loss: { kind: "cross-entropy", hasLabels: true } },
+      batch: 8,
+      forward: [forward],
+      loss: { kind: "cross-entropy", hasLabels: true },
       source: { file: "resnet20.onnx", sha256: "0".repeat(64) },
     });
     const [first, idle] = [manifest.weights[12]!, manifest.weights[15]!];

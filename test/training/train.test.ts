@@ -140,11 +140,15 @@ test("cost: nothing in front of the first layer that trains changes, and a resum
   const interrupted = new AbortController();
   const outcome = await runTraining(
     {
-      ...{ artifact: run("artifact"), data: tinyData, runDirectory: run("cost-resumed"), resume: false },
+      artifact: run("artifact"),
+      data: tinyData,
+      runDirectory: run("cost-resumed"),
+      resume: false,
       options: { ...defaultTrainOptions, ...options, ...changes },
     },
     {
-      ...{ logger: silentLogger, signal: interrupted.signal },
+      logger: silentLogger,
+      signal: interrupted.signal,
       progress: ({ step }) => (step === 10 ? interrupted.abort() : undefined),
     },
   );
@@ -172,7 +176,10 @@ test("a run that is stopped anywhere, also within a step or a look at held-out s
     freezing: { ...freezing, mode: "cwpn" } as const,
   };
   const job = (name: string, resume: boolean) => ({
-    ...{ artifact: run("artifact"), data: tinyData, runDirectory: run(name), resume },
+    artifact: run("artifact"),
+    data: tinyData,
+    runDirectory: run(name),
+    resume,
     options: { ...defaultTrainOptions, ...options, ...changes },
   });
   const hooks = { logger: silentLogger, progress: () => undefined };
@@ -259,7 +266,9 @@ test.each(["cwpl", "cwpn", "cost"] as const)(
   "%s with an integer backward: a run resumed between two choices of rows ends as an uninterrupted one",
   async (mode) => {
     const integer = await tinyArtifact({
-      ...{ forward: ["integer"], backward: ["integer"], trials: { measure: tinyMeasure } },
+      forward: ["integer"],
+      backward: ["integer"],
+      trials: { measure: tinyMeasure },
       loss: { kind: "cross-entropy", hasLabels: true },
       optimizer: { weightRate: 0.05, parameterRate: 0.05 },
     });
@@ -268,7 +277,10 @@ test.each(["cwpl", "cwpn", "cost"] as const)(
     // Choices at steps 0 and 20: long enough to hold weights for; stopped at 24.
     const settings = { ...defaultTrainOptions, ...options, maxSteps: 27, cache: run("cache") };
     const job = (name: string, resume: boolean) => ({
-      ...{ artifact: run(`integer-${mode}`), data: tinyData, runDirectory: run(name), resume },
+      artifact: run(`integer-${mode}`),
+      data: tinyData,
+      runDirectory: run(name),
+      resume,
       options: { ...settings, freezing: { ...freezing, mode, ratio: 0.5, budget: 0.8, refresh: 320 } },
     });
     const hooks = { logger: silentLogger, signal: new AbortController().signal, progress: () => undefined };

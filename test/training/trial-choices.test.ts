@@ -103,7 +103,10 @@ test.each([
 ] as const)("%s: by estimate the backward is in %s", async (network, backward) => {
   const quantized = await quantizedNetwork({ network, bits: "w8a8" });
   const asked = await buildArtifact({
-    ...{ ...quantized, batch: 2, forward: ["integer", "float"], backward: ["integer", "float"] },
+    ...quantized,
+    batch: 2,
+    forward: ["integer", "float"],
+    backward: ["integer", "float"],
     loss: { kind: "kl", hasLabels: false },
     source: { file: "model.onnx", sha256: "" },
     trials: {
@@ -120,7 +123,10 @@ test("an integer backward whose gradients point elsewhere is not taken unless it
   const quantized = await quantizedNetwork({ network: "resnet20", bits: "w8a8" });
   const backwardOf = async (backward: Candidates): Promise<string> => {
     const { manifest } = await buildArtifact({
-      ...{ ...quantized, batch: 2, forward: ["integer"], backward },
+      ...quantized,
+      batch: 2,
+      forward: ["integer"],
+      backward,
       loss: { kind: "kl", hasLabels: false },
       source: { file: "model.onnx", sha256: "" },
       trials: {

@@ -72,7 +72,8 @@ async function trained(
   const outcome = await runTraining(
     { artifact: place(artifact), data, options, runDirectory, resume: from !== undefined },
     {
-      ...{ logger: silentLogger, signal: controller.signal },
+      logger: silentLogger,
+      signal: controller.signal,
       progress: ({ step }) => onStep?.(step, () => controller.abort()),
       measure: () => {
         const { trainingModel, manifest } = artifacts.get(artifact) as Artifact;
@@ -254,7 +255,8 @@ describe.runIf(tellsProcessTrees)("processes (needs /proc)", () => {
     const lost = runTraining(
       { ...job, options: { ...options, workers: 3 } },
       {
-        ...{ logger: silentLogger, signal: new AbortController().signal },
+        logger: silentLogger,
+        signal: new AbortController().signal,
         progress: ({ step }) => (step === 7 ? kill(workersOf()[1]) : undefined),
       },
       startWorkers,

@@ -79,12 +79,12 @@ beforeAll(async () => {
   const first = (row: number[]): Tensor => padded([row, ...words.slice(1)], length);
   const letters = words.map((word) => word.map((letter) => letter - 1));
   await writeNpz(at("lines.npz"), {
-    ...{
-      x: floats(x, [samples, 1, 4, 2 * steps]),
-      words: padded(words, length),
-      letters: padded(letters, length),
-    },
-    ...{ blank: first([1, 0, 2]), gap: first([1, -1, 2]), large: first([1, 4]) },
+    x: floats(x, [samples, 1, 4, 2 * steps]),
+    words: padded(words, length),
+    letters: padded(letters, length),
+    blank: first([1, 0, 2]),
+    gap: first([1, -1, 2]),
+    large: first([1, 4]),
     repeated: padded([[1, 1, 1, 1, 1], ...words.slice(1)], 5),
     long: padded(
       words.map(() => [1, 1, 1, 1, 1]),
@@ -101,16 +101,16 @@ const common = { data: at("lines.npz"), target: "ort-cpu-no-vnni", batch: 16, se
 
 test("a reader of lines trains from random weights by ctc, judged by its error rate", async () => {
   const report = await optimize({
-    ...{ ...common, model: at("reader.onnx"), out: at("reader.int8.onnx") },
-    ...{
-      loss: "ctc@words",
-      metric: "cer@words",
-      trainRows: 1,
-      optimizer: "adamw",
-      lr: 0.03,
-      epochs: 8,
-      val: 32,
-    },
+    ...common,
+    model: at("reader.onnx"),
+    out: at("reader.int8.onnx"),
+    loss: "ctc@words",
+    metric: "cer@words",
+    trainRows: 1,
+    optimizer: "adamw",
+    lr: 0.03,
+    epochs: 8,
+    val: 32,
   });
   const looks = report.training?.validation ?? [];
   const [start, end] = [looks[0], looks.at(-1)];
@@ -141,14 +141,12 @@ test("steps first, of a width that only the data tell, with the blank last: an a
   };
   expect(manifest.loss.terms[0]?.sequence).toEqual({ length, steps, classes, blank: 3, samplesAxis: 1 });
   const report = await trainArtifact({
-    ...{
-      artifact: at("artifact"),
-      data: common.data,
-      epochs: 8,
-      val: 32,
-      seed: 3,
-      metric: "cer@letters:blank-last",
-    },
+    artifact: at("artifact"),
+    data: common.data,
+    epochs: 8,
+    val: 32,
+    seed: 3,
+    metric: "cer@letters:blank-last",
   });
   const looks = report.training?.validation ?? [];
   expect(looks.at(-1)?.loss).toBeLessThan(0.2 * (looks[0]?.loss ?? 0));

@@ -50,8 +50,15 @@ const common = () => ({ model: at("model.onnx"), data: at("data.npz"), target: "
 
 test("a loss and a metric that are ONNX models train and judge a model", async () => {
   const report = await optimize({
-    ...{ ...common(), out: at("out.onnx"), loss: at("loss.onnx"), metric: `${at("metric.onnx")}:lower` },
-    ...{ epochs: 1, batch: 16, val: 32, lr: 0.05, seed: 3 },
+    ...common(),
+    out: at("out.onnx"),
+    loss: at("loss.onnx"),
+    metric: `${at("metric.onnx")}:lower`,
+    epochs: 1,
+    batch: 16,
+    val: 32,
+    lr: 0.05,
+    seed: 3,
   });
   const { training, scores = [], comparison, judging } = report;
   expect(training?.loss).toBe("onnx");
@@ -70,7 +77,9 @@ test("a loss and a metric that are ONNX models train and judge a model", async (
 
 test("several metrics of a model beside a reference, one of them a function", async () => {
   const { scores = [], judging } = await evaluate({
-    ...{ model: at("model.onnx"), reference: at("model.onnx"), data: at("data.npz") },
+    model: at("model.onnx"),
+    reference: at("model.onnx"),
+    data: at("data.npz"),
     metric: [
       ({ outputs, targets }) => (outputs["scores"]?.data[0] ?? 0) - (targets["wanted"]?.data[0] ?? 0),
       "top1@kinds",

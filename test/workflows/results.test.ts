@@ -55,7 +55,8 @@ function features(emit: Emitter): string {
 /** A network that ends in a vector of length 1, of a width that a classifier might have, too. */
 function embedding(): Model {
   return buildModel({
-    ...{ inputs: { x: ["N", 3, 8, 8] }, outputs: ["y"] },
+    inputs: { x: ["N", 3, 8, 8] },
+    outputs: ["y"],
     build: (emit) => {
       const weight = emit.constant(randomTensor([8, 10], 3), "w");
       const vector = emit.op("Gemm", [features(emit), weight], {});
@@ -68,7 +69,8 @@ function embedding(): Model {
 /** Segmentation: a mask of integers first, then (or not) the scores that it is chosen by. */
 function segmentation(outputs: readonly string[]): Model {
   return buildModel({
-    ...{ inputs: { x: ["N", 3, 8, 8] }, outputs },
+    inputs: { x: ["N", 3, 8, 8] },
+    outputs,
     build: (emit) => {
       const first = emit.op("Relu", [emitConv(emit, "x", [8, 3, 3, 3])]);
       emitConv(emit, first, [4, 8, 1, 1], { output: "scores", attributes: {} });
@@ -128,7 +130,8 @@ describe("outputs are judged as what they are", () => {
 
   test("a constant output stays, and is equal", async () => {
     const model = buildModel({
-      ...{ inputs: { x: ["N", 3, 8, 8] }, outputs: ["anchors", "y"] },
+      inputs: { x: ["N", 3, 8, 8] },
+      outputs: ["anchors", "y"],
       build: (emit) => {
         emit.node("Identity", [emit.constant(floats([1, 2, 3]), "a")], { outputs: ["anchors"] });
         emitConv(emit, "x", [8, 3, 3, 3], { output: "y" });

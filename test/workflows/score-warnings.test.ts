@@ -7,22 +7,22 @@ import { isSlower, latencyWarnings } from "../../src/workflows/measure-latency.t
 import { scoreWarnings } from "../../src/workflows/score-warnings.ts";
 
 const facts: OutputFacts = {
-  ...{
-    name: "y",
-    dtype: "float32",
-    shape: ["n", 4],
-    kind: "logits",
-    classAxis: 1,
-    certain: true,
-    because: "",
-  },
+  name: "y",
+  dtype: "float32",
+  shape: ["n", 4],
+  kind: "logits",
+  classAxis: 1,
+  certain: true,
+  because: "",
 };
 
 /** 100 samples whose labels take turns, of which the first `right` are right. */
 function samplesOf(right: number, labels = (index: number): number => index % 4): SampleScores {
   const indices = Array.from({ length: 100 }, (_, index) => index);
   return Object.assign(createTally(facts).scores, {
-    ...{ samples: 100, classes: 4, labels: indices.map(labels) },
+    samples: 100,
+    classes: 4,
+    labels: indices.map(labels),
     right: indices.map((index) => (index < right ? 1 : 0)),
     loss: indices.map((index) => (index < right ? 0.1 : 3) + 0.001 * index),
     chosen: indices.map((index) => index % 4),
@@ -30,7 +30,11 @@ function samplesOf(right: number, labels = (index: number): number => index % 4)
 }
 
 const score = (model: Score["model"], top1: number, usedFor: string[] = []): Score => ({
-  ...{ model, samples: 100, usedFor, top1, intervals: { top1: [top1 - 0.05, top1 + 0.05] } },
+  model,
+  samples: 100,
+  usedFor,
+  top1,
+  intervals: { top1: [top1 - 0.05, top1 + 0.05] },
 });
 
 function warningsOf(float: number, written: Score, missing: number[] = []): string {
@@ -40,7 +44,12 @@ function warningsOf(float: number, written: Score, missing: number[] = []): stri
     [written.model, samplesOf(100 * (written.top1 ?? 0))],
   ]);
   const judging = {
-    ...{ output: "y", kind: "logits", because: "", certain: true, use: "held out", samples: 100 },
+    output: "y",
+    kind: "logits",
+    because: "",
+    certain: true,
+    use: "held out",
+    samples: 100,
     ...(missing.length === 0 ? {} : { missingClasses: missing }),
   };
   return scoreWarnings({ scores, judging }, samples).join("\n");
@@ -88,7 +97,8 @@ describe("the trained model against the post-training one", () => {
   test("without labels, the noise in dB", () => {
     const noisy = (noise: number): SampleScores =>
       Object.assign(createTally(facts).scores, {
-        ...{ samples: 50, signal: Array.from({ length: 50 }, () => 1) },
+        samples: 50,
+        signal: Array.from({ length: 50 }, () => 1),
         noise: Array.from({ length: 50 }, (_, i) => noise * (1 + (i % 5) / 10)),
       });
     const found = compareScores(noisy(0.05), noisy(0.1));

@@ -45,12 +45,10 @@ beforeAll(async () => {
 });
 
 const request = () => ({
-  ...{
-    model: at("model.onnx"),
-    data: at("train.npz"),
-    target: "ort-cpu-no-vnni" as const,
-    metric: "mse@wanted",
-  },
+  model: at("model.onnx"),
+  data: at("train.npz"),
+  target: "ort-cpu-no-vnni" as const,
+  metric: "mse@wanted",
   out: at("out.onnx"),
 });
 
@@ -67,8 +65,13 @@ test("metrics compare the test data with --test-targets, with or without arrays 
 
 test("optimize judges by them, and trains by --targets", async () => {
   const report = await optimize({
-    ...{ ...request(), test: at("bare.npz"), testTargets: at("targets.npz"), loss: "mse@wanted" },
-    ...{ batch: 16, val: 16, epochs: 1 },
+    ...request(),
+    test: at("bare.npz"),
+    testTargets: at("targets.npz"),
+    loss: "mse@wanted",
+    batch: 16,
+    val: 16,
+    epochs: 1,
   });
   const [float] = report.scores ?? [];
   expect(float).toMatchObject({ model: "float", samples: tested });

@@ -18,12 +18,25 @@ export async function makePlanned(
 ): Promise<PlannedJob> {
   const [options, key] = [{ data: model }, hashOf([name, more])];
   const job: PlannedJob["job"] = {
-    ...{ name, model, target: "ort-cpu", command: "quantize", recipe: "none", options, priority: 0 },
+    name,
+    model,
+    target: "ort-cpu",
+    command: "quantize",
+    recipe: "none",
+    options,
+    priority: 0,
     limits: { time: 60, memory: undefined, attempts: 1 },
     ...more,
   };
   return {
-    ...{ job, key, options, recipe: "none", files: [], cause: undefined, memoryBytes, seconds: 1 },
+    job,
+    key,
+    options,
+    recipe: "none",
+    files: [],
+    cause: undefined,
+    memoryBytes,
+    seconds: 1,
     model: { path: model, sha256: await hashFile(model), bytes: 1 },
     folder: join(out, "jobs", `${name}-${key.slice(0, 12)}`),
   };

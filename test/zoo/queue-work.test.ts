@@ -58,9 +58,16 @@ describe.skipIf(redisPath === undefined)(`a queue and its workers (${needsRedis}
     const done: string[] = [];
     const { address, store } = place(name);
     const worker = await startWorker({
-      ...{ address, store, scratch: join(folder, name, "scratch"), module: quickJob, slots: 1 },
-      ...{ memoryBytes: 1e9, targets: new Set(["ort-cpu"]), signal: stop.signal },
-      ...{ onEvent: () => undefined, onTrouble: () => undefined },
+      address,
+      store,
+      scratch: join(folder, name, "scratch"),
+      module: quickJob,
+      slots: 1,
+      memoryBytes: 1e9,
+      targets: new Set(["ort-cpu"]),
+      signal: stop.signal,
+      onEvent: () => undefined,
+      onTrouble: () => undefined,
       onResult: (result) => void done.push(result.name),
       ...more,
     });
@@ -71,7 +78,11 @@ describe.skipIf(redisPath === undefined)(`a queue and its workers (${needsRedis}
   const patience = { lookInterval: 200, idleLooks: 3, failureDelay: 10 };
   const run = (name: string, jobs: PlannedJob[], more: Partial<QueuedOptions> = {}) =>
     runQueued(jobs, {
-      ...{ ...place(name), memoryBytes: 1e9, signal: stop.signal, onEvent: () => undefined, patience },
+      ...place(name),
+      memoryBytes: 1e9,
+      signal: stop.signal,
+      onEvent: () => undefined,
+      patience,
       ...more,
     });
 

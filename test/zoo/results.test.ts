@@ -77,11 +77,15 @@ describe("two runs", () => {
 
   test("a default that became another is named", () => {
     const settings = readSettings({
-      ...{ model: "/zoo/a.onnx", batch: 8, data: { path: "/zoo/a.npz", labels: "none" } },
+      model: "/zoo/a.onnx",
+      batch: 8,
+      data: { path: "/zoo/a.npz", labels: "none" },
       quantization: { calibration: "minmax", excludeOps: [] },
     });
     expect(settings).toEqual({
-      ...{ batch: "8", "data.labels": "none", "quantization.calibration": "minmax" },
+      batch: "8",
+      "data.labels": "none",
+      "quantization.calibration": "minmax",
       "quantization.excludeOps": "[]",
     });
     const after = other({}, { settings: { ...settings, "quantization.calibration": "auto" } });

@@ -38,7 +38,12 @@ describe("what runs next", () => {
 
 describe("why a process ended", () => {
   const end = (more: Partial<ProcessEnd>): ProcessEnd => ({
-    ...{ kind: "exit", code: 0, signal: undefined, seconds: 1, peakBytes: 3e9, output: "" },
+    kind: "exit",
+    code: 0,
+    signal: undefined,
+    seconds: 1,
+    peakBytes: 3e9,
+    output: "",
     ...more,
   });
   const limits = { time: 60, memory: 2e9 };

@@ -45,7 +45,8 @@ export const settingName = ({ network, wbits, abits }: Setting): string => `${ne
 export function freezingOf({ mode, importance, share }: Choice): FreezingOptions {
   return {
     ...defaultFreezingOptions,
-    ...{ mode, importance },
+    mode,
+    importance,
     ...(mode === "cost" ? { budget: share } : { ratio: share }),
   };
 }

@@ -44,7 +44,11 @@ const given = [
   ...(values.choices === "" ? [] : [`--choices ${values.choices}`]),
 ].join(" ");
 await runGrid({
-  ...{ data: values.data, out, epochs, threads, networks },
+  data: values.data,
+  out,
+  epochs,
+  threads,
+  networks,
   only: list(values.choices),
   seeds: list(values.seeds).map(Number),
 });
@@ -77,7 +81,9 @@ function rowsOf(outcomes: readonly Outcome[], times: ReadonlyMap<string, number>
     const runs = outcomes.filter((outcome) => outcome.choice === choice).sort((a, b) => a.seed - b.seed);
     const step = times.get(choice);
     return {
-      ...{ setting: runs[0]?.setting ?? "", choice, rows: runs.at(-1)?.rows ?? 0 },
+      setting: runs[0]?.setting ?? "",
+      choice,
+      rows: runs.at(-1)?.rows ?? 0,
       top1: runs.map(({ top1 }) => Number(top1.toFixed(2))),
       ...(step === undefined ? {} : { step: Number(step.toPrecision(4)) }),
     };

@@ -113,8 +113,14 @@ async function prepare(
   );
   const training: ArtifactChoices = {
     ...defaultFreezingOptions,
-    ...{ batch: 64, loss: "auto", optimizer: {}, portable: false, cache: join(out, "cache") },
-    ...{ forward: "auto", backward: "auto", algorithms: "trial" },
+    batch: 64,
+    loss: "auto",
+    optimizer: {},
+    portable: false,
+    cache: join(out, "cache"),
+    forward: "auto",
+    backward: "auto",
+    algorithms: "trial",
   };
   await artifactStage(
     quantized,
@@ -140,10 +146,18 @@ async function runOnce(
   const runDirectory = runOf(out, setting, choice);
   const { history } = await runTraining(
     {
-      ...{ artifact, data: specOf(data, "train"), runDirectory, resume: false },
+      artifact,
+      data: specOf(data, "train"),
+      runDirectory,
+      resume: false,
       options: {
         ...defaultTrainOptions,
-        ...{ epochs, seed, threads, val: 1000, freezing: freezingOf(choice), cache: join(out, "cache") },
+        epochs,
+        seed,
+        threads,
+        val: 1000,
+        freezing: freezingOf(choice),
+        cache: join(out, "cache"),
         evalEvery: 1_000_000,
       },
     },
@@ -155,7 +169,9 @@ async function runOnce(
   const { model } = await exportModel(floatModel, plan, state, biases);
   const all = manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] as number), 0);
   return {
-    ...{ setting: settingName(setting), choice: nameOf(choice), seed },
+    setting: settingName(setting),
+    choice: nameOf(choice),
+    seed,
     top1: await judge(model, test),
     rows: (history.refreshes.at(-1)?.trained ?? 0) / all,
   };

@@ -37,7 +37,10 @@ export function findModels(folder: string, only: readonly string[], common: read
         {
           name: exporter === undefined ? full : full.slice(0, -exporter.length - 1),
           exporter: exporter ?? "package",
-          ...{ path, data, options, key: keyOf([path, data], options) },
+          path,
+          data,
+          options,
+          key: keyOf([path, data], options),
         },
       ];
     });

@@ -40,7 +40,10 @@ async function runCommand(
   const args = [command, path, "--data", data, "--out", `${stem}.onnx`, "--json", `${stem}.report.json`];
   const start = performance.now();
   const child = execa(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args, ...own, "--quiet"], {
-    ...{ reject: false, stdin: "ignore", timeout: 1000 * limitSeconds, killSignal: "SIGINT" },
+    reject: false,
+    stdin: "ignore",
+    timeout: 1000 * limitSeconds,
+    killSignal: "SIGINT",
     forceKillAfterDelay: 20_000,
   });
   const stopWatching = watchMemory(child.pid ?? 0);

@@ -19,7 +19,8 @@ export function summarise(model: ZooModel, report: Report | undefined, run: Run)
   const notReached = weights.filter((weight) => frozen.has(weight));
   const [before, after] = [qualityOf(report, "ptq"), qualityOf(report, "efqat")];
   return {
-    ...{ model: model.name, exporter: model.exporter },
+    model: model.name,
+    exporter: model.exporter,
     stages: {
       prepared: report !== undefined || !/^(model|unsupported)\//.test(run.error ?? ""),
       quantized: quantization !== undefined || report?.output !== undefined,
@@ -35,12 +36,14 @@ export function summarise(model: ZooModel, report: Report | undefined, run: Run)
             integer: audit.integerMacs / audit.totalMacs,
           },
         }),
-    ...{ weights: weights.length, reached: training === undefined ? 0 : weights.length - notReached.length },
+    weights: weights.length,
+    reached: training === undefined ? 0 : weights.length - notReached.length,
     steps: training?.steps ?? 0,
     before: before ?? {},
     after: after ?? before ?? {},
     bytes: { source: report?.model?.bytes ?? 0, written: output?.bytes ?? 0 },
-    ...{ seconds: run.seconds, peakBytes: run.peakBytes },
+    seconds: run.seconds,
+    peakBytes: run.peakBytes,
     leftFloat: quantization?.float.filter(({ op }) => layers.has(op)) ?? [],
     notReached,
     ends: training?.untrainable ?? [],

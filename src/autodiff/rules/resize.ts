@@ -47,7 +47,8 @@ function axisMaps(c: NodeFacts): AxisMap[] {
         : undefined;
   return axes.flatMap((axis, i) => {
     const scaling: AxisScaling = {
-      ...{ from: from[axis] as number, to: to[axis] as number },
+      from: from[axis] as number,
+      to: to[axis] as number,
       scale: scales.length > 0 ? (scales[i] as number) : (kept ?? (ratios[i] as number)),
       region: [region[i] ?? 0, region[i + axes.length] ?? 1],
     };

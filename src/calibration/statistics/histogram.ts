@@ -64,7 +64,9 @@ function sumOf(parts: readonly Histogram[], most: number): Histogram {
   while (extent()[1] - extent()[0] + 1 > most) exponent++;
   const [first, last] = extent();
   const sum: Histogram = {
-    ...{ exponent, first, zeros: parts.reduce((zeros, part) => zeros + part.zeros, 0) },
+    exponent,
+    first,
+    zeros: parts.reduce((zeros, part) => zeros + part.zeros, 0),
     counts: Array.from({ length: last - first + 1 }, () => 0),
   };
   for (const part of parts)

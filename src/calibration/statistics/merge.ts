@@ -70,7 +70,9 @@ function mergeSeen(a: SeenValue, b: SeenValue): SeenValue {
   const layers = [a.layer, b.layer].filter((layer) => layer !== undefined);
   const [layer] = layers.sort((left, right) => right.off - left.off);
   return {
-    ...{ name: a.name, kind: a.kind, first: a.first },
+    name: a.name,
+    kind: a.kind,
+    first: a.first,
     shape: JSON.stringify(a.shape) === JSON.stringify(b.shape) ? a.shape : null,
     samples: a.samples + b.samples,
     min: Math.min(a.min, b.min),

@@ -69,7 +69,11 @@ function describeEnd({ name, status, cause, seconds, metrics }: JobResult): stri
 }
 
 const barOptions = {
-  ...{ clearOnComplete: true, hideCursor: true, barsize: 20, stopOnComplete: false, forceRedraw: true },
+  clearOnComplete: true,
+  hideCursor: true,
+  barsize: 20,
+  stopOnComplete: false,
+  forceRedraw: true,
   format: "{bar} {value}/{total} {text}",
 };
 

@@ -68,9 +68,13 @@ async function workHere({ options, terminal, logger }: ZooTask): Promise<number>
   const running = (): number => state.worker?.running() ?? 0;
   const metrics = port === undefined ? undefined : await serveMetrics({ address, port, host, running });
   state.worker = await startWorker({
-    ...{ address, signal, store: await openStore(places.store), module: jobModule() },
+    address,
+    signal,
+    store: await openStore(places.store),
+    module: jobModule(),
     scratch: resolve(options.text("folder") ?? "zoo-worker"),
-    ...{ slots: means.slots, memoryBytes: means.memoryBytes },
+    slots: means.slots,
+    memoryBytes: means.memoryBytes,
     targets: new Set(options.words("targets") ?? listTargets().map(({ name }) => name)),
     onTrouble: (what) => logger.warn(what),
     onEvent: (event) => {

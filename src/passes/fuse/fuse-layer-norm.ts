@@ -62,7 +62,10 @@ function findStatistics(edit: GraphEdit, input: string): Statistics | undefined 
   if (axesOf(graph, inner, x)?.axis !== axes.axis) return undefined;
   const all = edit.readers(mean).filter(({ opType, inputs }) => opType === "Sub" && inputs[0] === x);
   return {
-    ...{ x, mean, centred: new Set(all.map(({ outputs }) => outputs[0] as string)), ...axes },
+    x,
+    mean,
+    centred: new Set(all.map(({ outputs }) => outputs[0] as string)),
+    ...axes,
     epsilon: found.epsilon,
     parts: [inner, ...all, ...found.parts],
   };
@@ -139,7 +142,9 @@ function finish(edit: GraphEdit, found: Scaled): Match | undefined {
   }
   const { x, sizes, axis, epsilon } = found;
   return {
-    ...{ parts, last, attributes: { axis, epsilon: float(epsilon) } },
+    parts,
+    last,
+    attributes: { axis, epsilon: float(epsilon) },
     inputs: () => [
       ...[x, scale === undefined ? ones(edit, sizes) : shaped(edit, scale, sizes)],
       ...(bias === undefined ? [] : [shaped(edit, bias, sizes)]),

@@ -58,8 +58,12 @@ function ofClasses<Entry>(
   combine: NonNullable<Metric<Entry>["combine"]>,
 ): Metric<Entry> {
   return {
-    ...{ name, better: "higher", combine },
-    ...{ outputs: [output.name], arrays: arraysOf(target), fromFloat: isFromFloat(target) },
+    name,
+    better: "higher",
+    combine,
+    outputs: [output.name],
+    arrays: arraysOf(target),
+    fromFloat: isFromFloat(target),
     measure(batch) {
       const wanted = wantedClasses(batch, output, target);
       return classesAt(batch.outputs[output.name] as never, output, batch.size, k).map((places, sample) => {

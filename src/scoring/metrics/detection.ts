@@ -81,7 +81,10 @@ export function detectionPrecision(
   const outputs = [head.boxes, head.scores, head.classes].filter((each) => each !== undefined);
   const { truth } = head;
   return {
-    ...{ name, better: "higher", outputs, fromFloat: truth === undefined },
+    name,
+    better: "higher",
+    outputs,
+    fromFloat: truth === undefined,
     arrays: truth === undefined ? [] : [truth.boxes, truth.classes],
     measure(batch) {
       const found = readDetections(batch.outputs, head, batch.size);

@@ -42,7 +42,9 @@ const facts = ({ output, target }: DistanceTarget) => ({
 
 /** Signal to noise over all elements, in dB. */
 export const sqnr = (name: string, target: DistanceTarget): Metric<NoiseSums> => ({
-  ...{ name, better: "higher", ...facts(target) },
+  name,
+  better: "higher",
+  ...facts(target),
   measure: (batch) =>
     pairs(batch, target).map(([found, wanted]) => {
       const sums = { signal: 0, noise: 0 };
@@ -58,14 +60,18 @@ export const sqnr = (name: string, target: DistanceTarget): Metric<NoiseSums> =>
 
 /** Mean of the cosines of samples. */
 export const cosine = (name: string, target: DistanceTarget): Metric<number> => ({
-  ...{ name, better: "higher", ...facts(target) },
+  name,
+  better: "higher",
+  ...facts(target),
   measure: (batch) =>
     pairs(batch, target).map(([found, wanted]) => cosineOf(wanted, found, 0, wanted.length)),
 });
 
 /** Mean of squared differences. */
 export const meanSquaredError = (name: string, target: DistanceTarget): Metric<number> => ({
-  ...{ name, better: "lower", ...facts(target) },
+  name,
+  better: "lower",
+  ...facts(target),
   measure: (batch) =>
     pairs(batch, target).map(([found, wanted]) => {
       let sum = 0;

@@ -31,7 +31,10 @@ export function errorRate(name: string, output: TextOutput, { words }: { words: 
   };
   const { target } = output;
   return {
-    ...{ name, better: "lower", outputs: [output.name], fromFloat: target === undefined },
+    name,
+    better: "lower",
+    outputs: [output.name],
+    fromFloat: target === undefined,
     arrays: target === undefined ? [] : [target],
     measure({ size, outputs, reference, targets }) {
       const found = readText(outputs[output.name] as Tensor, output, size);

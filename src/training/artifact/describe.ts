@@ -21,10 +21,23 @@ export function describeWeights(state: QuantizationState, optimizer: OptimizerMo
     const { name, nodes, op, shape, axis, bits, granularity, pairLimit, qmin, qmax } = weight;
     const { codes, scale, rows, latent, grad, scaleGrad } = weightNames(name);
     return {
-      ...{ name, node: nodes[0] ?? name, nodes, op, shape, axis, bits, qmin, qmax },
+      name,
+      node: nodes[0] ?? name,
+      nodes,
+      op,
+      shape,
+      axis,
+      bits,
+      qmin,
+      qmax,
       ...(granularity === undefined ? {} : { granularity }),
       ...(pairLimit === undefined ? {} : { pairLimit }),
-      ...{ codes, scale, rows, latent, grad, scaleGrad },
+      codes,
+      scale,
+      rows,
+      latent,
+      grad,
+      scaleGrad,
       slots: optimizer.rowSlots.get(name) ?? [],
     };
   });
@@ -34,7 +47,13 @@ export function describeActivation(activation: QuantizedActivation): ManifestAct
   const { name, tensors, bits, qmin, qmax, trainable } = activation;
   const { scale, zeroPoint } = activationNames(name);
   return {
-    ...{ name, tensor: tensors[0] ?? name, bits, qmin, qmax, scale, zeroPoint },
+    name,
+    tensor: tensors[0] ?? name,
+    bits,
+    qmin,
+    qmax,
+    scale,
+    zeroPoint,
     scaleGrad: trainable ? gradientName(scale) : null,
     zeroPointGrad: trainsZeroPoint(activation) ? gradientName(zeroPoint) : null,
   };

@@ -141,7 +141,11 @@ async function settleLayout(
   const still = [...state.weights.keys()].filter((name) => !trained.weights.has(name));
   const fixed = traced.parameters.filter(({ name }) => !path.values.has(name)).map(({ name }) => name);
   return {
-    ...{ ...traced, trained, whole: state, parameters, frozen: [...still, ...fixed] },
+    ...traced,
+    trained,
+    whole: state,
+    parameters,
+    frozen: [...still, ...fixed],
     pinned: closeInitializers(traced.pinned, traced.forward, [...still.flatMap(namesOf), ...fixed]),
     stops: path.stops(),
     untrainable: [
@@ -203,7 +207,8 @@ function unreachedOutputs(graph: Graph, names: ReadonlySet<string>): Untrainable
   return Array.from(names, (name) => {
     const node = producer.get(name);
     return {
-      ...{ node: node?.name ?? name, op: node?.opType ?? "input" },
+      node: node?.name ?? name,
+      op: node?.opType ?? "input",
       reason: `output "${name}" is left out of the loss: nothing that trains leads to it by a gradient`,
     };
   });

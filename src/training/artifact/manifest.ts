@@ -230,7 +230,9 @@ export function modelInputs({ inputs }: Manifest): ModelInput[] {
   const isBatch = (dim: number | string): boolean => typeof dim === "string";
   const open = inputs.some(({ shape }) => shape.some(isBatch));
   return inputs.map(({ name, type, shape }) => ({
-    ...{ name, dtype: type, shape },
+    name,
+    dtype: type,
+    shape,
     ...(open ? { batchAxis: shape.findIndex(isBatch) } : {}),
   }));
 }

@@ -63,8 +63,11 @@ export function quantizationStateOf(
     const names = weightNames(planned.name);
     const codes = stateTensor(tensors, names.codes);
     weights.set(planned.name, {
-      ...{ ...planned, shape: [...codes.dims], ...codeRange(planned.bits, true, true) },
-      ...{ codes: viewAs(codes, "int8"), scale: viewAs(stateTensor(tensors, names.scale), "float32") },
+      ...planned,
+      shape: [...codes.dims],
+      ...codeRange(planned.bits, true, true),
+      codes: viewAs(codes, "int8"),
+      scale: viewAs(stateTensor(tensors, names.scale), "float32"),
       enlargedRows: [],
     });
   }

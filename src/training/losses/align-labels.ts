@@ -53,7 +53,8 @@ export function alignLabels(
   );
   const share = emit.op("Softmax", [together], { axis: -1 });
   return {
-    ...{ states, count },
+    states,
+    count,
     share: emit.op("Transpose", [share], { perm: [1, 0, 2] }),
     logLikelihood: emit.op("Reshape", [ends, builder.integers([-1])]),
   };

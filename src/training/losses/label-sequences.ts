@@ -68,7 +68,10 @@ export function sequenceLayout(
   const samplesAxis = samplesAxisOf(graph, shape);
   const steps = shape[1 - samplesAxis];
   return {
-    ...{ length, classes, samplesAxis, blank: blankLast ? classes - 1 : 0 },
+    length,
+    classes,
+    samplesAxis,
+    blank: blankLast ? classes - 1 : 0,
     ...(typeof steps === "number" ? { steps } : {}),
   };
 }

@@ -58,7 +58,8 @@ function parseTerm(part: string): AskedTerm {
   const formed = form === undefined || term === "ctc";
   if (term !== undefined && formed && factor > 0 && Number.isFinite(factor)) {
     return {
-      ...{ term, weight: factor },
+      term,
+      weight: factor,
       ...(at > 0 ? { output: text.slice(0, at).trim() } : {}),
       ...(target === undefined ? {} : { target }),
       ...(form === undefined ? {} : { blankLast: true }),

@@ -23,7 +23,9 @@ export function lossOutputs(graph: Graph, only?: string): LossOutput[] {
     if (!isFloatOutput(facts) || (only !== undefined && name !== only)) continue;
     const node = finalActivation(name, { index }, ["Softmax", "LogSoftmax", "Sigmoid"]);
     outputs.push({
-      ...{ name, shape: type.shape, kind },
+      name,
+      shape: type.shape,
+      kind,
       value: node?.inputs[0] ?? name,
       activation: node === undefined ? "none" : (node.opType as LossOutput["activation"]),
       ...(classAxis === undefined ? {} : { classAxis }),

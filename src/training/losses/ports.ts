@@ -114,7 +114,9 @@ export class LossBuilder {
     { length, classes, blank, steps }: SequenceLayout & { steps: number },
   ): string {
     return this.#target({
-      ...{ name: `${array}.target`, type: "int64", shape: [dimension(samples, "batch"), length] },
+      name: `${array}.target`,
+      type: "int64",
+      shape: [dimension(samples, "batch"), length],
       source: { from: "data", array },
       sequences: { classes, blank, steps },
     });

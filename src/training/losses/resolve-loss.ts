@@ -61,7 +61,9 @@ export function resolveLoss(graph: Graph, { kind, hasLabels, distill, output }: 
     };
   }
   const term = (name: LossTermName, one: LossOutput, weight = 1): Term => ({
-    ...{ term: name, weight, output: one.name },
+    term: name,
+    weight,
+    output: one.name,
     ...maskFor(graph, one, name),
   });
   if (kind === "ctc") throw noSequences();
@@ -112,7 +114,9 @@ function askedTerms(
   const usual = outputs.find(term === "ctc" ? isSequence : isClassifier) ?? first;
   const unnamed = labelled || target !== undefined ? [usual] : outputs;
   return (named === undefined ? unnamed : [named]).map((each) => ({
-    ...{ term, weight, output: each.name },
+    term,
+    weight,
+    output: each.name,
     ...(target === undefined ? {} : { target }),
     ...maskFor(graph, each, term),
     ...(term === "ctc" ? { sequence: sequenceLayout(graph, each, asked) } : {}),

@@ -114,7 +114,12 @@ class TrialRun {
     }
     const mean = (watch: Stopwatch): number => watch.spent / steps;
     return {
-      ...{ forward, backward, batch: batch * accumulate, microBatch: batch, steps, losses },
+      forward,
+      backward,
+      batch: batch * accumulate,
+      microBatch: batch,
+      steps,
+      losses,
       step: mean(this.#watches.step),
       data: mean(this.#watches.data),
       training: mean(this.#watches.training),

@@ -25,7 +25,9 @@ const measured = z
   .transform((value) => value ?? NaN);
 // Fields are in the order in which a run writes them: what a resumed run writes has the same bytes.
 const evaluation = z.object({
-  ...{ step: z.number(), loss: measured, accuracy: z.number().nullable() },
+  step: z.number(),
+  loss: measured,
+  accuracy: z.number().nullable(),
   metric: measured.exactOptional(),
   gain: z.object({ mean: measured, error: z.number().nullable() }),
 });
@@ -112,7 +114,12 @@ export async function saveRun(
     ]),
     metadata: {
       progress: JSON.stringify({
-        ...{ digest, artifact, costs, fisherBatches: fisher.batches, startLosses, history },
+        digest,
+        artifact,
+        costs,
+        fisherBatches: fisher.batches,
+        startLosses,
+        history,
       }),
     },
   });
@@ -145,7 +152,9 @@ export async function loadRun(
     else parts[part].set(name.slice(prefixes[part].length), tensor);
   }
   return {
-    ...{ state: parts.state, backwardWeights: parts.backwardWeights, history: progress.history },
+    state: parts.state,
+    backwardWeights: parts.backwardWeights,
+    history: progress.history,
     best: await loadBest(directory),
     fisher: { tensors: parts.fisher, batches: progress.fisherBatches },
     costs: progress.costs ?? undefined,

@@ -104,8 +104,14 @@ export class Run {
       artifact: digest,
     };
     this.#history = {
-      ...{ steps: 0, totalSteps: plan.totalSteps, loss: [], evaluations: [], refreshes: [] },
-      ...{ heldOut: data.validation.length, bestStep: 0, divergedAt: null },
+      steps: 0,
+      totalSteps: plan.totalSteps,
+      loss: [],
+      evaluations: [],
+      refreshes: [],
+      heldOut: data.validation.length,
+      bestStep: 0,
+      divergedAt: null,
     };
   }
 
@@ -300,13 +306,11 @@ export class Run {
   async #save(): Promise<void> {
     const { fisher, costs } = this.#advisor;
     const snapshot: RunSnapshot = {
-      ...{
-        state: this.#state,
-        best: this.#best,
-        backwardWeights: this.#fitted.backwardWeights,
-        costs,
-        history: this.#history,
-      },
+      state: this.#state,
+      best: this.#best,
+      backwardWeights: this.#fitted.backwardWeights,
+      costs,
+      history: this.#history,
       startLosses: Array.from(this.#startLosses),
       fisher: { tensors: fisher.tensors(), batches: fisher.batches },
     };

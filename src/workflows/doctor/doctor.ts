@@ -34,7 +34,9 @@ export async function doctor(options: DoctorOptions, context: RunContext): Promi
       }
       const bundled = bundledProviders().includes(parseProvider(provider).name);
       const { row, results } = await tryProvider(provider, bundled, reference, {
-        ...{ files, signal, seconds: options.seconds },
+        files,
+        signal,
+        seconds: options.seconds,
       });
       if (provider === "cpu") reference = results;
       rows.push(row);
@@ -51,7 +53,8 @@ export async function doctor(options: DoctorOptions, context: RunContext): Promi
 }
 
 const notThere = (provider: string): InstallationSection["providers"][number] => ({
-  ...{ provider, bundled: false },
+  provider,
+  bundled: false,
   model: { state: "not tried", why: "this ONNX Runtime was built without it" },
   training: { state: "not tried" },
   remedy: `This system's onnxruntime-node has ${availableProviders().join(", ")}.`,

@@ -65,7 +65,9 @@ export async function tryProvider(
   const compared = compare(training, results.losses, reference.losses, most.losses);
   return {
     row: {
-      ...{ ...row, model: withoutRemedy(row.model), training: withoutRemedy(compared) },
+      ...row,
+      model: withoutRemedy(row.model),
+      training: withoutRemedy(compared),
       ...(fallbacks === undefined ? {} : { fallbacks }),
       ...(training.remedy === undefined ? {} : { remedy: training.remedy }),
     },
@@ -134,27 +136,35 @@ async function trainSteps(
 
 function probeOptions(provider: string, { model, data, labels }: ProbeFiles): ProfileOptions {
   return {
-    ...{ model, provider, threads: 1, seed: 0, steps },
+    model,
+    provider,
+    threads: 1,
+    seed: 0,
+    steps,
     data: { path: data, labels },
     quantization: {
-      ...{
-        target: targetNamed("ort-cpu-no-vnni"),
-        wbits: 8,
-        abits: 8,
-        firstLast: "8",
-        otherActivations: "same",
-      },
-      ...{
-        excludeOps: [],
-        excludeNodes: [],
-        calibration: "minmax",
-        int4: "container",
-        calibrationSamples: 16,
-      },
+      target: targetNamed("ort-cpu-no-vnni"),
+      wbits: 8,
+      abits: 8,
+      firstLast: "8",
+      otherActivations: "same",
+      excludeOps: [],
+      excludeNodes: [],
+      calibration: "minmax",
+      int4: "container",
+      calibrationSamples: 16,
     },
     training: {
-      ...{ mode: "cwpl", ratio: 0.5, budget: 0.5, importance: "magnitude", batch: 8 },
-      ...{ loss: "auto", forward: "float", backward: "float", portable: false, algorithms: "estimate" },
+      mode: "cwpl",
+      ratio: 0.5,
+      budget: 0.5,
+      importance: "magnitude",
+      batch: 8,
+      loss: "auto",
+      forward: "float",
+      backward: "float",
+      portable: false,
+      algorithms: "estimate",
       optimizer: {},
     },
   };

@@ -31,8 +31,10 @@ export async function followTraining(folder: string | undefined): Promise<Traini
       for (const { samples, loss, accuracy, metric, gain } of validation)
         if (samples / batch > looked)
           file.add(samples / batch, {
-            ...{ "held out/loss": loss, "held out/top1": accuracy },
-            ...{ "held out/metric": metric, "held out/gain": gain },
+            "held out/loss": loss,
+            "held out/top1": accuracy,
+            "held out/metric": metric,
+            "held out/gain": gain,
           });
       for (const { samples, rate, scaleRate } of rates)
         file.add(samples / batch, { "learning rate/weights": rate, "learning rate/scales": scaleRate });

@@ -51,12 +51,20 @@ export async function planJob(job: Job, context: PlanContext): Promise<PlannedJo
     ? { path: job.model, sha256: look.sha256, bytes: look.bytes }
     : { path: job.model, sha256: await context.hashes.of(job.model).catch(() => ""), bytes: 0 };
   const identity = {
-    ...{ version, runtime: runtimeVersion(), model: model.sha256, command: job.command, target: job.target },
+    version,
+    runtime: runtimeVersion(),
+    model: model.sha256,
+    command: job.command,
+    target: job.target,
     options: await optionIdentity(options, context.hashes),
   };
   const key = hashOf(identity);
   return {
-    ...{ job, key, model, cause, options: sorted(options) },
+    job,
+    key,
+    model,
+    cause,
+    options: sorted(options),
     files: look.ok ? look.files : [],
     recipe: look.ok && job.recipe !== "none" ? look.recipe.name : "none",
     folder: join(context.out, "jobs", `${folderName(job.name)}-${key.slice(0, 12)}`),

@@ -27,7 +27,9 @@ export async function lookAt(path: string, asked: string): Promise<Look> {
     const samples = chosen.recipe.evaluationBatch;
     return {
       ok: true,
-      ...{ sha256: await hashTogether(path, files), bytes, files },
+      sha256: await hashTogether(path, files),
+      bytes,
+      files,
       recipe: { name: chosen.name, because: chosen.because },
       options: asked === "none" ? { quantize: {}, optimize: {} } : optionsOf(chosen),
       macs: model.graph.nodes.reduce((sum, node) => sum + countMacs(model.graph, node), 0),
@@ -55,7 +57,8 @@ export function causeOf(error: unknown): Cause {
   if (error instanceof UserError) {
     const { code, message: what, where, hint } = error;
     return {
-      ...{ code, what },
+      code,
+      what,
       ...(where === undefined ? {} : { where }),
       ...(hint === undefined ? {} : { hint }),
     };

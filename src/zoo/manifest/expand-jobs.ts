@@ -71,7 +71,11 @@ function jobsOf({ path, name }: { path: string; name: string }, choices: Choices
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return targets.map((target) => ({
     name: targets.length === 1 ? name : `${name}@${target}`,
-    ...{ model: path, target, command, recipe, priority },
+    model: path,
+    target,
+    command,
+    recipe,
+    priority,
     options: Object.fromEntries(options),
     limits: limitsOf(choices.limits ?? {}),
   }));

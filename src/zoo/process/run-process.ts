@@ -39,8 +39,15 @@ export async function runProcess(spec: ProcessSpec): Promise<ProcessEnd> {
   const { module, task, cwd, env = {}, signal } = spec;
   const start = performance.now();
   const child = execa(process.execPath, [...module.execArgv, module.file], {
-    ...{ cwd, env, reject: false, buffer: false, detached: process.platform !== "win32", ipc: true },
-    ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe" },
+    cwd,
+    env,
+    reject: false,
+    buffer: false,
+    detached: process.platform !== "win32",
+    ipc: true,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
   });
   const output = collectOutput([child.stderr], longestOutput);
   const watch = new ProcessWatch(child.pid, spec);
@@ -55,7 +62,9 @@ export async function runProcess(spec: ProcessSpec): Promise<ProcessEnd> {
     const started = child.pid !== undefined;
     return {
       kind: watch.reason ?? (!started ? "failed-start" : result.signal === undefined ? "exit" : "signal"),
-      ...{ code: result.exitCode, signal: result.signal, peakBytes: watch.peak },
+      code: result.exitCode,
+      signal: result.signal,
+      peakBytes: watch.peak,
       seconds: (performance.now() - start) / 1000,
       output: started ? output() : (result.shortMessage ?? ""),
     };

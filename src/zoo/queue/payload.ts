@@ -52,7 +52,13 @@ export async function makePayload(
   }
   const { time, memory, attempts } = job.limits;
   return {
-    ...{ key, name: job.name, command: job.command, target: job.target, recipe, options: plain, paths },
+    key,
+    name: job.name,
+    command: job.command,
+    target: job.target,
+    recipe,
+    options: plain,
+    paths,
     folder: relative(out, folder),
     model: { path: join("model", basename(job.model)), sha256: model.sha256, bytes: model.bytes },
     files: await putFiles(store, found),
@@ -71,10 +77,21 @@ export function plannedOf(
   const path = insideOf(inputs, model.path);
   return {
     job: {
-      ...{ name, model: path, target, command, recipe, options, priority: 0 },
+      name,
+      model: path,
+      target,
+      command,
+      recipe,
+      options,
+      priority: 0,
       limits: { time: limits.time, memory: limits.memory, attempts: limits.attempts },
     },
-    ...{ key, recipe, cause: undefined, memoryBytes, seconds: 0, files: [] },
+    key,
+    recipe,
+    cause: undefined,
+    memoryBytes,
+    seconds: 0,
+    files: [],
     model: { ...model, path },
     options: { ...options, ...Object.fromEntries(files) },
     folder: insideOf(scratch, payload.folder),

@@ -34,24 +34,34 @@ export async function serveMetrics({
   const registry = new Registry();
   const registers = [registry];
   const jobs = new Counter({
-    ...{ name: "efqat_jobs_total", help: "Jobs that ended on this worker.", registers },
+    name: "efqat_jobs_total",
+    help: "Jobs that ended on this worker.",
+    registers,
     labelNames: ["status", "cause"],
   });
   const seconds = new Histogram({
-    ...{ name: "efqat_job_seconds", help: "Time of a job's processes.", registers },
+    name: "efqat_job_seconds",
+    help: "Time of a job's processes.",
+    registers,
     buckets: [1, 5, 15, 60, 300, 1800, 7200],
   });
   const peak = new Gauge({
-    ...{ name: "efqat_job_peak_bytes", help: "Largest resident memory of a job so far.", registers },
+    name: "efqat_job_peak_bytes",
+    help: "Largest resident memory of a job so far.",
+    registers,
   });
   new Gauge({
-    ...{ name: "efqat_jobs_running", help: "Jobs that are being run.", registers },
+    name: "efqat_jobs_running",
+    help: "Jobs that are being run.",
+    registers,
     collect() {
       this.set(running());
     },
   });
   new Gauge({
-    ...{ name: "efqat_queue_jobs", help: "Jobs of the queue; failed ones are dead letters.", registers },
+    name: "efqat_queue_jobs",
+    help: "Jobs of the queue; failed ones are dead letters.",
+    registers,
     labelNames: ["state"],
     async collect() {
       const counts = await queue.getJobCounts("prioritized", "waiting", "delayed", "active", "failed");

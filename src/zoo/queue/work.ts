@@ -76,7 +76,10 @@ export async function startWorker(options: WorkOptions): Promise<RunningWorker> 
     },
     {
       connection: untilStopped(address, signal),
-      ...{ concurrency: slots, lockDuration, stalledInterval, maxStalledCount: mostLosses },
+      concurrency: slots,
+      lockDuration,
+      stalledInterval,
+      maxStalledCount: mostLosses,
     },
   );
   // Told by the connection each time that it fails; it is tried again.
@@ -105,7 +108,11 @@ async function work(payload: Payload, queued: QueuedJob, options: WorkOptions): 
   await fetchFiles(store, payload.files, inputs);
   const planned = plannedOf(payload, { scratch, inputs });
   const result = await runJob(planned, {
-    ...{ out: scratch, module, memoryBytes, force: false, signal },
+    out: scratch,
+    module,
+    memoryBytes,
+    force: false,
+    signal,
     onEvent: withProgress(queued, onEvent),
   });
   if (result === "stopped" || result === "busy") return undefined;

@@ -40,7 +40,8 @@ export const columns: readonly Column[] = [
   column("float_accuracy", "number", ({ metrics }) => metrics.floatAccuracy),
   column("sqnr", "number", ({ metrics }) => metrics.sqnr, { head: "SQNR", shown: "decibel" }),
   column("integer_share", "number", ({ metrics }) => metrics.integerShare, {
-    ...{ head: "Integer MACs", shown: "percent" as const },
+    head: "Integer MACs",
+    shown: "percent" as const,
   }),
   column("seconds", "number", ({ seconds }) => seconds, { head: "Time", shown: "seconds" }),
   column("peak_bytes", "number", ({ peakBytes }) => peakBytes, { head: "Peak memory", shown: "bytes" }),

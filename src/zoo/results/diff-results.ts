@@ -54,24 +54,32 @@ function diffFigures(job: string, a: Metrics, b: Metrics, noise: Noise): Change[
   const found: (Change | undefined)[] = [
     a.measure === b.measure
       ? compare(job, "accuracy", [a.accuracy, b.accuracy], {
-          ...{ bound: noise.accuracy + spread(a.accuracyInterval, b.accuracyInterval), higher: true },
+          bound: noise.accuracy + spread(a.accuracyInterval, b.accuracyInterval),
+          higher: true,
           show: formatPercent,
         })
       : undefined,
     compare(job, "sqnr", [a.sqnr, b.sqnr], {
-      ...{ bound: noise.sqnr + spread(a.sqnrInterval, b.sqnrInterval), higher: true },
+      bound: noise.sqnr + spread(a.sqnrInterval, b.sqnrInterval),
+      higher: true,
       show: (value) => `${value.toFixed(1)} dB`,
     }),
     apart(a.latencyQuartiles, b.latencyQuartiles)
       ? compare(job, "latency", [a.latencyMs, b.latencyMs], {
-          ...{ bound: noise.latency * (a.latencyMs ?? 0), higher: false, show: formatMilliseconds },
+          bound: noise.latency * (a.latencyMs ?? 0),
+          higher: false,
+          show: formatMilliseconds,
         })
       : undefined,
     compare(job, "size", [a.bytes, b.bytes], {
-      ...{ bound: noise.size * (a.bytes ?? 0), higher: false, show: formatBytes },
+      bound: noise.size * (a.bytes ?? 0),
+      higher: false,
+      show: formatBytes,
     }),
     compare(job, "integer share", [a.integerShare, b.integerShare], {
-      ...{ bound: noise.integers, higher: true, show: formatPercent },
+      bound: noise.integers,
+      higher: true,
+      show: formatPercent,
     }),
   ];
   return found.filter((change) => change !== undefined);
@@ -111,7 +119,9 @@ function diffOptions(job: string, a: JobResult, b: JobResult): Change[] {
   return names
     .filter((name) => before[name] !== after[name])
     .map((name) => ({
-      ...{ job, figure: "options" as const, verdict: "other" as const },
+      job,
+      figure: "options" as const,
+      verdict: "other" as const,
       what: `${name}: ${before[name] ?? "unset"} -> ${after[name] ?? "unset"}`,
     }));
 }
@@ -128,7 +138,10 @@ function diffOrigin(job: string, a: JobResult, b: JobResult): Change[] {
   return pairs
     .filter(([, one, other]) => one !== other)
     .map(([name, one, other]) => ({
-      ...{ job, figure: "options" as const, verdict: "other" as const, what: `${name}: ${one} -> ${other}` },
+      job,
+      figure: "options" as const,
+      verdict: "other" as const,
+      what: `${name}: ${one} -> ${other}`,
     }));
 }
 

@@ -41,7 +41,8 @@ export function causeOfEnd(
 }
 
 const withoutExitCode = ({ code, what, where, hint }: Cause): Cause => ({
-  ...{ code, what },
+  code,
+  what,
   ...(where === undefined ? {} : { where }),
   ...(hint === undefined ? {} : { hint }),
 });

@@ -51,7 +51,8 @@ export async function openS3(text: string): Promise<Store> {
     // Servers other than Amazon's mostly have the bucket in the path.
     ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),
     // Not all servers know the SDK's own checksums; content is verified by its hash.
-    ...{ requestChecksumCalculation: "WHEN_REQUIRED", responseChecksumValidation: "WHEN_REQUIRED" },
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
   });
   const prefix = url.pathname.replace(/^\/+|\/+$/g, "");
   return new S3Store(s3, client, { bucket: url.hostname, prefix: prefix === "" ? "" : `${prefix}/` });

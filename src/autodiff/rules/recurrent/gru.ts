@@ -29,7 +29,10 @@ export const gruCell: Cell = (c, d) => {
   ];
   const factors = stepFactors(c, d, gates);
   const { last, stacked } = scanSteps(b, {
-    ...{ dtype, backwards: true, outputs: [all, all], step: stepBack(matrices) },
+    dtype,
+    backwards: true,
+    outputs: [all, all],
+    step: stepBack(matrices),
     states: [{ value: d.dLast, shape }],
     inputs: [...[d.dy, ...factors].map((value) => ({ value, shape })), ...passedOn(b, d, dtype)],
   });

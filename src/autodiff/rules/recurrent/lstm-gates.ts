@@ -85,7 +85,11 @@ function plainCells(c: RuleContext, d: Direction, sums: GateSums, candidate: Gat
       : emitter.gate(activation, sums.forget).value;
   const inputs = [forget, b.mul(input, candidate.value)].map((value) => ({ value, shape }));
   return scanSteps(b, {
-    ...{ dtype, backwards: false, inputs, outputs: [shape], states: [{ value: d.cell, shape }] },
+    dtype,
+    backwards: false,
+    inputs,
+    outputs: [shape],
+    states: [{ value: d.cell, shape }],
     step: (s, [before = ""], [f = "", added = ""]) => {
       const after = s.add(s.mul(f, before), added);
       return { states: [after], outputs: [after] };
@@ -107,7 +111,10 @@ function peepedCells(
   const { input, forget } = sums;
   const inputs = [candidate.value, input, ...(forget === undefined ? [] : [forget])];
   return scanSteps(c.build, {
-    ...{ dtype, backwards: false, outputs: [shape], states: [{ value: d.cell, shape }] },
+    dtype,
+    backwards: false,
+    outputs: [shape],
+    states: [{ value: d.cell, shape }],
     inputs: inputs.map((value) => ({ value, shape })),
     step: (s, [before = ""], [g = "", ofInput = "", ofForget]) => {
       const emitter = new GateEmitter(s, c.node, dtype);

@@ -23,7 +23,9 @@ export const lstmCell: Cell = (c, d) => {
   const gates = gatesOf(c, d, products, peepholes);
   const shape = [batch, hidden];
   const { last, stacked } = scanSteps(b, {
-    ...{ dtype: c.input(0).dtype, backwards: true, outputs: [[batch, 4 * hidden]] },
+    dtype: c.input(0).dtype,
+    backwards: true,
+    outputs: [[batch, 4 * hidden]],
     states: [d.dLast, d.dCellLast].map((value) => ({ value, shape })),
     inputs: [
       ...[d.dy, ...stepFactors(c, d, gates)].map((value) => ({ value, shape })),
@@ -39,8 +41,12 @@ export const lstmCell: Cell = (c, d) => {
     return b.op("Concat", sums, { axis: 0 });
   };
   return {
-    ...{ dInput: da, dState: da, dr: () => products.sum(da, d.previous) },
-    ...{ dStart: last[0] as string, dCell: last[1] as string, dPeepholes },
+    dInput: da,
+    dState: da,
+    dr: () => products.sum(da, d.previous),
+    dStart: last[0] as string,
+    dCell: last[1] as string,
+    dPeepholes,
   };
 };
 

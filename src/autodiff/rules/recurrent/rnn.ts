@@ -19,7 +19,9 @@ export const rnnCell: Cell = (c, d) => {
   const slope = new GateEmitter(b, c.node, dtype).gate(d.activations[0] as GateActivation, a).slope();
   const shape = [d.sizes.batch, d.sizes.hidden];
   const { last, stacked } = scanSteps(b, {
-    ...{ dtype, backwards: true, outputs: [shape] },
+    dtype,
+    backwards: true,
+    outputs: [shape],
     states: [{ value: d.dLast, shape }],
     inputs: [{ value: d.dy, shape }, { value: masked(b, slope, d.kept), shape }, ...passedOn(b, d, dtype)],
     step: (s, [dNext = ""], [dy = "", factor = "", beyond]) => {
