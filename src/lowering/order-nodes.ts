@@ -2,14 +2,15 @@ import type { Graph, Node } from "../ir/model.ts";
 import { indexGraph, reachableNodes, readNames, type GraphIndex } from "../ir/graph.ts";
 
 /**
- * A training graph with its nodes in the order that makes ONNX Runtime finish one layer's gradients before it starts on
- * the next layer's, which is what keeps memory low: otherwise it runs the whole chain of data gradients first and keeps
- * every one of them.
+ * A training graph with its nodes in an order for which ONNX Runtime finishes the gradients of one layer before it starts
+ * with the next, so that few of them are in memory at a time. In other orders it runs the whole chain of data gradients
+ * first, and keeps all of them for the weight gradients.
  *
- * Its default order is a depth-first walk from the graph's ends back to what they need, in which of several nodes the
- * later one in the file goes first. So the ends come last, the loss's nearest gradients at the very end; and what the
- * backward makes of the forward alone (clip masks, dequantized activations, backward weights) comes right behind what it
- * is made of, so that the walk takes it up when the gradient is there that it is multiplied with, and not before.
+ * ONNX Runtime's default order is a depth-first walk from the outputs back to what they need, which visits the later one
+ * in the file first where a node needs several. The outputs are therefore last, those nearest to the loss at the very
+ * end. What the backward computes from the forward alone (clip masks, dequantized activations, backward weights) stands
+ * right behind the forward values it needs, so that the walk reaches it only when the gradient that it is multiplied with
+ * is known.
  */
 export function orderNodes(graph: Graph, loss: string): Graph {
   const index = indexGraph(graph);

@@ -10,7 +10,7 @@ import { GradientBuilder } from "./gradient-builder.ts";
 import { replaceNodes } from "./replace-nodes.ts";
 import type { SavedActivation } from "./integer/saved-activation.ts";
 
-/** What the backward reads instead of values of the forward that are not there, by their names. */
+/** What the backward reads instead of values that an integer forward does not compute, by their names. */
 export type SavedActivations = ReadonlyMap<string, SavedActivation>;
 
 /**
@@ -113,8 +113,8 @@ function belowTop(b: GradientBuilder, q: Quantizer): string {
 }
 
 /**
- * Of a code: how far beyond a bound x still counts as within. Sums of quantized values often are a bound exactly, but for
- * the order in which floats are added up; on which side they end should not be left to that.
+ * In codes: how far beyond a bound x still counts as within. A sum of quantized values is often exactly a bound, up to
+ * the rounding of float additions; these must not decide whether its gradient passes.
  */
 const leeway = 2 ** -10;
 

@@ -62,7 +62,7 @@ function useKernel(node: Node, answer: Answer, { graph, options }: RuleContext):
   return { ...answer, outputRequired: use.writes === "codes", eager: use.where === "always" };
 }
 
-/** No scale can hold a constant operand with NaN or infinity in it. */
+/** A constant with NaN or infinity has no scale: its node stays float. */
 function withFiniteConstants(annotation: Annotation, { graph }: RuleContext): Annotation {
   if (annotation.kind !== "integer") return annotation;
   const endless = annotation.inputs.find((name) => {
@@ -72,7 +72,10 @@ function withFiniteConstants(annotation: Annotation, { graph }: RuleContext): An
   return endless === undefined ? annotation : stayFloat(`its constant "${endless}" holds NaN or infinity`);
 }
 
-/** Values without codes: what needs their codes stays float, a kernel that can write floats does. */
+/**
+ * Values that must stay float (`floatValues`): a kernel that reads or must write their codes stays float, one that can
+ * also write floats does that.
+ */
 function withoutFloatValues(annotation: Annotation, { options }: RuleContext): Annotation {
   const { floatValues } = options;
   if (floatValues.size === 0) return annotation;
@@ -103,7 +106,7 @@ function touchedTensors(annotation: Annotation): string[] {
   }
 }
 
-/** Unknown types count: a node of unknown types must be reported, not passed over. */
+/** A value of unknown type counts as float, so that its node is reported and not skipped. */
 function mayBeFloat(name: string, context: RuleContext): boolean {
   if (name === "") return false;
   const dtype = dtypeOf(context.graph, name);

@@ -25,11 +25,10 @@ export interface Placement {
 }
 
 /**
- * Decides which nodes run on integers. Starts from all candidates and removes, until nothing changes, those that
- * gain nothing: no integer at their inputs, or nobody who wants integers of their output. What such a node would have
- * given its neighbours is not counted in the round that removes it either, so that a chain of any length goes in one
- * round. Only near a Relu or Clip that may yet become a kernel are there rounds in between: it may give or want integers
- * only then.
+ * Decides which nodes run on integers. Starts from all candidates and removes, until nothing changes, those that gain
+ * nothing: none of their inputs is available as codes, or no reader wants codes of their output. Within a round a removed
+ * node no longer counts for its neighbours, so that a whole chain of such nodes goes at once. More than one round is
+ * needed only near a Relu or Clip that may still become a kernel of its own, since it reads or gives codes only then.
  */
 export function placeQuantizers(annotations: Annotations, context: RuleContext): Placement {
   const nodes: Annotations = new Map(annotations);
@@ -89,13 +88,13 @@ function rootOf(input: string, nodes: Annotations, context: RuleContext, free: b
   }
 }
 
-/** Values that may become codes, or wanted as such, though they are not in this round. */
+/** Values that are not available as codes, or not wanted as codes, in this round, and may be in a later one. */
 interface Later {
   available: Set<string>;
   wanted: Set<string>;
 }
 
-/** What a Relu or Clip gives and wants that becomes a kernel when no quantizer can stand for it. */
+/** Inputs and outputs of the Relu and Clip nodes that become kernels of their own if no quantizer can stand for them. */
 function findLater(nodes: Annotations, context: RuleContext): Later {
   const later: Later = { available: new Set(), wanted: new Set() };
   const entries = [...nodes];

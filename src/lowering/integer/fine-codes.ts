@@ -6,7 +6,7 @@ import { tensorOfBytes } from "../../tensor/tensor.ts";
 import type { GradientBuilder } from "../gradient-builder.ts";
 import type { SavedActivation } from "./saved-activation.ts";
 
-/** Fine codes to one code of a quantizer with 4 bits: as many as 8 bits hold. */
+/** Fine codes per code of a 4-bit quantizer: 16 * 16 codes fill a byte. */
 const factor = 16;
 
 /** Whether a quantizer's codes, of one byte each, leave room for finer ones. */

@@ -12,7 +12,7 @@ export interface FloatLayer {
   reason: string;
 }
 
-/** Those of the named nodes of a fake-quantized forward that no integer kernel was planned for. */
+/** Of the layers `layers` (node names), those for which no integer kernel was planned, each with the reason. */
 export function explainFloatLayers(
   forward: Graph,
   places: IntegerForward,

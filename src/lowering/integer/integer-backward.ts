@@ -16,9 +16,9 @@ import { type IntegerBackward, amaxName } from "./plan-backward.ts";
 import { channelsFirst, channelsLast, type Coded, codedConvDataGrad, middleCode } from "./coded-data-grad.ts";
 
 /**
- * Puts integer kernels in the places of the planned nodes. A gradient's codes have a scale in proportion to that of the
- * codes it is computed from, as the largest values measured on some samples have it (`amax`), and somewhat wider; what exceeds them
- * saturates. Where a node that stays float reads a coded gradient, it is dequantized under its own name.
+ * Replaces the planned nodes by integer kernels. The scale of a coded gradient is that of the codes it is computed from
+ * times the ratio of the two largest absolute values measured on some samples (`amax`), and a margin; larger values
+ * saturate. Where a node that stays float reads a coded gradient, it is dequantized under its own name.
  */
 export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, options: CodesOptions): Graph {
   const graph = cloneGraph(source);
@@ -32,7 +32,7 @@ export function lowerIntegerBackward(source: Graph, plan: IntegerBackward, optio
 export interface CodesOptions {
   /** Largest absolute values of gradients on some samples, by the names that `withAmax` gives them; all positive. */
   amax: ReadonlyMap<string, number>;
-  /** Whether the forward runs on integer kernels, so that activations are there as codes alone. */
+  /** Whether the forward runs on integer kernels: activations then exist as codes only. */
   integerForward: boolean;
 }
 
@@ -74,7 +74,7 @@ class Rewriter {
     return true;
   }
 
-  /** Weight gradients from codes, where x is there as codes alone. */
+  /** Weight gradients of convolutions from the codes of x, where x has no float value in the graph. */
   #weightGradient(node: Node): boolean {
     const [x = "", dy = "", rows] = node.inputs;
     const problem = windowProblemOf(node);

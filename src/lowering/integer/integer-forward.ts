@@ -23,12 +23,12 @@ interface Place {
   fine?: Node;
 }
 
-/** A planned forward that a backward may be put behind. */
+/** A forward with integer kernels planned, ready for differentiation. */
 export interface ForwardForBackward {
   /** The forward that was planned for, with finer quantizers where codes have 4 bits. */
   graph: Graph;
   places: IntegerForward;
-  /** Float values that the integer kernels never make, and what the backward reads instead. */
+  /** What the backward reads instead of float values that integer kernels never compute, by the names of these. */
   saved: ReadonlyMap<string, SavedActivation>;
 }
 
@@ -54,7 +54,10 @@ export function planIntegerForward(
   return places;
 }
 
-/** What a backward behind the planned forward reads of it. `forward` is not changed. */
+/**
+ * Finds what the backward of the planned forward reads as codes, and adds finer quantizers where codes have 4 bits.
+ * `forward` is not changed.
+ */
 export function saveActivations(forward: Graph, planned: IntegerForward): ForwardForBackward {
   const graph = cloneGraph(forward);
   const build = new GradientBuilder(new Emitter(graph));
@@ -95,8 +98,9 @@ function soleQuantizers(graph: Graph, index: GraphIndex): Map<string, FakeQuanti
 }
 
 /**
- * The quantizer's own codes and value. Where they are rounded, and nothing finer is there, the bounds' codes are of values
- * beyond them, too; where they are moved, x is the value itself.
+ * The codes and the value of the quantizer itself. `rounded`: its input was rounded to the codes, so that a code at a
+ * bound may stand for a clipped value and counts as clipped. Otherwise the codes were only moved (MaxPool, Reshape, ...)
+ * and nothing was clipped.
  */
 const ownCodes = ({ dequantize, qmin, qmax }: FakeQuantizer, rounded: boolean): SavedActivation => ({
   value: dequantize.outputs[0] as string,

@@ -8,11 +8,11 @@ export const amaxName = (gradient: string): string => `${gradient}.amax`;
 
 /** Which gradients of an abstract backward are kept as 8-bit codes. */
 export interface IntegerBackward {
-  /** Float values whose nodes integer kernels replace. */
+  /** Gradients that integer kernels compute as codes. */
   coded: ReadonlySet<string>;
-  /** Float values that are quantized for those kernels. */
+  /** Float gradients that are quantized because those kernels read them. */
   entries: ReadonlySet<string>;
-  /** Data gradients of linear layers: products of codes that are made for each of them, and floats themselves. */
+  /** Data gradients of linear layers: float results of an integer product, for which dy is quantized on the spot. */
   products: ReadonlySet<string>;
   /** Shapes of the first two, [N, C, ...spatial]. */
   shapes: ReadonlyMap<string, readonly number[]>;
@@ -60,7 +60,10 @@ function outputShape(
   return coded.has(left) || coded.has(right) ? a : undefined;
 }
 
-/** The graph with inner products of gradients that will be rounded multiplied out: the shortcuts to them are not equal. */
+/**
+ * The graph with the inner products of gradients that are rounded to codes multiplied out and summed: identities that
+ * replace them by cheaper expressions hold for exact gradients only.
+ */
 export function withoutShortcuts(graph: Graph, { coded, products }: IntegerBackward): Graph {
   const isRounded = ({ domain, opType, inputs: [g = ""] }: Node): boolean =>
     domain === gradientDomain && opType === "InnerProduct" && (coded.has(g) || products.has(g));

@@ -1,16 +1,16 @@
 import type { WindowProblem } from "../../ops/gradient-nodes.ts";
 import { positions } from "../spatial.ts";
 
-/** Along one axis the elements of x at the same remainder modulo the stride, as a convolution of dy of stride 1. */
+/** One axis of a stride-1 convolution of dy that computes dx at the positions with one remainder modulo the stride. */
 interface AxisResidue {
-  /** Taps of the kernel that meet these elements, in the order in which the convolution takes them; may be none. */
+  /** Taps of the kernel that contribute to these positions, in the order of the convolution; may be empty. */
   taps: number[];
   dilation: number;
   padBegin: number;
   padEnd: number;
 }
 
-/** dx at one remainder per axis, as a convolution of dy of stride 1; undefined: zero, for no tap meets it. */
+/** dx at one remainder per axis, as a stride-1 convolution of dy; undefined where no tap contributes and dx is zero. */
 export type ResidueConvolution = { axes: AxisResidue[] } | undefined;
 
 /**

@@ -1,11 +1,14 @@
-/** What the backward reads in the place of a float value that integer kernels never make. */
+/** What the backward reads instead of an activation that integer kernels compute as codes and never as floats. */
 export interface SavedActivation {
-  /** The value out of codes: less the rounding to them, and within their bounds. */
+  /** The dequantized value: rounded to the codes and clipped to their bounds. */
   value: string;
-  /** These codes; those between `low` and `high`, neither of them included, are of values within the quantizer's bounds. */
+  /** The codes. Values whose codes lie strictly between `low` and `high` were not clipped by the quantizer. */
   codes: string;
   low: number;
   high: number;
-  /** Whether the value tells the quantizer's rounding error: it is finer than its codes, or nothing was rounded. */
+  /**
+   * Whether `value` still holds the rounding error of the quantizer: its codes are finer than the quantizer's, or there
+   * was no rounding.
+   */
   fine: boolean;
 }

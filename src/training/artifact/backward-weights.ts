@@ -7,9 +7,10 @@ import type { Session, SessionOptions } from "../../runtime/session.ts";
 import { feedsFor, type TrainingState } from "../state.ts";
 
 /**
- * Data gradients on integer kernels read re-quantized backward weights: axes swapped, taps reversed, one scale per input
- * channel. The training graph makes them of the codes and scales that it is fed. Between two choices of rows the trainer
- * computes with those of the first of them, which spares every step the re-quantizing.
+ * Data gradients on integer kernels read backward weights: the weights re-quantized with input and output channels
+ * swapped, taps reversed and one scale per input channel. The training graph computes them from the codes and scales that
+ * are its inputs. As that is too slow for every step, the trainer computes them when it chooses rows, and uses them until
+ * it chooses again.
  */
 
 /** The nodes of a training graph that do nothing but re-quantize weights. */

@@ -46,19 +46,22 @@ export interface Measured {
 
 const nothingMeasured: Measured = { means: new Map(), first: {} };
 
-/** Which of several training graphs a race would take as the default, and the graphs, the most exact one first. */
+/**
+ * Training graphs of the same gradients in several arithmetics, the most exact one first, and the index of the one that
+ * is taken unless another is clearly faster.
+ */
 export interface Race {
   models: readonly Model[];
   likely: number;
 }
 
-/** Runs of training graphs on samples, on which the making of one may depend. */
+/** Runs of training graphs on samples, by which a graph is completed or chosen. */
 export interface TrainingTrials {
   /** Runs a graph on some samples; see measure-gradients.ts. */
   measure: (model: Model) => Promise<Measured>;
-  /** Whether a graph's gradients on the first samples point where these do. Default: they do. */
+  /** Whether a graph's gradients on the first batch have the direction of the given ones. Default: true. */
   agrees?: (model: Model, exact: Measured["first"]) => Promise<boolean>;
-  /** Picks one of several graphs of the same gradients, by index, the likely one unless another is clearly better. */
+  /** Index of the graph to take: the likely one, unless another is clearly faster. */
   choose?: (race: Race) => Promise<number>;
 }
 
@@ -76,7 +79,7 @@ const allowedBy = ({ portable, nchwc = false }: AllowedOperators): AllowedOperat
 /** A training graph, and what its parts are computed with. */
 export interface BuiltTraining extends StepArithmetic {
   model: Model;
-  /** Quantized layers that an integer forward computes in float all the same. */
+  /** Quantized layers without an integer kernel, which an integer forward computes in float. */
   floatLayers: readonly FloatLayer[];
   /** Algorithms of gradients that are not the guessed ones, by question: what trials found clearly faster. */
   algorithmsByTrial: Record<string, string>;
@@ -114,9 +117,9 @@ export class ForwardCandidate {
   }
 
   /**
-   * Builds the graph with each backward, the likely one first: of several the integer one, if by estimate it is faster and its
-   * gradients agree with exact ones, else the float one. In place of an integer backward a float one where no data gradient
-   * can be in codes.
+   * Builds the graph with each of the backwards, the likely one first. Where both are given, that is the integer one if
+   * it is estimated to be faster and its gradients have the direction of the exact ones, else the float one. Where only
+   * an integer one is given and no data gradient can be computed from codes, the float one takes its place.
    */
   async *withBackwards(backwards: Candidates): AsyncGenerator<BuiltTraining> {
     const open = backwards.length > 1;
@@ -131,7 +134,10 @@ export class ForwardCandidate {
     return this.#complete(this.#abstract, "float");
   }
 
-  /** Forward and backward with abstract nodes, those of quantizers aside, and without what nothing reads. */
+  /**
+   * The forward and its backward in abstract gradient nodes, those of fake quantizers lowered already; without nodes that
+   * neither the loss nor a gradient needs.
+   */
   #differentiate(): Graph {
     const { trained, parameters } = this.#sources.layout;
     const forward = this.#integer?.graph ?? this.#graph;
@@ -185,8 +191,10 @@ export class ForwardCandidate {
   }
 
   /**
-   * With data gradients in codes, as wide as they are on some samples; undefined where that says nothing. `ifBetter`: also
-   * where codes should not pay, or change where gradients point.
+   * The graph with data gradients as 8-bit codes, whose scales come from the largest absolute values measured on some
+   * samples. Undefined where no gradient can be computed from codes, or a measured one was zero or not finite.
+   * `ifBetter`: undefined as well where codes are estimated to be slower, or the gradients lose the direction of the
+   * exact ones.
    */
   async #inCodes(ifBetter: boolean): Promise<BuiltTraining | undefined> {
     const { layout, options } = this.#sources;
@@ -200,11 +208,11 @@ export class ForwardCandidate {
     const compared = ifBetter && trials.agrees !== undefined ? gradientOutputs(trained, parameters) : [];
     const wanted = [...probe.outputs, ...compared];
     const model = this.#lower(probe, guessedAlgorithms, wanted);
-    // Products of linear layers have scales of their own at every run: there may be nothing to measure.
+    // Data gradients of linear layers get their scales anew in every run (one per token): nothing is measured for those.
     const { means, first } =
       wanted.length === 0 ? nothingMeasured : await trials.measure(dropUnusedInputs(model));
     const amax = new Map(probe.outputs.map(({ name }) => [name, means.get(name) ?? NaN]));
-    // A gradient that was zero, or no number, on every sample says nothing of the codes it needs.
+    // Without a positive, finite maximum there is no scale.
     if (![...amax.values()].every((value) => Number.isFinite(value) && value > 0)) return undefined;
     const integerForward = this.#integer !== undefined;
     const built = await this.#complete(

@@ -69,17 +69,23 @@ function nodesBehind(graph: Graph, names: readonly string[]): Set<Node> {
   return nodes;
 }
 
-/** What of a training graph does not train until the rows are chosen again. */
+/** What stays constant in a training graph until the trained rows are chosen again. */
 export interface FrozenParts {
   /** Weights (by name) of which no row trains. */
   weights: ReadonlySet<string>;
-  /** Those of them that are in front of the first layer that trains. */
+  /** Those of `weights` whose layer comes before the first one that trains: the backward does not reach them. */
   before: ReadonlySet<string>;
-  /** Inputs of the training graph that stay as they are: scales, zero points and parameters in front of the first layer that trains. */
+  /**
+   * Inputs that the backward does not reach either: scales, zero points and float parameters before the first layer that
+   * trains.
+   */
   inputs: ReadonlySet<string>;
 }
 
-/** What is frozen when `first` is the first weight that trains (null: no layer is cut off) and the state's rows train. */
+/**
+ * What is frozen when the backward ends at the weight `first` (null: it goes through all layers) and the rows listed in
+ * the state train.
+ */
 export function frozenParts(
   graph: Graph,
   manifest: Manifest,

@@ -17,7 +17,7 @@ export interface Allowance {
   costs?: StepCosts | undefined;
   /** Importance of scales, zero points and float parameters, by name, where the metric knows it. */
   standing?: ReadonlyMap<string, number> | undefined;
-  /** The candidate where the backward has to end, where it is too early for another (cost). */
+  /** The candidate at which the backward must keep ending because new sessions would not pay yet (cost). */
   end?: string | undefined;
 }
 

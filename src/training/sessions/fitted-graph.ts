@@ -30,10 +30,10 @@ const bytesOf = (tensors: TrainingState): number =>
   [...tensors.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
 
 /**
- * Keeps the training session of a run fitted to what trains: its backward ends at the first layer that trains, and layers
- * of which no row does are constants of it. Those behind the first that trains change with every choice: where weights are
- * too small for that to be worth a new session, they stay inputs. What is built follows from the state and `fit`'s
- * arguments alone, so that a run that goes on builds what an uninterrupted one has.
+ * The training session of a run, rebuilt for the rows that train: its backward ends at the first layer that trains, and
+ * weights without a trained row are constants, which ONNX Runtime packs once. Which weights behind that layer are frozen
+ * changes with every choice of rows; where packing them at each run costs less than a new session, they stay inputs. The
+ * session depends on the state and on `fit`'s arguments alone, so that a resumed run builds the same one.
  */
 export class FittedGraph {
   readonly #directory: string;
@@ -75,8 +75,8 @@ export class FittedGraph {
   }
 
   /**
-   * Opens the session for a state whose rows were just chosen, and gives the names of the state's tensors that stay as
-   * they are. `steps`: how many it will be used for. `backwardWeights`: what was there when a run that goes on was interrupted.
+   * Opens the session for the rows that a state trains, and returns the names of the tensors of the state that stay
+   * constant. `steps`: how many steps will use it. `backwardWeights`: those of an interrupted run that is resumed.
    */
   async fit(
     state: TrainingState,

@@ -54,7 +54,10 @@ export class Advisor {
     this.fisher = new GainFisher(manifest);
   }
 
-  /** What a step takes, measured once in a run: choices of rows that go by it can be made again. */
+  /**
+   * The measured times of the parts of a step. A resumed run takes them from its checkpoint, so that it chooses the same
+   * rows.
+   */
   get costs(): StepCosts | undefined {
     return this.#costs;
   }
@@ -73,7 +76,10 @@ export class Advisor {
     return importanceMetrics[this.#job.options.freezing.importance].needs;
   }
 
-  /** What the choice of rows before `step` is to be informed by, and whether gradients of all layers were looked at. */
+  /**
+   * What the choice of rows before `step` goes by (float weights, costs, statistics), and whether gradients of all layers
+   * were computed for it.
+   */
   async advise(
     state: TrainingState,
     at: { step: number; refreshes: History["refreshes"]; runs: number },
@@ -89,7 +95,7 @@ export class Advisor {
     };
   }
 
-  /** Where the backward has to go on ending, if it is too early for other sessions. */
+  /** The layer at which the backward has to keep ending; see kept-end.ts. */
   async #keptEnd({
     step,
     refreshes,

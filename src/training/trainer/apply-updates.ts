@@ -5,8 +5,8 @@ import { scatterRows } from "../freezing/rows.ts";
 import { stateTensor, type TrainingState } from "../state.ts";
 
 /**
- * Makes what the optimizer gave, by its outputs' names, part of a state: updated tensors replace the old ones without a
- * copy, new codes of trained rows are written into the weight's own codes. Tensors in `still` keep their values.
+ * Writes an optimizer step's outputs into a state: updated tensors replace the old ones without a copy, and new codes of
+ * trained rows are written into the weight's codes. Tensors in `still` keep their values.
  */
 export function applyUpdates(
   { weights, optimizer }: Manifest,

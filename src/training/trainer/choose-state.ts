@@ -16,9 +16,9 @@ export const keptBy = ({ loss, metric }: Pick<Evaluation, "loss" | "metric">, be
 type Better = Metric["better"] | undefined;
 
 /**
- * Whether a state is to be kept instead of the one kept so far, whose loss (or metric, lower being better) is `kept`: its own is lower by more than
- * rounding explains, and on the same samples it is below the start's by more than chance does. Of equal states the earlier
- * stays, and what training starts from stays unless something is better.
+ * Whether a state replaces the best one so far, whose loss (or metric, lower being better) is `kept`. It has to be lower
+ * than that by more than rounding errors, and lower than the start on the same samples by more than chance explains. Of
+ * equal states the earlier one stays.
  */
 export function isBetter(
   now: SampleEvaluation,

@@ -2,15 +2,16 @@ import type { StepCosts } from "../freezing/selection.ts";
 import type { History } from "./events.ts";
 
 /**
- * Share of the steps' time that building sessions for other ends of the backward may take: with what every choice of rows
- * takes in any case it comes to less than 2 %.
+ * Largest share of the time of steps that may go into sessions that are built because the backward ends at another layer.
+ * Together with what every choice of rows takes it is less than 2 %.
  */
 const buildingShare = 0.01;
 
 /**
- * The first layer that trains, where the backward has to go on ending: since sessions were last built for it to move, or
- * to look whether it should, the runs up to `step` (`runs` of the training graph each) have not taken long enough to be
- * worth `building` milliseconds once more. Of a run, the forward counts and the backward without weight gradients.
+ * The layer at which the backward has to keep ending; undefined where it may move. Moving costs `building` milliseconds
+ * for new sessions, and is allowed once the runs since it last moved (or since all layers were last looked at) have taken
+ * long enough for that to be `buildingShare` of their time. A run is counted as its forward and its backward without
+ * weight gradients; a step has `runs` of them.
  */
 export function keptEnd(
   refreshes: readonly Pick<History["refreshes"][number], "step" | "first" | "looked">[],

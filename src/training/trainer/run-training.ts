@@ -66,7 +66,8 @@ async function trainWith(
   const { parts: samples, plan } = divideSamples(manifest, job.options, opened, metric?.arrays);
   await breathe(hooks.signal);
   const taught = metric !== undefined && metric.fromFloat !== false;
-  // Where several workers share the threads, they do so in steps alone: the rest one of them does while the others wait.
+  // Each of several workers has its share of the threads during steps. Everything else runs in this process while the
+  // others wait, with all threads.
   const shared = { ...job, options: { ...job.options, threads: threadsOf(job.options) } };
   const teacherThreads = shared.options.threads;
   const graphs = await openSideGraphs(job.artifact, manifest, { ...job.options, taught, teacherThreads });
