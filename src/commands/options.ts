@@ -443,8 +443,8 @@ export const trainOptions = group(groups.training, {
   epochs: { value: "number", describe: "Passes over the training data; fractions are allowed", default: "1" },
   val: {
     value: "number",
-    describe: "Samples held out for validation: a fraction, or a count from 1",
-    default: "0.05",
+    describe:
+      "Samples held out for validation: a fraction, or a count from 1 (default: 0.05, but at least 16 or a quarter of the samples, whichever are fewer)",
   },
   schedule: {
     describe: "Course of the learning rates",

@@ -78,7 +78,7 @@ export function readCourse(options: OptionReader): CourseChoices {
   return {
     refresh: options.needNumber("refresh", count),
     epochs: options.needNumber("epochs", { min: 0, open: true }),
-    val: options.needNumber("val", { min: 0 }),
+    val: options.number("val", { min: 0 }) ?? "auto",
     schedule: {
       kind: options.choice("schedule", ["cosine", "linear", "constant"]),
       warmup: options.needNumber("warmup", fraction),

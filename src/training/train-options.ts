@@ -1,3 +1,4 @@
+import type { HeldOut } from "../data/subset.ts";
 import { usageError } from "../errors.ts";
 import type { AskedMetric } from "../scoring/metrics/metric.ts";
 import { defaultFreezingOptions, type FreezingOptions } from "./freezing/refresh.ts";
@@ -19,8 +20,8 @@ export interface TrainOptions {
   schedule: Schedule;
   /** For example {"lr.weights": 0.01}; the schedule multiplies those that start with "lr.". */
   hyper: HyperParameters;
-  /** Samples held out: a fraction below 1, or a count; 0 for none. */
-  val: number;
+  /** Samples held out. */
+  val: HeldOut;
   /** Steps between two looks at the held-out samples; null for eight looks over the run. */
   evalEvery: number | null;
   /** Mirror images with probability one half, and crop them back from a border of so many pixels; null for neither. */
@@ -49,7 +50,7 @@ export const defaultTrainOptions: TrainOptions = {
   freezing: defaultFreezingOptions,
   schedule: { kind: "cosine", warmup: 0.05, final: 0 },
   hyper: {},
-  val: 0.05,
+  val: "auto",
   evalEvery: null,
   augment: null,
   checkpointEvery: null,

@@ -6,7 +6,7 @@ import { checkInputNames } from "../data/set-inputs.ts";
 import { openDataset } from "../data/open-dataset.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { hasSplit } from "../data/splits.ts";
-import { splitDataset } from "../data/subset.ts";
+import { type HeldOut, splitDataset } from "../data/subset.ts";
 import { chooseOutputs, classesOf } from "../ir/judged-output.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -64,7 +64,7 @@ async function isSameData(a: DataSpec, b: DataSpec): Promise<boolean> {
 export async function openJudgingData(
   model: Model,
   data: { spec: DataSpec; dataset: Dataset } & TestData,
-  holdOut: { val: number; seed: number } | undefined,
+  holdOut: { val: HeldOut; seed: number } | undefined,
 ): Promise<JudgingData> {
   const { spec, dataset, test, testTargets } = data;
   if (test !== undefined) {

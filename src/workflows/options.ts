@@ -1,3 +1,4 @@
+import type { HeldOut } from "../data/subset.ts";
 import type { EncodingsFormat } from "../calibration/encodings/write-encodings.ts";
 import type { CalibrationMethod } from "../calibration/observers/table.ts";
 import type { ImportTask } from "../importers/import-task.ts";
@@ -76,7 +77,7 @@ export interface ArtifactChoices extends OpenFreezing {
   algorithms: "auto" | "trial" | "estimate";
   /** Passes over the data, and the held-out part of them, where known: how much time trials may take. Default: 1 and 0. */
   epochs?: number | undefined;
-  val?: number | undefined;
+  val?: HeldOut | undefined;
   /** Processes that are to share a step, where known: it is divided into as many runs at least. Default: 1. */
   workers?: number | undefined;
   /** Folder for what was measured of this machine; default: none is kept. */
@@ -101,8 +102,8 @@ export interface CourseChoices extends Pick<FreezingOptions, "refresh"> {
   epochs: number;
   schedule: Schedule;
   augment?: { flip: boolean; crop: number } | undefined;
-  /** Held-out part of the training data: below 1 a fraction, from 1 a count. */
-  val: number;
+  /** Held-out part of the training data. */
+  val: HeldOut;
   /** Processes that share every step's runs of the training graph. Default: 1. */
   workers?: number | undefined;
   /** Folder for what was measured of this machine; default: none is kept. */

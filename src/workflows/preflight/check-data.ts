@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { unreadable } from "../../data/byte-source.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { splitDataset } from "../../data/subset.ts";
+import { type HeldOut, splitDataset } from "../../data/subset.ts";
 import { dataError } from "../../errors.ts";
 
 /** Throws UserError data/unreadable when there is nothing at a path; all that is known of data without their model. */
@@ -48,7 +48,7 @@ export function labelWarnings({ distinctLabels, hasLabels, name, length }: Datas
 }
 
 /** Samples that are left for training. Throws where the held-out part takes all of them. */
-export const trainingSamples = (dataset: Dataset, part: { val: number; seed: number }): number =>
+export const trainingSamples = (dataset: Dataset, part: { val: HeldOut; seed: number }): number =>
   splitDataset(dataset, part).train.length;
 
 /** Throws UserError data/too-small where the samples do not fill one step. */
