@@ -9,6 +9,7 @@ import {
   parseLoss,
   type OpenFreezing,
   type QuantizationChoices,
+  requireCores,
   type RuntimeOptions,
   splitBatch,
 } from "../workflows/index.ts";
@@ -75,6 +76,8 @@ export function readQuantization(options: OptionReader): QuantizationChoices {
 
 /** The course of a training run. */
 export function readCourse(options: OptionReader): CourseChoices {
+  const workers = options.needNumber("workers", count);
+  requireCores({ workers, provider: options.needText("provider") });
   return {
     refresh: options.needNumber("refresh", count),
     epochs: options.needNumber("epochs", { min: 0, open: true }),
@@ -85,7 +88,7 @@ export function readCourse(options: OptionReader): CourseChoices {
       final: 0,
     },
     augment: readAugment(options),
-    workers: options.needNumber("workers", count),
+    workers,
     cache: options.text("cache"),
   };
 }

@@ -90,6 +90,21 @@ export function checkTrainOptions(options: TrainOptions): void {
   for (const [holds, option, value, wanted] of rules) {
     if (!holds) throw usageError("option", `${option} must be ${wanted}, not ${String(value)}`, option);
   }
+  requireCores(options);
+}
+
+/**
+ * Throws a usage error where several workers are asked for on another provider than the CPU: workers divide cores among
+ * them, and on a GPU each would hold a training session of its own on the one device, to take turns there.
+ */
+export function requireCores({ workers, provider }: Pick<TrainOptions, "workers" | "provider">): void {
+  if (workers === 1 || provider === null || provider.split(":")[0] === "cpu") return;
+  throw usageError(
+    "workers",
+    `${workers} workers divide the cores of the CPU among them; on ${provider} they would take turns on one device, each with a copy of the training session in its memory`,
+    "--workers, --provider",
+    "Leave --workers out, which leaves the whole batch to one process, or train with --provider cpu.",
+  );
 }
 
 const oneOf = (table: object): string => `one of ${Object.keys(table).join(", ")}`;

@@ -21,6 +21,7 @@ export type { CustomMetric, MetricSample, MetricValues } from "../training/metri
 export type { MetricRequest } from "./metrics.ts";
 export { recipeNames } from "../recipes/choose-recipe.ts";
 export { modeNames } from "../training/freezing/modes.ts";
+export { requireCores } from "../training/train-options.ts";
 export { splitBatch } from "../training/artifact/split-batch.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
 export type { ImportTask, InputSpec } from "../importers/import-task.ts";

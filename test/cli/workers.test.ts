@@ -2,6 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Report, reportSchema } from "../../src/report/report-data.ts";
+import { checkTrainOptions, defaultTrainOptions } from "../../src/training/train-options.ts";
 import { makeUserFolder } from "../mistakes/user-folder.ts";
 import { runCli } from "./terminal.ts";
 
@@ -43,4 +44,19 @@ test("train takes the number from a configuration file, too, and says where work
   const { report, stderr } = await reportOf(["train", at("thirds"), ...data(), "--config", at("efqat.yaml")]);
   expect(report.training?.workers?.count).toBe(2);
   expect(stderr).toContain("2 workers do not share a step's 3 runs evenly, so that some do 2");
+});
+
+test("several workers are refused on a device that they would share, before anything is read", async () => {
+  for (const provider of ["webgpu", "cuda:device=1"]) {
+    const line = ["optimize", at("missing.onnx"), "--data", at("s.npy"), "--out", at("none.onnx")];
+    const run = await runCli([...line, "--workers", "2", "--provider", provider]);
+    expect(run.exitCode).toBe(2);
+    expect(run.stderr).toContain("[usage/workers]");
+    expect(run.stderr).toContain(`on ${provider} they would take turns on one device`);
+  }
+  expect(() => checkTrainOptions({ ...defaultTrainOptions, workers: 2, provider: "cuda" })).toThrow(
+    /take turns/,
+  );
+  expect(() => checkTrainOptions({ ...defaultTrainOptions, workers: 2, provider: "cpu" })).not.toThrow();
+  expect(() => checkTrainOptions({ ...defaultTrainOptions, provider: "cuda" })).not.toThrow();
 });
