@@ -17,7 +17,7 @@ export function renderConfiguration(
     `command: ${command.name}`,
     line("model", path),
     "",
-    `# Samples for the input${inputs.length > 1 ? "s" : ""} ${inputs.join(", ")}`,
+    `# Samples; what the model takes: ${inputs.join(", ")}`,
     "data: samples.npz",
     line("out", `${name}.quantized.onnx`),
   ];

@@ -124,11 +124,14 @@ function decodeMessage(bytes: Uint8Array, source: Source): ModelProto {
   }
 }
 
-const otherFormats: readonly [name: string, offset: number, signature: string][] = [
-  ["a zip archive (a PyTorch checkpoint or .npz, perhaps)", 0, "PK\x03\x04"],
+/** Other formats, and the command that makes a model of theirs an ONNX model, where there is one. */
+const otherFormats: readonly [name: string, offset: number, signature: string, command?: string][] = [
+  ["a Python program", 0, "import ", "from-torch"],
+  ["a Python program", 0, "from ", "from-torch"],
+  ["a zip archive (a PyTorch checkpoint or .npz, perhaps)", 0, "PK\x03\x04", "from-torch"],
   ["ONNX Runtime's own .ort format", 4, "ORTM"],
   ["a TensorFlow Lite model", 4, "TFL3"],
-  ["an HDF5 file (Keras, perhaps)", 0, "\x89HDF"],
+  ["an HDF5 file (Keras, perhaps)", 0, "\x89HDF", "from-tf"],
   ["a GGUF file", 0, "GGUF"],
   ["a gzip file", 0, "\x1f\x8b"],
   ["a Git LFS pointer, not the file itself", 0, "version https://git-lfs"],
@@ -140,7 +143,9 @@ function explainFailure(bytes: Uint8Array, source: Source, cause: unknown) {
   const head = Buffer.from(bytes.subarray(0, 32)).toString("latin1");
   const other = otherFormats.find(([, offset, signature]) => head.startsWith(signature, offset));
   if (other) {
-    const hint = "Export the model to ONNX and give the path of the .onnx file.";
+    const [, , , command] = other;
+    const by = command === undefined ? "" : `; \`efqat ${command}\` exports one in your Python`;
+    const hint = `Export the model to ONNX and give the path of the .onnx file${by}.`;
     return decodeError(source, "not-onnx", `The file is not an ONNX model but ${other[0]}`, "", hint);
   }
   if (cause instanceof FileLimitError) {

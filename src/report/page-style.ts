@@ -50,10 +50,10 @@ export const reportStyle = `${pageColours}
 body { max-width: 80rem; margin: 1.5rem auto; overflow-wrap: anywhere; }
 header { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0.5rem 2rem; align-items: baseline; }
 h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line); padding-bottom: 0.2rem; }
-th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-th { background: var(--soft); font-weight: 600; }
+th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th { background: var(--soft); font-weight: 600; white-space: normal; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
-td.text, td:first-child { white-space: normal; min-width: 11rem; max-width: 36rem; overflow-wrap: anywhere; }
+td.text, td:first-child { white-space: normal; min-width: 9rem; max-width: 36rem; overflow-wrap: anywhere; }
 td small { display: block; font-size: 0.8rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 0.8rem; margin: 1rem 0; padding: 0; }
 .cards div { background: var(--soft); border-radius: 8px; padding: 0.7rem 1rem; }

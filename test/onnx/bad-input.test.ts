@@ -45,6 +45,7 @@ describe("files that are not ONNX", () => {
     ["empty", "", "model/empty", "The file is empty"],
     ["text", "hello, I am a text file\n", "model/not-onnx", "not an ONNX model"],
     ["zip", "PK\x03\x04rest of an archive", "model/not-onnx", "zip archive"],
+    ["python", "import torch\n", "model/not-onnx", "a Python program"],
     ["ort", "\x20\x00\x00\x00ORTM rest", "model/not-onnx", ".ort format"],
     ["html", "<!DOCTYPE html><html></html>", "model/not-onnx", "HTML page"],
     [
