@@ -2,38 +2,28 @@ import type { Dataset } from "../../data/dataset.ts";
 import { verificationError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Model } from "../../ir/model.ts";
-import type { Metric } from "../../scoring/metrics/metric.ts";
 import { breathe } from "../../runtime/breathe.ts";
 import { peakMemory } from "../../runtime/peak-memory.ts";
 import { join } from "node:path";
 import { artifactFiles, type Manifest } from "../artifact/manifest.ts";
 import { loadSafetensors } from "../checkpoint/files.ts";
 import type { MeasureCosts } from "../costs/measure.ts";
-import { refreshRows } from "../freezing/refresh.ts";
 import { scheduleFactor } from "../schedule.ts";
-import { copyState, type TrainingState } from "../state.ts";
-import { Advisor, probeBatches } from "./advisor.ts";
+import type { TrainingState } from "../state.ts";
+import { Advisor } from "./advisor.ts";
 import { BatchFeed } from "./batch-feed.ts";
-import { gainOver, isBetter, keptBy } from "./choose-state.ts";
-import { deployableState } from "./deployable.ts";
-import { evaluateState } from "./evaluate.ts";
+import { BestState, type JudgedGraphs } from "./best-state.ts";
 import type { History, TrainProgress } from "./events.ts";
 import type { FittedGraph } from "../sessions/fitted-graph.ts";
-import type { SideGraphs } from "../sessions/graphs.ts";
 import type { RunOutcome, TrainJob } from "./job.ts";
 import type { StepData } from "../sessions/mean-outputs.ts";
-import {
-  mostSamplesBetweenRequantizing,
-  refreshesBefore,
-  type RunPlan,
-  SampleOrder,
-  stepsOfFit,
-} from "./plan-run.ts";
+import type { RunPlan } from "./plan-run.ts";
 import { isLostWorker, type OtherWorkers } from "./other-workers.ts";
 import { digestOf, loadRun, type RunDigests, type RunSnapshot, saveRun } from "./run-checkpoint.ts";
 import { SaveClock } from "./save-clock.ts";
 import { shareOf } from "./share-runs.ts";
 import { Stepper } from "./step.ts";
+import { TrainedRows } from "./trained-rows.ts";
 import { stepDataOf } from "../sessions/targets.ts";
 
 export interface RunHooks {
@@ -52,11 +42,6 @@ export interface RunArtifact {
   floatModel: Model;
 }
 
-/** The graphs of a run, and what its states are judged by beside the loss. */
-interface JudgedGraphs extends SideGraphs {
-  metric?: Metric | undefined;
-}
-
 /** One training run, from its state to the best one that it finds. */
 export class Run {
   readonly #job: TrainJob;
@@ -70,10 +55,9 @@ export class Run {
   readonly #others: OtherWorkers;
   readonly #digests: RunDigests;
   readonly #advisor: Advisor;
+  readonly #rows: TrainedRows;
+  readonly #best: BestState;
   #state: TrainingState = new Map();
-  #best: TrainingState = new Map();
-  /** Loss of each held-out sample at the start. */
-  #startLosses: ArrayLike<number> = [];
   #history: History;
   readonly #saves = new SaveClock();
 
@@ -98,6 +82,20 @@ export class Run {
     this.#advisor = new Advisor(job, manifest, this.#fitted, floatModel, hooks.measure);
     if (this.#advisor.readsGradients)
       this.#stepper.onGradients = (state, gradients) => this.#advisor.fisher.add(state, gradients);
+    this.#rows = new TrainedRows({
+      manifest,
+      graphs,
+      plan,
+      options: job.options,
+      train: data.train,
+      advisor: this.#advisor,
+      fitted: this.#fitted,
+      others: this.#others,
+      stepper: this.#stepper,
+      logger: hooks.logger,
+      signal: hooks.signal,
+    });
+    this.#best = new BestState(manifest, graphs, data.validation, plan, hooks.signal);
     const { threads: _threads, workers: _workers, arena: _arena, cache: _cache, ...options } = job.options;
     this.#digests = {
       run: digestOf({ artifact: digest, data: job.data, options }),
@@ -123,15 +121,14 @@ export class Run {
       this.#advisor.restore(costs);
       this.#advisor.fisher.restore(fisher.tensors, fisher.batches);
       this.#state = state;
-      this.#best = best;
-      this.#startLosses = startLosses;
+      this.#best.restore(best, startLosses);
       this.#history = history;
       const last = history.refreshes.at(-1);
-      if (last !== undefined) await this.#fit(last.first, backwardWeights);
+      if (last !== undefined) await this.#rows.fit(state, last.first, backwardWeights);
       return;
     }
     this.#state = (await loadSafetensors(join(this.#job.artifact, artifactFiles.checkpoint))).tensors;
-    this.#keepBest();
+    this.#best.keep(this.#state, this.#history);
   }
 
   /**
@@ -154,26 +151,21 @@ export class Run {
   }
 
   async #trainOn(): Promise<void> {
-    const { totalSteps, batch } = this.#plan;
-    const { freezing, workers } = this.#job.options;
+    const { totalSteps, accumulate } = this.#plan;
     const history = this.#history;
-    await this.#evaluateIfDue();
+    await this.#best.evaluateIfDue(this.#state, history);
     // A process that is killed during the first steps goes on from here.
     if (history.steps === 0) await this.#save();
-    const share = shareOf(this.#plan.accumulate, workers, 0);
+    const share = shareOf(accumulate, this.#job.options.workers, 0);
     const feed = new BatchFeed(this.#data.train, this.#plan, this.#job.options, history.steps, share);
     for (let step = history.steps; step < totalSteps && history.divergedAt === null; step++) {
       await breathe(this.#hooks.signal);
-      // A run that was stopped in the step after a choice of rows goes on with that choice.
-      if (history.refreshes.at(-1)?.step !== step) {
-        if (refreshesBefore(step, batch, freezing.refresh)) await this.#refresh(step);
-        else if (refreshesBefore(step, batch, mostSamplesBetweenRequantizing)) await this.#requantizeAgain();
-      }
+      await this.#rows.chooseIfDue(this.#state, history, step);
       if (!(await this.#step(feed, step))) break;
-      await this.#evaluateIfDue();
+      await this.#best.evaluateIfDue(this.#state, history);
       await this.#saveIfDue();
     }
-    if (this.#data.validation.length === 0 && history.divergedAt === null) this.#keepBest();
+    this.#best.keepLast(this.#state, history);
   }
 
   async #saveIfDue(): Promise<void> {
@@ -214,79 +206,6 @@ export class Run {
     }
   }
 
-  async #refresh(step: number): Promise<void> {
-    const { freezing } = this.#job.options;
-    const { refreshes } = this.#history;
-    const at = { step, refreshes, runs: this.#plan.accumulate };
-    const { looked, ...knowledge } = await this.#advisor.advise(this.#state, at, () => this.#probe(step));
-    const chosen = refreshRows(this.#state, this.#manifest.weights, freezing, knowledge);
-    refreshes.push({ step, ...chosen, looked });
-    const where = chosen.first === null ? "" : `, the backward ends at ${chosen.first}`;
-    this.#hooks.logger.debug(
-      `step ${step}: ${chosen.trained} rows train, ${chosen.started} of them new${where}`,
-    );
-    await this.#fit(chosen.first);
-  }
-
-  /** Goes on with data gradients of the weights as they are now, where these lag behind. */
-  async #requantizeAgain(): Promise<void> {
-    const last = this.#history.refreshes.at(-1);
-    if (last !== undefined && this.#fitted.backwardWeights.size > 0) await this.#fit(last.first);
-  }
-
-  /** Goes on with a training graph that is fitted to the rows as they were chosen. */
-  async #fit(first: string | null, backwardWeights?: TrainingState): Promise<void> {
-    const steps = stepsOfFit(this.#job.options.freezing.refresh, this.#plan.batch);
-    const [still] = await Promise.all([
-      this.#fitted.fit(this.#state, first, steps, backwardWeights),
-      this.#others.fit(this.#state, { first, steps, backwardWeights }),
-    ]);
-    this.#stepper.use(this.#fitted.session, still, this.#fitted.backwardWeights);
-  }
-
-  /** The samples of the runs to come, as they are: what importance is measured on. */
-  async *#probe(step: number): AsyncGenerator<StepData> {
-    const { accumulate, totalSteps } = this.#plan;
-    const order = new SampleOrder(this.#data.train.length, this.#plan, this.#job.options.seed);
-    const first = step * accumulate;
-    const last = Math.min(first + probeBatches, totalSteps * accumulate);
-    for (let run = first; run < last; run++) {
-      const batch = await this.#data.train.read(order.indicesOf(run));
-      await breathe(this.#hooks.signal);
-      yield await stepDataOf(this.#manifest, batch, this.#graphs.teacher);
-    }
-  }
-
-  /** At the start, at the end and every `evalEvery` steps, unless that was done before the run was interrupted. */
-  async #evaluateIfDue(): Promise<void> {
-    const { steps, totalSteps, evaluations } = this.#history;
-    const due = steps % this.#plan.evalEvery === 0 || steps === totalSteps;
-    if (due && evaluations.at(-1)?.step !== steps) await this.#evaluate();
-  }
-
-  /** Looks at the held-out samples and keeps the state when it is the best so far, and better than the start. */
-  async #evaluate(): Promise<void> {
-    const { validation } = this.#data;
-    const { evaluations, bestStep, steps: step } = this.#history;
-    if (validation.length === 0) return;
-    const { signal } = this.#hooks;
-    const { metric } = this.#graphs;
-    const { losses, ...result } = await evaluateState(
-      ...([this.#manifest, this.#graphs, this.#state, validation, signal] as const),
-    );
-    if (evaluations.length === 0) this.#startLosses = losses;
-    const best = evaluations.find((each) => each.step === bestStep);
-    const kept = best === undefined ? Infinity : keptBy(best, metric?.better);
-    evaluations.push({ step, ...result, gain: gainOver(this.#startLosses, losses) });
-    const found = { ...result, losses };
-    if (isBetter(found, kept, this.#startLosses, this.#manifest.loss, metric?.better)) this.#keepBest();
-  }
-
-  #keepBest(): void {
-    this.#best = copyState(deployableState(this.#manifest, this.#state));
-    this.#history.bestStep = this.#history.steps;
-  }
-
   #diverge(step: number): void {
     const hint = "Lower --lr, or lengthen the warm-up.";
     if (this.#history.bestStep === 0) {
@@ -307,11 +226,11 @@ export class Run {
     const { fisher, costs } = this.#advisor;
     const snapshot: RunSnapshot = {
       state: this.#state,
-      best: this.#best,
+      best: this.#best.state,
       backwardWeights: this.#fitted.backwardWeights,
       costs,
       history: this.#history,
-      startLosses: Array.from(this.#startLosses),
+      startLosses: this.#best.startLosses,
       fisher: { tensors: fisher.tensors(), batches: fisher.batches },
     };
     await this.#saves.time(() => saveRun(this.#job.runDirectory, this.#digests, snapshot));
