@@ -1,23 +1,16 @@
 import { dataError } from "../errors.ts";
 import { elementCount, tensorOf, tensorOfBytes, viewAs, type Tensor } from "../tensor/tensor.ts";
+import { alignSamples, type Feed } from "./align-samples.ts";
 import { arrangeChannels } from "./arrange-channels.ts";
 import { drawPlacement } from "./augment.ts";
 import { convertElements } from "./convert-elements.ts";
 import type { AugmentOptions, Batch, Dataset } from "./dataset.ts";
 import { type Geometry, type Layout, placeImage } from "./image.ts";
 import { checkLabels, countLabels } from "./labels.ts";
-import type { NpyArray } from "./loaders/npy.ts";
-import type { ModelInput } from "./model-input.ts";
 import { isShared, type Placement, placementOf, placeSamples, samplesPerRun } from "./place-samples.ts";
 import { perChannel } from "./pixel-tables.ts";
 import type { DataSpec } from "./spec.ts";
 import { namedValues } from "../named-values.ts";
-
-/** One array and the model input it feeds. */
-export interface Feed {
-  input: ModelInput;
-  array: NpyArray;
-}
 
 /** A feed, and how its samples become the input. */
 interface PlacedFeed extends Feed {
@@ -32,16 +25,17 @@ interface ImageLike {
 }
 
 /**
- * A data set of arrays that are fed as they are: the first dimension counts samples, the rest must fit the
- * input, with or without its batch dimension. Float arrays of rank 4 may be normalised and augmented as images.
+ * A data set of arrays that are fed as they are: the first dimension counts samples (or see `alignSamples`), the rest must
+ * fit the input, with or without its batch dimension. Float arrays of rank 4 may be normalised and augmented as images.
  */
 export async function arrayDataset(
   name: string,
-  given: Feed[],
+  given: readonly Feed[],
   labels: Int32Array | undefined,
   spec: DataSpec,
 ): Promise<Dataset> {
-  const feeds = given.map(({ input, array }) => ({ input, ...arrangeChannels(array, input, spec.layout) }));
+  const aligned = await alignSamples(given);
+  const feeds = aligned.map(({ input, array }) => ({ input, ...arrangeChannels(array, input, spec.layout) }));
   const moved = feeds.find(({ from }) => from !== undefined);
   const length = feeds[0]?.array.dims[0] ?? 0;
   const placed = await Promise.all(feeds.map(placeFeed));

@@ -1,5 +1,6 @@
 import { dataError, type UserError } from "../errors.ts";
-import { arrayDataset, type Feed, holdsImages } from "./array-dataset.ts";
+import type { Feed } from "./align-samples.ts";
+import { arrayDataset, holdsImages } from "./array-dataset.ts";
 import { arrayImages } from "./array-images.ts";
 import type { ByteSource } from "./byte-source.ts";
 import type { Dataset } from "./dataset.ts";

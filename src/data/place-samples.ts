@@ -19,13 +19,9 @@ export type Placement =
  * shape. Throws UserError data/shape when neither fits.
  */
 export function placementOf(all: readonly number[], input: ModelInput, where: string): Placement {
-  const dims = all.slice(1);
+  const found = findPlacement(all, input);
+  if (found !== undefined) return found;
   const axis = batchAxisOf(input);
-  if (axis !== undefined && fits(dims, input.shape.toSpliced(axis, 1))) return { kind: "stacked", axis };
-  if (fits(dims, input.shape)) {
-    const open = axis !== undefined && typeof input.shape[axis] !== "number" && dims[axis] === 1;
-    return open ? { kind: "stacked", axis } : { kind: "whole" };
-  }
   const shape = describe(input.shape);
   const single = axis === undefined ? "" : `[samples, ${describe(input.shape.toSpliced(axis, 1))}] or `;
   throw dataError(
@@ -36,13 +32,23 @@ export function placementOf(all: readonly number[], input: ModelInput, where: st
   );
 }
 
+/** `placementOf`, undefined where neither fits. */
+export function findPlacement(all: readonly number[], input: ModelInput): Placement | undefined {
+  const dims = all.slice(1);
+  const axis = batchAxisOf(input);
+  if (axis !== undefined && fitsShape(dims, input.shape.toSpliced(axis, 1))) return { kind: "stacked", axis };
+  if (!fitsShape(dims, input.shape)) return undefined;
+  const open = axis !== undefined && typeof input.shape[axis] !== "number" && dims[axis] === 1;
+  return open ? { kind: "stacked", axis } : { kind: "whole" };
+}
+
 /** The axis along which samples of an input are stacked, if any. */
 export function batchAxisOf({ shape, batchAxis }: ModelInput): number | undefined {
   if (batchAxis !== undefined) return batchAxis < 0 ? undefined : batchAxis;
   return shape.length === 0 ? undefined : 0;
 }
 
-const fits = (dims: readonly number[], shape: readonly Dim[]): boolean =>
+export const fitsShape = (dims: readonly number[], shape: readonly Dim[]): boolean =>
   dims.length === shape.length && shape.every((dim, axis) => typeof dim !== "number" || dim === dims[axis]);
 
 const describe = (shape: readonly Dim[]): string => shape.map((dim) => dim ?? "?").join(", ");

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { dataError } from "../../errors.ts";
 import { sizeOfFile } from "../byte-source.ts";
-import type { Feed } from "../array-dataset.ts";
+import type { Feed } from "../align-samples.ts";
 import type { ModelInput } from "../model-input.ts";
 import { batchAxisOf } from "../place-samples.ts";
 import type { DataSpec } from "../spec.ts";

@@ -1,0 +1,73 @@
+import { byteLength } from "../tensor/data-type.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import type { NpyArray } from "./loaders/npy.ts";
+import { readWhole } from "./loaders/npy.ts";
+import type { ModelInput } from "./model-input.ts";
+import { batchAxisOf, findPlacement, fitsShape } from "./place-samples.ts";
+
+/** One array and the model input it feeds. */
+export interface Feed {
+  input: ModelInput;
+  array: NpyArray;
+}
+
+/**
+ * Feeds whose arrays have the samples first. Beside one that has, an array may also be what one run on all samples takes
+ * (the samples along the input's own batch axis, `state` [2, samples, 128]), or one value of an input without a batch,
+ * which is the same for all samples. What fits neither stays as it is.
+ */
+export function alignSamples(feeds: readonly Feed[]): Promise<Feed[]> {
+  const samples = feeds.find(({ input, array }) => findPlacement(array.dims, input) !== undefined)?.array
+    .dims[0];
+  return Promise.all(
+    feeds.map(async ({ input, array }) => ({
+      input,
+      array:
+        samples === undefined || findPlacement(array.dims, input) !== undefined
+          ? array
+          : await alignArray(array, input, samples),
+    })),
+  );
+}
+
+async function alignArray(array: NpyArray, input: ModelInput, samples: number): Promise<NpyArray> {
+  if (!fitsShape(array.dims, input.shape)) return array;
+  const axis = batchAxisOf(input);
+  if (axis === undefined || typeof input.shape[axis] === "number") return repeat(array, samples);
+  return axis > 0 && array.dims[axis] === samples ? moveAxisFirst(array, axis) : array;
+}
+
+/** One value as an array of so many samples. */
+function repeat(array: NpyArray, samples: number): NpyArray {
+  return {
+    ...array,
+    dims: [samples, ...array.dims],
+    readRows: async (indices) => {
+      const value = Buffer.from(await readWhole(array));
+      return Buffer.concat(indices.map(() => value));
+    },
+  };
+}
+
+/** The array with an axis in front of the others: held in memory, because its samples do not lie together in the file. */
+async function moveAxisFirst(array: NpyArray, axis: number): Promise<NpyArray> {
+  const bytes = Buffer.from(await readWhole(array));
+  const rows = array.dims[axis] as number;
+  const outer = elementCount(array.dims.slice(0, axis));
+  const inner = byteLength(array.dtype, elementCount(array.dims.slice(axis + 1)));
+  return {
+    ...array,
+    dims: [rows, ...array.dims.toSpliced(axis, 1)],
+    bytesInMemory: bytes.byteLength,
+    readRows: (indices) =>
+      Promise.resolve(
+        Buffer.concat(
+          indices.flatMap((row) =>
+            Array.from({ length: outer }, (_, at) =>
+              bytes.subarray((at * rows + row) * inner, (at * rows + row + 1) * inner),
+            ),
+          ),
+        ),
+      ),
+  };
+}
