@@ -66,18 +66,11 @@ export async function verifyExport(
   dataset: Dataset,
   options: VerifyOptions,
 ): Promise<Verification> {
-  const { logger = silentLogger, threads, provider, signal, float } = options;
+  const { logger = silentLogger, float } = options;
   const outputs = options.outputs ?? chooseOutputs(reference, { labels: dataset.hasLabels });
   const model = typeof deployed === "string" ? await loadModel(deployed) : deployed;
   const fixed = dataset.samplesPerRun ?? fixedBatch(model.graph) ?? fixedBatch(reference.graph);
-  const run: RunOptions = {
-    batch: fixed ?? options.batch ?? 32,
-    dropLast: fixed !== undefined,
-    threads,
-    provider,
-    signal,
-    exactKernels: plan.weights.every(({ pairLimit }) => pairLimit === undefined) && (await kernelsSaturate()),
-  };
+  const run = await runOptions(plan, fixed, options);
   const few = limitSamples(dataset, Math.max(fixed ?? 1, options.layerSamples ?? 16));
   const ends = [outputs.judged, ...outputs.others].filter(isFloatOutput).map(({ name }) => name);
   const found = await compareLayers(model, reference, plan, state, few, {
@@ -100,6 +93,22 @@ export async function verifyExport(
     layerSamples: found.samples,
     ...(found.outputs.length === 0 ? {} : { onEqualInputs }),
     ...(found.study === undefined ? {} : { study: found.study }),
+  };
+}
+
+/** How both models are run. `fixed`: samples per run where the models leave no choice. */
+async function runOptions(
+  { weights }: QuantizationPlan,
+  fixed: number | undefined,
+  { threads, provider, signal, batch = 32 }: VerifyOptions,
+): Promise<RunOptions> {
+  return {
+    batch: fixed ?? batch,
+    dropLast: fixed !== undefined,
+    threads,
+    provider,
+    signal,
+    exactKernels: weights.every(({ pairLimit }) => pairLimit === undefined) && (await kernelsSaturate()),
   };
 }
 

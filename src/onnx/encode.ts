@@ -17,6 +17,9 @@ export type Placement = ReadonlyMap<string, { location: string; offset: number; 
 /** Protobuf cannot hold more than this in one message. */
 export const protobufLimit = 2 ** 31 - 1;
 
+/** Bytes of weights from which a model is not one message: 64 MiB are left for nodes, types and names. */
+export const weightsLimit = protobufLimit - 2 ** 26;
+
 /** Initializers from this size on are not copied into intermediate buffers. */
 const partThreshold = 4096;
 

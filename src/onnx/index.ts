@@ -1,6 +1,6 @@
 /** Bytes <-> IR. The only user of protobuf. */
 export { decodeModel } from "./decode.ts";
-export { encodeModel } from "./encode.ts";
+export { encodeModel, weightsLimit } from "./encode.ts";
 export { loadModel } from "./load.ts";
 export { saveModel, type SaveOptions } from "./save.ts";
 export { type StagedModel, stageModel } from "./stage.ts";

@@ -5,7 +5,15 @@ import { explainWriteError, followLinks, openPending, type PendingFile } from ".
 import { modelError, usageError } from "../errors.ts";
 import type { Model } from "../ir/model.ts";
 import { dataFileName, removeUnusedData } from "./data-file.ts";
-import { encodeParts, type Part, partLength, type Placement, protobufLimit, storedLength } from "./encode.ts";
+import {
+  encodeParts,
+  type Part,
+  partLength,
+  type Placement,
+  protobufLimit,
+  storedLength,
+  weightsLimit,
+} from "./encode.ts";
 import { externalFilesOf } from "./external-data.ts";
 import { writeData, writeParts } from "./write-parts.ts";
 
@@ -162,8 +170,7 @@ function planPlacement(model: Model, options: StageOptions): Places {
     length: storedLength(tensor),
   }));
   const total = sizes.reduce((sum, { length }) => sum + length, 0);
-  // 64 MiB are left for nodes, types and names.
-  const limit = options.singleFileLimit ?? protobufLimit - 2 ** 26;
+  const limit = options.singleFileLimit ?? weightsLimit;
   if (mode === "never" || (mode === "auto" && total < limit)) return placement;
   let end = 0;
   for (const { name, tensor, length } of sizes) {

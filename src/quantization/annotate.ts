@@ -14,7 +14,10 @@ import { useOf } from "./targets/target.ts";
 
 export type Annotations = Map<Node, Annotation>;
 
-/** What every node asks for, before its neighbours are looked at. */
+/**
+ * What each node could run as on the target, before its neighbours are considered (see `placeQuantizers`).
+ * @throws UserError when an excluded operator or node does not exist
+ */
 export function annotateNodes(context: RuleContext): Annotations {
   checkExclusions(context);
   const annotations: Annotations = new Map();
@@ -52,7 +55,7 @@ function annotateNode(node: Node, context: RuleContext): Annotation {
     : stayFloat(`"${wrong}" is ${dtype}; only float32 is quantized`);
 }
 
-/** What the target makes of a rule's answer. */
+/** Adds to a rule's answer how the target uses the kernel; nodes that the target refuses stay float. */
 function useKernel(node: Node, answer: Answer, { graph, options }: RuleContext): Annotation {
   if (answer.kind !== "integer") return answer;
   const use = useOf(options.target, node.opType);
@@ -65,11 +68,13 @@ function useKernel(node: Node, answer: Answer, { graph, options }: RuleContext):
 /** A constant with NaN or infinity has no scale: its node stays float. */
 function withFiniteConstants(annotation: Annotation, { graph }: RuleContext): Annotation {
   if (annotation.kind !== "integer") return annotation;
-  const endless = annotation.inputs.find((name) => {
+  const nonFinite = annotation.inputs.find((name) => {
     const constant = graph.initializers.get(name);
     return constant !== undefined && !viewAs(constant, "float32").every(Number.isFinite);
   });
-  return endless === undefined ? annotation : stayFloat(`its constant "${endless}" holds NaN or infinity`);
+  return nonFinite === undefined
+    ? annotation
+    : stayFloat(`its constant "${nonFinite}" holds NaN or infinity`);
 }
 
 /**
@@ -113,7 +118,10 @@ function mayBeFloat(name: string, context: RuleContext): boolean {
   return dtype === undefined || dtype.startsWith("float") || dtype === "bfloat16";
 }
 
-/** A weight has one set of codes: all its readers must be weighted nodes of one operator that agree on the axis. */
+/**
+ * Keeps the readers of a weight float unless all of them are weighted nodes of one operator with the same row axis: a
+ * weight has one set of codes.
+ */
 function refuseSharedWeights(annotations: Annotations, { index }: RuleContext): void {
   const agreed = new Set<string>();
   for (const [node, annotation] of annotations) {
@@ -148,7 +156,7 @@ function checkExclusions({ graph, options }: RuleContext): void {
       "excludeNodes",
       "Run `efqat inspect MODEL` for the names after preparation.",
     );
-  // Operators that this model has none of are fine: a list of them may serve many models.
+  // Operators that do not occur in this model are accepted, so that one list may serve many models.
   const operators = new Set<string>([...operatorNames, ...graph.nodes.map((node) => node.opType)]);
   const strange = options.excludeOps.filter((name) => !operators.has(name));
   if (strange.length === 0) return;

@@ -4,7 +4,9 @@ import { weightPortOf } from "../ops/catalogue/ports.ts";
 import type { RuleContext } from "./rules/rule.ts";
 import type { ActivationBits } from "./types.ts";
 
-/** Weighted nodes that no other comes before (or behind): the ones that see the input, or write the result. */
+/**
+ * The first and last weighted nodes: those with no weighted node on any path before them, or on any path after them.
+ */
 export function findFirstAndLast({ graph, index }: RuleContext): Set<Node> {
   const isWeighted = (node: Node): boolean => {
     const port = weightPortOf(node);

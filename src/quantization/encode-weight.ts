@@ -1,12 +1,12 @@
 import type { CodeRange } from "../tensor/affine.ts";
 import type { RowLayout } from "../tensor/rows.ts";
 
-/** Added to a float32 and taken away again, it leaves the nearest integer, ties to even, of anything below 2^22. */
+/** Adding this to a float32 below 2^22 and subtracting it again rounds to the nearest integer, ties to even. */
 const rounding = 1.5 * 2 ** 23;
 
 /**
- * Codes of a weight at one scale per row: clip(rne(w / scale), qmin, qmax), the division in float32. A model has tens of
- * millions of them: one plain loop.
+ * Codes of a weight at one scale per row: clip(rne(w / scale), qmin, qmax), the division in float32. One plain loop, as
+ * a model has tens of millions of codes.
  */
 export function encodeWeight(
   data: Float32Array,

@@ -6,12 +6,14 @@ import type { Dim, Graph, Model, Node } from "../ir/model.ts";
 import type { DataType } from "../tensor/data-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** A copy of a model under edit: names of new values are claimed, so that a clash is an error and not a miswiring. */
+/**
+ * A copy of a model that is being edited. Names of new values are reserved with `claim`, which throws if one is taken.
+ */
 export interface GraphEditor {
   model: Model;
   graph: Graph;
   used: Set<string>;
-  /** Constants of ours that several places share, by name. */
+  /** Names of constants added by `sharedConstant`. */
   shared: Set<string>;
 }
 
@@ -39,7 +41,7 @@ export function addConstant(editor: GraphEditor, name: string, tensor: Tensor): 
   return name;
 }
 
-/** Adds an initializer that several places may ask for, once. */
+/** Adds an initializer the first time that its name is requested. */
 export function sharedConstant(editor: GraphEditor, name: string, tensor: Tensor): string {
   if (editor.shared.has(name)) return name;
   editor.shared.add(name);

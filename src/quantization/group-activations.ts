@@ -11,7 +11,10 @@ export interface ActivationGroups {
   quantizerOf: Map<string, string>;
 }
 
-/** One quantizer per quantized value, shared along carry nodes. `edges`: weighted nodes that read 8 bits. */
+/**
+ * One quantizer per quantized value, shared with the values that carry nodes make of it. `edges`: the first and last
+ * weighted nodes, which read 8 bits.
+ */
 export function groupActivations(
   placement: Placement,
   context: RuleContext,
@@ -89,7 +92,10 @@ function fixedRange(node: Node, { options }: RuleContext): Partial<ActivationPla
   return range === undefined ? {} : { fixedRange: range };
 }
 
-/** `abits` where a weighted node (or a MatMul of activations) reads, at least 8 where a first or last one does. */
+/**
+ * Sets the bits of each quantizer: `abits` where a weighted node or a MatMul of activations reads it, 8 instead of 4
+ * where a first or last layer does.
+ */
 function assignBits(
   { nodes }: Placement,
   { options }: RuleContext,

@@ -11,7 +11,9 @@ import type { Insertion } from "./insertion.ts";
 import { packInt4 } from "./pack-int4.ts";
 import { codeRange, type QuantizedActivation } from "./types.ts";
 
-/** Whether the dequantized value takes over the name: T is a graph output, which must be what the readers see. */
+/**
+ * Whether the dequantized value takes over the name of the tensor: a graph output must be the value that readers see.
+ */
 export function writesDequantized(tensor: string, { outputs, producer }: GraphIndex): boolean {
   return outputs.has(tensor) && producer.has(tensor);
 }
@@ -64,7 +66,10 @@ export function insertActivation(
   ];
 }
 
-/** Bounds on the codes that the code type does not bring: 4 bits in a byte, and a Relu or Clip put into the codes. */
+/**
+ * Bounds on the codes that are narrower than the code type: of 4 bits stored in a byte, and of a Relu or Clip that the
+ * quantizer replaces. Undefined where the type's own saturation is enough.
+ */
 function codeBounds(activation: QuantizedActivation, { form }: Insertion): [number, number] | undefined {
   let { qmin, qmax } = activation;
   const { saturation, signed } = activation;
@@ -77,8 +82,8 @@ function codeBounds(activation: QuantizedActivation, { form }: Insertion): [numb
 }
 
 /**
- * UINT4/INT4 where asked for and the type's own limits are the bounds; a byte otherwise, also beside operators that
- * move values: ONNX Runtime would run MaxPool on the 4-bit codes, for which it has no kernel.
+ * UINT4/INT4 where requested and the type's own limits are the bounds, otherwise a byte. Also a byte next to operators
+ * that move values: ONNX Runtime would run MaxPool on the 4-bit codes, for which it has no kernel.
  */
 function codeType(
   activation: QuantizedActivation,

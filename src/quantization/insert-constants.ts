@@ -84,7 +84,7 @@ function isOnlyUse({ graph, plan }: Insertion, bias: BiasPlan): boolean {
   return planned === 1 && reads === 1;
 }
 
-/** Shared biases whose every reader got its own int32 copy. */
+/** Removes shared biases of which each reader has its own int32 copy. */
 export function removeUnreadBiases({ graph, plan }: Insertion): void {
   const read = new Set(graph.nodes.flatMap((node) => node.inputs));
   for (const { name } of plan.biases) if (!read.has(name)) graph.initializers.delete(name);

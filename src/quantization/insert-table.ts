@@ -7,8 +7,9 @@ import type { Insertion } from "./insertion.ts";
 import type { QuantizedWeight } from "./types.ts";
 
 /**
- * Replaces the table W of Gather nodes by `W.codes` and `W.scale` [entries, 1]. The rows of both are gathered and
- * multiplied: a DequantizeLinear in front would have ONNX Runtime dequantize all of the table in every run.
+ * Replaces the table W of Gather nodes, [entries, width], by `W.codes` (int8) and `W.scale` [entries, 1]. Rows of both
+ * are gathered and multiplied. With a DequantizeLinear in front of the Gather, ONNX Runtime would dequantize the whole
+ * table in every run.
  */
 export function insertTable(insertion: Insertion, table: QuantizedWeight): void {
   const { graph } = insertion;

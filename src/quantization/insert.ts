@@ -53,7 +53,7 @@ export function opsetFor(
   return needs(16) || (int4 === "initializer" && needs(4)) ? 21 : 13;
 }
 
-/** Removes the nodes that quantizers replace; what fed them takes over the name of their output. */
+/** Removes the nodes that quantizers replace; their input takes over the name of their output. */
 function dropNodes({ graph, plan, form }: Insertion): void {
   const dropped = new Set(
     plan.dropped.filter((entry) => entry.form === "both" || form === "deploy").map((entry) => entry.node),

@@ -8,21 +8,27 @@ import { type PlanOptions, resolvePlanOptions } from "./options.ts";
 import { planQuantization } from "./plan.ts";
 import type { ActivationPlan, QuantizationPlan } from "./types.ts";
 
-/** How far from a whole number of steps a weight may be that its file holds as codes: float32 products round. */
+/**
+ * Largest distance, in steps, of a weight from its code at which the file's scale is kept: products in float32 are
+ * rounded.
+ */
 const nearness = 1e-3;
 
-/** Layers that the file holds in float and that stay so, by name, besides those that are excluded anyway. */
+/**
+ * Names of nodes to exclude so that layers which the file holds in float stay float, after those that `options`
+ * excludes.
+ */
 export function floatLayers(model: Model, options: PlanOptions, { weights }: FileQuantizers): string[] {
   const excludeNodes = [...(options.excludeNodes ?? [])];
   for (;;) {
     const plan = planQuantization(model, { ...options, excludeNodes });
-    const strange = plan.weights.filter(({ name }) => !weights.has(name));
-    if (strange.length === 0) return excludeNodes;
-    excludeNodes.push(...strange.flatMap(({ nodes }) => nodes));
+    const inFloat = plan.weights.filter(({ name }) => !weights.has(name));
+    if (inFloat.length === 0) return excludeNodes;
+    excludeNodes.push(...inFloat.flatMap(({ nodes }) => nodes));
   }
 }
 
-/** The plan with the bits that the file's codes have, where the target runs them. */
+/** The plan with the file's bits for each quantizer, where the target supports them. */
 export function keepBits(
   plan: QuantizationPlan,
   quantizers: FileQuantizers,
@@ -42,7 +48,7 @@ export function keepBits(
   };
 }
 
-/** What the file says of an activation, by any of the names of its quantizer. */
+/** The file's quantizer of an activation, looked up by each of the values that share the plan's quantizer. */
 function activationOf(
   { name, observed, tensors }: Pick<ActivationPlan, "name" | "observed" | "tensors">,
   { activations }: FileQuantizers,
@@ -56,7 +62,7 @@ function bitsOf(activation: FileActivation | undefined): ActivationPlan["bits"] 
   return codes <= 16 ? 4 : codes <= 256 ? 8 : 16;
 }
 
-/** The ranges of the file's codes, of the values that a plan observes; others are for calibration to find. */
+/** Ranges of the file's codes, by the value that the plan observes; values that are missing need calibration. */
 export function keptRanges(
   { activations }: QuantizationPlan,
   quantizers: FileQuantizers,
@@ -73,8 +79,8 @@ export function keptRanges(
 }
 
 /**
- * Scale and zero point of the file for an activation whose codes lie in `range`; undefined where the plan wants other codes
- * than the file has: fewer of them, or around another zero point.
+ * The file's scale and zero point for an activation with codes in `range`. Undefined where the plan needs other codes
+ * than the file has: other bits, or another zero point.
  */
 export function keptSteps(
   plan: ActivationPlan,
@@ -93,8 +99,8 @@ export function keptSteps(
 }
 
 /**
- * The file's scales for a weight, one per row, where all its values still are whole steps of them within the codes;
- * undefined where preparation changed it, or where the file had codes that a symmetric weight has not.
+ * The file's scales for a weight, one per row, if all its values still are codes in [qmin, qmax] times these scales.
+ * Undefined where preparation changed the weight, or where the file uses codes outside that range.
  */
 export function keptScales(
   data: Float32Array,
@@ -120,18 +126,19 @@ export function keptScales(
   return whole ? scales : undefined;
 }
 
-/** How much of a file's quantization a state still has, in numbers. */
+/** How many quantizers of a file are kept. */
 export interface Kept {
   weights: number;
   activations: number;
-  /** Values with codes that the file has none of. */
+  /** Quantized activations for which the file has no quantizer. */
   added: number;
 }
 
 export function countKept(model: Model, plan: QuantizationPlan, quantizers: FileQuantizers): Kept {
   const { producer } = indexGraph(model.graph);
-  const own = plan.activations.filter((each) => activationOf(each, quantizers) !== undefined);
-  const added = plan.activations.filter((each) => !own.includes(each) && each.constant !== true);
+  const isOwn = (each: ActivationPlan): boolean => activationOf(each, quantizers) !== undefined;
+  const own = plan.activations.filter(isOwn);
+  const added = plan.activations.filter((each) => !isOwn(each) && each.constant !== true);
   return {
     weights: plan.weights.length,
     activations: own.length,

@@ -3,7 +3,10 @@ import { forEachInRow, rowLayout } from "../tensor/rows.ts";
 import { largestPairs } from "./saturating-pairs.ts";
 import type { QuantizedWeight, WeightPlan } from "./types.ts";
 
-/** Gives all rows the largest of their scales, in place, where the target wants one for all. Returns those changed. */
+/**
+ * Where the target needs one scale for all rows, sets all scales to the largest, in place. Returns the rows that
+ * changed.
+ */
 export function tieScales({ granularity }: Pick<WeightPlan, "granularity">, scale: Float32Array): number[] {
   if (granularity !== "tensor") return [];
   const largest = scale.reduce((most, each) => Math.max(most, each), 0);
@@ -13,8 +16,8 @@ export function tieScales({ granularity }: Pick<WeightPlan, "granularity">, scal
 }
 
 /**
- * The weight with larger scales for rows where two codes of one sign, whose products a kernel adds, add up to more than its
- * limit, as `pairRows`.
+ * The weight with larger scales for rows where two codes of the same sign sum to more than `pairLimit`; these rows are
+ * listed in `pairRows`.
  */
 export function limitPairs(weight: QuantizedWeight): QuantizedWeight {
   const { pairLimit, op, shape, axis, codes } = weight;
@@ -30,7 +33,7 @@ export function limitPairs(weight: QuantizedWeight): QuantizedWeight {
   return pairRows.length === 0 ? weight : { ...rescaleRows(weight, scale, pairRows), pairRows };
 }
 
-/** The weight with the given rows at other scales, codes made from the dequantized rows. */
+/** The weight with new scales for the given rows, whose codes are quantized again from the dequantized values. */
 export function rescaleRows(
   weight: QuantizedWeight,
   scale: Float32Array,

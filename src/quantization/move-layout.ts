@@ -11,17 +11,17 @@ import type {
   QuantizedWeight,
 } from "./types.ts";
 
-/** A trained state as another target lays it out. */
+/** A trained state in another target's layout. */
 export interface MovedState {
   plan: QuantizationPlan;
   state: QuantizationState;
-  /** Weights that this layout leaves in float: what their trained codes stand for. */
+  /** Dequantized values of trained weights that stay float in this layout, by name. */
   floats: Map<string, Float32Array>;
-  /** Values that were codes in training and are floats in this layout. */
+  /** Names of trained activation quantizers that this layout does not have. */
   freed: string[];
 }
 
-/** Something of a layout that was not trained. */
+/** A quantizer of the layout for which there is no trained state. */
 export interface Obstacle {
   node: string;
   op: string;
@@ -29,9 +29,9 @@ export interface Obstacle {
 }
 
 /**
- * The quantizers of a trained state at the places where another target has them. Places may be fewer than were trained;
- * where the target needs codes that there are none of, or of another kind, that is an obstacle. Layers that were left in
- * float stay so.
+ * Moves the quantizers of a trained state to the places where another target has them. The target may use fewer
+ * quantizers than were trained; one that was not trained, or with other bits or signs, is an obstacle. Layers that were
+ * left in float stay float.
  */
 export function moveLayout(
   model: Model,
@@ -73,14 +73,14 @@ export function moveLayout(
   };
 }
 
-/** The target's plan, in which layers that were not trained as codes stay float. */
+/** The target's plan, in which layers without trained codes stay float. */
 function planTrained(model: Model, { weights }: QuantizationState, target: Target): QuantizationPlan {
   const excludeNodes: string[] = [];
   for (;;) {
     const plan = planQuantization(model, { target, excludeNodes });
-    const strange = plan.weights.filter(({ name }) => !weights.has(name));
-    if (strange.length === 0) return plan;
-    excludeNodes.push(...strange.flatMap(({ nodes }) => nodes));
+    const untrained = plan.weights.filter(({ name }) => !weights.has(name));
+    if (untrained.length === 0) return plan;
+    excludeNodes.push(...untrained.flatMap(({ nodes }) => nodes));
   }
 }
 
@@ -104,7 +104,7 @@ const describeCodes = ({ signed, symmetric }: Pick<ActivationPlan, "signed" | "s
 
 const atNode = (node = "", op: string, reason: string): Obstacle => ({ node, op, reason });
 
-/** Told at the node that writes the value, or reads it where none does. */
+/** An obstacle at a value, reported at the node that writes it or, for model inputs, the first that reads it. */
 function atValue({ graph }: Model, value: string, reason: string): Obstacle {
   const { producer, consumers } = indexGraph(graph);
   const node = producer.get(value) ?? consumers.get(value)?.[0];

@@ -16,9 +16,11 @@ export interface PlanOptions {
    * activations to uint8 where it can and runs the rest in float.
    */
   signedActivations?: boolean;
-  /** Zero point in the middle of the activation codes; keeps Relu from being free. Default: the target's. */
+  /** Zero point in the middle of the activation codes; a Relu then needs bounds on the codes. Default: the target's. */
   symmetricActivations?: boolean;
-  /** First and last weighted layers, their weights and what they read: "8" (default) keeps 8 bits, "same" as the rest. */
+  /**
+   * Bits of the first and last weighted layers, of weights and inputs: "8" (default), or "same" as the other layers.
+   */
   firstLast?: "8" | "same";
   /**
    * Activations that no Conv, Gemm or MatMul reads (other operands of Add and Mul, outputs of pools): "same" (default)
@@ -29,7 +31,7 @@ export interface PlanOptions {
   excludeOps?: readonly string[];
   /** Names of nodes left in float. */
   excludeNodes?: readonly string[];
-  /** Values that no codes fit, and why: what reads them or writes them as codes stays float. */
+  /** Values that must not be quantized, with the reason: nodes that would read or write their codes stay float. */
   floatValues?: ReadonlyMap<string, string>;
 }
 
@@ -67,7 +69,7 @@ export function resolvePlanOptions(options: PlanOptions): ResolvedPlanOptions {
   return resolved;
 }
 
-/** Throws where the target's runtime has no kernels for the bits that are asked for, or wants other codes. */
+/** Throws where the target's runtime has no kernels for the requested bits or needs signed symmetric activations. */
 function checkBits({
   target,
   wbits,

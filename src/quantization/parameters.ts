@@ -22,9 +22,9 @@ import { findWeightScales, type WeightScaleMethod } from "./weight-scales.ts";
 export interface StateOptions {
   /** Default: "mse" for 4-bit weights, "minmax" for 8-bit ones. */
   weightScales?: WeightScaleMethod;
-  /** Codes of a quantized file that are kept, as far as the plan has a place for them. */
+  /** Scales and zero points of an already quantized file; kept where the plan has a quantizer at the same value. */
   kept?: FileQuantizers | undefined;
-  /** Scales of weights that are given, by the weight's name: one for all rows, or one for each. */
+  /** Given scales of weights by the weight's name: one for all rows, or one for each. */
   givenScales?: ReadonlyMap<string, readonly number[]>;
 }
 
@@ -92,7 +92,7 @@ function computeActivation(
   kept: FileQuantizers | undefined,
 ): QuantizedActivation {
   const format = formatOf(plan);
-  // A symmetric int8 scale uses -127..127; QuantizeLinear saturates at -128 all the same.
+  // Symmetric int8 scales are made for -127..127; QuantizeLinear nevertheless saturates at -128.
   const qmin = plan.signed && plan.bits === 8 ? -128 : format.qmin;
   const { qmax } = format;
   const found = keptSteps(plan, { qmin, qmax }, kept);
@@ -104,8 +104,8 @@ function computeActivation(
 }
 
 /**
- * Known ranges in 16 bits have steps of a power of two, as ONNX Runtime's configuration for QNN gives Sigmoid 1/65536 and Tanh
- * 1/32768: the upper end itself has no code.
+ * Scale and zero point of a known range at 16 bits: a power of two, as in ONNX Runtime's configuration for QNN (Sigmoid
+ * 1/65536, Tanh 1/32768). The upper end of the range has no code of its own. Undefined for other quantizers.
  */
 function fixedSteps({ bits, fixedRange, signed }: ActivationPlan): AffineParameters | undefined {
   if (bits !== 16 || fixedRange === undefined) return undefined;

@@ -11,7 +11,9 @@ export interface Dropped {
   root: string;
   min: number;
   max: number;
-  /** True when the codes' own saturation always is the same function. */
+  /**
+   * True when the saturation of the codes alone is the same function (a Relu in front of codes with zero point qmin).
+   */
   free: boolean;
 }
 
@@ -49,7 +51,7 @@ export function placeQuantizers(annotations: Annotations, context: RuleContext):
   }
 }
 
-/** A Relu or Clip that no quantizer can stand for is a kernel of its own where the target has one. */
+/** The integer kernel of a Relu or Clip that no quantizer can replace; undefined where the target has none. */
 function unitInstead(node: Node, annotation: Annotation, { options }: RuleContext): Annotation | undefined {
   const use = annotation.kind === "saturate" ? useOf(options.target, node.opType) : undefined;
   if (use === undefined || annotation.kind !== "saturate") return undefined;
@@ -88,13 +90,13 @@ function rootOf(input: string, nodes: Annotations, context: RuleContext, free: b
   }
 }
 
-/** Values that are not available as codes, or not wanted as codes, in this round, and may be in a later one. */
+/** Values that are not available or not wanted as codes in this round, but may be in a later one. */
 interface Later {
   available: Set<string>;
   wanted: Set<string>;
 }
 
-/** Inputs and outputs of the Relu and Clip nodes that become kernels of their own if no quantizer can stand for them. */
+/** Inputs and outputs of the Relu and Clip nodes that become integer kernels if no quantizer can replace them. */
 function findLater(nodes: Annotations, context: RuleContext): Later {
   const later: Later = { available: new Set(), wanted: new Set() };
   const entries = [...nodes];

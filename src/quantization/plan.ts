@@ -62,7 +62,7 @@ export function planQuantization(model: Model, options: PlanOptions = {}): Quant
 
 const readsCodes = (kind: Annotation["kind"]): boolean => kind === "integer" || kind === "carry";
 
-/** What the target asks of a weight besides codes. */
+/** Limits of the target on a weight's scales and codes. */
 function limitsOf(
   node: Node,
   weight: string,

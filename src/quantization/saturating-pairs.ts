@@ -4,8 +4,8 @@ import { rowOf } from "../ops/catalogue/catalogue.ts";
 import { forEachInRow, rowLayout, rowLength } from "../tensor/rows.ts";
 
 /**
- * Processors without VNNI add two products of uint8 and int8 in saturating int16 (VPMADDUBSW): with two weights of one sign
- * whose codes add up to this, 255 * 128 still fits.
+ * Processors without VNNI add two products of uint8 and int8 in saturating int16 (VPMADDUBSW). Two weights of the same
+ * sign cannot saturate while their codes sum to at most this: 255 * 128 = 32640 < 2^15.
  */
 export const largestExactPair = 128;
 
@@ -20,13 +20,13 @@ export interface KernelWeight {
 }
 
 /**
- * Whether ONNX Runtime multiplies one channel at a time for a convolution with this weight, in a kernel that adds exactly:
- * one filter per channel.
+ * Whether a convolution with this weight is depthwise with one filter per channel: ONNX Runtime multiplies one channel
+ * at a time there, in a kernel that adds exactly.
  */
 export const addsExactly = (node: Node, shape: readonly number[]): boolean =>
   rowOf(node)?.macs === "convolution" && shape[1] === 1 && shape[0] === intOf(node, "group", 1);
 
-/** Of each row, the largest sum of two codes of one sign whose products are added. */
+/** For each row, the largest absolute sum of two codes of the same sign whose products the kernel adds in int16. */
 export function largestPairs({ operator, shape, axis, codes }: KernelWeight): number[] {
   const layout = rowLayout(shape, axis);
   const order = kernelOrder(operator, shape, axis, rowLength(layout));
@@ -39,8 +39,9 @@ export function largestPairs({ operator, shape, axis, codes }: KernelWeight): nu
 }
 
 /**
- * The order in which ONNX Runtime's kernels take the products of a row's `length` codes, two by two from the first: of a
- * matrix from the first input to the last, of a convolution channel by channel at each tap. Undefined where it is not known.
+ * The order in which ONNX Runtime's kernels multiply the `length` codes of a row; they add the products of the first
+ * and second, of the third and fourth, and so on. Matrices: input by input; convolutions: tap by tap, all channels of
+ * each. Undefined where the order is not known.
  */
 function kernelOrder(
   operator: KernelWeight["operator"],
@@ -56,7 +57,7 @@ function kernelOrder(
   return Uint32Array.from({ length }, (_, at) => (at % channels) * taps + Math.floor(at / channels));
 }
 
-/** The largest sum of two neighbours of one sign. */
+/** The largest absolute sum of a pair of the same sign, in the kernel's order. */
 function largestOfNeighbours(codes: Int8Array, order: Uint32Array): number {
   let most = 0;
   for (let at = 0; at < order.length; at += 2) {
@@ -67,7 +68,7 @@ function largestOfNeighbours(codes: Int8Array, order: Uint32Array): number {
   return most;
 }
 
-/** The largest sum of any two of one sign. */
+/** The largest absolute sum of any two codes of the same sign. */
 function largestOfAny(codes: Int8Array): number {
   const most = [0, 0, 0, 0];
   for (const code of codes) {

@@ -3,10 +3,10 @@ import { encodeBias } from "./bias-guard.ts";
 import type { BiasPlan, QuantizationState } from "./types.ts";
 
 /**
- * Biases as the deployed model holds them: multiples of s_x * s_w. At 4 bits that step is coarse enough to move
- * codes, so what is trained, watched and compared should see the snapped values, with gradients going straight
- * through to the float ones. A bias that several nodes read has a step in each and is left as it is, as is one that
- * int32 could not hold.
+ * Biases rounded to multiples of s_x * s_w, as the deployed model holds them. At 4 bits that step is coarse enough to
+ * change codes, so training and evaluation use the rounded values, and gradients pass straight through to the float
+ * ones. A bias that several nodes read has a different step for each and stays as it is, and so does a value that int32
+ * cannot hold.
  */
 export function snapBiases(
   state: QuantizationState,
@@ -24,7 +24,7 @@ export function snapBiases(
   return snapped;
 }
 
-/** The biases that one quantized node alone reads. */
+/** The biases that only one quantized node reads. */
 export function unsharedBiases({ biases }: QuantizationState): BiasPlan[] {
   const readers = new Map<string, number>();
   for (const { name } of biases) readers.set(name, (readers.get(name) ?? 0) + 1);

@@ -1,3 +1,4 @@
+import { groupBy } from "../group-by.ts";
 import { quantizerNames } from "../ir/derived-names.ts";
 import { subgraphsOf, tensorOfAttribute } from "../ir/attributes.ts";
 import { cloneModel } from "../ir/clone.ts";
@@ -12,15 +13,18 @@ import { findWeightScales, type WeightScaleMethod } from "./weight-scales.ts";
 /** Symmetric codes of 8 bits. */
 const codes = { qmin: -127, qmax: 127 };
 
-/** Weights of fewer elements stay: their scales would take what their codes save. */
+/** Fewest elements of a weight that is quantized: in smaller ones the scales take the memory that the codes save. */
 const fewest = 256;
 
-/** A constant that operators within subgraphs have as their weight. */
+/** A constant that operators inside subgraphs read as their weight. */
 interface SubgraphWeight {
   name: string;
-  /** Where it is defined: the graph itself, or one of its subgraphs. */
+  /** The graph that defines it: the main graph or one of its subgraphs. */
   home: Graph;
-  /** Where it is dequantized: there, or in the subgraphs of the graph itself that read it. */
+  /**
+   * The graphs that get a DequantizeLinear: `home`, or if that is the main graph, its direct subgraphs that read the
+   * weight.
+   */
   places: ReadonlySet<Graph>;
   tensor: Tensor;
   axis: number;
@@ -28,14 +32,14 @@ interface SubgraphWeight {
 
 export interface QuantizedSubgraphs {
   model: Model;
-  /** Names of the weights that are codes now. */
+  /** Names of the quantized weights. */
   weights: string[];
 }
 
 /**
- * Holds weights of operators inside If, Loop and Scan bodies as int8 codes with a scale per output channel and a
- * DequantizeLinear within, under the weight's name: their operators compute in floats as before, on the rounded
- * weights. Weights that anything else reads, too, stay. The opset must be 13 or later.
+ * Stores weights of operators inside If, Loop and Scan bodies as int8 codes with one scale per output channel; a
+ * DequantizeLinear in the body writes the weight's name, and the operators compute in float with the rounded weights.
+ * Weights that other nodes read as well stay float. The opset must be 13 or later.
  * @throws UserError when a weight holds NaN or Inf
  */
 export function quantizeSubgraphWeights(
@@ -47,11 +51,15 @@ export function quantizeSubgraphWeights(
   const model = cloneModel(source);
   const found = findWeights(model.graph);
   const taken = usedNames(model.graph);
+  removeDefinitions(found);
   for (const weight of found) encode(weight, method, taken);
   return { model, weights: found.map(({ name }) => name) };
 }
 
-/** Which axis each constant has its output channels on by its readers; undefined where one of them is no such operator. */
+/**
+ * Each constant with the axis of its output channels, as its readers use it; undefined where a reader does not use it
+ * as a weight.
+ */
 type Readings = Map<Tensor, (SubgraphWeight & { isInside: boolean }) | undefined>;
 
 function findWeights(graph: Graph): SubgraphWeight[] {
@@ -60,10 +68,10 @@ function findWeights(graph: Graph): SubgraphWeight[] {
   return [...readings.values()].flatMap((weight) => (weight?.isInside === true ? [weight] : []));
 }
 
-/** A graph and what its names mean. */
+/** A graph with the constants that its names refer to. */
 interface Scope {
   graph: Graph;
-  /** Its constants; undefined for what is computed or fed. */
+  /** Constants by name; undefined for values that are computed or are inputs. */
   constants: ReadonlyMap<string, Tensor | undefined>;
 }
 
@@ -76,7 +84,10 @@ function scopeOf(graph: Graph): Scope {
   return { graph, constants };
 }
 
-/** Enters what the nodes of a graph, which lies within `outer`, read of constants in any of them. */
+/**
+ * Enters the constants that the nodes of a graph and its subgraphs read into `readings`. `outer`: the graphs around it,
+ * innermost first.
+ */
 function collect(scope: Scope, outer: readonly Scope[], readings: Readings): void {
   const scopes = [scope, ...outer];
   const read = (name: string, axisOf: (tensor: Tensor) => number | undefined): void => {
@@ -87,7 +98,7 @@ function collect(scope: Scope, outer: readonly Scope[], readings: Readings): voi
     const axis = readings.has(tensor) && before === undefined ? undefined : axisOf(tensor);
     const isKnown = axis !== undefined && (before === undefined || before.axis === axis);
     const isInside = outer.length > 0 && before?.isInside !== false;
-    // The graph that holds all has no quantizer but those that are planned for it.
+    // The main graph contains only quantizers of its plan.
     const isOutermost = constant.home === scopes.at(-1)?.graph;
     const place = (isOutermost ? scopes.at(-2)?.graph : undefined) ?? constant.home;
     const places = new Set([...(before?.places ?? []), place]);
@@ -100,14 +111,14 @@ function collect(scope: Scope, outer: readonly Scope[], readings: Readings): voi
   for (const { name } of scope.graph.outputs) read(name, () => undefined);
 }
 
-/** The constant that a name means in the innermost of nested graphs. */
+/** The constant that a name refers to in the innermost of nested graphs; undefined if it is no constant. */
 function constantNamed(scopes: readonly Scope[], name: string): { home: Graph; tensor: Tensor } | undefined {
   const scope = name === "" ? undefined : scopes.find(({ constants }) => constants.has(name));
   const tensor = scope?.constants.get(name);
   return scope && tensor && { home: scope.graph, tensor };
 }
 
-/** The axis of output channels, where a node has the constant as its weight. */
+/** The axis of output channels if the node reads the constant as its weight; otherwise undefined. */
 function weightAxis(node: Node, slot: number, { dtype, dims }: Tensor): number | undefined {
   const port = node.domain === "" ? rowOf(node)?.parameters?.find((each) => each.slot === slot) : undefined;
   const isWeight = port !== undefined && ["weight", "recurrent weight", "table"].includes(port.role);
@@ -116,8 +127,22 @@ function weightAxis(node: Node, slot: number, { dtype, dims }: Tensor): number |
   return port.axis?.(node, dims.length);
 }
 
+/** Removes the initializers and Constant nodes of the weights. */
+function removeDefinitions(found: readonly SubgraphWeight[]): void {
+  for (const [home, weights] of groupBy(found, (weight) => weight.home)) {
+    const names = new Set(weights.map(({ name }) => name));
+    for (const name of names) {
+      home.initializers.delete(name);
+      home.valueInfo.delete(name);
+    }
+    home.nodes = home.nodes.filter(
+      ({ opType, outputs }) => opType !== "Constant" || !outputs.some((name) => names.has(name)),
+    );
+  }
+}
+
 function encode(
-  { name, home, places, tensor, axis }: SubgraphWeight,
+  { name, places, tensor, axis }: SubgraphWeight,
   method: WeightScaleMethod,
   taken: Set<string>,
 ): void {
@@ -132,10 +157,7 @@ function encode(
   const data = viewAs(tensor, "float32");
   const scales = findWeightScales(name, data, layout, codes, method);
   const encoded = tensorOf("int8", tensor.dims, encodeWeight(data, layout, scales, codes));
-  home.initializers.delete(name);
-  home.valueInfo.delete(name);
-  home.nodes = home.nodes.filter((node) => node.opType !== "Constant" || !node.outputs.includes(name));
-  // ONNX Runtime 1.30 looks for the codes beside the DequantizeLinear, not in graphs around it.
+  // ONNX Runtime 1.30 needs the codes in the same graph as the DequantizeLinear, not in one around it.
   for (const { initializers, nodes } of places) {
     const inputs = [fresh(names.codes), fresh(`${name}.scale`)] as const;
     initializers.set(inputs[0], encoded);

@@ -1,6 +1,6 @@
 /**
- * What quantization decides (the plan) and what it holds (the state). Both are plain data: the plan knows no
- * numbers of a run, the state is what is trained and deployed.
+ * The plan: what is quantized and how. The state: scales, zero points and codes, which are trained and deployed. Both
+ * are plain data; a plan holds no numbers that come from data.
  */
 
 import type { CodeRange } from "../tensor/affine.ts";
@@ -8,14 +8,14 @@ import type { CodeRange } from "../tensor/affine.ts";
 /** Bits of a quantized tensor. */
 export type Bits = 8 | 4;
 
-/** Bits of an activation; those of 16 need opset 21, and are not trained. */
+/** Bits of an activation. 16 bits need opset 21 and cannot be trained. */
 export type ActivationBits = Bits | 16;
 
 /** One activation quantizer: the tensors listed share scale and zero point. */
 export interface ActivationPlan {
   /** Name of the quantizer: that of its first tensor. */
   name: string;
-  /** Value names in the prepared model; those after the first only carry the first one's values through. */
+  /** Value names in the prepared model. The values after the first are the first one's elements, moved. */
   tensors: string[];
   bits: ActivationBits;
   signed: boolean;
@@ -50,7 +50,7 @@ export interface WeightPlan {
   bits: Bits;
   /** All rows have one scale. Default: each its own. */
   granularity?: "tensor";
-  /** Largest sum of two codes of one sign in a row. */
+  /** Largest allowed sum of two codes of the same sign within a row whose products the kernel adds in int16. */
   pairLimit?: number;
 }
 
@@ -72,7 +72,10 @@ export interface QuantizationPlan {
   activations: ActivationPlan[];
   weights: WeightPlan[];
   biases: BiasPlan[];
-  /** Names of the nodes that read dequantized values, where others read floats. Default: all do. */
+  /**
+   * Names of the nodes that read dequantized values; all others read the float values. Default: all nodes read
+   * dequantized values.
+   */
   readers?: string[];
   /**
    * Relu and Clip nodes that a quantizer replaces: in both forms where the saturation of its codes is the same

@@ -1,17 +1,14 @@
 import { join } from "node:path";
 import type { Model } from "../ir/model.ts";
-import { encodeModel, saveModel } from "../onnx/index.ts";
+import { encodeModel, saveModel, weightsLimit } from "../onnx/index.ts";
 import { byteLength } from "../tensor/data-type.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { withTemporaryDirectory } from "./temporary-directory.ts";
 import { dataLimits } from "./data-limits.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
-/** What one protobuf message can hold, with room for everything that is not weights. */
-const largestMessage = 2 ** 31 - 2 ** 26;
-
 /** Whether a model and its weights can be one protobuf message. */
-export const fitsOneMessage = (model: Model): boolean => weightBytes(model) < largestMessage;
+export const fitsOneMessage = (model: Model): boolean => weightBytes(model) < weightsLimit;
 
 /** Bytes of weights from which a model goes to the runtime as a file: it maps weights that lie beside one, and copies others. */
 const mappedBytes = 2 ** 27;

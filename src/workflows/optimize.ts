@@ -6,7 +6,7 @@ import type { Claim } from "../claims/claim-paths.ts";
 import { formatBytes } from "../report/format.ts";
 import type { MemorySection, Report } from "../report/report-data.ts";
 import type { Model } from "../ir/model.ts";
-import type { ModelSource } from "../runtime/open-model.ts";
+import { fitsOneMessage, type ModelSource } from "../runtime/open-model.ts";
 import { encodeModel } from "../onnx/index.ts";
 import type { History } from "../training/trainer/events.ts";
 import { hasRun } from "../training/trainer/run-checkpoint.ts";
@@ -40,9 +40,6 @@ import { provenanceOf, startReport } from "./start-report.ts";
 import { StageTimes } from "./stage-times.ts";
 import { countChangedRows, trainStage } from "./train-stage.ts";
 import { trainingWarnings } from "./training-warnings.ts";
-
-/** Weights of more bytes lie beside the file of their model. */
-const largestFile = 2 ** 31 - 2 ** 24;
 
 /**
  * The whole way: quantize a model by calibration, train it with EfQAT, export it, verify the exported file in ONNX
@@ -196,14 +193,9 @@ async function optimizeIn(
 /** Whether training found nothing better than what it started from, so that the post-training model is written. */
 const keepsStart = ({ bestStep, heldOut }: History): boolean => bestStep === 0 && heldOut > 0;
 
-/** Bytes that a model's file has; unknown beyond 2 GB, where its weights lie in another one. */
-function sizeOfModel(model: Model): { bytes?: number } {
-  const weights = [...model.graph.initializers.values()].reduce(
-    (sum, { bytes }) => sum + bytes.byteLength,
-    0,
-  );
-  return weights > largestFile ? {} : { bytes: encodeModel(model).byteLength };
-}
+/** Bytes of a model's file; undefined where its weights lie in a file of their own. */
+const sizeOfModel = (model: Model): { bytes?: number } =>
+  fitsOneMessage(model) ? { bytes: encodeModel(model).byteLength } : {};
 
 /** The models to judge, with what their judged samples were used for; without the trained one where the start was kept. */
 function contendersOf(

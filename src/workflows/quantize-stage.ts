@@ -13,7 +13,7 @@ import { hasKernels } from "../passes/widen-floats.ts";
 import type { ModelSource } from "../runtime/open-model.ts";
 import type { FrozenDim } from "../passes/find-probes.ts";
 import { runPasses } from "../passes/pipeline.ts";
-import { prepareOpen } from "../passes/prepare.ts";
+import { type Preparation, prepareOpen } from "../passes/prepare.ts";
 import { raiseOpset } from "../passes/raise-opset/raise-opset.ts";
 import { recordTypes } from "../passes/record-types.ts";
 import { checkModel, checkStorage } from "../export/check-target.ts";
@@ -96,7 +96,7 @@ export async function prepareSource(
   places: readonly PlannedOutput[],
   context: RunContext,
 ): Promise<Prepared> {
-  const { logger, signal } = context;
+  const { logger } = context;
   const { data: spec, output, quantization } = options;
   logger.info(`Reading ${options.model}.`);
   const asked = askedStatistics(quantization);
@@ -104,34 +104,14 @@ export async function prepareSource(
   logger.info(
     `Data: ${dataset.name}, ${dataset.length} samples${dataset.hasLabels ? "" : ", without labels"}.`,
   );
-  const sample = await sampleFeeds(dataset);
-  const { batchAxes, set = {} } = spec ?? {};
-  const settled = new Map(
-    Object.keys(set).flatMap((name) => (sample[name] === undefined ? [] : [[name, sample[name]]])),
-  );
-  const unquantize = asksUnquantize(source.model, quantization?.quantized);
-  const preparation = await prepareOpen(source.model, {
-    sample,
-    batchAxes,
-    settled,
-    unquantize,
-    logger,
-    signal,
-  });
-  const { sizes, frozen, decided, quantizers } = preparation;
+  const { preparation, model, subgraphWeights } = await prepareOnData(source, dataset, options, context);
+  const { sizes, frozen, quantizers } = preparation;
   const wasQuantized = quantizers.operators.size > 0;
-  const { model, weights: subgraphWeights } =
-    quantization?.subgraphWeights === "int8"
-      ? quantizeSubgraphWeights(preparation.model)
-      : { model: preparation.model, weights: [] };
+  const { batchAxes, set = {} } = spec ?? {};
   const { batch } = nameOpenDims(requiredInputs(source.model.graph), batchAxes);
   const notes = [
     ...labelWarnings(dataset),
-    ...decided.map(
-      (name) =>
-        `What is written is the model at --set ${name}=${set[name]?.join(",")} whatever else is fed: an If follows from it.`,
-    ),
-    ...frozen.map((dim) => describeFrozen(dim, dim.symbol === batch)),
+    ...describePreparation(preparation, batch, set),
     ...describeSubgraphWeights(subgraphWeights, quantization?.subgraphWeights),
   ];
   for (const note of notes) logger.warn(note);
@@ -154,7 +134,34 @@ export async function prepareSource(
   };
 }
 
-/** Samples that statistics must be of where nobody says how few will do. */
+/** Prepares a model at the sizes of its data, and quantizes the weights inside its subgraphs where that is asked for. */
+async function prepareOnData(
+  source: Source,
+  dataset: Dataset,
+  { data, quantization }: PrepareSourceOptions,
+  { logger, signal }: RunContext,
+): Promise<{ preparation: Preparation; model: Model; subgraphWeights: string[] }> {
+  const { batchAxes, set = {} } = data ?? {};
+  const sample = await sampleFeeds(dataset);
+  const settled = new Map(
+    Object.keys(set).flatMap((name) => (sample[name] === undefined ? [] : [[name, sample[name]]])),
+  );
+  const unquantize = asksUnquantize(source.model, quantization?.quantized);
+  const preparation = await prepareOpen(source.model, {
+    sample,
+    batchAxes,
+    settled,
+    unquantize,
+    logger,
+    signal,
+  });
+  if (quantization?.subgraphWeights !== "int8")
+    return { preparation, model: preparation.model, subgraphWeights: [] };
+  const { model, weights: subgraphWeights } = quantizeSubgraphWeights(preparation.model);
+  return { preparation, model, subgraphWeights };
+}
+
+/** Least number of samples that statistics must be of, where no other is asked for. */
 const leastSamples = 16;
 
 /** The statistics that were asked for, and the samples that they must be of. */
@@ -165,7 +172,22 @@ const askedStatistics = (
     ? undefined
     : { path: choices.statistics, least: choices.calibrationSamples ?? leastSamples };
 
-/** What came of the wish for codes inside subgraphs. */
+/** Notes on inputs that decided the branch of an If, and on open dimensions that were fixed. `batch`: the batch's symbol. */
+function describePreparation(
+  { decided, frozen }: Preparation,
+  batch: string | undefined,
+  set: NonNullable<DataSpec["set"]>,
+): string[] {
+  return [
+    ...decided.map(
+      (name) =>
+        `What is written is the model at --set ${name}=${set[name]?.join(",")} whatever else is fed: an If follows from it.`,
+    ),
+    ...frozen.map((dim) => describeFrozen(dim, dim.symbol === batch)),
+  ];
+}
+
+/** Notes on weights inside subgraphs, where `asked` requests codes for them. */
 function describeSubgraphWeights(
   weights: readonly string[],
   asked: QuantizationChoices["subgraphWeights"],

@@ -163,18 +163,26 @@ async function runOnce(
     },
     { ...quiet, progress: () => undefined },
   );
-  const { manifest, plan, state, parameters } = await loadTrained(artifact, runDirectory);
-  const { floatModel } = await readArtifact(artifact);
-  const biases = new Map(Array.from(parameters, ([name, tensor]) => [name, viewAs(tensor, "float32")]));
-  const { model } = await exportModel(floatModel, plan, state, biases);
-  const all = manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] as number), 0);
+  const { model, rows } = await exportTrained(artifact, runDirectory);
   return {
     setting: settingName(setting),
     choice: nameOf(choice),
     seed,
     top1: await judge(model, test),
-    rows: (history.refreshes.at(-1)?.trained ?? 0) / all,
+    rows: (history.refreshes.at(-1)?.trained ?? 0) / rows,
   };
+}
+
+/** The deployed model of a trained artifact, and the number of rows of all its weights. */
+async function exportTrained(
+  artifact: string,
+  runDirectory: string,
+): Promise<{ model: Model; rows: number }> {
+  const { manifest, plan, state, parameters } = await loadTrained(artifact, runDirectory);
+  const { floatModel } = await readArtifact(artifact);
+  const biases = new Map(Array.from(parameters, ([name, tensor]) => [name, viewAs(tensor, "float32")]));
+  const { model } = await exportModel(floatModel, plan, state, biases);
+  return { model, rows: manifest.weights.reduce((sum, { shape, axis }) => sum + (shape[axis] as number), 0) };
 }
 
 /** Top-1 of a model in ONNX Runtime, percent. */

@@ -2,7 +2,7 @@ import { weightPortOf } from "../../ops/catalogue/ports.ts";
 import { intOf } from "../../ir/attributes.ts";
 import { type Answer, inputOf, type Rule, stayFloat } from "./rule.ts";
 
-/** A weight per row and a bias, both constants. */
+/** QLinearConv: a constant weight with one scale per row, and a constant bias or none. */
 export const conv: Rule = (node, { graph }): Answer => {
   const [x, w] = [inputOf(node, 0), inputOf(node, 1)];
   const bias = inputOf(node, 2);
@@ -21,6 +21,9 @@ export const conv: Rule = (node, { graph }): Answer => {
   };
 };
 
-/** Channels along axis 1 are those of a group: with several, one scale would be several channels'. */
+/**
+ * Axis 1 of the weight counts the output channels of one group: with several groups a scale would serve several
+ * channels.
+ */
 export const convTranspose: Rule = (node, context): Answer =>
   intOf(node, "group", 1) === 1 ? conv(node, context) : stayFloat("its groups share scales of rows");

@@ -36,8 +36,9 @@ function between(inputs: string[], output: string): Answer {
 }
 
 /**
- * A residual sum that is fused into the layer in front of it: only the operand that does not come straight from that
- * layer is read as codes. Where both do, the layer that comes later takes the other one's result.
+ * A residual sum that the runtime fuses into the layer in front of it: of its operands only the other one, which does
+ * not come directly from that layer, is read as codes. If both come directly from layers, the sum is fused into the
+ * later one.
  */
 export const residual: Rule = (node, context): Answer => {
   const [a, b] = [inputOf(node, 0), inputOf(node, 1)];
@@ -50,7 +51,7 @@ export const residual: Rule = (node, context): Answer => {
     : between([skipping], node.outputs[0] as string);
 };
 
-/** Position of the layer that makes a value which nothing else reads; -1 where there is none. */
+/** Position in the graph of the layer that computes `name`, if `name` has one reader only; otherwise -1. */
 function layerBefore(name: string, context: RuleContext): number {
   const producer = context.index.producer.get(name);
   if (producer === undefined || soleReader(name, context) === undefined) return -1;
@@ -59,7 +60,10 @@ function layerBefore(name: string, context: RuleContext): number {
   return context.graph.initializers.has(weight) ? context.graph.nodes.indexOf(producer) : -1;
 }
 
-/** Any operator as a unit of its own: its float operands, constants among them, and its results as codes. */
+/**
+ * Any operator between DequantizeLinear and QuantizeLinear: all its float operands, constants included, and its float
+ * results are codes.
+ */
 export const unit: Rule = (node, { graph }): Answer => {
   const row = rowOf(node);
   if (row?.parameters !== undefined && row.kind !== "movement")

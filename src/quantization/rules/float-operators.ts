@@ -3,7 +3,10 @@ import { rowOf } from "../../ops/catalogue/catalogue.ts";
 import type { Target } from "../targets/target.ts";
 import type { OperatorKind } from "../../ops/catalogue/row.ts";
 
-/** Why operators of a kind are never quantized; those of other kinds would be, had the runtime kernels for them. */
+/**
+ * Why no target quantizes operators of a kind. Operators of other kinds stay float only where the runtime has no
+ * kernel.
+ */
 const never: Readonly<Partial<Record<OperatorKind, string>>> = {
   comparison: "its result is a truth value",
   logic: "its result is a truth value or bits",

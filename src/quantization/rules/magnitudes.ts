@@ -6,27 +6,30 @@ import type { DataType } from "../../tensor/data-type.ts";
 import { elementCount, toNumbers } from "../../tensor/tensor.ts";
 
 /**
- * Filterbanks, as audio models have them in front: an STFT written as a product with rows of sines and cosines, whose
- * squares are summed and whose root or logarithm goes on, often through a product with mel filters. Codes have steps of
- * one size; behind a root or a logarithm the smallest magnitudes count as much as the largest, whose range sets the step.
- * So what makes them computes in float.
+ * Spectrograms at the front of audio models: an STFT written as a linear layer with rows of sines and cosines, the sum
+ * of its squares, and a square root or a logarithm, often with a product with mel filters in between. A root or a
+ * logarithm makes the smallest magnitudes count as much as the largest; the step of a quantizer is set by the largest
+ * and loses the small ones. The layers that compute the magnitudes therefore stay float.
  */
 
-/** Nodes between a layer and the root or logarithm of what it computes: more are not looked through. */
-const farthest = 64;
+/** Most nodes that the search passes from a layer to the root or logarithm of its result. */
+const maxDepth = 64;
 
 const powers = "the squares of its result are summed, and a root or a logarithm of them goes on";
 const logarithms = "the logarithm of its result is taken";
 const loss = "to which the smallest values count as much as the largest, and 8 bits lose those";
 
-/** Linear operators in front of a filterbank: what they lose, it gets to see. */
-const signals = new Set(["Identity", "Neg", "Pad"]);
-/** Operators that leave the size of squares and magnitudes what it is, or bound it from below. */
+/** Operators, besides movements, that pass on all elements with their magnitudes. */
+const passThrough = new Set(["Identity", "Neg", "Pad"]);
+/** Operators that leave squares and magnitudes as they are, or clip them. */
 const bounds = new Set(["Abs", "Clip", "Max", "Min", "Relu"]);
 const numeric = new Set<DataType>(["float32", "float64", "int32", "int64"]);
 const sums = new Set(["Add", "ReduceMean", "ReduceSum", "Sub", "Sum"]);
 
-/** Layers that must compute in float because of what becomes of their results, and why. */
+/**
+ * Layers that must compute in float because a root or a logarithm of magnitudes of their results is taken, with the
+ * reason.
+ */
 export function findMagnitudes(graph: Graph, index: GraphIndex): Map<Node, string> {
   const search = new MagnitudeSearch(graph, index);
   const found = new Map<Node, string>();
@@ -41,7 +44,7 @@ export function findMagnitudes(graph: Graph, index: GraphIndex): Map<Node, strin
 class MagnitudeSearch {
   readonly #graph: Graph;
   readonly #index: GraphIndex;
-  /** What is known of values, by question. */
+  /** Memoized answers by question. */
   readonly #known = new Map<string, unknown>();
 
   constructor(graph: Graph, index: GraphIndex) {
@@ -49,7 +52,7 @@ class MagnitudeSearch {
     this.#index = index;
   }
 
-  /** A product with a constant. */
+  /** Whether a node is a product with a constant weight. */
   isLayer(node: Node): boolean {
     const port = node.domain === "" && rowOf(node)?.kind === "product" ? weightPortOf(node) : undefined;
     return port !== undefined && this.#graph.initializers.has(node.inputs[port.weight] ?? "");
@@ -64,12 +67,13 @@ class MagnitudeSearch {
   }
 
   /**
-   * Whether squares of a value go on to a root or a logarithm. Before they are squared, all readers must do that: what a norm
-   * divides, it reads itself, too.
+   * Whether the squares of a value are summed and reach a root or a logarithm. `squared`: the value is such squares
+   * already; one reader that leads there is then enough. A value that is not squared yet needs all its readers to lead
+   * there: a layer in front of a normalization, which also divides the value itself, is no spectrogram.
    */
   #leadsToRoot(name: string, squared: boolean, depth = 0): boolean {
     const readers = this.#readersOf(name);
-    if (depth > farthest || readers.length === 0 || (!squared && this.#index.outputs.has(name))) return false;
+    if (depth > maxDepth || readers.length === 0 || (!squared && this.#index.outputs.has(name))) return false;
     const leads = (reader: Node): boolean => this.#stepToRoot(reader, name, squared, depth + 1);
     return this.#once(`${squared ? "squares" : "values"} ${name}`, () =>
       squared ? readers.some(leads) : readers.every(leads),
@@ -91,10 +95,13 @@ class MagnitudeSearch {
       : bounds.has(opType) && onwards(true);
   }
 
-  /** Whether all that reads a value takes its logarithm, or bounds, moves or scales it first. */
+  /**
+   * Whether every reader of a value takes its logarithm, directly or after clipping, moving, scaling or an added
+   * constant.
+   */
   #leadsToLog(name: string, depth = 0): boolean {
     const readers = this.#readersOf(name);
-    if (depth > farthest || readers.length === 0 || this.#index.outputs.has(name)) return false;
+    if (depth > maxDepth || readers.length === 0 || this.#index.outputs.has(name)) return false;
     const leads = (reader: Node): boolean => {
       if (reader.opType === "Log") return true;
       const goesOn = this.#keepsSize(reader, name) || bounds.has(reader.opType) || this.#addsConstant(reader);
@@ -103,10 +110,13 @@ class MagnitudeSearch {
     return this.#once(`logarithm ${name}`, () => readers.every(leads));
   }
 
-  /** A filterbank that alone reads a value, moved or padded on the way. */
+  /**
+   * A layer of `found` to which every reader of a value leads, through movements and scaling only; undefined if some
+   * reader leads elsewhere.
+   */
   #filterBehind(name: string, found: ReadonlyMap<Node, string>, depth = 0): Node | undefined {
     const readers = this.#readersOf(name);
-    if (depth > farthest || readers.length === 0 || this.#index.outputs.has(name)) return undefined;
+    if (depth > maxDepth || readers.length === 0 || this.#index.outputs.has(name)) return undefined;
     const behind = (reader: Node): Node | undefined => {
       if (this.isLayer(reader)) return found.has(reader) ? reader : undefined;
       return this.#keepsSize(reader, name)
@@ -119,22 +129,22 @@ class MagnitudeSearch {
     });
   }
 
-  /** An answer that is found once: paths that part and meet again are not looked through anew. */
+  /** A memoized answer, so that values which several paths lead to are searched once. */
   #once<T>(question: string, find: () => T): T {
     if (!this.#known.has(question)) this.#known.set(question, find());
     return this.#known.get(question) as T;
   }
 
-  /** Readers of a value's elements, not of its shape. */
+  /** Nodes that read a value's elements, without those that read its shape only. */
   #readersOf(name: string): Node[] {
     return (this.#index.consumers.get(name) ?? []).filter((node) => rowOf(node)?.kind !== "index");
   }
 
-  /** Moves elements, or multiplies them by constants. */
+  /** Whether a node only moves the elements of `name` or multiplies them by constants. */
   #keepsSize(node: Node, name: string): boolean {
     const { domain, opType, inputs } = node;
     if (domain !== "") return false;
-    if (signals.has(opType) || rowOf(node)?.kind === "movement") return true;
+    if (passThrough.has(opType) || rowOf(node)?.kind === "movement") return true;
     const others = inputs.filter((input) => input !== name);
     const scales = opType === "Mul" || (opType === "Div" && inputs[0] === name);
     return scales && others.length === 1 && others.every((input) => this.#graph.initializers.has(input));
@@ -144,7 +154,7 @@ class MagnitudeSearch {
     return opType === "Add" && inputs.some((input) => this.#graph.initializers.has(input));
   }
 
-  /** The constant exponent of a Pow. */
+  /** The constant scalar exponent of a Pow; undefined for other nodes. */
   #exponent({ opType, inputs }: Node): number | undefined {
     const constant = opType === "Pow" ? this.#graph.initializers.get(inputs[1] ?? "") : undefined;
     if (constant === undefined || elementCount(constant.dims) !== 1) return undefined;

@@ -6,18 +6,22 @@ import type { OperatorKind } from "../../ops/catalogue/row.ts";
 import { viewAs } from "../../tensor/tensor.ts";
 
 /**
- * Masks of attention: huge negative numbers that an Add or a Where puts into the scores in front of a Softmax, which
- * makes exact zeros of them. Codes that reach down to them have no steps left for the scores, so that these nodes
- * and the Softmax compute in float.
+ * Attention masks: huge negative numbers that an Add or a Where puts into the scores in front of a Softmax, whose
+ * result is zero there. A quantizer whose range includes the mask has a step too coarse for the scores, so all nodes
+ * from the mask to the Softmax, and the Softmax itself, compute in float.
  */
 
-/** Softmax of a score this far below another is 1e-13: nothing but a mask is that low. */
+/** Largest constant that counts as a mask: exp(-30) = 1e-13, so that Softmax gives the masked element no weight. */
 const lowScore = -30;
 
-/** Nodes between a Softmax and its mask, and between the mask and what it is made of: more are not looked through. */
-const farthest = 64;
+/**
+ * Most nodes that the search passes from a Softmax to its mask, and from the mask to the values it is computed from.
+ */
+const maxDepth = 64;
 
-/** Inputs of a node that may hold the scores it hands on towards a Softmax. */
+/**
+ * Input slots of a node whose elements are passed on, moved, added to or clipped: where attention scores may come from.
+ */
 function scorePorts(node: Node): readonly number[] {
   const row = node.domain === "" ? rowOf(node) : undefined;
   if (row === undefined) return [];
@@ -27,10 +31,10 @@ function scorePorts(node: Node): readonly number[] {
   return row.moves?.from === "all" ? [...node.inputs.keys()] : (row.moves?.from ?? []);
 }
 
-/** Kinds of operators whose result is made of masks when all their float inputs are masks or constants. */
+/** Kinds of operators whose result is a mask if each of their float inputs is a mask or a constant. */
 const maskArithmetic: readonly OperatorKind[] = ["conversion", "elementwise", "movement", "reduction"];
 
-/** Nodes that must compute in float because of a mask, and why. */
+/** Nodes that must compute in float because their values contain an attention mask, with the reason. */
 export function findMasked(graph: Graph, index: GraphIndex): Map<Node, string> {
   const search = new MaskSearch(graph, index);
   const found = new Map<Node, string>();
@@ -53,9 +57,12 @@ class MaskSearch {
     this.#index = index;
   }
 
-  /** Marks what computes the masked scores `name`; returns the name of a mask in them, if any. */
+  /**
+   * The name of a mask in the scores `name`, undefined if there is none; enters the nodes that compute masked scores
+   * into `found`.
+   */
   markScores(name: string, found: Map<Node, string>, depth = 0): string | undefined {
-    if (depth > farthest || this.#scores.has(name)) return this.#scores.get(name);
+    if (depth > maxDepth || this.#scores.has(name)) return this.#scores.get(name);
     this.#scores.set(name, undefined);
     const node = this.#index.producer.get(name);
     if (node === undefined || dtypeOf(this.#graph, name) !== "float32") return undefined;
@@ -72,18 +79,23 @@ class MaskSearch {
     return mask;
   }
 
-  /** Whether `name`, an operand of an Add or a Where in front of a Softmax, is a mask. */
+  /**
+   * Whether `name`, an operand of an Add or a Where in front of a Softmax, is a mask: a constant with very negative
+   * elements, a model input that is added, or a value computed from integers and booleans.
+   */
   isMask(name: string, opType: string): boolean {
     const constant = this.#lowest(name);
     if (constant !== undefined) return constant <= lowScore;
-    const start = this.#behindMovers(name);
+    const start = this.#startOfChain(name);
     if (opType === "Add" && this.#index.inputs.has(start)) return true;
     return this.#isDerived(name);
   }
 
-  /** Whether a value is computed from integers, booleans and constants alone, without a table of weights. */
+  /**
+   * Whether a value is computed only from integers, booleans and constants, without a Gather from a table of weights.
+   */
   #isDerived(name: string, depth = 0): boolean {
-    if (depth > farthest) return false;
+    if (depth > maxDepth) return false;
     const known = this.#isMask.get(name);
     if (known !== undefined) return known;
     this.#isMask.set(name, false);
@@ -99,14 +111,14 @@ class MaskSearch {
     if (kind === undefined || !maskArithmetic.includes(kind)) return false;
     const inputs = node.inputs.filter((input) => input !== "");
     const floats = inputs.filter((input) => dtypeOf(this.#graph, input)?.startsWith("float") === true);
-    // A Cast or a Where makes floats of integers and booleans; anything else has to have a mask among its inputs.
+    // Only a Cast or a Where converts integers and booleans to floats; other operators need a mask among their inputs.
     const starts = node.opType === "Cast" ? floats.length === 0 : node.opType === "Where";
     const computed = floats.filter((input) => !this.#graph.initializers.has(input));
     return (starts || computed.length > 0) && computed.every((input) => this.#isDerived(input, depth + 1));
   }
 
-  /** The value before the operators that only move or convert it. */
-  #behindMovers(name: string): string {
+  /** The value at the start of the chain of movement, conversion and Clip nodes that end in `name`. */
+  #startOfChain(name: string): string {
     for (let at = name; ;) {
       const node = this.#index.producer.get(at);
       const [source] = node?.inputs ?? [];
@@ -116,7 +128,7 @@ class MaskSearch {
     }
   }
 
-  /** The lowest element of a float constant, NaN and lower bounds of -Infinity included; undefined for other values. */
+  /** The lowest element of a float32 constant, which may be -Infinity; NaN is skipped. Undefined for other values. */
   #lowest(name: string): number | undefined {
     const tensor = this.#graph.initializers.get(name);
     if (tensor?.dtype !== "float32") return undefined;

@@ -17,13 +17,13 @@ export interface KernelRequest {
 
 /** A node that the target's kernels can run on integers. */
 export interface IntegerAnnotation extends KernelRequest {
-  /** Without codes at its output the kernel does not fuse. */
+  /** The runtime uses the integer kernel only if its output is quantized. */
   outputRequired: boolean;
-  /** Quantize it whatever its neighbours are; otherwise only between integer neighbours. */
+  /** Quantize the node whatever its neighbours are; false: only between integer neighbours. */
   eager: boolean;
 }
 
-/** A node that picks rows of a table of codes, and writes floats. */
+/** A Gather that picks rows of a quantized table and writes floats. */
 export interface TableAnnotation {
   kind: "table";
   weight: { name: string; axis: number };
@@ -35,9 +35,11 @@ export type Annotation = IntegerAnnotation | TableAnnotation | FloatOrMove;
 type FloatOrMove =
   /** Moves or selects codes: outputs share the input's scale and zero point. */
   | { kind: "carry"; input: string; outputs: string[] }
-  /** Limits values to [min, max]: a quantizer behind it may do the same. */
+  /** Limits values to [min, max]; a quantizer behind the node may replace it. */
   | { kind: "saturate"; input: string; output: string; min: number; max: number }
-  /** Limits values as a part of the kernel in front of it: codes or floats, as that has them. */
+  /**
+   * Limits values and is fused by the runtime into the kernel in front of it, on codes or floats as that kernel writes.
+   */
   | { kind: "kept"; input: string; output: string; min: number; reason: string }
   /** Stays in float. */
   | { kind: "float"; reason: string }
@@ -54,7 +56,7 @@ export interface RuleContext {
   options: ResolvedPlanOptions;
 }
 
-/** What a rule answers; how a kernel is used is the target's. */
+/** Answer of an operator's rule, before the target adds how it uses the kernel. */
 export type Answer = KernelRequest | FloatOrMove;
 
 export type Rule = (node: Node, context: RuleContext) => Answer;

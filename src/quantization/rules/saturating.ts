@@ -18,7 +18,10 @@ export const clip: Rule = (node, context): Answer => {
   return limit(input, node.outputs[0] as string, [min, max], context);
 };
 
-/** Limits that the target puts into codes, or that its runtime keeps with the kernel in front. */
+/**
+ * Relu or Clip as the target handles it: replaced by the saturation of codes, a kernel of its own, or kept and fused by
+ * the runtime.
+ */
 function limit(
   input: string,
   output: string,

@@ -3,12 +3,12 @@ import type { Node } from "../../ir/model.ts";
 import { elementCount } from "../../tensor/tensor.ts";
 import { inputOf, type RuleContext, type TableAnnotation } from "./rule.ts";
 
-/** Elements from which a table is worth codes: 64 kB of floats. */
+/** Smallest number of elements of a table that is quantized: 64 kB of floats. */
 const leastElements = 2 ** 14;
 
 /**
- * A Gather of rows of a constant table [entries, width], as embeddings are: codes with a scale per row are gathered in
- * their place, and dequantized behind it. Undefined for other nodes.
+ * A Gather of rows of a constant table [entries, width], such as an embedding. Quantized, it gathers int8 codes and the
+ * scale of each row, and the gathered rows are dequantized. Undefined for other nodes.
  */
 export function tableRows(node: Node, { graph }: Pick<RuleContext, "graph">): TableAnnotation | undefined {
   if (node.opType !== "Gather" || node.domain !== "" || intOf(node, "axis", 0) !== 0) return undefined;

@@ -9,7 +9,7 @@ import { carry } from "./movement.ts";
 import type { Rule } from "./rule.ts";
 import { clip, relu } from "./saturating.ts";
 
-/** What the kernels of operators read and write; which of them a runtime has is said by targets. */
+/** What integer kernels read and write, by operator. Targets list which of these kernels their runtime has. */
 const rules: Readonly<Record<string, Rule>> = {
   Add: binary,
   AveragePool: unary,
@@ -28,7 +28,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Where: where,
 };
 
-/** Kinds of operators that a target without a list of its own may run on codes. */
+/** Kinds of operators that targets with `others` (any operator as a unit) run on codes. */
 const unitKinds: readonly OperatorKind[] = [
   "elementwise",
   "movement",

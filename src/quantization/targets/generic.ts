@@ -3,7 +3,7 @@ import { always, type Target } from "./target.ts";
 
 const layer = always("any");
 
-/** Any toolchain that reads Q/DQ: inputs and weights of layers, everything else in float. */
+/** Any toolchain that reads Q/DQ: the inputs and weights of layers are quantized, everything else is float. */
 export const generic: Target = {
   name: "generic",
   describe: "any reader of QuantizeLinear and DequantizeLinear: inputs and weights of layers alone",

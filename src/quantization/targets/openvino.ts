@@ -4,8 +4,9 @@ import { always, betweenCodes, type Target } from "./target.ts";
 const between = betweenCodes("any");
 
 /**
- * OpenVINO reads QuantizeLinear and DequantizeLinear as FakeQuantize, at the inputs of operators as NNCF places them; its
- * low-precision transformations move them through what keeps values, and fuse Relu, biases and sums into layers.
+ * OpenVINO reads QuantizeLinear and DequantizeLinear as FakeQuantize, placed at the inputs of operators as NNCF does.
+ * Its low-precision transformations move them through operators that only move values, and fuse Relu, biases and sums
+ * into layers.
  */
 export const openvino: Target = {
   name: "openvino",

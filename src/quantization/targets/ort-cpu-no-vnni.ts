@@ -3,8 +3,8 @@ import { ortCpu } from "./ort-cpu.ts";
 import type { Target } from "./target.ts";
 
 /**
- * x64 without VNNI, whose kernels saturate (saturating-pairs.ts): rows in which two codes that are added could do so get a
- * larger scale; all others stay as they are.
+ * x64 without VNNI, whose kernels add pairs of products in saturating int16 (saturating-pairs.ts): rows where a pair
+ * could saturate get a larger scale; other rows are as for ort-cpu.
  */
 export const ortCpuNoVnni: Target = {
   ...ortCpu,

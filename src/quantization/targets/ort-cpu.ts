@@ -12,7 +12,7 @@ export const ortCpu: Target = {
     Add: between,
     AveragePool: between,
     Concat: between,
-    // QLinearConv alone: without codes behind it a convolution stays float.
+    // QLinearConv is the only integer kernel: a convolution whose output is not quantized stays float.
     Conv: always("codes"),
     Gemm: always("any"),
     GlobalAveragePool: between,

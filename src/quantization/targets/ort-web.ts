@@ -1,7 +1,7 @@
 import { ortCpu } from "./ort-cpu.ts";
 import type { Target } from "./target.ts";
 
-/** onnxruntime-web has the CPU provider's kernels in WebAssembly. Its 4-bit kernels are for MatMulNBits alone. */
+/** onnxruntime-web has the CPU provider's kernels in WebAssembly. Its only 4-bit kernel is MatMulNBits. */
 export const ortWeb: Target = {
   ...ortCpu,
   name: "ort-web",

@@ -13,8 +13,8 @@ const unit = always("codes");
 const matrix: OperatorUse = { ...unit, granularity: "tensor" };
 
 /**
- * ONNX Runtime's QNN provider, for Qualcomm's NPUs: every operator is a unit that reads and writes codes, model outputs
- * included; shapes are fixed; matrices have one scale, convolutions one per channel.
+ * ONNX Runtime's QNN provider, for Qualcomm's NPUs: every operator reads and writes codes, model outputs included;
+ * shapes are fixed; weights of matrix products have one scale, those of convolutions one per channel.
  */
 export const qnn: Target = {
   name: "qnn",

@@ -2,7 +2,7 @@ import { type GraphIndex, indexGraph } from "../../ir/graph.ts";
 import type { Graph, Node } from "../../ir/model.ts";
 import { movementOf, rowOf } from "../../ops/catalogue/catalogue.ts";
 
-/** A graph with quantizers in it, to be asked what stands where. */
+/** A quantized graph with its index, for questions about what is quantized. */
 export interface QuantizedView {
   graph: Graph;
   index: GraphIndex;
@@ -27,7 +27,7 @@ export const readersOf = ({ index }: QuantizedView, name: string | undefined): N
 export const sourceOf = ({ index }: QuantizedView, name: string | undefined): Node | undefined =>
   index.producer.get(name ?? "");
 
-/** The DequantizeLinear that a value comes out of, directly or through what only moves it. */
+/** The DequantizeLinear that computes a value, directly or through operators that only move elements. */
 export function dequantizerOf(view: QuantizedView, name: string | undefined): Node | undefined {
   let source = sourceOf(view, name);
   while (source !== undefined && !dequantizes(source)) {
@@ -37,6 +37,6 @@ export function dequantizerOf(view: QuantizedView, name: string | undefined): No
   return source;
 }
 
-/** Whether a value is read out of codes, directly or through what only moves it. */
+/** Whether a value is dequantized, directly or through operators that only move elements. */
 export const isDequantized = (view: QuantizedView, name: string | undefined): boolean =>
   dequantizerOf(view, name) !== undefined;

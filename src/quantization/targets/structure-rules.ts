@@ -13,10 +13,10 @@ import {
   viewOf,
 } from "./quantized-view.ts";
 
-/** Something that every file for a target must satisfy, written from the runtime's documentation. */
+/** A rule that every file for a target must satisfy, taken from the runtime's documentation. */
 export interface StructureRule {
   name: string;
-  /** Nodes or values that break it, in words. */
+  /** Nodes or values that break the rule, as text. */
   check: (model: Model) => string[];
 }
 
@@ -25,7 +25,7 @@ const rule = (name: string, check: (view: QuantizedView) => string[]): Structure
   check: ({ graph }) => check(viewOf(graph)),
 });
 
-/** Layers whose weight comes out of codes. */
+/** Layers whose weight is a dequantized constant. */
 const quantizedLayers = (view: QuantizedView): { node: Node; weight: string }[] =>
   view.graph.nodes.flatMap((node) => {
     const port = rowOf(node)?.kind === "product" ? weightPortOf(node) : undefined;
@@ -72,7 +72,7 @@ export const layersReadCodes = rule("quantized layers read codes", (view) =>
     .map(({ node }) => named(node)),
 );
 
-/** A quantizer directly behind a layer keeps TensorRT from fusing what follows. */
+/** A quantizer directly behind a layer prevents TensorRT from fusing the operators that follow. */
 export const noQuantizerBehindLayers = rule(
   "no quantizer between a layer and what is fused with it",
   (view) =>
@@ -104,7 +104,9 @@ export const matricesPerTensor = rule("weights of MatMul and Gemm have one scale
   }),
 );
 
-/** Every operator with a float result between DequantizeLinear and QuantizeLinear, or not quantized at all. */
+/**
+ * Every operator with a float result either has dequantized inputs and quantized outputs, or is not quantized at all.
+ */
 export const wholeUnits = rule("quantized operators read and write codes", (view) =>
   view.graph.nodes.flatMap((node) => {
     if (isQuantizer(node) || rowOf(node)?.kind === "codes") return [];

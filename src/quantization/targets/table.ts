@@ -14,7 +14,7 @@ export const targets: readonly Target[] = [
 ];
 
 /**
- * The target of this name; one that is given as an object is taken as it is.
+ * The target of this name; an object is returned as it is.
  * @throws UserError usage/target for a name that is unknown.
  */
 export function targetNamed(target: Target | string = ortCpu): Target {

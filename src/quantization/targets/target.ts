@@ -5,14 +5,17 @@ import type { StructureRule } from "./structure-rules.ts";
 
 /** How a runtime runs an operator on codes. */
 export interface OperatorUse {
-  /** codes: without a quantizer behind it, it stays float; any: it writes codes only where they are read. */
+  /**
+   * "codes": the operator runs on codes only if its output is quantized; "any": it writes codes or floats, as its
+   * readers need.
+   */
   writes: "codes" | "any";
   /**
-   * always: quantized whatever its neighbours are; between codes: only where something it reads is codes already and,
-   * if it has to write codes, something reads them.
+   * "always": quantized whatever its neighbours are. "between codes": only if one of its inputs is available as codes
+   * and, where the kernel must write codes, some node reads them.
    */
   where: "always" | "between codes";
-  /** residual: of a sum only the operand that does not come straight from a layer is codes. */
+  /** "residual": of a sum, only the operand that does not come directly from a layer is quantized. */
   operands?: "residual";
   /** One scale per row of its weight (default), or one for all. */
   granularity?: "channel" | "tensor";
@@ -23,8 +26,8 @@ export interface OperatorUse {
 }
 
 /**
- * What a runtime wants of a quantized file, as data. The catalogue says what an operator is; this says what is run on
- * codes, and how the file must look for that.
+ * What a runtime needs of a quantized file, as data: which operators it runs on codes, and the layout of quantizers for
+ * which it does. What an operator computes is in the catalogue (`ops/catalogue`).
  */
 export interface Target {
   name: string;
@@ -33,17 +36,18 @@ export interface Target {
   /** The runtime as a subject: "ONNX Runtime's CPU provider". */
   runtime: string;
   operators: Readonly<Partial<Record<OperatorName, OperatorUse>>>;
-  /** What becomes of operators that compute floats and are not listed; left out: they stay float. */
+  /** How operators on floats that are not listed in `operators` are quantized. Default: they stay float. */
   others?: OperatorUse;
   /** Operators that move codes and whose outputs share the input's scale and zero point. */
   carries: readonly OperatorName[];
-  /** Where a shared quantizer stands: at every value that shares it, or at the first alone. */
+  /** Where a shared quantizer is inserted: at every value that shares it, or at the first only. */
   sharedQuantizers: "every value" | "first value";
-  /** What operators in float read of a value that is quantized for others. */
+  /** What float operators read of a value that is quantized for other readers: the dequantized or the float value. */
   floatReaders: "dequantized" | "floats";
   /**
-   * What becomes of Relu and Clip: codes: they go, and bounds on the codes do the same where saturation does not; free:
-   * they go where the saturation of codes is the same function; kept: the runtime fuses them with what is in front.
+   * How Relu and Clip are handled. "codes": removed; a Clip on the codes replaces them where saturation alone is not
+   * the same function. "free": removed only where saturation is the same function. "kept": they stay, and the runtime
+   * fuses them into the layer in front.
    */
   saturation: "codes" | "free" | "kept";
   activations: {
@@ -52,31 +56,42 @@ export interface Target {
     signed: boolean;
     /** Zero points are zero (of signed codes). */
     symmetric: boolean;
-    /** Operators whose outputs get the range that the catalogue gives, not a measured one. */
+    /** Operators whose outputs get the range in the catalogue instead of a measured one. */
     fixedRanges: readonly OperatorName[];
-    /** Ranges are widened to at least this. */
+    /** Least width of a range; narrower ones are widened. */
     leastRange?: number;
   };
   weights: {
     bits: readonly Bits[];
-    /** Largest sum of two codes of one sign in a row: products with 255 that are added in int16 must not saturate. */
+    /**
+     * Largest allowed sum of two codes of the same sign in a row, for runtimes that add pairs of products with 255 in
+     * saturating int16.
+     */
     pairLimit?: number;
   };
-  /** Rows that a Gather picks of a constant table: of its codes, which are dequantized behind it, or of floats. */
+  /** What a Gather of rows of a constant table reads: codes, dequantized after the Gather, or floats. */
   tables: "codes" | "floats";
-  /** int32: codes of scale s_x * s_w behind a DequantizeLinear. */
+  /** "int32": biases are int32 codes of scale s_x * s_w, read through a DequantizeLinear. */
   bias: "int32" | "float";
-  /** Whether outputs of the model come out of quantizers, too. */
+  /** "codes": outputs of the model are quantized too. */
   graphOutputs: "codes" | "float";
   shapes: "open" | "static";
   /** How 4-bit codes may be stored. */
   int4: readonly ("container" | "initializer")[];
-  /** Whether layers between DequantizeLinear and QuantizeLinear are what ONNX Runtime's integer kernels compute. */
+  /**
+   * Whether ONNX Runtime's integer kernels compute the same as this target's layers between DequantizeLinear and
+   * QuantizeLinear, so that training may run its forward on them.
+   */
   integerForward: boolean;
-  /** Whether ONNX Runtime's CPU provider runs the file on integers, so that its kernels tell how much is. */
+  /**
+   * Whether ONNX Runtime's CPU provider runs the file on integers, so that an audit of its kernels shows the integer
+   * share.
+   */
   audited: boolean;
   verified: {
-    /** runs: in the runtime itself; structure: by the rules alone, and in ONNX Runtime for its accuracy. */
+    /**
+     * "runs": verified in the runtime itself; "structure": by the rules only, with accuracy measured in ONNX Runtime.
+     */
     by: "runs" | "structure";
     what: string;
     /** What every file for this target must satisfy. */
@@ -90,7 +105,7 @@ export const betweenCodes = (writes: OperatorUse["writes"]): OperatorUse => ({
   where: "between codes",
 });
 
-/** How a target uses the operator of a node; undefined where it stays float. */
+/** How a target runs an operator on codes; undefined where the operator stays float. */
 export function useOf(target: Target, opType: string): OperatorUse | undefined {
   return Object.hasOwn(target.operators, opType) ? target.operators[opType as OperatorName] : target.others;
 }
@@ -98,5 +113,5 @@ export function useOf(target: Target, opType: string): OperatorUse | undefined {
 export const carries = (target: Target, opType: string): boolean =>
   (target.carries as readonly string[]).includes(opType);
 
-/** Whether a target's kernels add up products of codes exactly, so that its files say nothing of pairs that saturate. */
+/** Whether the target's kernels add products of codes without saturation, so that its files have no `pairLimit`. */
 export const isExact = ({ weights }: Pick<Target, "weights">): boolean => weights.pairLimit === undefined;

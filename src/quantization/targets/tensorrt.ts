@@ -26,8 +26,9 @@ const matrix: OperatorUse = {
 };
 
 /**
- * TensorRT's explicit quantization: signed symmetric codes, quantizers at the inputs of layers and none behind them, so
- * that bias, sum and activation are fused into the layer; of a residual sum the operand that skips the layers is codes.
+ * TensorRT's explicit quantization: signed symmetric codes; quantizers at the inputs of layers and none at their
+ * outputs, so that TensorRT fuses bias, sum and activation into the layer. Of a residual sum, the operand from the skip
+ * connection is quantized.
  */
 export const tensorrt: Target = {
   name: "tensorrt",

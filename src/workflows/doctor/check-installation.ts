@@ -2,7 +2,7 @@ import { access, constants, readFile } from "node:fs/promises";
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, totalmem, tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { describePython } from "../../importers/describe-python.ts";
 import { formatBytes } from "../../report/format.ts";
 import type { InstallationSection } from "../../report/report-data.ts";
@@ -10,6 +10,7 @@ import { availableMemory } from "../../runtime/available-memory.ts";
 import { kernelsSaturate } from "../../runtime/saturation.ts";
 import { runtimeVersion } from "../../runtime/session.ts";
 import { version } from "../../version.ts";
+import { firstFolder } from "../preflight/check-machine.ts";
 
 type Check = InstallationSection["checks"][number];
 
@@ -100,9 +101,7 @@ function memoryCheck(): Check {
 }
 
 async function folderCheck(part: string, folder: string, remedy: string): Promise<Check> {
-  let existing = resolve(folder);
-  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
-  const writable = await access(existing, constants.W_OK).then(
+  const writable = await access(await firstFolder(resolve(folder)), constants.W_OK).then(
     () => true,
     () => false,
   );

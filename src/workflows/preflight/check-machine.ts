@@ -64,7 +64,7 @@ export async function checkOutput({ option, path, size }: PlannedOutput, sourceB
 }
 
 /** The path itself where it is a folder, else the nearest folder above it that exists. */
-async function firstFolder(path: string): Promise<string> {
+export async function firstFolder(path: string): Promise<string> {
   const info = await stat(path).catch(() => undefined);
   return info?.isDirectory() === true || dirname(path) === path ? path : firstFolder(dirname(path));
 }

@@ -32,7 +32,21 @@ export async function serveMetrics({
   const queue = new Queue(place.name, { connection: client });
   queue.on("error", () => undefined);
   const registry = new Registry();
-  const registers = [registry];
+  registerGauges([registry], queue, running);
+  const server = await listen({ registry, queue, port, host });
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : port,
+    count: countJobs([registry]),
+    async close() {
+      await new Promise((resolve) => server.close(resolve));
+      client.disconnect();
+    },
+  };
+}
+
+/** Registers the metrics of ended jobs; returns what counts one. */
+function countJobs(registers: Registry[]): WorkerMetrics["count"] {
   const jobs = new Counter({
     name: "efqat_jobs_total",
     help: "Jobs that ended on this worker.",
@@ -50,6 +64,17 @@ export async function serveMetrics({
     help: "Largest resident memory of a job so far.",
     registers,
   });
+  let largest = 0;
+  return ({ status, cause, seconds: took, peakBytes }) => {
+    jobs.inc({ status, cause: cause?.code ?? "" });
+    seconds.observe(took);
+    largest = Math.max(largest, peakBytes);
+    peak.set(largest);
+  };
+}
+
+/** Registers gauges that are read on every scrape: jobs that run on this worker, and jobs of the queue by state. */
+function registerGauges(registers: Registry[], queue: Queue, running: () => number): void {
   new Gauge({
     name: "efqat_jobs_running",
     help: "Jobs that are being run.",
@@ -68,21 +93,6 @@ export async function serveMetrics({
       for (const [state, count] of Object.entries(counts)) this.set({ state }, count);
     },
   });
-  let largest = 0;
-  const server = await listen({ registry, queue, port, host });
-  const address = server.address();
-  return {
-    port: typeof address === "object" && address !== null ? address.port : port,
-    count({ status, cause, seconds: took, peakBytes }) {
-      jobs.inc({ status, cause: cause?.code ?? "" });
-      seconds.observe(took);
-      peak.set((largest = Math.max(largest, peakBytes)));
-    },
-    async close() {
-      await new Promise((resolve) => server.close(resolve));
-      client.disconnect();
-    },
-  };
 }
 
 async function listen({
