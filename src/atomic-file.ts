@@ -119,18 +119,29 @@ export async function makeFolder(folder: string): Promise<string[]> {
   }
 }
 
-/** Node's own recursive form never ends where a file system lets nothing be made, such as /proc. */
+/**
+ * Node's own recursive form never ends where a file system lets nothing be made, such as /proc; so a folder that cannot be
+ * made is tried once more, as another may have made the one above it meanwhile, and no more.
+ */
 async function makeMissing(folder: string): Promise<string[]> {
+  const parent = path.dirname(folder);
+  try {
+    return await makeOne(folder);
+  } catch (error) {
+    if (systemCodeOf(error) !== "ENOENT" || parent === folder) throw error;
+  }
+  const above = (await isFolder(parent)) ? [] : await makeMissing(parent);
+  return [...above, ...(await makeOne(folder))];
+}
+
+/** Makes a folder in one that is there; returns it, or nothing where it is there already. */
+async function makeOne(folder: string): Promise<string[]> {
   try {
     await mkdir(folder);
     return [folder];
   } catch (error) {
-    const code = systemCodeOf(error);
-    const parent = path.dirname(folder);
-    if (code === "EEXIST" && (await isFolder(folder))) return [];
-    if (code !== "ENOENT" || parent === folder || (await isFolder(parent))) throw error;
-    const made = await makeMissing(parent);
-    return [...made, ...(await makeMissing(folder))];
+    if (systemCodeOf(error) === "EEXIST" && (await isFolder(folder))) return [];
+    throw error;
   }
 }
 

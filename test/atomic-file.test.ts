@@ -39,3 +39,12 @@ test("an interruption while a file is open is no failure to write it", () => {
   const interruption: unknown = AbortSignal.abort().reason;
   expect(explainWriteError(interruption, "out.onnx")).toBe(interruption);
 });
+
+test("folders below one that is missing are made at the same time", async () => {
+  for (let round = 0; round < 30; round++) {
+    const made = Array.from({ length: 60 }, (_, job) =>
+      makeFolder(at(`round-${round}`, "jobs", `job-${job}`)),
+    );
+    expect((await Promise.all(made)).flat()).toHaveLength(62);
+  }
+});
