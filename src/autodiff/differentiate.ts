@@ -29,7 +29,7 @@ export interface DifferentiateOptions {
   opset?: number;
   /** Use operators of the default domain only. Default false: com.microsoft operators of stock builds may appear. */
   portable?: boolean;
-  /** Which of several algorithms gradients are computed in; default: by estimate. */
+  /** Choice between algorithms for the same gradient; default: by estimate. */
   algorithms?: Algorithms;
 }
 
@@ -37,17 +37,17 @@ export interface Differentiated {
   /** Forward and backward, stock operators only; the graph's outputs are those of the forward. */
   graph: Graph;
   /**
-   * Names of the gradients: of each parameter, and by `codes` name of each quantized weight
-   * [R, ...rest of the shape, row axis first]. Zeros where none reaches.
+   * Names of the gradients by name of the parameter, or of the codes of a quantized weight. The latter have shape [R,
+   * ...], the weight's shape with the row axis first and its size R. Zeros where the loss does not depend on the
+   * parameter.
    */
   gradients: Map<string, string>;
 }
 
 /**
- * Extends a forward graph by the gradients of a scalar loss (reverse mode). The graph must have static types
- * for every value and nodes in topological order; it is not changed. Only values between a parameter and the
- * loss get gradients, so the backward stops where nothing behind it trains. A node without a gradient ends it there and
- * nowhere else.
+ * Extends a forward graph by the gradients of a scalar loss (reverse mode). The graph must have static types for every
+ * value and nodes in topological order; it is not changed. Only values on a path from a parameter to the loss get
+ * gradients. Where a node has no gradient rule, the gradient ends at that node; other paths are not affected.
  *
  * @throws UserError `unsupported/gradient` naming those nodes when no parameter gets a gradient.
  */

@@ -13,9 +13,12 @@ export interface GradientStop {
   reason: string;
 }
 
-/** Where a loss's gradient flows: what changes, differentiably, when a leaf does, and where that ends. */
+/**
+ * Where the gradient of a loss flows: which values depend differentiably on a leaf, and at which nodes that dependence
+ * ends.
+ */
 export class GradientPath {
-  /** Values that change, differentiably, when a leaf does. */
+  /** Values that depend differentiably on a leaf. */
   readonly reached: ReadonlySet<string>;
   /** Values on a path from a leaf to the loss: exactly those that get a gradient. */
   readonly values: ReadonlySet<string>;
@@ -51,7 +54,10 @@ export class GradientPath {
     });
   }
 
-  /** For each leaf that gets no gradient the first node behind it at which that ends; undefined where the loss does not depend on it. */
+  /**
+   * For each leaf without a gradient, the first node on its way to the loss at which the gradient ends; undefined where
+   * the loss does not depend on the leaf.
+   */
   explain(leaves: Iterable<string>): Map<string, GradientStop | undefined> {
     const ahead = this.#leadingToLoss();
     const blocker = new Map<string, GradientStop>();
@@ -88,13 +94,13 @@ export class GradientPath {
   }
 }
 
-/** Why a slot takes no gradient: "none": it would be zero or make no sense; "refused": it is not computed. */
+/** Why a slot takes no gradient. "none": it is zero or not defined; "refused": there is no rule for it. */
 interface Closed {
   kind: "none" | "refused";
   reason: string;
 }
 
-/** One pass in the forward's order. Slots without gradient end the chain there and nowhere else. */
+/** The reached values and the closed slots, in one pass in the order of the forward. */
 function findReached(
   forward: ForwardGraph,
   leaves: ReadonlySet<string>,
@@ -139,7 +145,7 @@ function closedSlot(forward: ForwardGraph, node: Node, slot: number, opset: numb
 const floatOutputs = (forward: ForwardGraph, node: Node): string[] =>
   node.outputs.filter((name) => name !== "" && forward.differentiable(node, name));
 
-/** One error that names every node at which the gradient ends, for a loss that reaches nothing that trains. */
+/** The error for a loss whose gradient reaches no parameter; it names every node at which the gradient ends. */
 export function nothingReachedError(graph: Graph, stops: readonly GradientStop[]): UserError {
   const list = stops.map(({ node, op, reason }) => `${op} "${node}": ${reason}`).join("; ");
   return unsupportedError(

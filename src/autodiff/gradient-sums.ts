@@ -3,7 +3,9 @@ import { dotByChannels } from "../lowering/channel-sums.ts";
 import type { GradientBuilder } from "../lowering/gradient-builder.ts";
 import type { TypedValue } from "./typed-value.ts";
 
-/** Emits <g, v> of one contribution g to the gradient of v, for less than the product and its sum. */
+/**
+ * Emits the inner product <g, v> of one contribution g to the gradient of v, cheaper than by multiplying and summing.
+ */
 export type Dot = () => string;
 
 interface Part {
@@ -11,7 +13,7 @@ interface Part {
   dot: Dot | undefined;
 }
 
-/** What has flowed into each value's gradient so far. */
+/** The contributions to each value's gradient so far. */
 export class GradientSums {
   readonly #build: GradientBuilder;
   readonly #parts = new Map<string, Part[]>();
@@ -21,7 +23,7 @@ export class GradientSums {
     this.#build = build;
   }
 
-  /** Adds a contribution. `dot`: how its inner product with the value is had cheaply, if it is. */
+  /** Adds a contribution. `dot`: a cheap way to its inner product with the value, if there is one. */
   contribute(name: string, gradient: string, dot?: Dot): void {
     if (this.#totals.has(name)) throw new InternalError(`a gradient of "${name}" came after it was used`);
     const parts = this.#parts.get(name);
@@ -29,7 +31,7 @@ export class GradientSums {
     else parts.push({ gradient, dot });
   }
 
-  /** The sum of everything that flowed into a value; undefined when nothing did. */
+  /** The sum of all contributions to a value's gradient; undefined if there are none. */
   total(name: string): string | undefined {
     const known = this.#totals.get(name);
     const parts = this.#parts.get(name);
@@ -40,8 +42,8 @@ export class GradientSums {
   }
 
   /**
-   * <g, v> of a value and its whole gradient, as a scalar: the sum of the contributions' own inner products
-   * where at most one of them has to be multiplied out, else of the total. `value` is how the backward reads v.
+   * <g, v> of a value and its whole gradient, as a scalar: the sum of the contributions' inner products if at most one
+   * of them has no cheap way, otherwise the product with the total. `value`: v as the backward reads it.
    */
   dot(name: string, value: TypedValue): string {
     const parts = this.#parts.get(name) ?? [];

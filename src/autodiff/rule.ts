@@ -20,7 +20,7 @@ export interface NodeFacts {
   constant(slot: number): Tensor | undefined;
   /** The quantized weight behind the slot, whose rows and scale get their gradients through `contribute`. */
   trainedWeight(slot: number): TrainedWeight | undefined;
-  /** The trained quantized weight that this node, a DequantizeLinear, makes. */
+  /** The trained quantized weight whose dequantized value this node, a DequantizeLinear, computes. */
   outputWeight(): TrainedWeight | undefined;
   /** Codes and scale of a quantized weight behind the slot, whether it trains or not. */
   dequantizedWeight(slot: number): DequantizedWeight | undefined;
@@ -48,7 +48,7 @@ export interface RuleContext extends NodeFacts {
 export type SlotGradients = readonly (string | null)[];
 
 export interface GradientRule {
-  /** The reason why this very node has no gradient for this slot; undefined when it has. Asked before the walk. */
+  /** Why this node has no gradient for the slot; undefined if it has one. Called before the reverse pass. */
   refuse?(facts: NodeFacts, slot: number): string | undefined;
   /** The returned gradients have the output's shape; the walker sums them down to each slot's own shape. */
   broadcasts?: boolean;

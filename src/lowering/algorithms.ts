@@ -1,4 +1,7 @@
-/** A choice between algorithms that compute the same: what it is about, and what the cost model in choose.ts guesses. */
+/**
+ * A choice between algorithms for the same result, with the algorithm that the cost model in choose.ts estimates to be
+ * the fastest.
+ */
 export interface Question {
   decision: string;
   /** What the best algorithm depends on: shapes, windows. */

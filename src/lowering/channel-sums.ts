@@ -2,8 +2,8 @@ import { chooseDotAlgorithm } from "./choose.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
 /**
- * Sum of a*c over all axes but the channels (axis 1): [C]. Large maps are taken as a convolution of which every image
- * and channel is a group and the other operand the kernel: it reads both once and writes no product.
+ * Sum of a*c over all axes but the channels (axis 1): [C]. For large maps it is a convolution of a with c as the kernel
+ * and each image and channel as a group, which reads both once and stores no product.
  */
 export function channelDot(b: GradientBuilder, a: string, c: string, shape: readonly number[]): string {
   const [images = 1, channels = 1, ...spatial] = shape;
@@ -25,8 +25,8 @@ export function channelSum(b: GradientBuilder, value: string, shape: readonly nu
 }
 
 /**
- * The sum of all elements, by channels first where there are channels: the layer that made the value wants the
- * same sums for its bias and its weight's scale, and then they are computed once.
+ * The sum of all elements, per channel first where there are channels: the layer that computed the value needs the same
+ * channel sums for the gradients of its bias and weight scale, so they are computed once.
  */
 export function sumByChannels(b: GradientBuilder, value: string, shape: readonly number[]): string {
   if (shape.length < 2) return b.sum(value);

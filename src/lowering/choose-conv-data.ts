@@ -11,7 +11,10 @@ import { flippedPads, isUnit, spreadProblem } from "./spread-strides.ts";
 /** How dx of a convolution is computed. */
 export type ConvDataAlgorithm = "flipped-conv" | "conv-transpose" | "whole-maps" | "row-blocks" | "nchwc";
 
-/** "nchwc" is for some machines only; there it is the fastest or near it. */
+/**
+ * The algorithm for dx of a convolution. "nchwc" exists on some processors only, where it is the fastest or close to
+ * it.
+ */
 export function chooseConvDataAlgorithm(
   problem: WindowProblem,
   { algorithms: answers, nchwc = false }: LoweringOptions,
@@ -31,19 +34,19 @@ export function chooseConvDataAlgorithm(
   });
 }
 
-/** Not where dy spread out takes so much memory that it is no faster either. */
+/** Whether dy can be spread over the strides: with larger tensors this takes much memory and is no longer faster. */
 const canSpread = (problem: WindowProblem): boolean =>
   problem.kernel.length === 2 && elementCount(spreadProblem(problem).y) <= mostSpread;
 
-/** Floats that dy may take with the zeros of strides. */
+/** Largest number of elements of dy spread over the strides. */
 const mostSpread = 2 ** 23;
 
 /** Algorithms of which one should be the fastest, the likeliest first. */
 type Likely = [ConvDataAlgorithm, ...ConvDataAlgorithm[]];
 
 /**
- * A convolution of dy with the flipped weight is the fastest where it exists: stride 1, no cropping pads. Where the
- * weight is large and the maps are small, flipping it costs more than is won.
+ * A convolution of dy with the flipped weight is the fastest where it is possible (stride 1, no cropping pads), unless
+ * the weight is large and the maps are small: flipping then costs more than it saves.
  */
 function plainAlgorithms({ x, y, kernel, group }: WindowProblem, flips: boolean): Likely {
   if (!flips) return ["conv-transpose"];
@@ -58,9 +61,9 @@ function plainAlgorithms({ x, y, kernel, group }: WindowProblem, flips: boolean)
 const mostFlipped = 1024;
 
 /**
- * For small maps a matrix per channel, while images share it. Spreading strides for a convolution pays where maps are
- * large: the zeros that it multiplies cost less than what ConvTranspose moves. Blocks of rows where copies of dy are what
- * costs.
+ * Small maps: a matrix per channel, if enough images share it. Large maps with strides: spreading dy for a convolution,
+ * as multiplying zeros costs less than the data that ConvTranspose moves. Blocks of rows where the copies of dy
+ * dominate.
  */
 function depthwiseAlgorithms(problem: WindowProblem, flips: boolean): Likely {
   const { x, kernel, dilations } = problem;
@@ -74,7 +77,7 @@ function depthwiseAlgorithms(problem: WindowProblem, flips: boolean): Likely {
   return large || isUnit(problem) ? ["flipped-conv", "conv-transpose"] : ["conv-transpose", "flipped-conv"];
 }
 
-/** Images that have to share a matrix per channel to make it worth building. */
+/** Fewest images for which building a matrix per channel is worth while. */
 const sharingImages = 4;
 /** Taps from which blocks of rows are faster than copies of dy, on maps of many positions: 3x3 was slower. */
 const [manyTaps, manyPositions] = [16, 512];

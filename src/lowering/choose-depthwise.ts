@@ -12,11 +12,12 @@ export type DepthwiseWeightAlgorithm =
   "whole-maps" | "products" | "windows" | "moved-dy" | "moved-x" | "blocks" | "nchwc";
 
 /**
- * What each algorithm costs beside the taps' own multiply-adds: "whole-maps" all pairs of their elements; "windows" of one
- * sequence its span, which grows with the maps' width; "moved-dy" a product with a matrix as wide as the maps for every
- * tap of the last axis, "moved-x" a copy of x; "products" of whole lines, for strides, what their diagonals do not need,
- * which is little where dy is narrow, by as many lines of dy as taps lie one stride apart. "blocks" takes anything.
- * "nchwc" moves x and dy once; it is for some machines only, and there the fastest or near it.
+ * The algorithm for dw of a depthwise convolution. Costs beyond the multiply-adds of the taps: "whole-maps" multiplies
+ * all pairs of elements; "windows" computes every shift within the kernel's span over the flattened map, which grows
+ * with the width; "moved-dy" multiplies by a matrix as wide as the map for every tap of the last axis; "moved-x" copies
+ * x for each of these taps; "products" (for strides) multiplies whole lines and uses only diagonals of the result,
+ * which is cheap where dy is narrow; "blocks" is always possible. "nchwc" reorders x and dy once; it exists on some
+ * processors only, where it is the fastest or close to it.
  */
 export function chooseDepthwiseWeightAlgorithm(
   problem: WindowProblem,
@@ -30,7 +31,7 @@ export function chooseDepthwiseWeightAlgorithm(
   return choose(answers, { decision: "depthwise-weight", facts: [problem], algorithms, guess });
 }
 
-/** Whether the maps of all rows, and those of a chunk of them, are whole blocks of channels; and pads are sound. */
+/** Whether the maps of all rows, and of a chunk of rows, fill whole blocks of channels, and no pad is negative. */
 function fillsBlocks(problem: WindowProblem): boolean {
   const [images, count] = [problem.x[0] as number, problem.y[1] as number];
   const whole = (rows: number): boolean => (images * rows) % nchwcBlock === 0;
@@ -83,7 +84,7 @@ export const hasSmallMaps = ({ x, y }: WindowProblem): boolean =>
 const cached = 2 ** 18;
 const [fewestRows, mostRows] = [4, 128];
 
-/** Rows of a depthwise dw that are computed at a time: what fits a cache, but enough to be worth a round. */
+/** Rows of a depthwise dw per iteration: as many as fit a cache, within limits. */
 export function chooseDepthwiseChunk({ x, y }: WindowProblem): number {
   const [images = 1, count = 1] = [x[0], y[1]];
   const perRow = images * Math.max(elementCount(x.slice(2)), elementCount(y.slice(2)));
@@ -95,8 +96,8 @@ export function chooseDepthwiseChunk({ x, y }: WindowProblem): number {
 const copiedAtOnce = 2 ** 22;
 
 /**
- * Whether dw of all rows is computed at once where all train: where copies of x and dy are not too large. "blocks" makes
- * none of x.
+ * Whether dw is computed for all rows at once if all train: only if the copies of x and dy are not too large ("blocks"
+ * copies dy only).
  */
 export const takesAllRows = ({ x, y }: WindowProblem, algorithm: DepthwiseWeightAlgorithm): boolean =>
   (algorithm === "blocks" ? elementCount(y) : Math.max(elementCount(x), elementCount(y))) <= copiedAtOnce;

@@ -12,9 +12,10 @@ import { choose, type Algorithms } from "./algorithms.ts";
 export type ConvWeightAlgorithm = "pointwise" | "unfold-dy" | "unfold-x" | "spread-dy";
 
 /**
- * Unfolding dy of the trained rows costs kernel * rows, so it falls with the trained share; unfolding x costs
- * kernel * input channels, whatever trains. x wins where it has few channels (a network's first layer). With strides
- * dy can be spread out to x's size instead of taking x apart: more to multiply, less to move, for few trained rows.
+ * Unfolding dy of the trained rows costs kernel * rows, proportional to the trained share. Unfolding x costs kernel *
+ * input channels whatever trains, which is less where x has few channels (the first layer). With strides, dy can be
+ * spread to x's size instead of splitting x into residues: more to multiply and less to move, good for few trained
+ * rows.
  */
 export function chooseConvWeightAlgorithm(problem: WindowProblem, answers: Algorithms): ConvWeightAlgorithm {
   const pads = [...problem.padBegin, ...problem.padEnd];
@@ -45,7 +46,7 @@ export function unfoldsInput({ x, y, kernel, strides }: WindowProblem): boolean 
 /** The trained share at which both unfoldings should cost the same: a typical ratio rather than 1. */
 const unfoldedShare = 4;
 
-/** Whether dy can be spread over strides: not where unfolding it then takes too much memory when all rows train. */
+/** Whether dy can be spread over the strides: only if unfolding it for all rows stays within `mostUnfolded`. */
 function canSpread({ x, y, kernel, strides }: WindowProblem): boolean {
   const unfolded = elementCount(kernel) * (y[1] as number) * (x[0] as number) * elementCount(x.slice(2));
   return elementCount(strides) > 1 && unfolded < mostUnfolded;

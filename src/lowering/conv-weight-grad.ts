@@ -14,8 +14,8 @@ import { inGroups, type Residue, unfoldByResidue } from "./residues.ts";
 import { padForTaps, positions, sliceSpatial } from "./spatial.ts";
 
 /**
- * dw of a convolution for the rows `rows` of w (all of them without): dy of those rows is gathered
- * first, so that nothing that follows costs anything for a frozen row.
+ * dw of a convolution for the rows `rows` of w (all of them without): dy of those rows is gathered first, so that
+ * frozen rows cost nothing.
  */
 export const lowerConvWeightGrad: Lowering = (b, node, options) => {
   const problem = windowProblemOf(node);
@@ -49,15 +49,15 @@ function pointwise(b: GradientBuilder, { x, dy, problem, options }: Operands): s
 }
 
 /**
- * For each kernel tap the elements of x that it meets: [N, taps*Ci, positions of y], one product with dy.
- * The unfolding costs the same whatever trains: for few input channels.
+ * Unfolds x: for each kernel tap the elements that it reads, [N, taps*Ci, positions of y], and one product with dy. The
+ * cost of unfolding does not depend on the trained rows; used for few input channels.
  */
 function unfoldX(b: GradientBuilder, { x, dy, problem, options }: Operands): string {
   const [images = 1, channels = 1] = problem.x;
   const outputs = problem.y.slice(2);
   const taps = positions(problem.kernel);
   const padded = padForTaps(b, x, problem);
-  // Strides are taken once per residue of x, for slices without steps are the faster ones.
+  // x is sliced with steps once per residue; slices without steps are faster.
   const ones = problem.strides.map(() => 1);
   const pieces = taps.map((tap) => {
     const starts = tap.map((index, axis) => index * (problem.dilations[axis] as number));
@@ -94,7 +94,7 @@ function unfoldDy(b: GradientBuilder, { x, dy, problem, options }: Operands): st
   return unfoldByResidue(b, dy, problem, { product, itemBytes: 4 });
 }
 
-/** dy with zeros between its elements is that of a convolution of stride 1, which takes x as it is. */
+/** Spreads dy by zeros between its elements, which makes the problem one of stride 1 without residues of x. */
 function spreadDy(b: GradientBuilder, { dy, problem, ...rest }: Operands): string {
   const [images = 1, rows = 1, ...outputs] = problem.y;
   const apart = b.reshape(dy, [images, -1, ...outputs.flatMap((size) => [size, 1])]);

@@ -29,10 +29,10 @@ export function dataByWholeMaps(
 
 /**
  * dx of a depthwise convolution of stride 1 with large maps: a convolution of dy with the flipped weight that gives a
- * block of B rows at each step, one output channel per row m of the block. ONNX Runtime copies dy once per row of the
- * kernel and column; the taller kernel is moved B rows on, so that copies are fewer:
+ * block of B rows at each step, one output channel per row m of the block. ONNX Runtime copies dy once per kernel row
+ * and column at each step; the taller kernel moves by B rows per step, so fewer copies are made:
  *
- *   f[c*B + m, m + (Kh-1 - h), Kw-1 - k] = w[c, h, k]
+ * f[c*B + m, m + (Kh-1 - h), Kw-1 - k] = w[c, h, k]
  */
 export function dataByRowBlocks(
   b: GradientBuilder,

@@ -7,7 +7,7 @@ import { elementCount, floats, ints, scalar, tensorOf } from "../tensor/tensor.t
 
 type Attributes = NonNullable<EmitOptions["attributes"]>;
 
-/** What gradients of layers are there for; those of other operators are for what their node is. */
+/** Purposes of the gradient nodes of layers; other nodes have the purpose of the node that they belong to. */
 const purposeOf: Partial<Record<GradientOp, Purpose>> = {
   ConvDataGrad: "data gradients",
   LinearDataGrad: "data gradients",
@@ -65,13 +65,13 @@ export class GradientBuilder {
     return output;
   }
 
-  /** Gives a value that this builder made another name, in the nodes from index `since` on. */
+  /** Renames a value that this builder emitted, in the nodes from index `since` on. */
   rename(from: string, to: string, since: number): void {
     this.emitter.rename(from, to, since);
     for (const [key, value] of this.#known) if (value === from) this.#known.set(key, to);
   }
 
-  /** Makes `output` the name of a value; an Identity where a node before index `since` made it. */
+  /** Renames a value to `output`, or adds an Identity if a node before index `since` computes it. */
   nameOutput(value: string, output: string, since: number): void {
     if (this.emitter.makes(value, since)) this.rename(value, output, since);
     else this.emitter.op("Identity", [value], {}, { outputs: [output] });

@@ -4,8 +4,8 @@ import { createGraph, createValue } from "../ir/graph.ts";
 import { GradientBuilder } from "./gradient-builder.ts";
 
 /**
- * Maps a list of rows to one result row each, [R, width]: where the list is as long as there are rows at all (`count`),
- * by `all`, whose results are those of every row in turn, otherwise by `some`.
+ * Maps a list of rows to one result row each, [R, width]: by `all`, which computes every row in order, if the list has
+ * `count` entries (all rows train), otherwise by `some`. The choice is an If in the graph.
  */
 export function ifAllRows(
   b: GradientBuilder,

@@ -5,8 +5,8 @@ import { ints } from "../tensor/tensor.ts";
 import { GradientBuilder } from "./gradient-builder.ts";
 
 /**
- * Maps a list of rows to one result row each, [R, width], `size` rows at a time in a Loop: what is computed of a chunk
- * has static shapes, which R alone has not, and stays in a cache. The last chunk is filled up with row 0.
+ * Maps a list of rows to one result row each, [R, width], `size` rows at a time in a Loop: a chunk has static shapes,
+ * which R rows do not have, and fits a cache. The last chunk is filled up with row 0.
  */
 export function inChunks(
   b: GradientBuilder,

@@ -2,8 +2,9 @@ import type { Node } from "../ir/model.ts";
 import type { GradientBuilder } from "./gradient-builder.ts";
 
 /**
- * Appends nodes to the builder's graph, each as it is, or what `replace` emits for it: the value that then has the name of
- * its output. Where that is one of the node's inputs, those that would read the output read it instead. Nodes are changed.
+ * Appends nodes to the builder's graph. Where `replace` emits other nodes for one and returns their value, that value
+ * gets the name of the node's output; if it is an input of the node, later nodes read that input instead. The given
+ * nodes are changed.
  */
 export function replaceNodes(
   b: GradientBuilder,

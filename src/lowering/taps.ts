@@ -1,7 +1,9 @@
 import type { WindowProblem } from "../ops/gradient-nodes.ts";
 import { flatIndex, positions } from "./spatial.ts";
 
-/** What a tap of the kernel meets at a position of y: each as its place in its map, row-major. */
+/**
+ * A tap of the kernel, a position of y, and the element of x that the tap reads there; all as flat row-major indices.
+ */
 export interface Meeting {
   tap: number;
   /** Position of y. */
@@ -10,7 +12,10 @@ export interface Meeting {
   at: number;
 }
 
-/** Every tap with every position of y at which it meets an element of x; of some axes, maps of these alone. */
+/**
+ * Every tap with every position of y at which it reads an element of x and not padding. `axes`: the axes of the maps
+ * that are considered; default: all.
+ */
 export function meetings(
   problem: WindowProblem,
   axes: readonly number[] = problem.kernel.map((_, axis) => axis),

@@ -34,7 +34,10 @@ import {
 /** Where an artifact is written. */
 interface Place {
   directory: string;
-  /** It is for this machine alone, and may hold operators that ONNX Runtime has here and not everywhere. */
+  /**
+   * The artifact is used on this machine only, and may contain operators that ONNX Runtime has on this processor but
+   * not on others.
+   */
   local: boolean;
 }
 
@@ -117,7 +120,7 @@ export async function artifactStage(
   return { memory, warnings };
 }
 
-/** What a step on a quantized model may be computed with on this machine. */
+/** The arithmetics in which a training step may run on this machine. */
 async function openStepArithmetic(
   { plan, target }: Quantized,
   choices: ArtifactChoices,
@@ -157,7 +160,7 @@ function namesOf(layers: Manifest["floatLayers"]): string {
   return `${shown.join(", ")}${rest === 0 ? "" : ` and ${rest} more`} (${layers[0]?.op})`;
 }
 
-/** Runs of the training graph that the training to come takes. */
+/** Expected number of runs of the training graph. */
 function expectedRuns(
   { dataset }: Quantized,
   { batch, microBatch, epochs = 1, val = 0 }: ArtifactChoices & { microBatch: number },

@@ -7,14 +7,16 @@ import type { MemoryLimit } from "./memory-limit.ts";
 import type { ArtifactChoices } from "./options.ts";
 import type { Quantized } from "./quantize-stage.ts";
 
-/** An artifact, and what training it takes: at most so many bytes by a bound, or by a trial. */
+/** An artifact and the memory that training it takes, by an upper bound or measured in a trial. */
 export interface Built {
   artifact: Artifact;
   bytes: number;
   measured: boolean;
 }
 
-/** What differs between the builds of one artifact: the arithmetics left open, and how algorithms and these are chosen. */
+/**
+ * What differs between builds of one artifact: the possible arithmetics, and how these and the algorithms are chosen.
+ */
 export interface BuildChoices extends OpenArithmetic {
   algorithms: ArtifactChoices["algorithms"];
 }
@@ -29,10 +31,11 @@ export interface Builder {
 const racesIn = 2.2;
 
 /**
- * Builds with the largest micro-batch that keeps the limit. Where not even a rough bound comes near it, there is nothing
- * to look for. Otherwise what is found by running training graphs is only looked for when the micro-batch is known, and
- * kept if it is within the limit, too; until then the step is computed in what takes the least memory. A backward that has
- * to be on integer kernels and takes more gets a smaller micro-batch.
+ * Builds with the largest micro-batch whose training stays within the limit. If a rough upper bound of the largest
+ * micro-batch is within the limit, its build is final. Otherwise the micro-batch is found with the arithmetic that
+ * takes the least memory; only then are algorithms and arithmetics tried by running training graphs, and the result is
+ * kept if it stays within the limit as well. An integer backward that was asked for and takes more memory gets a
+ * smaller micro-batch.
  */
 export async function buildWithin(
   limit: MemoryLimit,

@@ -14,7 +14,7 @@ import { formatPercent } from "../report/format.ts";
 export interface Ranged {
   plan: QuantizationPlan;
   ranges: Map<string, CalibratedRange>;
-  /** What was left float because of its values, in words. */
+  /** Notes on what stays float because of its values. */
   notes: string[];
 }
 
@@ -25,8 +25,9 @@ export type RangeSource = (
 ) => Promise<ReadonlyMap<string, CalibratedRange>> | ReadonlyMap<string, CalibratedRange>;
 
 /**
- * Plans quantization and finds ranges. Values whose ranges are of no use (infinite, or taken by a few values) stay float,
- * and so does what needs their codes: the plan is made again without them. What `kept` tells of values is not looked for.
+ * Plans quantization and finds ranges. Values whose ranges are unusable (infinite, or set by a few outliers) stay
+ * float, together with the nodes that need their codes: the plan is made again without them. Ranges in `kept` are used
+ * as they are.
  */
 export async function findRanges(
   model: Model,
@@ -60,7 +61,7 @@ export async function findRanges(
   }
 }
 
-/** Ways from values to the layers of weights that alone read them. */
+/** For each value that only one weighted layer reads, the path to that layer. */
 function soleLayers({ graph }: Model, plan: QuantizationPlan): Map<string, LayerPath> {
   const layers = new Set(plan.weights.flatMap(({ nodes }) => nodes));
   return layerPaths(graph, (node, value) => layers.has(node.name) && node.inputs[0] === value);

@@ -9,8 +9,8 @@ interface Tried {
 }
 
 /**
- * What `build` makes of the largest of some micro-batches, in ascending order, whose training keeps the limit: the largest
- * is tried first, then the smallest, then halves of what is between them. Throws a UserError when not even the smallest fits.
+ * The result of `build` for the largest micro-batch of `sizes` (ascending) whose training stays within the limit: tries
+ * the largest, then the smallest, then bisects. Throws a UserError when not even the smallest fits.
  */
 export async function fitMicroBatch<Built extends Tried>(
   sizes: readonly number[],
@@ -35,7 +35,7 @@ export async function fitMicroBatch<Built extends Tried>(
   return fitted;
 }
 
-/** The micro-batches of a batch, of which there are as many as workers at least. */
+/** The possible micro-batches: divisors of `batch` that leave every worker at least one micro-batch per step. */
 export function divisorsOf(batch: number, workers = 1): number[] {
   const most = Math.floor(batch / workers);
   return Array.from({ length: most }, (_, index) => index + 1).filter((size) => batch % size === 0);

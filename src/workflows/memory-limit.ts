@@ -20,17 +20,17 @@ export const memoryLimitOf = (asked: number | undefined): MemoryLimit =>
     ? { bytes: usableShare * availableMemory(), asked: false }
     : { bytes: asked, asked: true };
 
-/** The largest number of samples, at most `wanted`, that a forward of the float model keeps the limit with. */
+/** The largest number of samples, at most `wanted`, for which a forward of the float model stays within the limit. */
 export function samplesWithin(model: Model, wanted: number, { bytes }: MemoryLimit): number {
   if (fixedBatch(model.graph) !== undefined) return wanted;
   requireOneSample(model, bytes);
   let samples = wanted;
-  // What lies side by side is a fraction of all that is computed, but kernels take room of their own.
+  // Only a fraction of all values is in memory at the same time, but kernels need memory of their own.
   while (samples > 1 && valueBytes(model, samples) > bytes) samples = Math.ceil(samples / 2);
   return samples;
 }
 
-/** Throws where one operator's values for one sample alone take more than there is. */
+/** Throws a UserError where the values of one operator for a single sample exceed the limit. */
 function requireOneSample(model: Model, limit: number): void {
   const { node, bytes } = largestNode(model, 1);
   if (bytes <= limit) return;

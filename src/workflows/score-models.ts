@@ -20,7 +20,7 @@ import { type RunContext, type RuntimeOptions, sessionOptionsOf } from "./contex
 export interface Contender {
   model: Score["model"];
   source: ModelSource;
-  /** What the samples that judge it were used for when it was made. */
+  /** What the judging samples were used for when this model was made (calibration, training), if anything. */
   usedFor?: readonly string[];
 }
 
@@ -29,13 +29,13 @@ export interface ScoreOptions extends RuntimeOptions {
   batch: number;
   /** What the outputs are, and which of them is judged. */
   outputs: JudgedOutputs;
-  /** What is quantized is for processors whose kernels are exact: see `SessionOptions`. */
+  /** The quantized models are for processors with exact kernels: see `SessionOptions`. */
   exactKernels?: boolean;
   /** Metrics that were asked for beside. */
   metrics?: readonly Metric[];
 }
 
-/** Scores of each model, and what they were added up from. */
+/** Scores of each model, and the values of each sample that they are computed from. */
 export interface Scored {
   scores: Score[];
   /** The judged output's scores of each sample, by model. */
@@ -101,7 +101,7 @@ export async function scoreModels(
   }
 }
 
-/** Runs every model on a batch; the first one's outputs are what the others are compared with. */
+/** Runs every model on a batch and compares the outputs with those of the first model. */
 async function scoreBatch(
   opened: readonly Opened[],
   samples: Batch,
@@ -121,12 +121,12 @@ async function scoreBatch(
     for (const tally of compared) {
       const { name } = tally.facts;
       const labels = tally === judged ? samples.labels : undefined;
-      // Another output may be of any size, as what is left of boxes after a threshold: then there is no distance.
+      // Other outputs may differ in shape, such as boxes above a threshold; these have no distance.
       if (tally === judged || sameShape(outputs[name], reference?.[name]))
         tally.add(outputs[name] as Tensor, samples.size, labels, reference?.[name]);
     }
     for (const [at, metric] of metrics.entries()) {
-      // The float model is not compared with itself, but what a caller measures may need something to look at.
+      // Metrics against the float model skip it; custom ones get its own outputs as the reference.
       if (metric.fromFloat === true && reference === undefined) continue;
       const { size, labels, targets } = samples;
       const shown = metric.fromFloat === false ? undefined : (reference ?? outputs);

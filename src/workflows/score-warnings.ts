@@ -43,14 +43,14 @@ function missingClasses(
   return `${which} no sample among the judged ones, so the scores say nothing of ${missing.length === 1 ? "it" : "them"}.`;
 }
 
-/** The share of samples that always answering with the most frequent label has right. */
+/** The accuracy of always answering with the most frequent label. */
 function chanceOf({ labels }: SampleScores): number {
   const counts = new Map<number, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
   return labels.length === 0 ? 0 : Math.max(...counts.values()) / labels.length;
 }
 
-/** Fewest samples of which a rate is taken for more than chance. */
+/** Fewest samples for which an accuracy is compared with chance. */
 const fewest = 20;
 
 /** Labels and a float model that do not belong together. */
@@ -65,7 +65,7 @@ function guessing(samples: ReadonlyMap<Score["model"], SampleScores>): string | 
   return `The float model has ${percent(right / float.right.length)} right, fewer than always answering with the most frequent label (${percent(chance)}): check that its labels and its preprocessing (--mean, --std, --layout) are the model's.`;
 }
 
-/** Share of what the float model has over chance that may go before the result is called collapsed. */
+/** Largest share of the float model's accuracy above chance that may be lost before the result is called collapsed. */
 const mostLost = 0.2;
 
 function collapsed(

@@ -24,7 +24,7 @@ import type { Quantized } from "./quantize-stage.ts";
 /** The stage that graphs are built in, as progress names it, and its parts. */
 export const [buildingStage, buildingParts] = ["building the training graphs", 3];
 
-/** What trials go by beside the model: how long training will be, and who watches. */
+/** What trials depend on besides the model. */
 export interface TrialContext {
   /** Runs of the training graph that are expected. */
   runs: number;
@@ -34,8 +34,8 @@ export interface TrialContext {
 }
 
 /**
- * Runs on the samples: for an integer backward, to see that it points where a float one does, and to race arithmetics
- * where that costs little against training, or is asked for.
+ * Trial runs on the samples: an integer backward is checked against the direction of the float gradients, and
+ * arithmetics are timed where that is cheap compared with training, or asked for.
  */
 export function arithmeticTrials(
   { model, dataset }: Quantized,

@@ -2,7 +2,7 @@ import { elementCount, floats, ints } from "../../tensor/tensor.ts";
 import type { RuleContext } from "../rule.ts";
 import { padded, reversed } from "./axes.ts";
 
-/** What one position of an axis of y is made of: positions of x with weights. */
+/** One position of an axis of y as a weighted sum of positions of x. */
 export type Taps = readonly { index: number; weight: number }[];
 
 /** A map that is linear along one axis and the same for all others: for each position of y its taps. */
@@ -19,8 +19,8 @@ const largestMatrix = 2 ** 21;
 const mostRuns = 4;
 
 /**
- * The transposed map: gradient of x along the axis from that of y. Repetition is summed, a few runs of positions are moved
- * piece by piece, all else is a product with the map's matrix of this one axis.
+ * The transposed map: gradient of x along the axis from that of y. Repetitions are summed, a few runs of consecutive
+ * positions are sliced and concatenated, and any other map is a product with its matrix along the axis.
  */
 export function axisAdjoint(c: RuleContext, dy: string, shape: readonly number[], map: AxisMap): string {
   const { taps, size } = map;

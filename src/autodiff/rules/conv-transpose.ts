@@ -67,8 +67,8 @@ function dataGradient(c: RuleContext, dy: string): string {
 }
 
 /**
- * dy and pads that are not negative, so that the last window of each axis is x's last: what reaches beyond is zeros, what
- * no window meets is cut off.
+ * dy, extended by zeros or cut, and pads that are not negative, so that the last window on each axis belongs to the
+ * last position of x.
  */
 function fitted(c: RuleContext, dy: string, window: Window): [string, number[]] {
   const { build: b } = c;
@@ -108,8 +108,8 @@ function scaleGradient(c: RuleContext, dy: string, weight: TrainedWeight): void 
 }
 
 /**
- * dw of some rows, [R, Ci, ...kernel]: for each tap the positions of dy that it wrote to, times x. Only the
- * rows of dy that train are gathered, so that all of the cost falls with R.
+ * dw of the trained rows, [R, Ci, ...kernel]: for each tap, the positions of dy that it wrote to times x. Only the
+ * trained rows of dy are gathered, so the whole cost is proportional to R.
  */
 function rowGradient(c: RuleContext, dy: string, rows: string): string {
   const { build: b } = c;

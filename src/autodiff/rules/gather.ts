@@ -60,7 +60,10 @@ function wrapped(c: RuleContext, entries: number): string {
   return b.op("Mod", [b.add(indices, depth), depth]);
 }
 
-/** [R, width]: dy added up by the places of its indices in `rows`; what picks a row that does not train is added to one more. */
+/**
+ * [R, width]: dy summed by the position of its indices in `rows`; indices of frozen rows are summed into an extra row,
+ * which is dropped.
+ */
 function rowsGradient(c: RuleContext, dy: string, indices: string, rows: string): string {
   const { build: b } = c;
   const [entries, width] = c.input(0).shape as [number, number];

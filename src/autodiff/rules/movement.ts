@@ -75,8 +75,8 @@ export const maxUnpool = rule((c, dy) => {
 });
 
 /**
- * Gradient of an operator that moves elements of x and takes none twice, wherever it takes them from: the same operator
- * on the elements' numbers tells where each element of dy belongs.
+ * Gradient of an operator that moves elements of x and uses none twice: the same operator applied to the flat indices
+ * of x gives the position of each element of dy.
  */
 export function atPositions(c: RuleContext, dy: string, opType: string, more: readonly string[]): string {
   const { build: b } = c;

@@ -96,7 +96,7 @@ function reductionOf({ node }: NodeFacts): Reduction {
 /** Gradients of data and updates. */
 type Gradients = (c: RuleContext, dy: string, scattering: Scattering) => [() => string, () => string];
 
-/** Zeros among the updates are counted: with one at a place, it alone has a gradient there, and so has nothing else. */
+/** Zeros among the updates are counted: where a place has exactly one, only that update has a gradient. */
 const productGradients: Gradients = (c, dy, { put, take }) => {
   const { build: b } = c;
   const { dtype } = c.input(0);

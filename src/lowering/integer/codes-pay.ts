@@ -6,9 +6,9 @@ import { linearSize } from "./coded-linear-grad.ts";
 import type { IntegerBackward } from "./plan-backward.ts";
 
 /**
- * Multiply-adds on integer kernels that have to come with every element that is quantized or dequantized: what moving it
- * costs against what the kernels win. ResNets and Inceptions have 190 to 890, and their backward in codes is up to twice as
- * fast; networks of depthwise convolutions (MobileNets, EfficientNets) have 24 to 53, and theirs is slower.
+ * Fewest multiply-adds on integer kernels per element that is quantized or dequantized, for which the kernels save more
+ * time than these conversions cost. ResNets and Inceptions have 190 to 890, and their backward in codes is up to twice
+ * as fast; networks of depthwise convolutions (MobileNets, EfficientNets) have 24 to 53, and theirs is slower.
  */
 const leastWork = 80;
 
