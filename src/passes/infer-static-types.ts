@@ -7,17 +7,26 @@ import { type PortType, transferable } from "../runtime/session.ts";
 import { type Tensor, toNumbers } from "../tensor/tensor.ts";
 import { addFollowers, findFollowers } from "./follow-types.ts";
 import { isOverLimit, largestProbe, loadLimits, runLimits } from "./preparation-limits.ts";
-import { feedBytes, type Probe, probeModel, zeroFeeds } from "./probe-model.ts";
+import { constantFeeds, feedBytes, type Probe, probeModel } from "./probe-model.ts";
+
+export interface StaticTypeOptions {
+  /**
+   * Also run operators that hold subgraphs, once on zeros and once on ones: a shape behind them that is the same both times
+   * is taken for what it always is.
+   */
+  runLoops?: boolean;
+}
 
 /**
  * Types of all inner values when every input shape is static. ONNX Runtime infers what it can without running;
  * the rest (shapes computed from shapes) comes from one run on zeros, which asks for those values only. Values
  * behind an operator whose output shape depends on data keep what is known without running, and so do all where that
- * run would take too long or too much memory. Loops are never run.
+ * run would take too long or too much memory. Operators that hold subgraphs are run with `runLoops` alone.
  */
 export async function inferStaticTypes(
   model: Model,
   inputs: readonly Value[],
+  options: StaticTypeOptions = {},
 ): Promise<Map<string, TensorValueType>> {
   const values = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
   const last = values.at(-1);
@@ -29,7 +38,7 @@ export async function inferStaticTypes(
     inputs,
     values.filter((name) => !followers.has(name)),
   );
-  const types = await probedTypes(model, inputs, probe);
+  const types = await probedTypes(model, inputs, probe, options);
   addFollowers(types, followers, model, inputs);
   return types;
 }
@@ -39,38 +48,65 @@ function probedTypes(
   model: Model,
   inputs: readonly Value[],
   probe: Probe,
+  { runLoops = false }: StaticTypeOptions,
 ): Promise<Map<string, TensorValueType>> {
   return withSession(probe.model, { ...plain, limits: loadLimits(model) }, async (session) => {
-    const { types, open } = readTypes(model, session.outputs);
-    const part = withoutUnread(model, open);
-    if (open.length === 0 || isLarge(part, inputs, types)) return types;
-    const shapes = await measuredShapes(part, inputs, open);
-    for (const [name, shape] of shapes) types.set(name, { ...(types.get(name) as TensorValueType), shape });
+    const { types, open, behindLoops } = readTypes(model, session.outputs);
+    const measure = async (names: readonly string[], values: readonly number[]): Promise<void> => {
+      const part = withoutUnread(model, names);
+      if (names.length === 0 || isLarge(part, inputs, types)) return;
+      const found: Map<string, number[]>[] = [];
+      for (const value of values) found.push(await measuredShapes(part, inputs, names, value));
+      for (const [name, shape] of agreedShapes(found))
+        types.set(name, { ...(types.get(name) as TensorValueType), shape });
+    };
+    await measure(open, [0]);
+    if (runLoops) await measure(behindLoops, [0, 1]);
     return types;
   });
 }
 
+/** The shapes that all of several runs found. */
+function agreedShapes([first = new Map(), ...others]: readonly Map<string, number[]>[]): Map<
+  string,
+  number[]
+> {
+  return new Map(
+    [...first].filter(([name, shape]) => others.every((other) => other.get(name)?.join() === shape.join())),
+  );
+}
+
 const plain = { optimization: "disabled", threads: 1 } as const;
 
-/** What the runtime says of the values, and which of them have to be measured to be known. */
+/**
+ * What the runtime says of the values, and which of them have to be measured to be known: in one run on zeros, or, behind
+ * operators that hold subgraphs, in several.
+ */
 function readTypes(
   model: Model,
   ports: readonly PortType[],
-): { types: Map<string, TensorValueType>; open: string[] } {
+): { types: Map<string, TensorValueType>; open: string[]; behindLoops: string[] } {
   const types = new Map<string, TensorValueType>();
-  const unstable = valuesOfUnstableShape(model);
-  for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port, unstable.has(port.name)));
-  const open = [...types].filter(
-    ([name, type]) => !isStatic(type) && !unstable.has(name) && transferable.has(type.dtype),
-  );
-  return { types, open: open.map(([name]) => name) };
+  const byData = valuesBehind(model, isShapedByData(model));
+  const byLoops = valuesBehind(model, (node) => subgraphsOf(node).length > 0);
+  const isUnstable = (name: string): boolean => byData.has(name) || byLoops.has(name);
+  for (const port of ports) if (port.tensor) types.set(port.name, typeOfPort(port, isUnstable(port.name)));
+  const unknown = [...types]
+    .filter(([name, type]) => !isStatic(type) && !byData.has(name) && transferable.has(type.dtype))
+    .map(([name]) => name);
+  return {
+    types,
+    open: unknown.filter((name) => !byLoops.has(name)),
+    behindLoops: unknown.filter((name) => byLoops.has(name)),
+  };
 }
 
-/** Shapes of the values `names` from a run on zeros; none where it would take too much. */
+/** Shapes of the values `names` from a run on inputs of one value; none where it would take too much. */
 async function measuredShapes(
   model: Model,
   inputs: readonly Value[],
   names: readonly string[],
+  value: number,
 ): Promise<Map<string, number[]>> {
   // The graph hands over shapes, not values, which would be most of the work.
   const measured = names.map((name, index) => ({ name, shape: `efqat/shape/${index}` }));
@@ -83,7 +119,7 @@ async function measuredShapes(
     inputs,
     measured.map(({ shape }) => shape),
   );
-  const feeds = { ...zeroFeeds(inputs), ...Object.fromEntries(probe.fed) };
+  const feeds = { ...constantFeeds(inputs, value), ...Object.fromEntries(probe.fed) };
   const options = { ...plain, limits: runLimits(model) };
   try {
     const outputs = await withSession(probe.model, options, (session) => session.run(feeds));
@@ -123,17 +159,22 @@ function isStatic({ shape }: TensorValueType): boolean {
   return shape !== undefined && shape.length > 0 && shape.every((dim) => typeof dim === "number");
 }
 
-function valuesOfUnstableShape({ graph, functions }: Model): Set<string> {
-  const unstable = new Set<string>();
-  const calls = new Set(functions.map(({ domain, name }) => `${domain}::${name}`));
+/** Values that are computed from results of some nodes, and these results. */
+function valuesBehind({ graph }: Model, isSource: (node: Node) => boolean): Set<string> {
+  const behind = new Set<string>();
   for (const node of graph.nodes) {
-    const own = hasUnstableShape(node) || calls.has(`${node.domain}::${node.opType}`);
-    if (!own && !readNames(node).some((name) => unstable.has(name))) continue;
-    for (const output of node.outputs) unstable.add(output);
+    if (!isSource(node) && !readNames(node).some((name) => behind.has(name))) continue;
+    for (const output of node.outputs) behind.add(output);
   }
-  return unstable;
+  return behind;
 }
 
-function hasUnstableShape(node: Node): boolean {
-  return rowOf(node)?.shapedByData === true || subgraphsOf(node).length > 0;
+/** Nodes whose results are as large as the values that they read say, and calls of functions, which may hold such. */
+function isShapedByData({ functions }: Model): (node: Node) => boolean {
+  const calls = new Set(functions.map(({ domain, name }) => `${domain}::${name}`));
+  return (node) => holdsShapedByData(node) || calls.has(`${node.domain}::${node.opType}`);
 }
+
+const holdsShapedByData = (node: Node): boolean =>
+  rowOf(node)?.shapedByData === true ||
+  subgraphsOf(node).some(({ nodes }) => nodes.some((inner) => holdsShapedByData(inner)));

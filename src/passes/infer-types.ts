@@ -8,9 +8,10 @@ import {
   tensorTypeOf,
 } from "./bind-inputs.ts";
 import { findProbes, type Probes } from "./find-probes.ts";
+import type { StaticTypeOptions } from "./infer-static-types.ts";
 import { TypeMemo } from "./type-memo.ts";
 
-export interface InferOptions {
+export interface InferOptions extends StaticTypeOptions {
   inputShapes?: InputShapes | undefined;
   /** Sizes of the open dimensions at which the model runs; found where not given. */
   probes?: Probes | undefined;
@@ -29,11 +30,12 @@ export async function inferTypes(
   options: InferOptions = {},
 ): Promise<Map<string, TensorValueType>> {
   const memo = options.memo ?? new TypeMemo();
+  const runsLoops = options.runLoops === undefined ? {} : { runLoops: options.runLoops };
   const { inputs, symbols } = nameOpenDims(applyInputShapes(model.graph, options.inputShapes));
   const types = new Map(inputs.map((input) => [input.name, tensorTypeOf(input)]));
   const inner =
     symbols.length === 0
-      ? await memo.infer(model, inputs)
+      ? await memo.infer(model, inputs, runsLoops)
       : await inferOpenTypes(model, options.probes ?? (await findProbes(model, undefined, memo)), memo);
   for (const [name, type] of inner) types.set(name, type);
   return types;

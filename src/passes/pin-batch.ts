@@ -8,6 +8,7 @@ import { eliminateNoOps } from "./eliminate-no-ops.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { runPasses, type PipelineOptions } from "./pipeline.ts";
 import { recordTypes } from "./record-types.ts";
+import type { StaticTypeOptions } from "./infer-static-types.ts";
 import { removeUnused } from "./remove-unused.ts";
 import { resolveResize } from "./resolve-resize.ts";
 import { resolveShapes } from "./resolve-shapes.ts";
@@ -15,28 +16,30 @@ import { resolveShapes } from "./resolve-shapes.ts";
 /**
  * The model with every shape static at batch size `batch` and the given sizes of other open dimensions: what is computed
  * from shapes becomes constant, value info is complete. Values that remain keep their names.
- * With `open`, values whose shapes depend on the inputs' values or are not known are no error: they are left open.
+ * With `open`, values whose shapes depend on the inputs' values or are not known are no error: they are left open. With
+ * `runLoops`, shapes behind operators that hold subgraphs are measured.
  */
 export async function pinBatch(
   model: Model,
   batch: number,
   {
     open = false,
+    runLoops = false,
     sizes = new Map(),
     ...options
-  }: PipelineOptions & { open?: boolean; sizes?: Sizes | undefined } = {},
+  }: PipelineOptions & StaticTypeOptions & { open?: boolean; sizes?: Sizes | undefined } = {},
 ): Promise<Model> {
   const pinned = await runPasses(
     model,
     [
       bindInputs(batch, sizes),
-      recordTypes(),
+      recordTypes({ runLoops }),
       resolveShapes,
       resolveResize,
       foldConstants,
       eliminateNoOps,
       removeUnused,
-      recordMissingTypes,
+      recordMissingTypes(runLoops),
     ],
     options,
   );
@@ -45,18 +48,19 @@ export async function pinBatch(
 }
 
 /** Of what has come in since the types were recorded; shapes of values that stayed are what they were. */
-const recordMissingTypes = definePass({
-  name: "record-missing-types",
-  run(model, context) {
-    const { graph } = model;
-    const known = new Set(graph.outputs.filter(isTyped).map(({ name }) => name));
-    for (const [name, value] of graph.valueInfo) if (isTyped(value)) known.add(name);
-    const missing = graph.nodes.some(({ outputs }) =>
-      outputs.some((name) => name !== "" && !known.has(name)),
-    );
-    return missing ? recordTypes().run(model, context) : model;
-  },
-});
+const recordMissingTypes = (runLoops: boolean): Pass =>
+  definePass({
+    name: "record-missing-types",
+    run(model, context) {
+      const { graph } = model;
+      const known = new Set(graph.outputs.filter(isTyped).map(({ name }) => name));
+      for (const [name, value] of graph.valueInfo) if (isTyped(value)) known.add(name);
+      const missing = graph.nodes.some(({ outputs }) =>
+        outputs.some((name) => name !== "" && !known.has(name)),
+      );
+      return missing ? recordTypes({ runLoops }).run(model, context) : model;
+    },
+  });
 
 const isTyped = ({ type }: Value): boolean =>
   type?.kind === "tensor" && type.shape?.every((dim) => typeof dim === "number") === true;

@@ -2,7 +2,7 @@ import { createGraph, createModel, tensorType } from "../ir/graph.ts";
 import { bindOpen } from "../ir/value-types.ts";
 import type { Graph, Model, Value } from "../ir/model.ts";
 import { transferable } from "../runtime/session.ts";
-import { byteLength } from "../tensor/data-type.ts";
+import { byteLength, type DataType } from "../tensor/data-type.ts";
 import { elementCount, type Tensor, tensorOfBytes } from "../tensor/tensor.ts";
 import { namedValues } from "../named-values.ts";
 
@@ -50,7 +50,7 @@ function isLarge({ dtype, dims }: Tensor): boolean {
   return byteLength(dtype, elementCount(dims)) > (dtype === "float32" ? largestConstant : largestList);
 }
 
-/** Bytes that {@link zeroFeeds} would take; of a string, 64 for the object that it is. */
+/** Bytes that {@link constantFeeds} would take; of a string, 64 for the object that it is. */
 export function feedBytes(inputs: readonly Value[]): number {
   return inputs.reduce((sum, { type }) => {
     if (type?.kind !== "tensor" || type.shape === undefined) return sum;
@@ -59,8 +59,22 @@ export function feedBytes(inputs: readonly Value[]): number {
   }, 0);
 }
 
-/** Zeros for every input, whose shapes must be static; an empty string for each element of string tensors. */
-export function zeroFeeds(inputs: readonly Value[]): Record<string, Tensor> {
+const bytesOf = (array: ArrayBufferView): Uint8Array =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+/** The bytes of a one, by element type; types that are not listed are fed zeros. */
+const ones: Partial<Record<DataType, () => Uint8Array>> = {
+  float32: () => bytesOf(Float32Array.of(1)),
+  float64: () => bytesOf(Float64Array.of(1)),
+  float16: () => bytesOf(Uint16Array.of(0x3c00)),
+  int64: () => bytesOf(BigInt64Array.of(1n)),
+  int32: () => bytesOf(Int32Array.of(1)),
+  uint8: () => Uint8Array.of(1),
+  bool: () => Uint8Array.of(1),
+};
+
+/** Zeros or ones for every input, whose shapes must be static; an empty string for each element of string tensors. */
+export function constantFeeds(inputs: readonly Value[], value: number): Record<string, Tensor> {
   const feeds = namedValues<Tensor>();
   for (const { name, type } of inputs) {
     if (type?.kind !== "tensor" || type.shape === undefined) continue;
@@ -70,7 +84,9 @@ export function zeroFeeds(inputs: readonly Value[]): Record<string, Tensor> {
       const strings = Array.from({ length: count }, () => new Uint8Array(0));
       feeds[name] = { dtype: "string", dims, bytes: new Uint8Array(0), strings };
     } else {
-      feeds[name] = tensorOfBytes(type.dtype, dims, new Uint8Array(byteLength(type.dtype, count)));
+      const one = value === 0 ? undefined : ones[type.dtype];
+      const bytes = Buffer.alloc(byteLength(type.dtype, count), one?.() ?? 0);
+      feeds[name] = tensorOfBytes(type.dtype, dims, bytes);
     }
   }
   return feeds;

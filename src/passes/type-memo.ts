@@ -1,5 +1,5 @@
 import type { Model, TensorValueType, Value } from "../ir/model.ts";
-import { inferStaticTypes } from "./infer-static-types.ts";
+import { inferStaticTypes, type StaticTypeOptions } from "./infer-static-types.ts";
 
 /**
  * Inferred types by model and input shapes. Loading a large graph takes seconds, and several passes ask for the same
@@ -10,13 +10,16 @@ export class TypeMemo {
   readonly #recorded = new WeakSet<Model>();
 
   /** {@link inferStaticTypes}, asked once. */
-  async infer(model: Model, inputs: readonly Value[]): Promise<ReadonlyMap<string, TensorValueType>> {
-    const key = JSON.stringify(
-      inputs.map(({ name, type }) => [name, type?.kind === "tensor" ? type.shape : null]),
-    );
+  async infer(
+    model: Model,
+    inputs: readonly Value[],
+    options: StaticTypeOptions = {},
+  ): Promise<ReadonlyMap<string, TensorValueType>> {
+    const shapes = inputs.map(({ name, type }) => [name, type?.kind === "tensor" ? type.shape : null]);
+    const key = JSON.stringify([shapes, options]);
     const known = this.#known.get(model) ?? new Map<string, ReadonlyMap<string, TensorValueType>>();
     this.#known.set(model, known);
-    const types = known.get(key) ?? (await inferStaticTypes(model, inputs));
+    const types = known.get(key) ?? (await inferStaticTypes(model, inputs, options));
     known.set(key, types);
     return types;
   }

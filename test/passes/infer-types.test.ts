@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createGraph } from "../../src/ir/graph.ts";
+import { createGraph, createValue } from "../../src/ir/graph.ts";
 import { graphAttribute } from "../../src/ir/attributes.ts";
 import { Emitter } from "../../src/ir/emit.ts";
 import type { Model, TensorValueType } from "../../src/ir/model.ts";
@@ -7,7 +7,7 @@ import { verifyModel } from "../../src/ir/verify.ts";
 import { inferTypes } from "../../src/passes/infer-types.ts";
 import { pinBatch } from "../../src/passes/pin-batch.ts";
 import { prepareModel, prepareOpen } from "../../src/passes/prepare.ts";
-import { floats, ints, scalar, tensorOf } from "../../src/tensor/tensor.ts";
+import { floats, ints, scalar, tensorOf, tensorOfBytes } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
 import { expectSameOutputs } from "../support/pass-case.ts";
 import { randomTensor } from "../support/random-tensor.ts";
@@ -280,6 +280,53 @@ describe("pinBatch", () => {
     const pinned = await pinBatch(await prepareModel(model), 3);
     expect(pinned.graph.nodes.map((node) => node.opType)).toEqual(["Add"]);
     await expectSameOutputs(model, pinned, { tolerance: 0, batch: 3 });
+  });
+
+  /** x [N, 2, 3] -> the sums so far of as many of its rows as `trips` counts, [trips, 2, 3], and their product with a weight. */
+  const looping = (trips: (emit: Emitter) => string): Model =>
+    buildModel({
+      inputs: { x: ["N", 2, 3] },
+      outputs: ["y"],
+      build(emit) {
+        const body = buildModel({
+          inputs: { v: [2, 3] },
+          outputs: ["w", "step"],
+          build(inner) {
+            inner.graph.inputs.unshift(createValue("i", "int64", []), createValue("go", "bool", []));
+            inner.op("Identity", ["go"], {}, { outputs: ["on"] });
+            const row = inner.op("Gather", ["x", "i"], {}, { outputs: ["row"] });
+            inner.op("Add", ["v", row], {}, { outputs: ["w"] });
+            inner.op("Identity", ["w"], {}, { outputs: ["step"] });
+            inner.graph.outputs.unshift(createValue("on", "bool", []));
+          },
+        }).graph;
+        const start = emit.constant(randomTensor([2, 3], 1));
+        const go = emit.constant(tensorOfBytes("bool", [], Uint8Array.of(1)));
+        const loop = { body: graphAttribute(body) };
+        emit.op("Loop", [trips(emit), go, start], loop, { outputs: ["last", "steps"] });
+        emit.op("MatMul", ["steps", emit.constant(randomTensor([3, 4], 2))], {}, out);
+      },
+    });
+  const first = (emit: Emitter, value: string): string =>
+    emit.op("Squeeze", [emit.op("Gather", [value, emit.constant(ints([0]))]), emit.constant(ints([0]))]);
+
+  test.each([
+    ["as many as rows", (emit: Emitter) => first(emit, emit.op("Shape", ["x"])), [4, 2, 4]],
+    [
+      "as many as the data say",
+      (emit: Emitter) => emit.op("Cast", [emit.op("ReduceMax", ["x"], { keepdims: 0 })], { to: 7 }),
+      undefined,
+    ],
+  ])("shapes behind a loop are measured where asked for: trips %s", async (_, trips, shape) => {
+    const model = looping(trips);
+    const known = async (runLoops: boolean): Promise<unknown> => {
+      const { graph } = await pinBatch(model, 4, { open: true, runLoops });
+      const [y] = graph.outputs;
+      const dims = y?.type?.kind === "tensor" ? y.type.shape : undefined;
+      return dims?.every((dim) => typeof dim === "number") === true ? dims : undefined;
+    };
+    expect(await known(false)).toBeUndefined();
+    expect(await known(true)).toEqual(shape);
   });
 
   test("a shape that depends on data is an error that names the node", async () => {

@@ -20,7 +20,7 @@ export async function closeTargets(
     typeof dim === "number" || dim === open.batch ? dim : sizes.get(dim);
   if (targets.every(({ shape }) => shape.every((dim) => known(dim) !== undefined)))
     return targets.map((target) => ({ ...target, shape: target.shape.map((dim) => known(dim) ?? dim) }));
-  const { graph } = await pinBatch(model, batch, { open: true, sizes });
+  const { graph } = await pinBatch(model, batch, { open: true, runLoops: true, sizes });
   const measured = measuredDims(model.graph, graph);
   return targets.map((target) => ({
     ...target,

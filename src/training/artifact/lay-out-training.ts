@@ -95,7 +95,7 @@ async function traceLoss(
   const forward = withTargetShapes(built.model, targets);
   const { parameters } = built;
   const raised = await runPasses(forward, [raiseOpset(trainingOpset)]);
-  const pinned = withScalars(await pinBatch(raised, batch, { open: true, sizes }), forward);
+  const pinned = withScalars(await pinBatch(raised, batch, { open: true, runLoops: true, sizes }), forward);
   openForward(pinned.graph, state, parameters);
   const path = traceGradient(pinned.graph, {
     loss: "loss",

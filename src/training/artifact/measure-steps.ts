@@ -17,7 +17,7 @@ export async function withSteps(
 ): Promise<Loss> {
   const isOpen = ({ sequence }: Term): boolean => sequence !== undefined && sequence.steps === undefined;
   if (!loss.terms.some(isOpen)) return loss;
-  const { graph } = await pinBatch(model, batch, { open: true, sizes });
+  const { graph } = await pinBatch(model, batch, { open: true, runLoops: true, sizes });
   const measure = (term: Term): Term => {
     const { sequence, output } = term;
     if (sequence === undefined || !isOpen(term)) return term;
