@@ -347,17 +347,25 @@ export const askedFreezingOptions = {
 };
 
 export const optimizerOptions = group(groups.training, {
-  optimizer: { describe: "Rule for weights and biases", choices: ["sgd", "adamw"], default: "sgd" },
+  optimizer: {
+    describe: "Rule for weights and biases (default: adamw, or sgd with 4-bit activations)",
+    choices: ["adamw", "sgd"],
+  },
   momentum: { value: "number", describe: "Momentum of SGD", default: "0.9" },
   "weight-decay": { value: "number", describe: "Weight decay of trained rows", default: "0" },
   clip: { value: "number", describe: "Largest global gradient norm; 0 for no limit", default: "1" },
 });
 
 export const rateOptions = group(groups.training, {
-  lr: { value: "number", describe: "Learning rate of weights and biases" },
+  lr: {
+    value: "number",
+    describe:
+      "Learning rate of weights and biases (default: of adamw 2e-5, or 1e-4 with 4-bit weights; of sgd 5e-3)",
+  },
   "lr-scale": {
     value: "number",
-    describe: "Learning rate of activation scales; weight scales get a tenth, zero points ten times of it",
+    describe:
+      "Learning rate of activation scales; weight scales get a tenth, zero points ten times of it (default: of adamw 1e-4, of sgd 1e-3)",
   },
 });
 

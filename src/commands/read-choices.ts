@@ -12,6 +12,8 @@ import {
   requireCores,
   type RuntimeOptions,
   splitBatch,
+  usualOptimizer,
+  usualRates,
 } from "../workflows/index.ts";
 import { usageError } from "../errors.ts";
 import type { OptionReader } from "./option-reader.ts";
@@ -29,14 +31,20 @@ export function readRun(options: OptionReader): RuntimeOptions & { seed: number 
   };
 }
 
+const readWeightBits = (options: OptionReader): 4 | 8 =>
+  options.choice("wbits", ["8", "4"]) === "4" ? 4 : 8;
+
 const activationBits = { "16": 16, "8": 8, "4": 4 } as const;
+
+const readActivationBits = (options: OptionReader): 4 | 8 | 16 =>
+  activationBits[options.choice("abits", ["16", "8", "4"])];
 
 /** What the plan needs: bits, first and last layer, exclusions. */
 export function readPlan(options: OptionReader) {
   return {
     target: options.needText("target"),
-    wbits: options.choice("wbits", ["8", "4"]) === "4" ? (4 as const) : (8 as const),
-    abits: activationBits[options.choice("abits", ["16", "8", "4"])],
+    wbits: readWeightBits(options),
+    abits: readActivationBits(options),
     firstLast: options.choice("first-last", ["8", "same"]),
     otherActivations: options.choice("other-activations", ["8", "same"]),
     excludeOps: options.words("exclude-ops") ?? [],
@@ -189,8 +197,13 @@ function readBatch(options: OptionReader): Pick<AskedTraining, "batch" | "microB
 
 function readOptimizer(options: OptionReader): ArtifactChoices["optimizer"] {
   const clip = options.needNumber("clip", { min: 0 });
+  const kind =
+    options.text("optimizer") === undefined
+      ? usualOptimizer(readActivationBits(options))
+      : options.choice("optimizer", ["adamw", "sgd"]);
   return {
-    kind: options.choice("optimizer", ["sgd", "adamw"]),
+    ...usualRates(kind, readWeightBits(options)),
+    kind,
     momentum: options.needNumber("momentum", fraction),
     weightDecay: options.needNumber("weight-decay", { min: 0 }),
     clipNorm: clip === 0 ? Infinity : clip,

@@ -99,9 +99,6 @@ export function optionsOf({ recipe, excludeNodes }: ChosenRecipe): {
     optimize: {
       ...float,
       loss: recipe.loss,
-      optimizer: recipe.optimizer,
-      lr: String(recipe.rate),
-      "lr-scale": String(recipe.scaleRate),
       batch: String(recipe.batch),
     },
   };

@@ -24,10 +24,6 @@ export interface Recipe {
   /** What stays in float, in words; `floatTail`: nodes behind the last weights. */
   float: string;
   floatTail: boolean;
-  optimizer: "sgd" | "adamw";
-  /** Learning rate of weights and biases, and of activation scales. */
-  rate: number;
-  scaleRate: number;
   /** Samples per training step, and per run in evaluation. */
   batch: number;
   evaluationBatch: number;

@@ -101,10 +101,10 @@ function describeCalibration({ calibration }: Report): string | undefined {
 
 function describeRecipe({ recipe }: Report): string | undefined {
   if (recipe === undefined) return undefined;
-  const { name, because, loss, metric, float, optimizer, rate, batch } = recipe;
+  const { name, because, loss, metric, float, batch } = recipe;
   return (
     `Recipe ${name}: ${because}.\n` +
-    `  loss ${loss}, judged by ${metric}; in float: ${float}; ${optimizer}, rate ${rate}, batch ${batch}`
+    `  loss ${loss}, judged by ${metric}; in float: ${float}; batch ${batch}`
   );
 }
 

@@ -301,9 +301,6 @@ const recipeSchema = z
     layout: text,
     float: text.describe("What stays in float."),
     excludeNodes: z.array(text).describe("Nodes that the recipe leaves in float."),
-    optimizer: text,
-    rate: finite.describe("Learning rate of weights and biases."),
-    scaleRate: finite.describe("Learning rate of activation scales."),
     batch: finite.describe("Samples per training step."),
   })
   .describe("How such a network is best quantized and trained, as efqat zoo does it.");
