@@ -7,7 +7,8 @@ import { type LossTarget, openDim } from "../losses/ports.ts";
 /**
  * Targets with the shapes of the outputs of `model` that they are compared with: of their open dimensions only the batch
  * stays open. A symbol of an input has the size that `sizes` tells; any other follows from the inputs by a computation (a
- * length after strides), and is measured at a batch of `batch` samples.
+ * length after strides), and is measured at a batch of `batch` samples. An open first dimension is the batch where no other is
+ * and its measured size does not say otherwise.
  */
 export async function closeTargets(
   model: Model,
@@ -22,10 +23,14 @@ export async function closeTargets(
     return targets.map((target) => ({ ...target, shape: target.shape.map((dim) => known(dim) ?? dim) }));
   const { graph } = await pinBatch(model, batch, { open: true, runLoops: true, sizes });
   const measured = measuredDims(model.graph, graph);
-  return targets.map((target) => ({
-    ...target,
-    shape: target.shape.map((dim) => known(dim) ?? measured.get(dim as string) ?? dim),
-  }));
+  const { batch: symbol } = open;
+  return targets.map((target) => {
+    const shape = target.shape.map((dim) => known(dim) ?? measured.get(dim as string) ?? dim);
+    const [declared, closed] = [target.shape[0], shape[0]];
+    const mayBeBatch = typeof declared === "string" && (typeof closed === "string" || closed === batch);
+    if (symbol !== undefined && mayBeBatch && !shape.includes(symbol)) shape[0] = symbol;
+    return { ...target, shape };
+  });
 }
 
 /** Open dimensions of outputs, by the names that targets have for them, as they are in the same graph with fixed inputs. */

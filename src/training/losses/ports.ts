@@ -98,8 +98,7 @@ export class LossBuilder {
     { type, shape }: { type: DataType; shape: readonly Dim[] },
   ): string {
     if (array === undefined) return this.teacher(output);
-    const dims = shape.map((dim, axis) => dimension(dim, axis === 0 ? "batch" : openDim(output.name, axis)));
-    return this.array(array, type, dims);
+    return this.array(array, type, namedDims(output.name, shape));
   }
 
   /** The input that carries an array of the data. */
@@ -148,9 +147,7 @@ export class LossBuilder {
     return this.#target({
       name: `${output.name}.teacher`,
       type: "float32",
-      shape: output.shape.map((dim, axis) =>
-        dimension(dim, axis === 0 ? "batch" : openDim(output.name, axis)),
-      ),
+      shape: namedDims(output.name, output.shape),
       source: { from: "teacher", output: output.name },
     });
   }
@@ -220,5 +217,8 @@ export class LossBuilder {
 
 /** The name of a dimension of an output that has none of its own. */
 export const openDim = (output: string, axis: number): string => `${output}.${axis}`;
+
+const namedDims = (output: string, shape: readonly Dim[]): (number | string)[] =>
+  shape.map((dim, axis) => dimension(dim, openDim(output, axis)));
 
 const dimension = (dim: Dim, fallback: string): number | string => dim ?? fallback;
