@@ -9,11 +9,13 @@ import {
   parseLoss,
   type OpenFreezing,
   type QuantizationChoices,
+  quantizerRates,
   requireCores,
   type RuntimeOptions,
   splitBatch,
   usualOptimizer,
   usualRates,
+  weightRates,
 } from "../workflows/index.ts";
 import { usageError } from "../errors.ts";
 import type { OptionReader } from "./option-reader.ts";
@@ -216,13 +218,7 @@ function readRates(options: OptionReader): Partial<ArtifactChoices["optimizer"]>
   const rate = options.number("lr", { min: 0 });
   const scaleRate = options.number("lr-scale", { min: 0 });
   return {
-    ...(rate === undefined ? {} : { weightRate: rate, parameterRate: rate }),
-    ...(scaleRate === undefined
-      ? {}
-      : {
-          activationScaleRate: scaleRate,
-          weightScaleRate: scaleRate / 10,
-          zeroPointRate: scaleRate * 10,
-        }),
+    ...(rate === undefined ? {} : weightRates(rate)),
+    ...(scaleRate === undefined ? {} : quantizerRates(scaleRate)),
   };
 }

@@ -1,9 +1,7 @@
-import { byteLength } from "../tensor/data-type.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import type { NpyArray } from "./loaders/npy.ts";
-import { readWhole } from "./loaders/npy.ts";
+import { type NpyArray, readWhole } from "./loaders/npy.ts";
 import type { ModelInput } from "./model-input.ts";
-import { batchAxisOf, findPlacement, fitsShape } from "./place-samples.ts";
+import { batchAxisOf, findPlacement, fitsShape, interleave } from "./place-samples.ts";
 
 /** One array and the model input it feeds. */
 export interface Feed {
@@ -38,36 +36,26 @@ async function alignArray(array: NpyArray, input: ModelInput, samples: number): 
 }
 
 /** One value as an array of so many samples. */
-function repeat(array: NpyArray, samples: number): NpyArray {
+async function repeat(array: NpyArray, samples: number): Promise<NpyArray> {
+  const value = await readWhole(array);
   return {
     ...array,
     dims: [samples, ...array.dims],
-    readRows: async (indices) => {
-      const value = Buffer.from(await readWhole(array));
-      return Buffer.concat(indices.map(() => value));
-    },
+    bytesInMemory: value.byteLength,
+    readRows: (indices) => Promise.resolve(Buffer.concat(indices.map(() => value))),
   };
 }
 
 /** The array with an axis in front of the others: held in memory, because its samples do not lie together in the file. */
 async function moveAxisFirst(array: NpyArray, axis: number): Promise<NpyArray> {
-  const bytes = Buffer.from(await readWhole(array));
   const rows = array.dims[axis] as number;
-  const outer = elementCount(array.dims.slice(0, axis));
-  const inner = byteLength(array.dtype, elementCount(array.dims.slice(axis + 1)));
+  const moved = interleave(await readWhole(array), elementCount(array.dims.slice(0, axis)), rows);
+  const size = moved.byteLength / rows;
   return {
     ...array,
     dims: [rows, ...array.dims.toSpliced(axis, 1)],
-    bytesInMemory: bytes.byteLength,
+    bytesInMemory: moved.byteLength,
     readRows: (indices) =>
-      Promise.resolve(
-        Buffer.concat(
-          indices.flatMap((row) =>
-            Array.from({ length: outer }, (_, at) =>
-              bytes.subarray((at * rows + row) * inner, (at * rows + row + 1) * inner),
-            ),
-          ),
-        ),
-      ),
+      Promise.resolve(Buffer.concat(indices.map((row) => moved.subarray(row * size, (row + 1) * size)))),
   };
 }

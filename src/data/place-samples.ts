@@ -86,7 +86,7 @@ export function placeSamples(
 }
 
 /** [rows, outer, inner] as [outer, rows, inner]. */
-function interleave(bytes: Uint8Array, rows: number, outer: number): Uint8Array {
+export function interleave(bytes: Uint8Array, rows: number, outer: number): Uint8Array {
   const result = new Uint8Array(bytes.byteLength);
   const inner = bytes.byteLength / (rows * outer);
   for (let row = 0; row < rows; row++)

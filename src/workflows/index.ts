@@ -22,7 +22,7 @@ export type { MetricRequest } from "./metrics.ts";
 export { recipeNames } from "../recipes/choose-recipe.ts";
 export { modeNames } from "../training/freezing/modes.ts";
 export { requireCores } from "../training/train-options.ts";
-export { usualOptimizer, usualRates } from "../training/optimizers/options.ts";
+export { quantizerRates, usualOptimizer, usualRates, weightRates } from "../training/optimizers/options.ts";
 export { splitBatch } from "../training/artifact/split-batch.ts";
 export type { RunContext, RuntimeOptions } from "./context.ts";
 export type { ImportTask, InputSpec } from "../importers/import-task.ts";

@@ -33,18 +33,26 @@ export interface OptimizerOptions {
   clipNorm: number;
 }
 
-type Rates = Pick<
-  OptimizerOptions,
-  "weightRate" | "parameterRate" | "weightScaleRate" | "activationScaleRate" | "zeroPointRate"
->;
-
-/** Rates of weights and biases, and of activation scales: those of weight scales are a tenth of these, of zero points ten times. */
-const ratesOf = (rate: number, scaleRate: number): Rates => ({
+/** One learning rate for weights and biases. */
+export const weightRates = (rate: number): Pick<OptimizerOptions, "weightRate" | "parameterRate"> => ({
   weightRate: rate,
   parameterRate: rate,
-  weightScaleRate: scaleRate / 10,
-  activationScaleRate: scaleRate,
-  zeroPointRate: scaleRate * 10,
+});
+
+/** The learning rate of activation scales, a tenth of it for weight scales, and ten times of it for zero points. */
+export const quantizerRates = (
+  rate: number,
+): Pick<OptimizerOptions, "activationScaleRate" | "weightScaleRate" | "zeroPointRate"> => ({
+  activationScaleRate: rate,
+  weightScaleRate: rate / 10,
+  zeroPointRate: rate * 10,
+});
+
+type Rates = ReturnType<typeof weightRates> & ReturnType<typeof quantizerRates>;
+
+const ratesOf = (rate: number, scaleRate: number): Rates => ({
+  ...weightRates(rate),
+  ...quantizerRates(scaleRate),
 });
 
 /**
