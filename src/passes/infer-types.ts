@@ -30,12 +30,11 @@ export async function inferTypes(
   options: InferOptions = {},
 ): Promise<Map<string, TensorValueType>> {
   const memo = options.memo ?? new TypeMemo();
-  const runsLoops = options.runLoops === undefined ? {} : { runLoops: options.runLoops };
   const { inputs, symbols } = nameOpenDims(applyInputShapes(model.graph, options.inputShapes));
   const types = new Map(inputs.map((input) => [input.name, tensorTypeOf(input)]));
   const inner =
     symbols.length === 0
-      ? await memo.infer(model, inputs, runsLoops)
+      ? await memo.infer(model, inputs, options)
       : await inferOpenTypes(model, options.probes ?? (await findProbes(model, undefined, memo)), memo);
   for (const [name, type] of inner) types.set(name, type);
   return types;

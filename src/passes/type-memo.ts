@@ -13,13 +13,13 @@ export class TypeMemo {
   async infer(
     model: Model,
     inputs: readonly Value[],
-    options: StaticTypeOptions = {},
+    { runLoops = false }: StaticTypeOptions = {},
   ): Promise<ReadonlyMap<string, TensorValueType>> {
     const shapes = inputs.map(({ name, type }) => [name, type?.kind === "tensor" ? type.shape : null]);
-    const key = JSON.stringify([shapes, options]);
+    const key = JSON.stringify([shapes, runLoops]);
     const known = this.#known.get(model) ?? new Map<string, ReadonlyMap<string, TensorValueType>>();
     this.#known.set(model, known);
-    const types = known.get(key) ?? (await inferStaticTypes(model, inputs, options));
+    const types = known.get(key) ?? (await inferStaticTypes(model, inputs, { runLoops }));
     known.set(key, types);
     return types;
   }
