@@ -194,7 +194,13 @@ const integer = all(
 
 const pair = all(["QuantizeLinear"], "none", "the rule of its DequantizeLinear answers for the pair");
 
-const control = all(["If", "Loop", "Scan", "SequenceMap"], "refused", "it holds subgraphs");
+const control = all(["Loop", "Scan", "SequenceMap"], "refused", "it holds subgraphs");
+
+const branched = all(
+  ["If"],
+  "refused",
+  "a training graph holds both of its branches where they give float32 values of one shape and have no loops, and here it could not",
+);
 
 // prettier-ignore
 const unwritten = all([
@@ -222,6 +228,7 @@ export const answers = {
   ...integer,
   ...pair,
   ...control,
+  ...branched,
   ...unwritten,
   ...writtenOut,
   ...shapeless,

@@ -1,6 +1,6 @@
 import type { Node } from "../ir/model.ts";
 
-/** What stands in place of, before and behind the nodes of a list, to be carried out at once. */
+/** Replacements and insertions in a list of nodes, collected first and applied together, in linear time. */
 export class Arrangement {
   readonly #replaced = new Map<Node, readonly Node[]>();
   readonly #before = new Map<Node, Node[]>();

@@ -22,7 +22,7 @@ export interface Probes {
 export interface FrozenDim {
   symbol: string;
   size: number;
-  /** The runtime's word on another size, which names the node. */
+  /** Error that the runtime gives for another size; it names the node. */
   reason: string;
 }
 
@@ -69,7 +69,7 @@ class ProbeSearch {
   readonly #open: OpenInputs;
   readonly #memo: TypeMemo;
   readonly #trial: Trial | undefined;
-  /** Why the last sizes that failed did. */
+  /** Error of the sizes that failed last. */
   #error: Error = new InternalError("no sizes were tried");
 
   constructor(model: Model, open: OpenInputs, memo: TypeMemo, trial: Trial | undefined) {

@@ -18,6 +18,7 @@ export const inlineIfs = definePass({
     if (settled.length === 0) return model;
     const result = cloneModel(model);
     const { graph } = result;
+    const names = namesAround(graph, (node) => conditionOf(graph, node) !== undefined);
     const nodes = graph.nodes.flatMap((node): Node[] => {
       const condition = conditionOf(graph, node);
       if (condition === undefined) return [node];
@@ -26,7 +27,7 @@ export const inlineIfs = definePass({
         context.refuse(node, "its branch holds sparse constants, or is missing");
         return [node];
       }
-      return inlineBranch(graph, node, branch);
+      return inlineBranch(graph, names, { branch, outputs: node.outputs });
     });
     graph.nodes = nodes;
     dropStaleInfo(graph);
@@ -52,28 +53,39 @@ function conditionOf(
   return readNumbers(tensor)[0] !== 0;
 }
 
-function branchOf({ attributes }: Node, condition: boolean): Graph | undefined {
+/** The branch that an If takes. */
+export function branchOf({ attributes }: Node, condition: boolean): Graph | undefined {
   const attribute = attributes.get(condition ? "then_branch" : "else_branch");
   return attribute?.type === "graph" ? attribute.value : undefined;
 }
 
-/** The nodes of a branch with the outputs of the If; its constants and types go to `graph`. */
-function inlineBranch(graph: Graph, node: Node, branch: Graph): Node[] {
+/** Hands out names for what is inlined of some nodes: whatever is within them alone is free, their outputs are not. */
+export function namesAround(graph: Graph, isInlined: (node: Node) => boolean): Emitter {
+  const names = new Emitter({ ...graph, nodes: graph.nodes.filter((node) => !isInlined(node)) });
+  for (const node of graph.nodes) if (isInlined(node)) node.outputs.forEach((name) => names.fresh(name));
+  return names;
+}
+
+/** A branch, and the names that its outputs take; "" for those that nobody reads. */
+interface Inlined {
+  branch: Graph;
+  outputs: readonly string[];
+}
+
+/** The nodes of a branch; its constants and types go to `graph`. */
+export function inlineBranch(graph: Graph, names: Emitter, { branch, outputs }: Inlined): Node[] {
   const own = cloneGraph(branch);
-  // Names of the If's own subgraphs are free once it is gone.
-  const emit = new Emitter({ ...graph, nodes: graph.nodes.filter((each) => each !== node) });
-  for (const name of node.outputs) emit.fresh(name);
   const renamed = new Map<string, string>();
   const made = new Set([...own.initializers.keys(), ...own.nodes.flatMap(({ outputs }) => outputs)]);
   made.delete("");
   const targets = new Map<string, string>();
   own.outputs.forEach(({ name }, index) => {
-    const output = node.outputs[index] ?? "";
-    if (output !== "" && own.nodes.some(({ outputs }) => outputs.includes(name)) && !targets.has(name))
+    const output = outputs[index] ?? "";
+    if (output !== "" && own.nodes.some((each) => each.outputs.includes(name)) && !targets.has(name))
       targets.set(name, output);
   });
   for (const name of made) {
-    const target = targets.get(name) ?? emit.fresh(name);
+    const target = targets.get(name) ?? names.fresh(name);
     if (target !== name) renamed.set(name, target);
   }
   const nameOf = (name: string): string => renamed.get(name) ?? name;
@@ -83,7 +95,7 @@ function inlineBranch(graph: Graph, node: Node, branch: Graph): Node[] {
   for (const [name, value] of own.valueInfo)
     graph.valueInfo.set(nameOf(name), { ...value, name: nameOf(name) });
   const handed = own.outputs.flatMap(({ name }, index) => {
-    const output = node.outputs[index] ?? "";
+    const output = outputs[index] ?? "";
     return output === "" || nameOf(name) === output ? [] : [identity(nameOf(name), output)];
   });
   return [...own.nodes, ...handed];

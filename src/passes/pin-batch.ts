@@ -47,7 +47,7 @@ export async function pinBatch(
   return pinned;
 }
 
-/** Of what has come in since the types were recorded; shapes of values that stayed are what they were. */
+/** Records types and shapes of the values that passes added; the others have kept theirs. */
 const recordMissingTypes = (runLoops: boolean): Pass =>
   definePass({
     name: "record-missing-types",

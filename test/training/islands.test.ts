@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { answers } from "../../src/autodiff/rules.ts";
 import { exportModel } from "../../src/export/export-model.ts";
 import { Emitter } from "../../src/ir/emit.ts";
+import { graphAttribute } from "../../src/ir/attributes.ts";
 import { createGraph, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph, Model } from "../../src/ir/model.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
@@ -34,9 +35,33 @@ function branch(op: string, value: string): Graph {
   return graph;
 }
 
+/** If the sum of a value is above a bound, its tangent, else its sigmoid. */
+function emitIf(emit: Emitter, value: string, bound = 0): string {
+  const total = emit.op("ReduceSum", [value], { keepdims: 0 });
+  const condition = emit.op("Greater", [total, emit.constant(floats([bound], []))]);
+  const [taken, other] = [branch("Tanh", value), branch("Sigmoid", value)];
+  return emit.op("If", [condition], {
+    then_branch: graphAttribute(taken),
+    else_branch: graphAttribute(other),
+  });
+}
+
+/** A Loop that takes the tangent of a value once. */
+function emitLoop(emit: Emitter, value: string): string {
+  const body = createGraph("body");
+  body.inputs.push(createValue("trip", "int64", []), createValue("go", "bool", []));
+  body.inputs.push(createValue("state", "float32", undefined));
+  const inner = new Emitter(body);
+  inner.node("Identity", ["go"], { outputs: ["on"] });
+  inner.node("Tanh", ["state"], { outputs: ["next"] });
+  body.outputs.push(createValue("on", "bool", []), createValue("next", "float32", undefined));
+  const inputs = [emit.constant(ints([1], [])), "", value];
+  return emit.op("Loop", inputs, { body: graphAttribute(body) }, { name: "island" });
+}
+
 /**
- * x -> front (Conv) -> If -> back (Conv) -> pool -> head (Gemm) -> scores, and the class as a float beside it.
- * `cut`: the If stands behind everything that has weights. `between`: what stands between the convolutions instead.
+ * x -> front (Conv) -> Loop -> back (Conv) -> pool -> head (Gemm) -> scores, and the class as a float beside it.
+ * `cut`: the Loop stands behind everything that has weights. `between`: what stands between the convolutions instead.
  */
 function islandModel(cut = false, between?: (emit: Emitter, value: string) => string): Model {
   const graph = createGraph("island");
@@ -49,23 +74,10 @@ function islandModel(cut = false, between?: (emit: Emitter, value: string) => st
       { pads: [1, 1, 1, 1], kernel_shape: [3, 3] },
       { name, outputs: [`${name}.out`] },
     );
-  const island = (value: string): string => {
-    const total = emit.op("ReduceSum", [value], { keepdims: 0 });
-    const condition = emit.op("Greater", [total, emit.constant(floats([0], []))]);
-    return emit.op(
-      "If",
-      [condition],
-      {
-        then_branch: { type: "graph", value: branch("Tanh", value) },
-        else_branch: { type: "graph", value: branch("Sigmoid", value) },
-      },
-      { name: "island" },
-    );
-  };
   const front = conv("front", "x", [4, 1, 3, 3]);
-  const middle = cut ? front : (between ?? ((_, value) => island(value)))(emit, front);
+  const middle = cut ? front : (between ?? emitLoop)(emit, front);
   const back = conv("back", middle, [4, 4, 3, 3]);
-  const last = cut ? island(back) : emit.op("Relu", [back]);
+  const last = cut ? emitLoop(emit, back) : emit.op("Relu", [back]);
   const flat = emit.op("Flatten", [emit.op("GlobalAveragePool", [last])], { axis: 1 });
   if (cut) emit.node("Identity", [flat], { outputs: ["scores"], name: "head" });
   else
@@ -123,7 +135,8 @@ const pieces: [
   between: ((emit: Emitter, value: string) => string) | undefined,
   stops: boolean,
 ][] = [
-  ["If", undefined, true],
+  ["Loop", undefined, true],
+  ["If", (emit, value) => emitIf(emit, value), false],
   ["Relu", (emit, value) => emit.op("Relu", [value]), false],
   ["Round", (emit, value) => emit.op("Round", [value]), true],
   [
@@ -175,8 +188,37 @@ test("training leaves what is frozen as calibration did, and the export has all 
   expect(names.filter((name) => name.endsWith("weight.codes"))).toHaveLength(3);
 });
 
+/** Where the biases of the first layer lie among all, and those of the others. */
+const slice = { front: [0, 4], behind: [4, 11] } as const;
+
+test.each([
+  ["Tanh", -1e9],
+  ["Sigmoid", 1e9],
+])("an If trains as its branch %s alone does where that is taken", async (op, bound) => {
+  const biasesBehind = async (between: (emit: Emitter, value: string) => string): Promise<number[]> => {
+    const built = await mkdtemp(join(directory, "branch-"));
+    await writeArtifact(await artifactOf(islandModel(false, between)), built);
+    const options = { maxSteps: 20, threads: 1, val: 96, evalEvery: 20 };
+    await train(built, tinyData, options, { runDirectory: join(built, "run") });
+    const { parameters } = await loadTrained(built, join(built, "run"));
+    const read = (name: string): number[] => [...viewAs(parameters.get(name) as Tensor, "float32")];
+    return [...read("front.bias"), ...read("back.bias"), ...read("head.bias")];
+  };
+  const alone = await biasesBehind((emit, value) => emit.op(op, [value]));
+  const branched = await biasesBehind((emit, value) => emitIf(emit, value, bound));
+  const start = ["front.bias", "back.bias", "head.bias"].flatMap((name) => [
+    ...viewAs(islandModel().graph.initializers.get(name) as Tensor, "float32"),
+  ]);
+  const distance = (a: number[], b: number[]): number =>
+    Math.hypot(...a.map((each, i) => each - (b[i] ?? NaN)));
+  for (const some of [slice.front, slice.behind]) {
+    const moved = distance(branched.slice(...some), start.slice(...some));
+    expect(distance(branched.slice(...some), alone.slice(...some))).toBeLessThan(0.01 * moved);
+  }
+});
+
 test("a loss that reaches nothing that trains is an error that names what is in the way", async () => {
   await expect(artifactOf(islandModel(true), withoutLabels)).rejects.toThrow(
-    /reaches nothing that trains; it ends at 1 node: If "island"/,
+    /reaches nothing that trains; it ends at 1 node: Loop "island"/,
   );
 });

@@ -3,6 +3,7 @@ import { traceGradient } from "../../autodiff/trace-gradient.ts";
 import { createValue, indexGraph } from "../../ir/graph.ts";
 import type { Graph, Model } from "../../ir/model.ts";
 import type { Sizes } from "../../passes/bind-inputs.ts";
+import { flattenIfs } from "../../passes/flatten-ifs.ts";
 import { pinBatch } from "../../passes/pin-batch.ts";
 import { runPasses } from "../../passes/pipeline.ts";
 import { raiseOpset } from "../../passes/raise-opset/raise-opset.ts";
@@ -95,7 +96,8 @@ async function traceLoss(
   const forward = withTargetShapes(built.model, targets);
   const { parameters } = built;
   const raised = await runPasses(forward, [raiseOpset(trainingOpset)]);
-  const pinned = withScalars(await pinBatch(raised, batch, { open: true, runLoops: true, sizes }), forward);
+  const fixed = await flattenIfs(await pinBatch(raised, batch, { open: true, runLoops: true, sizes }));
+  const pinned = withScalars(fixed, forward);
   openForward(pinned.graph, state, parameters);
   const path = traceGradient(pinned.graph, {
     loss: "loss",

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { graphAttribute } from "../../src/ir/attributes.ts";
 import { Emitter } from "../../src/ir/emit.ts";
-import { createGraph } from "../../src/ir/graph.ts";
-import type { Graph, Model } from "../../src/ir/model.ts";
-import { prepareOpen } from "../../src/passes/prepare.ts";
+import { createGraph, createValue } from "../../src/ir/graph.ts";
+import type { Graph, Model, Value } from "../../src/ir/model.ts";
+import { flattenIfs } from "../../src/passes/flatten-ifs.ts";
+import { pinBatch } from "../../src/passes/pin-batch.ts";
+import { prepareModel, prepareOpen } from "../../src/passes/prepare.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
 import { ints, scalar, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
@@ -110,3 +112,83 @@ describe("an If whose condition is known", () => {
     expect(model.graph.nodes.map(({ opType }) => opType)).toEqual(["Mul"]);
   });
 });
+
+/** The nodes of a graph, operator by operator. */
+const operatorsOf = ({ graph }: Model): string[] => graph.nodes.map(({ opType }) => opType);
+
+const floatsOf = (result: Record<string, Tensor>): number[] => [
+  ...new Float32Array((result["y"] as Tensor).bytes.slice().buffer),
+];
+
+test("Ifs of one graph whose branches use the same names are inlined side by side", async () => {
+  const source = buildModel({
+    inputs: { x: ["N", 4] },
+    outputs: ["y"],
+    build(emit) {
+      const yes = emit.constant(tensorOf("bool", [], Uint8Array.of(1)), "yes");
+      const named = (seed: number): Graph => branch(seed, (inner) => inner.op("Relu", ["x"]));
+      const [first, second] = [
+        emitIf(emit, yes, [named(1), named(2)]),
+        emitIf(emit, yes, [named(2), named(1)]),
+      ];
+      emit.op("Sub", [first, second], {}, { outputs: ["y"] });
+    },
+  });
+  const feeds = { x: randomTensor([3, 4], 5) };
+  const { model } = await prepareOpen(source);
+  expect(operatorsOf(model)).not.toContain("If");
+  const [expected, found] = [floatsOf(await run(source, feeds)), floatsOf(await run(model, feeds))];
+  expected.forEach((each, i) => expect(found[i]).toBeCloseTo(each, 5));
+});
+
+describe("an If of a graph at fixed shapes", () => {
+  const flatOf = async (source: Model): Promise<Model> =>
+    flattenIfs(await pinBatch(await prepareModel(source), 3, { open: true }));
+
+  test.each([16000n, 8000n])("becomes both branches and a choice (rate %d)", async (rate) => {
+    const source = voice();
+    const flat = await flatOf(source);
+    expect(operatorsOf(flat)).not.toContain("If");
+    expect(operatorsOf(flat)).toContain("Where");
+    const feeds = { x: randomTensor([3, 4], 5), sr: tensorOf("int64", [], BigInt64Array.of(rate)) };
+    const [expected, found] = [floatsOf(await run(source, feeds)), floatsOf(await run(flat, feeds))];
+    expected.forEach((each, i) => expect(found[i]).toBeCloseTo(each, 5));
+  });
+
+  const chosen = (other: (emit: Emitter) => string): Model =>
+    buildModel({
+      inputs: { x: ["N", 4] },
+      outputs: ["y"],
+      build(emit) {
+        const graph = createGraph("other");
+        const found = other(new Emitter(graph));
+        graph.outputs.push({ name: found, type: { kind: "tensor", dtype: "float32", shape: undefined } });
+        const total = emit.op("ReduceSum", ["x"], { keepdims: 0 });
+        const above = emit.op("Greater", [total, emit.constant(scalar(0))]);
+        emit.op("ReduceMax", [emitIf(emit, above, [branch(1), graph])], { keepdims: 0 }, { outputs: ["y"] });
+      },
+    });
+
+  test.each<[string, boolean, (emit: Emitter) => string]>([
+    ["float32 of one shape", false, (emit) => emit.op("Relu", ["x"])],
+    ["another shape", true, (emit) => emit.op("Flatten", ["x"], { axis: 0 })],
+    ["a loop", true, emitLoop],
+  ])("whose other branch gives %s: stays %s", async (_, stays, other) => {
+    expect(operatorsOf(await flatOf(chosen(other))).includes("If")).toBe(stays);
+  });
+});
+
+/** A loop that may never end. */
+function emitLoop(emit: Emitter): string {
+  const body = createGraph("body");
+  const ports = (names: string[]): Value[] => [
+    createValue(names[0] ?? "", "bool", []),
+    createValue(names[1] ?? "", "float32", undefined),
+  ];
+  body.inputs.push(createValue("trip", "int64", []), ...ports(["go", "state"]));
+  const inner = new Emitter(body);
+  inner.node("Identity", ["go"], { outputs: ["on"] });
+  inner.node("Tanh", ["state"], { outputs: ["next"] });
+  body.outputs.push(...ports(["on", "next"]));
+  return emit.op("Loop", [emit.constant(ints([2], [])), "", "x"], { body: graphAttribute(body) });
+}
