@@ -14,33 +14,31 @@ import { readNumbers } from "../tensor/read-numbers.ts";
 export const inlineIfs = definePass({
   name: "inline-ifs",
   run(model, context) {
-    const settled = model.graph.nodes.filter((node) => conditionOf(model.graph, node) !== undefined);
-    if (settled.length === 0) return model;
+    for (const node of model.graph.nodes)
+      if (conditionOf(model.graph, node) !== undefined && takenBranch(model.graph, node) === undefined)
+        context.refuse(node, "its branch holds sparse constants, or is missing");
+    if (!hasSettledIf(model)) return model;
     const result = cloneModel(model);
     const { graph } = result;
-    const names = namesAround(graph, (node) => conditionOf(graph, node) !== undefined);
-    const nodes = graph.nodes.flatMap((node): Node[] => {
-      const condition = conditionOf(graph, node);
-      if (condition === undefined) return [node];
-      const branch = branchOf(node, condition);
-      if (branch === undefined || branch.sparseInitializers.length > 0) {
-        context.refuse(node, "its branch holds sparse constants, or is missing");
-        return [node];
-      }
-      return inlineBranch(graph, names, { branch, outputs: node.outputs });
+    const names = namesAround(graph, (node) => takenBranch(graph, node) !== undefined);
+    graph.nodes = graph.nodes.flatMap((node): Node[] => {
+      const branch = takenBranch(graph, node);
+      return branch === undefined ? [node] : inlineBranch(graph, names, { branch, outputs: node.outputs });
     });
-    graph.nodes = nodes;
     dropStaleInfo(graph);
     return result;
   },
 });
 
-/** Whether an If of the graph has a constant condition. */
+/** Whether an If of the graph has a constant condition, and a branch that can be inlined. */
 export const hasSettledIf = ({ graph }: Model): boolean =>
-  graph.nodes.some((node) => {
-    const condition = conditionOf(graph, node);
-    return condition !== undefined && branchOf(node, condition)?.sparseInitializers.length === 0;
-  });
+  graph.nodes.some((node) => takenBranch(graph, node) !== undefined);
+
+/** The branch that an If with a constant condition takes, where it can be inlined. */
+function takenBranch(graph: Graph, node: Node): Graph | undefined {
+  const condition = conditionOf(graph, node);
+  return condition === undefined ? undefined : branchOf(node, condition);
+}
 
 function conditionOf(
   { inputs, initializers }: Graph,
@@ -53,10 +51,12 @@ function conditionOf(
   return readNumbers(tensor)[0] !== 0;
 }
 
-/** The branch that an If takes. */
+/** A branch of an If; undefined where it is missing, or holds sparse constants, which cannot become another graph's. */
 export function branchOf({ attributes }: Node, condition: boolean): Graph | undefined {
   const attribute = attributes.get(condition ? "then_branch" : "else_branch");
-  return attribute?.type === "graph" ? attribute.value : undefined;
+  return attribute?.type === "graph" && attribute.value.sparseInitializers.length === 0
+    ? attribute.value
+    : undefined;
 }
 
 /** Hands out names for what is inlined of some nodes: whatever is within them alone is free, their outputs are not. */

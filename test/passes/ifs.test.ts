@@ -2,13 +2,14 @@ import { describe, expect, test } from "vitest";
 import { graphAttribute } from "../../src/ir/attributes.ts";
 import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph, createValue } from "../../src/ir/graph.ts";
-import type { Graph, Model, Value } from "../../src/ir/model.ts";
+import type { Graph, Model } from "../../src/ir/model.ts";
 import { flattenIfs } from "../../src/passes/flatten-ifs.ts";
 import { pinBatch } from "../../src/passes/pin-batch.ts";
 import { prepareModel, prepareOpen } from "../../src/passes/prepare.ts";
 import { withSession } from "../../src/runtime/open-model.ts";
-import { ints, scalar, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
+import { ints, scalar, type Tensor, tensorOf, viewAs } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../support/build-model.ts";
+import { emitLoop } from "../support/emit-loop.ts";
 import { randomTensor } from "../support/random-tensor.ts";
 
 /** A branch with a weight of its own, whose name the other branch has, too, of an operator on the outer value "x". */
@@ -63,6 +64,12 @@ const voice = (): Model =>
 const run = (model: Model, feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> =>
   withSession(model, {}, (session) => session.run(feeds));
 
+/** The values of output "y". */
+const floatsOf = ({ y }: Record<string, Tensor>): number[] => [...viewAs(y as Tensor, "float32")];
+
+/** The nodes of a graph, operator by operator. */
+const operatorsOf = ({ graph }: Model): string[] => graph.nodes.map(({ opType }) => opType);
+
 describe("an If whose condition is known", () => {
   const rate = (value: bigint): Tensor => tensorOf("int64", [], BigInt64Array.of(value));
 
@@ -74,20 +81,18 @@ describe("an If whose condition is known", () => {
     const { model, decided } = await prepareOpen(source, { settled: new Map([["sr", rate(value)]]) });
     expect(decided).toEqual(["sr"]);
     expect(model.graph.inputs.map(({ name }) => name)).toEqual(["x", "sr"]);
-    const operators = model.graph.nodes.map(({ opType }) => opType);
+    const operators = operatorsOf(model);
     expect(operators).not.toContain("If");
     expect(operators.filter((op) => op === "MatMul" || op === "Gemm")).toHaveLength(products);
     const feeds = { x: randomTensor([3, 4], 5), sr: rate(value) };
     const [expected, found] = await Promise.all([run(source, feeds), run(model, feeds)]);
-    const numbers = (result: Record<string, Tensor>): Float32Array =>
-      new Float32Array((result["y"] as Tensor).bytes.slice().buffer);
-    numbers(expected).forEach((each, i) => expect(numbers(found)[i]).toBeCloseTo(each, 5));
+    floatsOf(expected).forEach((each, i) => expect(floatsOf(found)[i]).toBeCloseTo(each, 5));
   });
 
   test("where the input is not given it stays, with its branches", async () => {
     const { model, decided } = await prepareOpen(voice());
     expect(decided).toEqual([]);
-    expect(model.graph.nodes.map(({ opType }) => opType)).toContain("If");
+    expect(operatorsOf(model)).toContain("If");
     const feeds = { x: randomTensor([3, 4], 5), sr: rate(16000n) };
     expect((await run(model, feeds))["y"]?.dims).toEqual([3, 4]);
   });
@@ -109,16 +114,9 @@ describe("an If whose condition is known", () => {
       },
     });
     const { model } = await prepareOpen(source);
-    expect(model.graph.nodes.map(({ opType }) => opType)).toEqual(["Mul"]);
+    expect(operatorsOf(model)).toEqual(["Mul"]);
   });
 });
-
-/** The nodes of a graph, operator by operator. */
-const operatorsOf = ({ graph }: Model): string[] => graph.nodes.map(({ opType }) => opType);
-
-const floatsOf = (result: Record<string, Tensor>): number[] => [
-  ...new Float32Array((result["y"] as Tensor).bytes.slice().buffer),
-];
 
 test("Ifs of one graph whose branches use the same names are inlined side by side", async () => {
   const source = buildModel({
@@ -162,7 +160,7 @@ describe("an If of a graph at fixed shapes", () => {
       build(emit) {
         const graph = createGraph("other");
         const found = other(new Emitter(graph));
-        graph.outputs.push({ name: found, type: { kind: "tensor", dtype: "float32", shape: undefined } });
+        graph.outputs.push(createValue(found, "float32", undefined));
         const total = emit.op("ReduceSum", ["x"], { keepdims: 0 });
         const above = emit.op("Greater", [total, emit.constant(scalar(0))]);
         emit.op("ReduceMax", [emitIf(emit, above, [branch(1), graph])], { keepdims: 0 }, { outputs: ["y"] });
@@ -172,23 +170,8 @@ describe("an If of a graph at fixed shapes", () => {
   test.each<[string, boolean, (emit: Emitter) => string]>([
     ["float32 of one shape", false, (emit) => emit.op("Relu", ["x"])],
     ["another shape", true, (emit) => emit.op("Flatten", ["x"], { axis: 0 })],
-    ["a loop", true, emitLoop],
+    ["a loop", true, (emit) => emitLoop(emit, "x", 2)],
   ])("whose other branch gives %s: stays %s", async (_, stays, other) => {
     expect(operatorsOf(await flatOf(chosen(other))).includes("If")).toBe(stays);
   });
 });
-
-/** A loop that may never end. */
-function emitLoop(emit: Emitter): string {
-  const body = createGraph("body");
-  const ports = (names: string[]): Value[] => [
-    createValue(names[0] ?? "", "bool", []),
-    createValue(names[1] ?? "", "float32", undefined),
-  ];
-  body.inputs.push(createValue("trip", "int64", []), ...ports(["go", "state"]));
-  const inner = new Emitter(body);
-  inner.node("Identity", ["go"], { outputs: ["on"] });
-  inner.node("Tanh", ["state"], { outputs: ["next"] });
-  body.outputs.push(...ports(["on", "next"]));
-  return emit.op("Loop", [emit.constant(ints([2], [])), "", "x"], { body: graphAttribute(body) });
-}

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { answers } from "../../src/autodiff/rules.ts";
 import { exportModel } from "../../src/export/export-model.ts";
-import { Emitter } from "../../src/ir/emit.ts";
 import { graphAttribute } from "../../src/ir/attributes.ts";
+import { Emitter } from "../../src/ir/emit.ts";
 import { createGraph, createModel, createValue } from "../../src/ir/graph.ts";
 import type { Graph, Model } from "../../src/ir/model.ts";
 import { prepareModel } from "../../src/passes/prepare.ts";
@@ -15,6 +15,7 @@ import { type Artifact, writeArtifact } from "../../src/training/artifact.ts";
 import { inspectTraining } from "../../src/training/inspect-training.ts";
 import { stateTensor } from "../../src/training/state.ts";
 import { loadTrained, train } from "../../src/training/train.ts";
+import { emitLoop } from "../support/emit-loop.ts";
 import { artifactOf, tinyData } from "./tiny-network.ts";
 
 const constant = (graph: Graph, name: string, dims: number[]): string => {
@@ -35,7 +36,7 @@ function branch(op: string, value: string): Graph {
   return graph;
 }
 
-/** If the sum of a value is above a bound, its tangent, else its sigmoid. */
+/** If the sum of a value is above a bound, its hyperbolic tangent, else its sigmoid. */
 function emitIf(emit: Emitter, value: string, bound = 0): string {
   const total = emit.op("ReduceSum", [value], { keepdims: 0 });
   const condition = emit.op("Greater", [total, emit.constant(floats([bound], []))]);
@@ -44,19 +45,6 @@ function emitIf(emit: Emitter, value: string, bound = 0): string {
     then_branch: graphAttribute(taken),
     else_branch: graphAttribute(other),
   });
-}
-
-/** A Loop that takes the tangent of a value once. */
-function emitLoop(emit: Emitter, value: string): string {
-  const body = createGraph("body");
-  body.inputs.push(createValue("trip", "int64", []), createValue("go", "bool", []));
-  body.inputs.push(createValue("state", "float32", undefined));
-  const inner = new Emitter(body);
-  inner.node("Identity", ["go"], { outputs: ["on"] });
-  inner.node("Tanh", ["state"], { outputs: ["next"] });
-  body.outputs.push(createValue("on", "bool", []), createValue("next", "float32", undefined));
-  const inputs = [emit.constant(ints([1], [])), "", value];
-  return emit.op("Loop", inputs, { body: graphAttribute(body) }, { name: "island" });
 }
 
 /**
